@@ -1,0 +1,129 @@
+/**
+ * Every way in which a stream or a session can fail, once.
+ *
+ * A row gives the number that goes on the wire (docs/spec.md, section 9), the HTTP status of a
+ * front end's answer, whether another agent might do better, and the sentence for a person.
+ * The names are stable: clients see them in the `fairlead-error` header (docs/errors.md).
+ */
+interface ErrorRow {
+  readonly wire: number;
+  readonly httpStatus: number;
+  readonly retryElsewhere: boolean;
+  readonly message: string;
+}
+
+const row = (
+  wire: number,
+  httpStatus: number,
+  message: string,
+  retryElsewhere = false,
+): ErrorRow => ({ wire, httpStatus, retryElsewhere, message });
+
+const table = {
+  // Ends that are nobody's fault.
+  cancelled: row(0, 499, 'the caller gave up'),
+  shutting_down: row(1, 503, 'the process is shutting down', true),
+  superseded: row(2, 503, 'a newer tunnel took over', true),
+
+  // Violations of docs/spec.md: these end a session.
+  protocol_error: row(16, 502, 'the peer violated the protocol'),
+  frame_error: row(17, 502, 'a frame is malformed'),
+  flow_control_error: row(18, 502, 'the peer sent more than its credit'),
+  stream_id_error: row(19, 502, 'a frame names a stream that was never opened'),
+  stream_closed: row(20, 502, 'data arrived after the end of a stream'),
+  version_unsupported: row(21, 502, 'the peers share no protocol version'),
+  hello_timeout: row(22, 504, 'the peer did not introduce itself in time', true),
+  internal_error: row(23, 500, 'an internal error'),
+
+  // The tunnel or its agent is gone.
+  tunnel_lost: row(32, 502, 'the connection to the agent was lost', true),
+  tunnel_silent: row(33, 504, 'the agent stopped answering', true),
+  ids_exhausted: row(34, 503, 'the tunnel has used up its stream IDs', true),
+
+  // The target, as the agent sees it.
+  target_refused: row(48, 502, 'the target refused the connection'),
+  target_unreachable: row(49, 502, 'the target is unreachable'),
+  dns_failed: row(50, 502, 'the name of the target could not be resolved'),
+  dial_timeout: row(51, 504, 'the target did not answer in time'),
+  dial_failed: row(52, 502, 'the target could not be dialled'),
+  target_reset: row(53, 502, 'the target reset the connection'),
+  client_reset: row(54, 499, 'the client reset the connection'),
+
+  // Decisions.
+  policy_denied: row(64, 403, 'policy does not allow this target'),
+  limit_reached: row(65, 503, 'a limit was reached', true),
+  memory_limit: row(66, 503, 'the memory limit was reached', true),
+  unauthenticated: row(67, 401, 'the peer is not authenticated'),
+  unauthorized: row(68, 403, 'the peer may not claim this'),
+
+  // Front end.
+  no_agent: row(80, 503, 'no agent serves this target'),
+  backend_dial_timeout: row(81, 504, 'the dial through the agent took too long'),
+  bad_request: row(82, 400, 'the request is malformed'),
+  bad_target: row(83, 400, 'the target must be HOST:PORT with a port from 1 to 65535'),
+  method_not_allowed: row(84, 405, 'only CONNECT is served here'),
+  head_too_large: row(85, 431, 'the request head is too large'),
+  request_timeout: row(86, 408, 'the request did not arrive in time'),
+} as const satisfies Record<string, ErrorRow>;
+
+/** A stable error code, as in docs/errors.md. */
+export type ErrorCode = keyof typeof table;
+
+/** All rows, for docs and metrics. */
+export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = table;
+
+const codeByWire = new Map<number, ErrorCode>(
+  Object.entries(table).map(([code, { wire }]) => [wire, code as ErrorCode]),
+);
+
+/** The code for a number from the wire; numbers of later versions read as `internal_error`. */
+export function codeFromWire(wire: number): ErrorCode {
+  return codeByWire.get(wire) ?? 'internal_error';
+}
+
+/** The one error class of Fairlead. Match on `code`, never on the text. */
+export class TunnelError extends Error {
+  readonly code: ErrorCode;
+
+  /**
+   * @param code a row of the table
+   * @param detail what exactly happened, one line; the row's sentence if left out
+   */
+  constructor(code: ErrorCode, detail?: string, options?: ErrorOptions) {
+    super(detail ?? table[code].message, options);
+    this.name = 'TunnelError';
+    this.code = code;
+  }
+
+  /** The number for RESET, OPEN_FAILED and GOAWAY. */
+  get wireCode(): number {
+    return table[this.code].wire;
+  }
+
+  /** The status a front end answers with. */
+  get httpStatus(): number {
+    return table[this.code].httpStatus;
+  }
+
+  /** Whether the same dial may succeed on another agent. */
+  get retryElsewhere(): boolean {
+    return table[this.code].retryElsewhere;
+  }
+}
+
+/** Any thrown value as a TunnelError; `fallback` names the code for foreign errors. */
+export function toTunnelError(error: unknown, fallback: ErrorCode = 'internal_error'): TunnelError {
+  if (error instanceof TunnelError) return error;
+  const detail = error instanceof Error ? error.message : String(error);
+  return new TunnelError(fallback, detail, { cause: error });
+}
+
+/**
+ * Text that a peer sent, made fit for a log line or a header: control characters become spaces,
+ * the rest is cut at `maxChars`.
+ */
+export function cleanText(text: string, maxChars = 256): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are the subject
+  const printable = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+  return printable.length > maxChars ? `${printable.slice(0, maxChars - 1)}…` : printable;
+}

@@ -1,0 +1,17 @@
+export { DuplexTransport } from './duplex-transport.ts';
+export {
+  cleanText,
+  codeFromWire,
+  type ErrorCode,
+  errorTable,
+  TunnelError,
+  toTunnelError,
+} from './errors.ts';
+export { formatTarget, type Target } from './frame.ts';
+export type { Hello } from './hello.ts';
+export { MemoryBudget } from './memory-budget.ts';
+export { type RelayOptions, type RelayResult, relay } from './relay.ts';
+export { Session, type SessionHandler, type SessionOptions } from './session.ts';
+export type { OpeningHandler, StreamHandler, TunnelStream } from './stream.ts';
+export { streamToDuplex } from './stream-duplex.ts';
+export type { Transport, TransportKind, TransportSink } from './transport.ts';

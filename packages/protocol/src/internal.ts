@@ -1,0 +1,28 @@
+export { FrameDecoder, type FrameSink } from './decode.ts';
+export { DuplexTransport } from './duplex-transport.ts';
+export { FrameBatch } from './encode.ts';
+export {
+  DATA_FRAME_BYTES,
+  FrameType,
+  HEADER_BYTES,
+  INITIAL_WINDOW_BYTES,
+  MAX_CREDIT_BYTES,
+  MAX_HELLO_BYTES,
+  MAX_PAYLOAD_BYTES,
+  MAX_STREAM_ID,
+  MAX_TEXT_BYTES,
+} from './frame.ts';
+export { agreeOnVersion, PROTOCOL_VERSIONS, parseHello } from './hello.ts';
+export { InFlightLimit } from './in-flight-limit.ts';
+export { Liveness, type LivenessHandler, type LivenessOptions } from './liveness.ts';
+export { ReceiveWindow } from './receive-window.ts';
+export { type Sender, SendTurns } from './send-turns.ts';
+export {
+  HTTP2_WINDOW_BYTES,
+  TUNNEL_ALPN,
+  TUNNEL_CONTENT_TYPE,
+  TUNNEL_PATH,
+  TUNNEL_SUBPROTOCOL,
+} from './tunnel-endpoint.ts';
+export { latestTurnMs, noteTurn } from './turn-clock.ts';
+export { WebSocketTransport, webSocketOptions, zeroMask } from './websocket-transport.ts';

@@ -1,0 +1,118 @@
+/** A tunnel that was silent for this long is asked for a sign of life when a stream is opened (spec 7.3). */
+const SILENT_MS = 1_000;
+/** How long it has to give one before waiting streams are tried elsewhere. */
+const ANSWER_MS = 2_000;
+/** A timer this late means that this process stood still, not the peer. */
+const LATE_MS = 1_000;
+
+export interface LivenessOptions {
+  /** Idle time after which a PING is sent. */
+  readonly pingIntervalMs: number;
+  /** Further time without a byte after which the tunnel is lost. */
+  readonly pingTimeoutMs: number;
+}
+
+export interface LivenessHandler {
+  sendPing(): void;
+  /** The peer gave no sign of life for interval + timeout. */
+  onLost(): void;
+  /** Whether streams wait for OPENED. */
+  isAwaited(): boolean;
+  /** Streams wait for OPENED and the peer did not react to a PING. */
+  onUnresponsive(): void;
+}
+
+/** Watches for signs of life (spec section 7). */
+export class Liveness {
+  readonly #options: LivenessOptions;
+  readonly #handler: LivenessHandler;
+  #heardAtMs = performance.now();
+  #pinged = false;
+  #dueAtMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #probeTimer: NodeJS.Timeout | undefined;
+  #probeSentAtMs: number | undefined;
+
+  constructor(options: LivenessOptions, handler: LivenessHandler) {
+    this.#options = options;
+    this.#handler = handler;
+    this.#wait(options.pingIntervalMs);
+  }
+
+  /** Milliseconds since the last received byte. */
+  get silentMs(): number {
+    return performance.now() - this.#heardAtMs;
+  }
+
+  /** Any received byte. */
+  onBytes(): void {
+    this.#heardAtMs = performance.now();
+  }
+
+  /** A stream was opened: its answer, or a sign of life, is expected soon (spec 7.3). */
+  expectAnswer(): void {
+    if (this.#probeTimer === undefined) this.#probe();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#probeTimer);
+  }
+
+  #wait(ms: number): void {
+    this.#dueAtMs = performance.now() + ms;
+    this.#timer = setTimeout(() => this.#onTimer(), ms);
+    this.#timer.unref();
+  }
+
+  #onTimer(): void {
+    const { pingIntervalMs, pingTimeoutMs } = this.#options;
+    const silentMs = this.silentMs;
+    const stoodStill = performance.now() - this.#dueAtMs > LATE_MS;
+    if (silentMs < pingIntervalMs) {
+      this.#pinged = false;
+      return this.#wait(pingIntervalMs - silentMs);
+    }
+    if (!this.#pinged || stoodStill) {
+      this.#pinged = true;
+      this.#handler.sendPing();
+      return this.#wait(pingTimeoutMs);
+    }
+    if (silentMs < pingTimeoutMs) {
+      // A byte came after the PING, and silence since.
+      this.#pinged = false;
+      return this.#wait(Math.max(0, pingIntervalMs - silentMs));
+    }
+    this.#handler.onLost();
+  }
+
+  #probe(): void {
+    const silentMs = this.silentMs;
+    const sentAtMs = this.#probeSentAtMs;
+    if (sentAtMs !== undefined && this.#heardAtMs < sentAtMs) {
+      this.#probeTimer = this.#probeSentAtMs = undefined;
+      return this.#handler.onUnresponsive();
+    }
+    this.#probeSentAtMs = undefined;
+    if (silentMs < SILENT_MS) return this.#probeIn(SILENT_MS - silentMs);
+    this.#handler.sendPing();
+    this.#probeSentAtMs = performance.now();
+    this.#probeIn(ANSWER_MS);
+  }
+
+  #probeIn(ms: number): void {
+    const dueAtMs = performance.now() + ms;
+    this.#probeTimer = setTimeout(() => {
+      this.#probeTimer = undefined;
+      if (!this.#handler.isAwaited()) {
+        this.#probeSentAtMs = undefined;
+      } else if (performance.now() - dueAtMs > LATE_MS) {
+        // What arrived while this process stood still is read first.
+        this.#probeIn(SILENT_MS);
+      } else {
+        this.#probe();
+      }
+    }, ms);
+    this.#probeTimer.unref();
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Counts the bytes that streams may make a process hold, against one cap.
+ *
+ * Two sums are kept: `granted` is what windows have grown beyond their first 64 KiB, `buffered` what
+ * streams really hold at the moment. Growth is given only while both have room. A budget may stand below
+ * another (a tunnel's below the process's): what it takes, it takes from both. The lower one limits growth
+ * only: what a tunnel's streams hold within their first windows is the process's concern.
+ */
+export class MemoryBudget {
+  readonly limitBytes: number;
+  readonly #parent: MemoryBudget | undefined;
+  readonly #onOverrun = new Set<() => StalledStream | undefined>();
+  #grantedBytes = 0;
+  #bufferedBytes = 0;
+
+  constructor(limitBytes: number, parent?: MemoryBudget) {
+    this.limitBytes = limitBytes;
+    this.#parent = parent;
+  }
+
+  get grantedBytes(): number {
+    return this.#grantedBytes;
+  }
+
+  get bufferedBytes(): number {
+    return this.#bufferedBytes;
+  }
+
+  /** Whether a new stream would find the cap already reached (spec 4.6). */
+  get isFull(): boolean {
+    return this.#parent ? this.#parent.isFull : this.#bufferedBytes >= this.limitBytes;
+  }
+
+  /** Takes room for a window's growth; false when there is none. */
+  tryGrow(bytes: number): boolean {
+    if (this.#grantedBytes + bytes > this.limitBytes || this.isFull) return false;
+    if (this.#parent && !this.#parent.tryGrow(bytes)) return false;
+    this.#grantedBytes += bytes;
+    return true;
+  }
+
+  /** Gives back what `tryGrow` took. */
+  shrink(bytes: number): void {
+    this.#grantedBytes -= bytes;
+    this.#parent?.shrink(bytes);
+  }
+
+  /** Counts bytes that a stream holds from now on. Above the cap, the largest stalled stream is reset. */
+  hold(bytes: number): void {
+    this.#bufferedBytes += bytes;
+    if (this.#parent) this.#parent.hold(bytes);
+    else if (this.#bufferedBytes > this.limitBytes) this.#relieve();
+  }
+
+  /** Counts bytes that a stream no longer holds. */
+  release(bytes: number): void {
+    this.#bufferedBytes -= bytes;
+    this.#parent?.release(bytes);
+  }
+
+  /**
+   * Registers a finder of the largest stalled stream, asked when the cap is exceeded.
+   * @returns what ends the registration
+   */
+  addFinder(find: () => StalledStream | undefined): () => void {
+    this.#onOverrun.add(find);
+    this.#parent?.addFinder(find);
+    return () => this.#removeFinder(find);
+  }
+
+  #removeFinder(find: () => StalledStream | undefined): void {
+    this.#onOverrun.delete(find);
+    if (this.#parent) this.#parent.#removeFinder(find);
+  }
+
+  #relieve(): void {
+    let largest: StalledStream | undefined;
+    for (const find of this.#onOverrun) {
+      const found = find();
+      if (found && found.heldBytes > (largest?.heldBytes ?? 0)) largest = found;
+    }
+    largest?.resetForMemory();
+  }
+}
+
+/** A stream that holds bytes its consumer does not take. */
+export interface StalledStream {
+  readonly heldBytes: number;
+  /** Ends the stream with `memory_limit`, which releases what it holds. */
+  resetForMemory(): void;
+}

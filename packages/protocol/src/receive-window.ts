@@ -1,0 +1,103 @@
+import { TunnelError } from './errors.ts';
+import { INITIAL_WINDOW_BYTES } from './frame.ts';
+import type { MemoryBudget } from './memory-budget.ts';
+
+/** A window that half empties in less than this many round trips is what limits the stream. */
+const LIMITING_ROUNDS = 1.5;
+/** On loopback the event loop, not the wire, sets the pace: shorter round trips count as this. */
+const LEAST_RTT_MS = 1;
+/** Half a window that lasts longer than this is more than the consumer needs. */
+const OVERSIZED_MS = 1_000;
+
+/** What all windows of a session share. */
+export interface WindowLimits {
+  readonly maxWindowBytes: number;
+  readonly memory: MemoryBudget;
+  /** Minimum round trip time; Infinity while unknown. */
+  readonly minRttMs: number;
+}
+
+/**
+ * The receiver's half of a stream's flow control (spec section 4): counts what the peer may still
+ * send and what the consumer has not taken, and decides how much to grant.
+ */
+export class ReceiveWindow {
+  readonly #limits: WindowLimits;
+  #windowBytes = INITIAL_WINDOW_BYTES;
+  /** What the peer may still send. */
+  #creditBytes = INITIAL_WINDOW_BYTES;
+  /** Arrived, not taken by the consumer. */
+  #heldBytes = 0;
+  /** Taken by the consumer, not granted again. */
+  #ungrantedBytes = 0;
+  #grantedAtMs = 0;
+
+  constructor(limits: WindowLimits) {
+    this.#limits = limits;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  get windowBytes(): number {
+    return this.#windowBytes;
+  }
+
+  /** @throws TunnelError `flow_control_error` beyond the credit (spec 4.3) */
+  onReceived(bytes: number): void {
+    this.#creditBytes -= bytes;
+    if (this.#creditBytes < 0) {
+      throw new TunnelError(
+        'flow_control_error',
+        `DATA exceeds the credit by ${-this.#creditBytes} bytes`,
+      );
+    }
+    this.#heldBytes += bytes;
+    this.#limits.memory.hold(bytes);
+  }
+
+  /** @returns the increment to send in a WINDOW frame now, or 0 */
+  onConsumed(bytes: number): number {
+    this.#heldBytes -= bytes;
+    this.#limits.memory.release(bytes);
+    this.#ungrantedBytes += bytes;
+    if (this.#ungrantedBytes < this.#windowBytes >> 1) return 0;
+    const grant = this.#ungrantedBytes + this.#resize();
+    this.#ungrantedBytes = 0;
+    this.#creditBytes += grant;
+    return grant;
+  }
+
+  /** Gives back everything that the window holds of the budget. */
+  close(): void {
+    this.#limits.memory.release(this.#heldBytes);
+    this.#limits.memory.shrink(this.#windowBytes - INITIAL_WINDOW_BYTES);
+    this.#heldBytes = 0;
+    this.#windowBytes = INITIAL_WINDOW_BYTES;
+  }
+
+  /** Doubles a window that limits its stream, halves one that is far too large (spec 4.5). */
+  #resize(): number {
+    const nowMs = performance.now();
+    const tookMs = nowMs - this.#grantedAtMs;
+    const isFirst = this.#grantedAtMs === 0;
+    this.#grantedAtMs = nowMs;
+    const { maxWindowBytes, memory, minRttMs } = this.#limits;
+    if (isFirst || minRttMs === Infinity) return 0;
+    const window = this.#windowBytes;
+    if (tookMs < LIMITING_ROUNDS * Math.max(LEAST_RTT_MS, minRttMs)) {
+      const growth = Math.min(window, maxWindowBytes - window);
+      if (growth <= 0 || !memory.tryGrow(growth)) return 0;
+      this.#windowBytes += growth;
+      return growth;
+    }
+    if (tookMs > OVERSIZED_MS && tookMs > 16 * minRttMs && window > INITIAL_WINDOW_BYTES) {
+      const shrink = window >> 1;
+      memory.shrink(shrink);
+      this.#windowBytes -= shrink;
+      return -shrink;
+    }
+    return 0;
+  }
+}

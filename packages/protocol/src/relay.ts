@@ -1,0 +1,187 @@
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type ErrorCode, TunnelError } from './errors.ts';
+import type { StreamHandler, TunnelStream } from './stream.ts';
+import { corkUntilTurnEnd } from './turn-cork.ts';
+
+export interface RelayOptions {
+  /** What it means when the socket fails: on the server's side the client, on the agent's the target. */
+  readonly resetCode: Extract<ErrorCode, 'client_reset' | 'target_reset'>;
+  /** Called once, when socket and stream are both done with. */
+  onFinish?(result: RelayResult): void;
+}
+
+export interface RelayResult {
+  readonly bytesFromSocket: number;
+  readonly bytesToSocket: number;
+  /** Undefined when both sides ended in order. */
+  readonly error: TunnelError | undefined;
+}
+
+const kRelay = Symbol('relay');
+type RelaySocket = Duplex & { [kRelay]?: Relay };
+
+/**
+ * Joins a socket and a stream until both have ended: bytes as they come, backpressure, half-close
+ * and reset in both directions. No byte is copied here. From the call on, nobody else touches the socket,
+ * which must allow half-open connections. Bytes put back with `unshift` come first.
+ */
+export function relay(socket: Duplex, stream: TunnelStream, options: RelayOptions): void {
+  new Relay(socket, stream, options).start();
+}
+
+class Relay implements StreamHandler {
+  readonly #socket: RelaySocket;
+  readonly #stream: TunnelStream;
+  readonly #options: RelayOptions;
+  #bytesFromSocket = 0;
+  #bytesToSocket = 0;
+  /** Bytes that the socket took and the peer has credit for again. */
+  #creditedBytes = 0;
+  #socketEnded = false;
+  #socketClosed = false;
+  #streamClosed = false;
+  #error: TunnelError | undefined;
+  readonly #onWritten = () => this.#credit();
+
+  constructor(socket: Duplex, stream: TunnelStream, options: RelayOptions) {
+    this.#socket = socket;
+    this.#stream = stream;
+    this.#options = options;
+  }
+
+  start(): void {
+    const socket = this.#socket;
+    socket[kRelay] = this;
+    socket.on('data', onSocketData);
+    socket.on('end', onSocketEnd);
+    socket.on('error', onSocketError);
+    socket.on('close', onSocketClose);
+    this.#stream.handler = this;
+    if (socket.destroyed) this.onSocketClose();
+    else socket.resume();
+  }
+
+  onSocketData(chunk: Buffer): void {
+    this.#bytesFromSocket += chunk.length;
+    if (!this.#stream.write(chunk)) this.#socket.pause();
+  }
+
+  onSocketEnd(): void {
+    // An HTTP/2 stream that was reset emits 'end' as if all were well; 'close' follows.
+    if (wasReset(this.#socket)) return;
+    this.#socketEnded = true;
+    this.#stream.end();
+  }
+
+  onSocketError(error: Error): void {
+    this.#fail(new TunnelError(this.#options.resetCode, error.message, { cause: error }));
+  }
+
+  onSocketClose(): void {
+    this.#socketClosed = true;
+    const isWhole = this.#socketEnded && this.#socket.writableFinished && !wasReset(this.#socket);
+    if (!isWhole) this.#fail(new TunnelError(this.#options.resetCode));
+    this.#finishWhenDone();
+  }
+
+  onDrain(): void {
+    this.#socket.resume();
+  }
+
+  onData(chunk: Buffer): void {
+    const socket = this.#socket;
+    this.#bytesToSocket += chunk.length;
+    corkUntilTurnEnd(socket);
+    socket.write(chunk, this.#onWritten);
+  }
+
+  onEnd(): void {
+    this.#socket.end();
+  }
+
+  onClose(error?: TunnelError): void {
+    this.#streamClosed = true;
+    if (error) {
+      this.#error ??= error;
+      abort(this.#socket);
+    }
+    this.#finishWhenDone();
+  }
+
+  #credit(): void {
+    const taken = this.#bytesToSocket - this.#socket.writableLength;
+    if (taken <= this.#creditedBytes || this.#socket.destroyed) return;
+    const bytes = taken - this.#creditedBytes;
+    this.#creditedBytes = taken;
+    this.#stream.consumed(bytes);
+  }
+
+  #fail(error: TunnelError): void {
+    if (this.#streamClosed) return;
+    this.#error ??= error;
+    this.#stream.reset(error);
+  }
+
+  #finishWhenDone(): void {
+    if (!this.#streamClosed || !this.#socketClosed) return;
+    this.#options.onFinish?.({
+      bytesFromSocket: this.#bytesFromSocket,
+      bytesToSocket: this.#bytesToSocket,
+      error: this.#error,
+    });
+  }
+}
+
+// Named functions, shared by all sockets: a stream costs no closures for its listeners.
+
+function onSocketData(this: RelaySocket, chunk: Buffer): void {
+  this[kRelay]?.onSocketData(chunk);
+}
+
+function onSocketEnd(this: RelaySocket): void {
+  this[kRelay]?.onSocketEnd();
+}
+
+function onSocketError(this: RelaySocket, error: Error): void {
+  this[kRelay]?.onSocketError(error);
+}
+
+function onSocketClose(this: RelaySocket): void {
+  this[kRelay]?.onSocketClose();
+}
+
+/** Ends a socket so that its peer sees a failure and not an end, where the protocol can tell. */
+function abort(socket: Duplex): void {
+  if (socket.destroyed) return;
+  if (isHttp2Stream(socket)) {
+    socket.close(NGHTTP2_CONNECT_ERROR);
+    return;
+  }
+  // Only a plain TCP socket can send RST; TLS and UDS have none.
+  if (socket instanceof Socket && !('encrypted' in socket) && socket.remotePort !== undefined) {
+    socket.resetAndDestroy();
+    return;
+  }
+  socket.destroy();
+}
+
+/** RFC 9113 section 8.5: a TCP error on a CONNECT stream is signalled as CONNECT_ERROR. */
+const NGHTTP2_CONNECT_ERROR = 10;
+
+interface Http2StreamLike extends Duplex {
+  readonly aborted: boolean;
+  readonly rstCode: number;
+  close(code: number): void;
+}
+
+function isHttp2Stream(socket: Duplex): socket is Http2StreamLike {
+  return 'rstCode' in socket;
+}
+
+function wasReset(socket: Duplex): boolean {
+  return (
+    isHttp2Stream(socket) &&
+    (socket.aborted || (socket.rstCode !== 0 && socket.rstCode !== undefined))
+  );
+}

@@ -1,0 +1,82 @@
+import { EventEmitter, once } from 'node:events';
+import { type Duplex, duplexPair } from 'node:stream';
+import { DuplexTransport, Session } from '@fairlead/protocol';
+import type { Test } from 'tap';
+import { decodeAll, type Frame } from './oracle-codec.ts';
+import { RecordingSession } from './recording-handlers.ts';
+import type { PairOptions } from './session-pair.ts';
+
+/** `{"versions":[1]}` in a HELLO frame. */
+export const HELLO = '01 00 0010 00000000 7b2276657273696f6e73223a5b315d7d';
+
+/** Hex with blanks as bytes. */
+export function bytes(hex: string): Buffer {
+  return Buffer.from(hex.replaceAll(/\s/g, ''), 'hex');
+}
+
+/** A peer that speaks hex and hears frames, so that it can break every rule. */
+export class RawPeer {
+  readonly session: Session;
+  readonly on = new RecordingSession();
+  readonly #wire: Duplex;
+  readonly #events = new EventEmitter();
+  #received = Buffer.alloc(0);
+  isEnded = false;
+
+  /** @param role of the session under test; the raw peer is the other */
+  constructor(t: Test, role: 'server' | 'agent', options: PairOptions = {}) {
+    const [near, far] = duplexPair();
+    this.#wire = far;
+    far.on('data', (chunk: Buffer) => {
+      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#events.emit('change');
+    });
+    far.on('end', () => {
+      this.isEnded = true;
+      this.#events.emit('change');
+    });
+    this.session = new Session(new DuplexTransport(near, 'memory'), this.on, {
+      role,
+      hello: {},
+      ...options,
+    });
+    t.teardown(() => {
+      this.session.transport.destroy();
+      far.destroy();
+    });
+  }
+
+  send(...frames: string[]): void {
+    this.#wire.write(bytes(frames.join('')));
+  }
+
+  sendBytes(chunk: Buffer): void {
+    this.#wire.write(chunk);
+  }
+
+  end(): void {
+    this.#wire.end();
+  }
+
+  /** All whole frames so far. */
+  get frames(): Frame[] {
+    return decodeAll(this.#received).frames;
+  }
+
+  /** The first frame of that name, as soon as it is there. */
+  async frame<Name extends Frame['name']>(
+    name: Name,
+    index = 0,
+  ): Promise<Extract<Frame, { name: Name }>> {
+    for (;;) {
+      const found = this.frames.filter((frame) => frame.name === name)[index];
+      if (found) return found as Extract<Frame, { name: Name }>;
+      if (this.isEnded) throw new Error(`the session ended without ${name}`);
+      await once(this.#events, 'change');
+    }
+  }
+
+  async ended(): Promise<void> {
+    while (!this.isEnded) await once(this.#events, 'change');
+  }
+}

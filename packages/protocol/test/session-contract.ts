@@ -1,0 +1,313 @@
+import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { type Session, TunnelError, type TunnelStream } from '@fairlead/protocol';
+import type { Test } from 'tap';
+import { RecordingStream, sendAll, takeAll } from './recording-handlers.ts';
+import { connectedPair, type SessionPair } from './session-pair.ts';
+import type { TransportPair } from './transport-pairs.ts';
+
+const target = { host: 'node-1.example', port: 10_250 };
+
+export interface OpenStream {
+  /** The opener's stream and the acceptor's. */
+  readonly near: TunnelStream;
+  readonly far: TunnelStream;
+  readonly onNear: RecordingStream;
+  readonly onFar: RecordingStream;
+}
+
+/** Opens a stream from the server to the agent, or the other way round, and has it accepted. */
+export async function openStream(
+  pair: SessionPair,
+  opener: 'server' | 'agent' = 'server',
+): Promise<OpenStream> {
+  const acceptor = opener === 'server' ? pair.onAgent : pair.onServer;
+  const onNear = new RecordingStream();
+  let onFar: RecordingStream | undefined;
+  acceptor.offer = (stream) => {
+    onFar = takeAll(stream, true);
+    stream.accept();
+  };
+  const near = pair[opener].open(target, onNear);
+  onNear.credits = near;
+  await onNear.until(() => onNear.has('opened'));
+  return { near, far: acceptor.offered.at(-1)!, onNear, onFar: onFar! };
+}
+
+/** Both ends of a stream were told of its end once, last, and with these codes. */
+function closedWith(t: Test, stream: OpenStream, near?: string, far: string | undefined = near) {
+  t.equal(stream.onNear.error?.code, near, 'what the opener was told');
+  t.equal(stream.onFar.error?.code, far, 'what the acceptor was told');
+  for (const { told } of [stream.onNear, stream.onFar]) {
+    t.equal(told.indexOf('close'), told.length - 1, 'onClose is the last call, and the only one');
+  }
+  t.ok(stream.near.isClosed && stream.far.isClosed);
+}
+
+async function bothClosed({ onNear, onFar }: OpenStream): Promise<void> {
+  await onNear.until(() => onNear.isClosed);
+  await onFar.until(() => onFar.isClosed);
+}
+
+function sha256(payload: Buffer): string {
+  return createHash('sha256').update(payload).digest('hex');
+}
+
+/** What a session does, whatever transport carries it. */
+export function sessionContract(t: Test, transports: (t: Test) => Promise<TransportPair>): void {
+  const connect = async (t: Test) => connectedPair(t, await transports(t));
+
+  t.test('2.1 each side learns who the other is', async (t) => {
+    const { server, agent, onServer, onAgent } = await connect(t);
+    t.strictSame(onServer.hellos, [{ versions: [1], agentId: 'agent-1' }]);
+    t.strictSame(onAgent.hellos, [{ versions: [1], serverId: 'server-1', serverCount: 1 }]);
+    t.strictSame(server.peerHello, onServer.hellos[0]);
+    t.equal(agent.peerHello?.serverId, 'server-1');
+  });
+
+  t.test('2.6 HELLO may be repeated: fields that are present replace earlier ones', async (t) => {
+    const { server, onAgent } = await connect(t);
+    server.updateHello({ serverCount: 3, peers: ['a:1', '[::1]:2'] });
+    await onAgent.until(() => onAgent.hellos.length === 2);
+    t.strictSame(onAgent.hellos[1], {
+      versions: [1],
+      serverId: 'server-1',
+      serverCount: 3,
+      peers: ['a:1', '[::1]:2'],
+    });
+  });
+
+  for (const opener of ['server', 'agent'] as const) {
+    t.test(`3.3 a stream that the ${opener} opens is accepted`, async (t) => {
+      const pair = await connect(t);
+      const stream = await openStream(pair, opener);
+      t.strictSame(stream.far.target, target);
+      t.equal(stream.near.id, opener === 'server' ? 2 : 1, '3.1');
+      t.equal(stream.far.id, stream.near.id);
+      stream.near.write(Buffer.from('ping'));
+      await stream.onFar.until(() => stream.onFar.text === 'ping');
+      stream.far.write(Buffer.from('pong'));
+      await stream.onNear.until(() => stream.onNear.text === 'pong');
+      stream.near.end();
+      stream.far.end();
+      await bothClosed(stream);
+      closedWith(t, stream);
+      t.equal(pair.server.streamCount, 0);
+      t.equal(pair.agent.streamCount, 0);
+    });
+
+    t.test(`3.3 a stream that the ${opener} opens is refused with a reason`, async (t) => {
+      const pair = await connect(t);
+      const acceptor = opener === 'server' ? pair.onAgent : pair.onServer;
+      acceptor.offer = (stream) => {
+        takeAll(stream);
+        stream.refuse(new TunnelError('target_refused', 'connect ECONNREFUSED ::1:443'));
+      };
+      const handler = new RecordingStream();
+      const stream = pair[opener].open({ host: '::1', port: 443 }, handler);
+      stream.write(Buffer.from('never sent'));
+      await handler.until(() => handler.isClosed);
+      t.equal(handler.error?.code, 'target_refused');
+      t.equal(handler.error?.message, 'connect ECONNREFUSED ::1:443');
+      t.strictSame(handler.told, ['close']);
+      t.strictSame(acceptor.offered[0]?.target, { host: '::1', port: 443 });
+      t.equal(pair.server.streamCount + pair.agent.streamCount, 0);
+    });
+  }
+
+  t.test('bytes written before OPENED wait for it', async (t) => {
+    const { server, onAgent } = await connect(t);
+    const onNear = new RecordingStream();
+    const near = server.open(target, onNear);
+    near.write(Buffer.from('early '));
+    near.write(Buffer.from('bird'));
+    near.end();
+    await onAgent.until(() => onAgent.offered.length === 1);
+    const far = onAgent.offered[0]!;
+    const onFar = takeAll(far, true);
+    t.strictSame(onFar.told, []);
+    far.accept();
+    await onFar.until(() => onFar.has('end'));
+    t.equal(onFar.text, 'early bird');
+    t.ok(onNear.has('opened'));
+  });
+
+  t.test('many bytes arrive both ways at once', async (t) => {
+    const pair = await connect(t);
+    const { near, far, onNear, onFar } = await openStream(pair);
+    const up = randomBytes(3_000_001);
+    const down = randomBytes(4_000_003);
+    await Promise.all([
+      sendAll(near, onNear, up),
+      sendAll(far, onFar, down, 200_000),
+      onNear.until(() => onNear.isClosed),
+      onFar.until(() => onFar.isClosed),
+    ]);
+    t.equal(onFar.sha256(), sha256(up));
+    t.equal(onNear.sha256(), sha256(down));
+    t.equal(near.pendingBytes + far.pendingBytes, 0);
+    t.ok(pair.server.sentBytes >= up.length && pair.server.receivedBytes >= down.length);
+  });
+
+  for (const first of ['near', 'far'] as const) {
+    t.test(`3.5 half-close: the ${first} side ends, the other goes on`, async (t) => {
+      const stream = await openStream(await connect(t));
+      const [ending, going] = first === 'near' ? ['near', 'far'] : ['far', 'near'];
+      const onEnding = first === 'near' ? stream.onNear : stream.onFar;
+      const onGoing = first === 'near' ? stream.onFar : stream.onNear;
+      const ender = stream[ending as 'near' | 'far'];
+      const goer = stream[going as 'near' | 'far'];
+      ender.write(Buffer.from('that is all'));
+      ender.end();
+      t.ok(ender.write(Buffer.from('too late')), 'writes after the end are dropped');
+      await onGoing.until(() => onGoing.has('end'));
+      t.equal(onGoing.text, 'that is all');
+      t.notOk(onEnding.isClosed || onGoing.isClosed);
+      const answer = randomBytes(1_000_000);
+      await sendAll(goer, onGoing, answer);
+      await bothClosed(stream);
+      t.equal(onEnding.sha256(), sha256(answer));
+      closedWith(t, stream);
+    });
+
+    t.test(`3.7 RESET by the ${first} side ends both directions with its code`, async (t) => {
+      const pair = await connect(t);
+      const stream = await openStream(pair);
+      stream.near.write(Buffer.from('x'));
+      await stream.onFar.until(() => stream.onFar.byteCount === 1);
+      const code = first === 'near' ? 'client_reset' : 'target_reset';
+      stream[first].reset(new TunnelError(code));
+      stream[first].reset(new TunnelError('internal_error'));
+      await bothClosed(stream);
+      closedWith(t, stream, code);
+      t.equal(pair.server.streamCount + pair.agent.streamCount, 0);
+      await openStream(pair);
+      t.pass('the session goes on');
+    });
+  }
+
+  t.test('3.7 RESET before OPENED cancels the dial; the late OPENED is a straggler', async (t) => {
+    const pair = await connect(t);
+    const onNear = new RecordingStream();
+    const near = pair.server.open(target, onNear);
+    await pair.onAgent.until(() => pair.onAgent.offered.length === 1);
+    const far = pair.onAgent.offered[0]!;
+    const onFar = takeAll(far);
+    near.reset(new TunnelError('cancelled'));
+    t.equal(onNear.error?.code, 'cancelled');
+    // The agent has not heard of it yet: its frames are on their way (3.8).
+    far.accept();
+    far.write(Buffer.from('a banner'));
+    await onFar.until(() => onFar.isClosed);
+    t.equal(onFar.error?.code, 'cancelled');
+    t.strictSame(onNear.told, ['close']);
+    await openStream(pair);
+    t.notOk(pair.onServer.isClosed || pair.onAgent.isClosed, 'the session goes on');
+  });
+
+  t.test('1,000 streams at once, of all sizes, opened from both sides', async (t) => {
+    const pair = await connect(t);
+    for (const acceptor of [pair.onServer, pair.onAgent]) {
+      acceptor.offer = (stream) => echo(stream);
+    }
+    const all: Promise<boolean>[] = [];
+    for (let index = 0; index < 1000; index++) {
+      const session = index % 4 === 3 ? pair.agent : pair.server;
+      all.push(echoes(session, randomBytes(index % 10 === 0 ? randomInt(60_000) : randomInt(9_000))));
+    }
+    t.equal(pair.server.streamCount + pair.agent.streamCount, 1000);
+    t.ok((await Promise.all(all)).every(Boolean), 'each got its own bytes back');
+    await pair.onServer.until(() => true);
+    t.notOk(pair.onServer.isClosed || pair.onAgent.isClosed);
+  });
+
+  t.test('6.2 a notice asks for no new streams; open ones go on', async (t) => {
+    const pair = await connect(t);
+    const stream = await openStream(pair);
+    pair.agent.drain(new TunnelError('shutting_down', 'a node upgrade'));
+    pair.agent.drain(new TunnelError('cancelled'));
+    await pair.onServer.until(() => pair.onServer.drainings.length > 0);
+    t.equal(pair.onServer.drainings[0]?.code, 'shutting_down');
+    t.equal(pair.onServer.drainings[0]?.message, 'a node upgrade');
+    t.ok(pair.server.isDraining && pair.agent.isDraining);
+    stream.near.write(Buffer.from('still here'));
+    await stream.onFar.until(() => stream.onFar.text === 'still here');
+    const late = await openStream(pair);
+    t.notOk(late.far.isClosed, 'still taken when there is nobody else');
+    t.equal(pair.onServer.drainings.length, 1);
+  });
+
+  for (const closer of ['server', 'agent'] as const) {
+    t.test(`6.1 the ${closer} closes for good: all streams end with the code`, async (t) => {
+      const pair = await connect(t);
+      const streams = [await openStream(pair), await openStream(pair, 'agent')];
+      pair[closer].close(new TunnelError('superseded', 'a newer tunnel'));
+      await Promise.all([pair.onServer.closed(), pair.onAgent.closed(), ...streams.map(bothClosed)]);
+      for (const stream of streams) closedWith(t, stream, 'superseded');
+      for (const on of [pair.onServer, pair.onAgent]) {
+        t.equal(on.closes.length, 1);
+        t.equal(on.closes[0]?.code, 'superseded');
+        t.equal(on.closes[0]?.message, 'a newer tunnel');
+        t.equal(on.lateCalls, 0);
+      }
+      t.throws(() => pair.server.open(target, new RecordingStream()), { code: 'tunnel_lost' });
+    });
+  }
+
+  t.test('6.1 an idle session closes without an error', async (t) => {
+    const pair = await connect(t);
+    pair.server.close();
+    t.equal(await pair.onServer.closed(), undefined);
+    t.equal(await pair.onAgent.closed(), undefined);
+    t.ok(pair.server.isClosed && pair.agent.isClosed);
+  });
+
+  t.test('6.4 when the transport dies, all streams end with tunnel_lost', async (t) => {
+    const pair = await connect(t);
+    const streams = [await openStream(pair), await openStream(pair, 'agent')];
+    const onWaiting = new RecordingStream();
+    pair.onAgent.offer = () => {};
+    pair.server.open(target, onWaiting);
+    pair.agent.transport.destroy();
+    await Promise.all([pair.onServer.closed(), pair.onAgent.closed(), ...streams.map(bothClosed)]);
+    for (const stream of streams) closedWith(t, stream, 'tunnel_lost');
+    t.equal(onWaiting.error?.code, 'tunnel_lost');
+    t.ok(onWaiting.error?.retryElsewhere);
+    t.equal(pair.onServer.closes[0]?.code, 'tunnel_lost');
+    t.equal(pair.onServer.closes.length + pair.onAgent.closes.length, 2);
+    t.equal(pair.server.streamCount + pair.agent.streamCount, 0);
+  });
+
+  t.test('destroy() tells the own streams why at once', async (t) => {
+    const pair = await connect(t);
+    const stream = await openStream(pair);
+    pair.server.destroy(new TunnelError('tunnel_silent'));
+    t.equal(stream.onNear.error?.code, 'tunnel_silent');
+    t.equal(pair.onServer.closes[0]?.code, 'tunnel_silent');
+    await bothClosed(stream);
+    closedWith(t, stream, 'tunnel_silent', 'tunnel_lost');
+    t.equal(pair.onServer.closes.length, 1);
+  });
+}
+
+/** Sends back what comes, with backpressure, then ends. */
+function echo(stream: TunnelStream): void {
+  stream.handler = {
+    onData(chunk) {
+      stream.write(chunk);
+      stream.consumed(chunk.length);
+    },
+    onEnd: () => stream.end(),
+    onDrain() {},
+    onClose() {},
+  };
+  stream.accept();
+}
+
+async function echoes(session: Session, payload: Buffer): Promise<boolean> {
+  const handler = new RecordingStream(false);
+  const stream = session.open(target, handler);
+  handler.credits = stream;
+  await sendAll(stream, handler, payload, 7_000);
+  await handler.until(() => handler.isClosed);
+  return handler.error === undefined && handler.sha256() === sha256(payload);
+}

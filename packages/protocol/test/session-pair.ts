@@ -1,0 +1,66 @@
+import { type Duplex, duplexPair } from 'node:stream';
+import { DuplexTransport, Session, type SessionOptions, type Transport } from '@fairlead/protocol';
+import type { Test } from 'tap';
+import { RecordingSession } from './recording-handlers.ts';
+
+/** Two sessions that have introduced themselves to each other. */
+export interface SessionPair {
+  readonly server: Session;
+  readonly agent: Session;
+  readonly onServer: RecordingSession;
+  readonly onAgent: RecordingSession;
+}
+
+export type PairOptions = Partial<Omit<SessionOptions, 'role'>>;
+
+export function memoryTransports(): [Transport, Transport] {
+  const [one, other] = duplexPair();
+  breakTogether(one, other);
+  breakTogether(other, one);
+  return [new DuplexTransport(one, 'memory'), new DuplexTransport(other, 'memory')];
+}
+
+/** One end of a pair does not hear when the other is destroyed, as a socket does. */
+function breakTogether(one: Duplex, other: Duplex): void {
+  one.on('close', () => {
+    if (!one.readableEnded || !one.writableFinished) other.destroy();
+  });
+}
+
+/** Starts both ends, which have not heard of each other when this returns. */
+export function startPair(
+  [serverSide, agentSide]: readonly [Transport, Transport],
+  serverOptions: PairOptions = {},
+  agentOptions: PairOptions = {},
+): SessionPair {
+  const onServer = new RecordingSession();
+  const onAgent = new RecordingSession();
+  const server = new Session(serverSide, onServer, {
+    role: 'server',
+    hello: { serverId: 'server-1', serverCount: 1 },
+    ...serverOptions,
+  });
+  const agent = new Session(agentSide, onAgent, {
+    role: 'agent',
+    hello: { agentId: 'agent-1' },
+    ...agentOptions,
+  });
+  return { server, agent, onServer, onAgent };
+}
+
+/** Two sessions over a pair of transports, ended with the test. */
+export async function connectedPair(
+  t: Test,
+  transports: readonly [Transport, Transport] = memoryTransports(),
+  serverOptions: PairOptions = {},
+  agentOptions: PairOptions = {},
+): Promise<SessionPair> {
+  const pair = startPair(transports, serverOptions, agentOptions);
+  t.teardown(() => {
+    pair.server.transport.destroy();
+    pair.agent.transport.destroy();
+  });
+  await pair.onServer.until(() => pair.server.peerHello !== undefined);
+  await pair.onAgent.until(() => pair.agent.peerHello !== undefined);
+  return pair;
+}

@@ -1,0 +1,362 @@
+import { errorTable, type ErrorCode, TunnelError } from '@fairlead/protocol';
+import t, { type Test } from 'tap';
+import { keepAlive } from './keep-alive.ts';
+import { bytes, HELLO, RawPeer } from './raw-peer.ts';
+import { RecordingStream, takeAll } from './recording-handlers.ts';
+
+/** OPEN of stream 2 to a:80. */
+const OPEN_2 = '02 00 0004 00000002 0050 01 61';
+const FIN_2 = '06 00 0000 00000002';
+const WAY_TOO_MUCH = '61'.repeat(65_536 / 2);
+
+/** A session in the agent's role that accepts all streams, with a server that speaks hex. */
+function connect(t: Test): RawPeer {
+  const peer = new RawPeer(t, 'agent');
+  peer.on.offer = (stream) => {
+    takeAll(stream);
+    stream.accept();
+  };
+  return peer;
+}
+
+/** The session was ended with this code, which both sides know, and nobody else was told more. */
+async function endsWith(t: Test, peer: RawPeer, code: ErrorCode, text?: RegExp): Promise<void> {
+  const error = await peer.on.closed();
+  t.equal(error?.code, code);
+  const goAway = await peer.frame('GOAWAY');
+  t.equal(goAway.code, errorTable[code].wire, 'the peer is told the code');
+  t.not(goAway.lastId, 2 ** 31 - 1, 'and that it is final');
+  if (text) t.match(goAway.reason, text);
+  await peer.ended();
+  t.equal(peer.on.closes.length, 1);
+  t.equal(peer.on.lateCalls, 0);
+  t.ok(peer.session.isClosed);
+  t.equal(peer.session.streamCount, 0);
+}
+
+const violations: [rule: string, code: ErrorCode, ...frames: string[]][] = [
+  ['2.2 OPEN before HELLO', 'protocol_error', OPEN_2],
+  ['2.2 DATA before HELLO', 'protocol_error', '05 00 0001 00000002 61'],
+  ['2.2 PING before HELLO', 'protocol_error', '09 00 0008 00000000 0000000000000001'],
+  ['2.2 PONG before HELLO', 'protocol_error', '0a 00 0008 00000000 0000000000000001'],
+  ['2.2 a GOAWAY notice before HELLO', 'protocol_error', '0b 00 0006 00000000 0001 7fffffff'],
+  ['3.2 the same ID twice', 'stream_id_error', HELLO, OPEN_2, OPEN_2],
+  ['3.2 an ID below an earlier one', 'stream_id_error', HELLO, '02 00 0004 00000008 0050 01 61', OPEN_2],
+  ['3.2 an ID of the other side', 'stream_id_error', HELLO, '02 00 0004 00000003 0050 01 61'],
+  ['3.3 OPENED for a stream that the peer opened', 'protocol_error', HELLO, OPEN_2, '03 00 0000 00000002'],
+  ['3.3 OPEN_FAILED for a stream that the peer opened', 'protocol_error', HELLO, OPEN_2, '04 00 0002 00000002 0000'],
+  ['3.9 OPENED, never opened', 'stream_id_error', HELLO, '03 00 0000 00000001'],
+  ['3.9 OPEN_FAILED, never opened', 'stream_id_error', HELLO, '04 00 0002 00000001 0000'],
+  ['3.9 DATA, never opened', 'stream_id_error', HELLO, OPEN_2, '05 00 0001 00000004 61'],
+  ['3.9 DATA of no bytes, never opened', 'stream_id_error', HELLO, '05 00 0000 00000002'],
+  ['3.9 FIN, never opened', 'stream_id_error', HELLO, FIN_2],
+  ['3.9 RESET, never opened', 'stream_id_error', HELLO, '07 00 0002 00000002 0000'],
+  ['3.9 RESET of a stream of ours, never opened', 'stream_id_error', HELLO, '07 00 0002 00000001 0000'],
+  ['3.9 WINDOW, never opened', 'stream_id_error', HELLO, '08 00 0004 00000002 00000001'],
+  ['3.10 DATA after FIN', 'stream_closed', HELLO, OPEN_2, FIN_2, '05 00 0001 00000002 61'],
+  ['4.2 a WINDOW of 0', 'frame_error', HELLO, OPEN_2, '08 00 0004 00000002 00000000'],
+  ['4.2 a credit above 2^31-1', 'flow_control_error', HELLO, OPEN_2, '08 00 0004 00000002 7fff0000'],
+  ['4.2 an increment above 2^31-1', 'flow_control_error', HELLO, OPEN_2, '08 00 0004 00000002 ffffffff'],
+  ['1.4 FIN on stream 0', 'frame_error', HELLO, '06 00 0000 00000000'],
+  ['1.5 a stream ID with the highest bit', 'frame_error', HELLO, '06 00 0000 80000002'],
+  ['1.6 RESET without a code', 'frame_error', HELLO, OPEN_2, '07 00 0000 00000002'],
+  ['3.4 OPEN with port 0', 'frame_error', HELLO, '02 00 0004 00000002 0000 01 61'],
+];
+
+for (const [rule, code, ...frames] of violations) {
+  t.test(rule, async (t) => {
+    const peer = connect(t);
+    peer.send(...frames);
+    await endsWith(t, peer, code);
+  });
+}
+
+t.test('3.3 DATA before OPENED', async (t) => {
+  const peer = new RawPeer(t, 'agent');
+  const onStream = new RecordingStream();
+  peer.on.offer = (stream) => {
+    stream.handler = onStream;
+  };
+  peer.send(HELLO, OPEN_2, '05 00 0001 00000002 61');
+  await endsWith(t, peer, 'protocol_error');
+  t.strictSame(onStream.told, ['close']);
+  t.equal(onStream.error?.code, 'protocol_error');
+});
+
+t.test('3.3 FIN before OPENED', async (t) => {
+  const peer = new RawPeer(t, 'agent');
+  peer.send(HELLO, OPEN_2, FIN_2);
+  await endsWith(t, peer, 'protocol_error');
+});
+
+for (const [what, frame] of [
+  ['DATA', '05 00 0001 00000001 61'],
+  ['FIN', '06 00 0000 00000001'],
+] as const) {
+  t.test(`3.3 ${what} from an acceptor that has not sent OPENED`, async (t) => {
+    const peer = connect(t);
+    peer.send(HELLO);
+    await peer.on.until(() => peer.on.hellos.length > 0);
+    const onStream = new RecordingStream();
+    peer.session.open({ host: 'a', port: 80 }, onStream);
+    await peer.frame('OPEN');
+    peer.send(frame);
+    await endsWith(t, peer, 'protocol_error');
+    t.strictSame(onStream.told, ['close']);
+  });
+}
+
+t.test('3.3 OPENED twice', async (t) => {
+  const peer = connect(t);
+  peer.send(HELLO);
+  await peer.on.until(() => peer.on.hellos.length > 0);
+  peer.session.open({ host: 'a', port: 80 }, new RecordingStream());
+  await peer.frame('OPEN');
+  peer.send('03 00 0000 00000001', '03 00 0000 00000001');
+  await endsWith(t, peer, 'protocol_error');
+});
+
+t.test('4.3 DATA beyond the credit, by one byte', async (t) => {
+  const peer = new RawPeer(t, 'agent');
+  const onStream = new RecordingStream();
+  peer.on.offer = (stream) => {
+    stream.handler = onStream;
+    stream.accept();
+  };
+  const half = `05 00 8000 00000002 ${WAY_TOO_MUCH}`;
+  peer.send(HELLO, OPEN_2, half, half);
+  await onStream.until(() => onStream.byteCount === 65_536);
+  t.notOk(peer.on.isClosed, 'exactly the credit is fine');
+  peer.send('05 00 0001 00000002 61');
+  await endsWith(t, peer, 'flow_control_error');
+  t.equal(onStream.error?.code, 'flow_control_error');
+  t.equal(onStream.byteCount, 65_536);
+});
+
+const hellos: [rule: string, code: ErrorCode, json: string, text: RegExp][] = [
+  ['2.5 no version in common', 'version_unsupported', '{"versions":[2,3]}', /2, 3.*this side 1/],
+  ['2.5 no versions at all', 'version_unsupported', '{}', /unknown/],
+  ['2.7 not JSON', 'protocol_error', '{', /JSON/],
+  ['2.7 nothing', 'protocol_error', '', /JSON/],
+  ['2.7 not an object', 'protocol_error', '[1]', /HELLO/],
+  ['2.7 null', 'protocol_error', 'null', /HELLO/],
+  ['2.7 a wrong type', 'protocol_error', '{"versions":[1],"agentId":7}', /agentId/],
+  ['2.7 null for a field', 'protocol_error', '{"versions":[1],"serverId":null}', /serverId/],
+  ['2.7 a string too long', 'protocol_error', `{"versions":[1],"agentId":"${'x'.repeat(256)}"}`, /agentId/],
+  ['2.7 identifiers too long', 'protocol_error', `{"versions":[1],"agentIdentifiers":"${'x'.repeat(8193)}"}`, /agentIdentifiers/],
+  ['2.7 too many peers', 'protocol_error', `{"versions":[1],"peers":[${'"a:1",'.repeat(64)}"a:1"]}`, /peers/],
+  ['2.7 a peer that is no string', 'protocol_error', '{"versions":[1],"peers":["a:1",2]}', /peers\.1/],
+  ['2.7 a number out of range', 'protocol_error', '{"versions":[1],"serverCount":65536}', /serverCount/],
+  ['2.7 a fraction', 'protocol_error', '{"versions":[1],"maxStreams":1.5}', /maxStreams/],
+];
+
+for (const [rule, code, json, text] of hellos) {
+  t.test(rule, async (t) => {
+    const peer = connect(t);
+    const payload = Buffer.from(json);
+    peer.sendBytes(Buffer.concat([bytes(`01 00 ${payload.length.toString(16).padStart(4, '0')} 00000000`), payload]));
+    await endsWith(t, peer, code, text);
+    t.strictSame(peer.on.hellos, []);
+  });
+}
+
+t.test('2.4 the highest common version is taken and unknown fields are ignored', async (t) => {
+  const peer = connect(t);
+  const json = Buffer.from('{"versions":[9,1],"color":"blue","__proto__":{"agentId":"x"}}');
+  peer.sendBytes(Buffer.concat([bytes(`01 00 00${json.length.toString(16)} 00000000`), json]));
+  await peer.on.until(() => peer.on.hellos.length > 0);
+  t.strictSame(peer.on.hellos, [{ versions: [9, 1] }]);
+});
+
+t.test('2.6 versions of a later HELLO are ignored, a malformed one is not', async (t) => {
+  const peer = connect(t);
+  // {"versions":[2]}
+  peer.send(HELLO, '01 00 0010 00000000 7b2276657273696f6e73223a5b325d7d');
+  await peer.on.until(() => peer.on.hellos.length === 2);
+  t.strictSame(peer.session.peerHello, { versions: [1] });
+  peer.send('01 00 0002 00000000 5b5d');
+  await endsWith(t, peer, 'protocol_error');
+});
+
+t.test('2.3 no HELLO in time', async (t) => {
+  keepAlive(t);
+  const peer = new RawPeer(t, 'agent', { handshakeTimeoutMs: 20 });
+  // An unknown frame is no HELLO.
+  peer.send('ff 00 0000 00000000');
+  await endsWith(t, peer, 'hello_timeout', /20 ms/);
+});
+
+t.test('2.3 the deadline ends with HELLO', async (t) => {
+  keepAlive(t);
+  const peer = new RawPeer(t, 'agent', { handshakeTimeoutMs: 20, pingIntervalMs: 30 });
+  peer.send(HELLO);
+  // The second PING comes when the interval is over, and the deadline with it.
+  await peer.frame('PING', 1);
+  t.notOk(peer.on.isClosed);
+});
+
+t.test('2.1 HELLO comes first, without waiting, and a PING with it', async (t) => {
+  const peer = connect(t);
+  await peer.frame('PING');
+  t.strictSame(
+    peer.frames.map(({ name }) => name),
+    ['HELLO', 'PING'],
+  );
+  t.throws(() => peer.session.open({ host: 'a', port: 80 }, new RecordingStream()), {
+    code: 'hello_timeout',
+  });
+});
+
+t.test('an owner that throws ends this session with internal_error', async (t) => {
+  const peer = new RawPeer(t, 'agent');
+  peer.on.offer = () => {
+    throw new Error('a mistake of ours');
+  };
+  peer.send(HELLO, OPEN_2);
+  await endsWith(t, peer, 'internal_error');
+});
+
+t.test('3.8 frames for a stream that is closed are stragglers', async (t) => {
+  const peer = connect(t);
+  let accepted: RecordingStream | undefined;
+  peer.on.offer = (stream) => {
+    accepted = takeAll(stream);
+    stream.accept();
+  };
+  const stragglers = [
+    '05 00 0001 00000002 61',
+    '05 00 8001 00000002',
+    `${WAY_TOO_MUCH} 61`,
+    '06 00 0000 00000002',
+    '07 00 0002 00000002 0010',
+    '08 00 0004 00000002 7fffffff',
+    '03 00 0000 00000002',
+    '04 00 0002 00000002 0000',
+  ];
+  peer.send(HELLO, OPEN_2, '07 00 0002 00000002 0000', ...stragglers, ...stragglers);
+  peer.send('09 00 0008 00000000 1122334455667788');
+  const pong = await peer.frame('PONG');
+  t.equal(pong.hex, '1122334455667788', '7.4');
+  t.strictSame(accepted?.told, ['close']);
+  t.equal(accepted?.error?.code, 'cancelled');
+  t.notOk(peer.on.isClosed);
+});
+
+t.test('3.5 a second FIN is ignored', async (t) => {
+  const peer = connect(t);
+  let accepted: RecordingStream | undefined;
+  peer.on.offer = (stream) => {
+    accepted = takeAll(stream);
+    stream.accept();
+  };
+  peer.send(HELLO, OPEN_2, FIN_2, FIN_2, '09 00 0008 00000000 0000000000000001');
+  await peer.frame('PONG');
+  t.strictSame(accepted?.told, ['end']);
+});
+
+t.test('9 a code of a later version reads as internal_error, its text is cleaned', async (t) => {
+  const peer = connect(t);
+  peer.send(HELLO);
+  await peer.on.until(() => peer.on.hellos.length > 0);
+  const [one, two] = [new RecordingStream(), new RecordingStream()];
+  peer.session.open({ host: 'a', port: 80 }, one);
+  peer.session.open({ host: 'a', port: 80 }, two);
+  await peer.frame('OPEN', 1);
+  peer.send('07 00 0002 00000001 fffe', '04 00 0009 00000003 fffe 610d0a00621b5b');
+  await two.until(() => two.isClosed);
+  t.equal(one.error?.code, 'internal_error');
+  t.equal(two.error?.code, 'internal_error');
+  t.equal(two.error?.message, 'a b [');
+});
+
+t.test('7.4 of several PINGs the latest is answered, ahead of DATA', async (t) => {
+  const peer = connect(t);
+  peer.on.offer = (stream) => {
+    stream.accept();
+    stream.write(Buffer.alloc(10_000));
+  };
+  peer.send(HELLO);
+  await peer.frame('PING');
+  const before = peer.frames.length;
+  peer.send(OPEN_2, '09 00 0008 00000000 0000000000000001', '09 00 0008 00000000 0000000000000002');
+  await peer.frame('DATA');
+  const names = peer.frames.slice(before).map(({ name }) => name);
+  t.strictSame(names, ['OPENED', 'PONG', 'DATA']);
+  t.equal((await peer.frame('PONG')).hex, '0000000000000002');
+});
+
+t.test('10.4 a final GOAWAY may come before HELLO: the refusal of a tunnel', async (t) => {
+  const peer = connect(t);
+  peer.send('0b 00 000c 00000000 0044 00000000 6e6f20656e74');
+  const error = await peer.on.closed();
+  t.equal(error?.code, 'unauthorized');
+  t.equal(error?.message, 'no ent');
+  await peer.ended();
+  t.notOk(peer.frames.some(({ name }) => name === 'GOAWAY'), 'which is not answered');
+});
+
+t.test('6.1 what follows a final GOAWAY in the same chunk is not heard', async (t) => {
+  const peer = connect(t);
+  peer.send(
+    HELLO,
+    '0b 00 0006 00000000 0001 00000000',
+    '0b 00 0006 00000000 0001 7fffffff',
+    OPEN_2,
+    HELLO,
+    '06 00 0000 00000000',
+  );
+  await peer.on.closed();
+  await peer.ended();
+  t.equal(peer.on.lateCalls, 0);
+  t.strictSame(peer.on.drainings, []);
+  t.strictSame(peer.on.offered, []);
+});
+
+t.test('6.1 streams above the last ID were not processed and may be tried elsewhere', async (t) => {
+  const peer = connect(t);
+  peer.send(HELLO);
+  await peer.on.until(() => peer.on.hellos.length > 0);
+  const [processed, unprocessed] = [new RecordingStream(), new RecordingStream()];
+  peer.session.open({ host: 'a', port: 80 }, processed);
+  peer.session.open({ host: 'a', port: 80 }, unprocessed);
+  await peer.frame('OPEN', 1);
+  peer.send('0b 00 0006 00000000 0011 00000001');
+  await peer.on.closed();
+  t.equal(processed.error?.code, 'frame_error');
+  t.equal(processed.error?.retryElsewhere, false);
+  t.equal(unprocessed.error?.retryElsewhere, true);
+});
+
+t.test('the peer ends the transport without GOAWAY', async (t) => {
+  const peer = connect(t);
+  peer.send(HELLO);
+  await peer.on.until(() => peer.on.hellos.length > 0);
+  const onStream = new RecordingStream();
+  peer.session.open({ host: 'a', port: 80 }, onStream);
+  peer.end();
+  t.equal((await peer.on.closed())?.code, 'tunnel_lost');
+  t.equal(onStream.error?.code, 'tunnel_lost');
+  t.equal(peer.on.closes.length, 1);
+});
+
+t.test('a stream whose consumer ends the session while it is told of a frame', async (t) => {
+  const peer = new RawPeer(t, 'agent');
+  const told: string[] = [];
+  peer.on.offer = (stream) => {
+    stream.handler = {
+      onData() {
+        told.push('data');
+        peer.session.close(new TunnelError('shutting_down'));
+      },
+      onEnd: () => told.push('end'),
+      onDrain: () => told.push('drain'),
+      onClose: () => told.push('close'),
+    };
+    stream.accept();
+  };
+  peer.send(HELLO, OPEN_2, '05 00 0001 00000002 61', '05 00 0001 00000002 61', FIN_2, FIN_2);
+  await peer.ended();
+  t.strictSame(told, ['data', 'close']);
+  t.equal(peer.on.closes.length, 1);
+  t.equal((await peer.frame('GOAWAY')).lastId, 2);
+});

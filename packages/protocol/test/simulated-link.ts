@@ -1,0 +1,107 @@
+import type { Transport, TransportSink } from '@fairlead/protocol';
+import type { VirtualClock } from './virtual-clock.ts';
+
+export interface LinkOptions {
+  readonly bytesPerMs: number;
+  readonly oneWayMs: number;
+}
+
+/** What a kernel takes into its send buffer before a write has to wait. */
+const KERNEL_BYTES = 4 * 1_048_576;
+/** Nothing of a TLS record can be read before all of it has arrived. */
+const RECORD_BYTES = 16_384;
+
+/**
+ * One end of a link in virtual time: bytes leave one after the other at the link's rate and arrive a
+ * fixed time later. As with a Node socket, each write says "wait" and `onDrain` follows when the
+ * kernel has taken the bytes.
+ */
+export class LinkTransport implements Transport {
+  readonly kind = 'memory';
+  bytesPerMs: number;
+  oneWayMs: number;
+  /** What arrives before this time is not read until then: a busy process at the far end. */
+  peerBusyUntilMs = 0;
+  readonly #clock: VirtualClock;
+  #peer: LinkTransport | undefined;
+  #sink: TransportSink | undefined;
+  /** When the last byte written will have left. */
+  #idleAtMs = 0;
+  #isClosed = false;
+
+  constructor(clock: VirtualClock, options: LinkOptions) {
+    this.#clock = clock;
+    this.bytesPerMs = options.bytesPerMs;
+    this.oneWayMs = options.oneWayMs;
+  }
+
+  static pair(clock: VirtualClock, options: LinkOptions): [LinkTransport, LinkTransport] {
+    const one = new LinkTransport(clock, options);
+    const other = new LinkTransport(clock, options);
+    one.#peer = other;
+    other.#peer = one;
+    return [one, other];
+  }
+
+  /** How long a byte written now would wait before it leaves. */
+  get queueMs(): number {
+    return Math.max(0, this.#idleAtMs - this.#clock.nowMs);
+  }
+
+  get writableLength(): number {
+    return Math.max(0, this.queueMs * this.bytesPerMs - KERNEL_BYTES);
+  }
+
+  start(sink: TransportSink): void {
+    this.#sink = sink;
+  }
+
+  write(buffers: readonly Buffer[]): boolean {
+    if (this.#isClosed) return false;
+    let record: Buffer[] = [];
+    let recordBytes = 0;
+    const send = () => {
+      const pieces = record;
+      this.#idleAtMs =
+        Math.max(this.#idleAtMs, this.#clock.nowMs) + recordBytes / this.bytesPerMs;
+      const arrivesAtMs = this.#idleAtMs + this.oneWayMs;
+      this.#clock.at(arrivesAtMs, () => this.#arrive(pieces));
+      record = [];
+      recordBytes = 0;
+    };
+    for (const buffer of buffers) {
+      for (let at = 0; at < buffer.length; ) {
+        const piece = buffer.subarray(at, at + RECORD_BYTES - recordBytes);
+        record.push(piece);
+        recordBytes += piece.length;
+        at += piece.length;
+        if (recordBytes === RECORD_BYTES) send();
+      }
+    }
+    if (recordBytes > 0) send();
+    this.#clock.after(this.writableLength / this.bytesPerMs, () => {
+      if (!this.#isClosed) this.#sink?.onDrain();
+    });
+    return false;
+  }
+
+  end(): void {
+    this.#clock.after(this.queueMs + this.oneWayMs, () => this.#peer?.destroy());
+    this.destroy();
+  }
+
+  destroy(error?: Error): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#clock.after(0, () => this.#sink?.onClose(error));
+  }
+
+  #arrive(pieces: readonly Buffer[]): void {
+    if (this.#clock.nowMs < this.peerBusyUntilMs) {
+      this.#clock.at(this.peerBusyUntilMs, () => this.#arrive(pieces));
+      return;
+    }
+    const peer = this.#peer!;
+    for (const piece of pieces) if (!peer.#isClosed) peer.#sink?.onBytes(piece);
+  }
+}

@@ -1,0 +1,163 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { type Transport, TunnelError } from '@fairlead/protocol';
+import type { Test } from 'tap';
+import { RecordingSink } from './recording-sink.ts';
+
+/** Two ends of one connection, neither started, torn down with the test. */
+export type MakeTransports = (t: Test) => Promise<[Transport, Transport]>;
+
+interface Fixture {
+  readonly near: Transport;
+  readonly far: Transport;
+  readonly nearSink: RecordingSink;
+  readonly farSink: RecordingSink;
+}
+
+async function startBoth(t: Test, makeTransports: MakeTransports): Promise<Fixture> {
+  const [near, far] = await makeTransports(t);
+  const nearSink = new RecordingSink();
+  const farSink = new RecordingSink();
+  near.start(nearSink);
+  far.start(farSink);
+  return { near, far, nearSink, farSink };
+}
+
+/** What every transport owes to the session, whatever lies below. */
+export function transportContract(t: Test, makeTransports: MakeTransports): void {
+  t.test('buffers arrive in order, whether written alone or together', async (t) => {
+    const { near, far, nearSink, farSink } = await startBoth(t, makeTransports);
+    near.write([Buffer.from('one ')]);
+    near.write([Buffer.from('two '), Buffer.from('three '), Buffer.from('four')]);
+    near.write([]);
+    await farSink.bytes(18);
+    t.equal(farSink.text, 'one two three four');
+    far.write([Buffer.from('back')]);
+    await nearSink.bytes(4);
+    t.equal(nearSink.text, 'back');
+  });
+
+  t.test('end() delivers what is queued and closes both sides without an error', async (t) => {
+    const { near, nearSink, farSink } = await startBoth(t, makeTransports);
+    const payload = randomBytes(1 << 20);
+    near.write([payload]);
+    near.end();
+    near.end();
+    t.equal(near.write([Buffer.from('late')]), false, 'nothing leaves after end()');
+    t.equal(await farSink.closed(), undefined);
+    t.equal(await nearSink.closed(), undefined);
+    t.equal(farSink.byteCount, payload.length);
+    t.equal(farSink.sha256(), createHash('sha256').update(payload).digest('hex'));
+    t.equal(nearSink.closes.length, 1);
+    t.equal(farSink.closes.length, 1);
+  });
+
+  t.test('destroy(error) reports that error once and delivers nothing more', async (t) => {
+    const { near, far, nearSink } = await startBoth(t, makeTransports);
+    far.write([Buffer.from('x')]);
+    const failure = new TunnelError('tunnel_silent');
+    near.destroy(failure);
+    near.destroy(new Error('a second reason'));
+    t.equal(await nearSink.closed(), failure);
+    t.equal(nearSink.byteCount, 0);
+    t.equal(near.write([Buffer.from('late')]), false);
+    t.equal(nearSink.closes.length, 1);
+  });
+
+  t.test('destroy() without an error is a clean end here', async (t) => {
+    const { near, nearSink } = await startBoth(t, makeTransports);
+    near.destroy();
+    t.equal(await nearSink.closed(), undefined);
+    t.equal(nearSink.closes.length, 1);
+  });
+
+  t.test('destroy() from within onBytes stops the rest of what was read', async (t) => {
+    const { near, far, farSink } = await startBoth(t, makeTransports);
+    farSink.onBytes = (chunk) => {
+      RecordingSink.prototype.onBytes.call(farSink, chunk);
+      far.destroy();
+    };
+    for (let index = 0; index < 64; index++) near.write([Buffer.alloc(1000), Buffer.alloc(1000)]);
+    await farSink.closed();
+    t.equal(farSink.chunks.length, 1);
+  });
+
+  t.test('a full transport says so, and drains', async (t) => {
+    const [near, far] = await makeTransports(t);
+    const nearSink = new RecordingSink();
+    near.start(nearSink);
+    const chunk = randomBytes(64 * 1024);
+    let written = 0;
+    // One write may be taken whole by a kernel buffer; a stopped reader makes it end somewhere.
+    while (near.write([chunk, chunk]) || near.writableLength < 4 * chunk.length) {
+      written += 2 * chunk.length;
+      await new Promise(setImmediate);
+    }
+    written += 2 * chunk.length;
+    const drainsBefore = nearSink.drains;
+    t.ok(near.writableLength > 0, 'what has not left is counted');
+    const farSink = new RecordingSink(false);
+    far.start(farSink);
+    await farSink.bytes(written);
+    await nearSink.until(() => nearSink.drains > drainsBefore);
+    t.equal(farSink.byteCount, written);
+    t.equal(near.writableLength, 0);
+  });
+
+  t.test('a peer that answers within our write does not re-enter the sink', async (t) => {
+    const { near, far, nearSink, farSink } = await startBoth(t, makeTransports);
+    farSink.onBytes = (chunk) => {
+      far.write([chunk]);
+    };
+    let writing = false;
+    let reentered = false;
+    nearSink.onBytes = (chunk) => {
+      if (writing) reentered = true;
+      RecordingSink.prototype.onBytes.call(nearSink, chunk);
+    };
+    for (const text of ['a', 'b', 'c']) {
+      writing = true;
+      near.write([Buffer.from(text), Buffer.from('-')]);
+      writing = false;
+      await new Promise(setImmediate);
+    }
+    await nearSink.bytes(6);
+    t.equal(nearSink.text, 'a-b-c-');
+    t.notOk(reentered);
+  });
+
+  t.test('bytes that came before the start wait for it', async (t) => {
+    const [near, far] = await makeTransports(t);
+    const nearSink = new RecordingSink();
+    near.start(nearSink);
+    near.write([Buffer.from('early')]);
+    await new Promise(setImmediate);
+    const farSink = new RecordingSink();
+    far.start(farSink);
+    t.equal(farSink.byteCount, 0, 'nothing is delivered from within start');
+    await farSink.bytes(5);
+    t.equal(farSink.text, 'early');
+  });
+
+  t.test('destroyed before the start: the sink still hears of it', async (t) => {
+    const [near] = await makeTransports(t);
+    const failure = new TunnelError('shutting_down');
+    near.destroy(failure);
+    const sink = new RecordingSink();
+    near.start(sink);
+    t.equal(sink.closes.length, 0, 'not from within start');
+    t.equal(await sink.closed(), failure);
+  });
+
+  t.test('closed before the start: the sink still hears of it', async (t) => {
+    const [near, far] = await makeTransports(t);
+    far.start(new RecordingSink());
+    far.end();
+    near.end();
+    // Long enough for two FINs over loopback; whoever is slower takes the path of an open one.
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    const sink = new RecordingSink();
+    near.start(sink);
+    t.equal(sink.closes.length, 0, 'not from within start');
+    t.equal(await sink.closed(), undefined);
+  });
+}
