@@ -1,0 +1,50 @@
+export { formatByteSize, parseByteSize } from './byte-size.ts';
+export { type Command, runCommand } from './command.ts';
+export { describeOptions } from './describe-options.ts';
+export { configOptions, logOptions } from './general-options.ts';
+export { formatGoDuration, maxTimerMs, parseGoDuration } from './go-duration.ts';
+export {
+  type AdminDeadlines,
+  type AdminReply,
+  type AdminRoute,
+  type AdminRoutes,
+  HttpAdmin,
+  healthRoutes,
+  metricsRoutes,
+  textReply,
+} from './http-admin.ts';
+export { konnectivityOptions } from './konnectivity-options.ts';
+export { type ListenPlace, listen, logListening } from './listen.ts';
+export { createLog, createLogger, type Logger, type LogSettings, logLevel } from './logger.ts';
+export {
+  type InertOption,
+  ignoredOption,
+  type LiveOption,
+  option,
+  refusedOption,
+} from './option.ts';
+export { checkDistinctPorts, checkPair, warnOfLogDestination } from './option-checks.ts';
+export { configurationDocs } from './option-docs.ts';
+export { helpText } from './option-help.ts';
+export * as kinds from './option-kinds.ts';
+export {
+  type AnyOptionTable,
+  defineOptions,
+  type OptionDeclarations,
+  type OptionSource,
+  type OptionsOf,
+  type OptionTable,
+} from './option-table.ts';
+export {
+  completeOptions,
+  type ParsedOptions,
+  type ParseInput,
+  parseOptions,
+} from './parse-options.ts';
+export type { NamedFile } from './pem-file.ts';
+export { type Program, type ProgramContext, type RunningProgram, runProgram } from './program.ts';
+export { StartupError } from './startup-error.ts';
+export { loadTlsFiles, type TlsFiles, type TlsFilesSpec } from './tls-files.ts';
+export { opensslCiphers, secureVersion, type TlsVersionName } from './tls-names.ts';
+export { checkWindows, tunnelOptions } from './tunnel-options.ts';
+export { UsageError } from './usage-error.ts';

@@ -1,0 +1,93 @@
+/**
+ * JSON log lines, one per event, written asynchronously and flushed when the process exits.
+ *
+ * They go to stderr, as klog's do: stdout belongs to what a command was asked for (`--help`).
+ */
+import { closeSync, openSync } from 'node:fs';
+import { type DestinationStream, type Level, type Logger, pino, stdTimeFunctions } from 'pino';
+import { UsageError } from './usage-error.ts';
+
+export type { Logger } from 'pino';
+
+/** What `logOptions` reads. */
+export interface LogSettings {
+  readonly logLevel: Level | undefined;
+  readonly v: number;
+  readonly logtostderr: boolean;
+  readonly logFile: string | undefined;
+}
+
+export interface ProgramLog {
+  readonly logger: Logger;
+  /** Opens the log file anew, after a rotation; nothing to do for stderr. */
+  reopen(): void;
+}
+
+/** A reader that has stalled costs lines, not memory: beyond this, new ones are dropped. */
+const maxQueuedBytes = 16 * 1024 ** 2;
+
+const stderrFd = 2;
+
+/**
+ * The level that `--log-level` or klog's -v asks for.
+ *
+ * Konnectivity's manifests carry -v=4 as a matter of course, where it tells about connections of
+ * agents and little else; our debug tells about every stream. So -v=4 is info still, -v=5 is debug
+ * and everything above is trace, whose lines come per frame.
+ */
+export function logLevel({ logLevel, v }: Pick<LogSettings, 'logLevel' | 'v'>): Level {
+  if (logLevel !== undefined) return logLevel;
+  if (v <= 4) return 'info';
+  return v === 5 ? 'debug' : 'trace';
+}
+
+/** @throws UsageError if the log file cannot be opened */
+export function createLog(settings: LogSettings): ProgramLog {
+  const path = settings.logtostderr ? undefined : settings.logFile;
+  if (path !== undefined) checkWritable(path);
+  const destination = pino.destination({
+    dest: path ?? stderrFd,
+    sync: false,
+    maxLength: maxQueuedBytes,
+  });
+  // A full disk must not end the tunnels. Lines queue up and are written when there is room again.
+  let told = false;
+  destination.on('error', (error: Error) => {
+    if (path !== undefined && !told) process.stderr.write(`--log-file ${path}: ${error.message}\n`);
+    told = true;
+  });
+  return {
+    logger: createLogger(logLevel(settings), destination),
+    reopen: () => {
+      if (path !== undefined) destination.reopen();
+    },
+  };
+}
+
+/**
+ * A logger with our line format over any destination: `level` as a word, `time` in ISO 8601, `msg`;
+ * no process ID and host name, which whoever collects the lines knows better.
+ */
+export function createLogger(level: Level | 'silent', destination: DestinationStream): Logger {
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  );
+}
+
+function checkWritable(path: string): void {
+  try {
+    closeSync(openSync(path, 'a', 0o640));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new UsageError(
+      `--log-file: ${path}: cannot be written: ${code ?? message}; name a file in a directory that this user may write to`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * The kinds of value that an option can have. Every kind reads text, wherever the text comes from
+ * (flag, environment, file), so that one spelling is right in all three places.
+ */
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { formatByteSize, parseByteSize } from './byte-size.ts';
+import { formatGoDuration, maxTimerMs, parseGoDuration } from './go-duration.ts';
+import { cipherSuiteNames, type TlsVersionName, tlsVersionNames } from './tls-names.ts';
+
+/** How the text of an option becomes a value of type T, and back. */
+export interface OptionKind<T> {
+  /** What stands for the value in `--help`: PORT, DURATION. */
+  readonly placeholder: string;
+  /**
+   * Reads the text. Its complaint follows the quoted text in a sentence: `is not a port`.
+   * A list's schema takes the array of its items' texts.
+   */
+  readonly schema: z.ZodType<T>;
+  /** A flag of this kind may stand alone and then means `true`. */
+  readonly isBoolean: boolean;
+  /** May be repeated; commas separate the items of one text. */
+  readonly isList: boolean;
+  /** `--flag=` means the same as not giving the flag, as with Go's string flags. */
+  readonly emptyIsUnset: boolean;
+  /** The value as a user would write it. Passwords in it are masked. */
+  format(value: T): string;
+}
+
+type KindSpec<T> = Pick<OptionKind<T>, 'placeholder' | 'schema'> & Partial<OptionKind<T>>;
+
+function kind<T>(spec: KindSpec<T>): OptionKind<T> {
+  return { isBoolean: false, isList: false, emptyIsUnset: false, format: String, ...spec };
+}
+
+/** A schema from a reading function that gives undefined for text it does not understand. */
+function reads<T>(read: (text: string) => T | undefined, complaint: string): z.ZodType<T, string> {
+  return z.string().transform((text, context) => {
+    const value = read(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: complaint });
+    return z.NEVER;
+  });
+}
+
+/** Any text on one line. */
+export const text: OptionKind<string> = kind({
+  placeholder: 'TEXT',
+  schema: z.string().regex(/^[^\r\n\0]*$/, 'must be one line'),
+  emptyIsUnset: true,
+});
+
+/** The path of a file; whether the file is there and fit is the reader's business. */
+export const filePath: OptionKind<string> = kind({
+  placeholder: 'FILE',
+  schema: z.string().regex(/^[^\0]+$/, 'is not a path'),
+  emptyIsUnset: true,
+});
+
+const goBooleans = new Map([
+  ...['1', 't', 'T', 'TRUE', 'true', 'True'].map((word): [string, boolean] => [word, true]),
+  ...['0', 'f', 'F', 'FALSE', 'false', 'False'].map((word): [string, boolean] => [word, false]),
+]);
+
+/** What Go's strconv.ParseBool reads. */
+export const boolean: OptionKind<boolean> = kind({
+  placeholder: '',
+  schema: reads((word) => goBooleans.get(word), 'is neither true nor false'),
+  isBoolean: true,
+});
+
+/** A whole number from `min` to `max`. */
+export function integer(min: number, max: number): OptionKind<number> {
+  return kind({
+    placeholder: 'NUMBER',
+    schema: reads((digits) => {
+      const value = /^[+-]?\d+$/.test(digits) ? Number(digits) : Number.NaN;
+      return value >= min && value <= max ? value : undefined;
+    }, `is not a whole number from ${min} to ${max}`),
+  });
+}
+
+/** A port to listen on; 0 lets the system pick one. */
+export const listenPort: OptionKind<number> = { ...integer(0, 65_535), placeholder: 'PORT' };
+
+/** A port to connect to. */
+export const remotePort: OptionKind<number> = { ...integer(1, 65_535), placeholder: 'PORT' };
+
+/**
+ * A duration in Go's notation, as milliseconds. None is longer than a Node timer keeps.
+ * With `zeroIsNever`, `0` switches the time limit off and reads as `maxTimerMs`.
+ */
+export function duration(
+  bounds: { readonly minMs?: number; readonly zeroIsNever?: boolean } = {},
+): OptionKind<number> {
+  const { minMs = 0, zeroIsNever = false } = bounds;
+  return kind({
+    placeholder: 'DURATION',
+    schema: z
+      .string()
+      .refine((digits) => digits === '0' || !/^\d+$/.test(digits), 'needs a unit, as in 30s')
+      .pipe(reads(parseGoDuration, 'is not a duration such as 30s, 1m30s or 500ms'))
+      .transform((durationMs) => (durationMs === 0 && zeroIsNever ? maxTimerMs : durationMs))
+      .refine((durationMs) => durationMs >= minMs, `is below ${formatGoDuration(minMs)}`)
+      .refine((durationMs) => durationMs <= maxTimerMs, 'is longer than 24 days'),
+    format: (durationMs) =>
+      zeroIsNever && durationMs === maxTimerMs ? '0' : formatGoDuration(durationMs),
+  });
+}
+
+/** A size, as bytes. */
+export function byteSize(minBytes: number, maxBytes: number): OptionKind<number> {
+  return kind({
+    placeholder: 'SIZE',
+    schema: reads(parseByteSize, 'is not a size such as 65536, 64KiB or 16MiB').pipe(
+      z
+        .number()
+        .min(minBytes, `is below ${formatByteSize(minBytes)}`)
+        .max(maxBytes, `is above ${formatByteSize(maxBytes)}`),
+    ),
+    format: formatByteSize,
+  });
+}
+
+/** One of a few words. */
+export function oneOf<const W extends string>(...words: readonly W[]): OptionKind<W> {
+  return kind<W>({
+    placeholder: words.join('|'),
+    schema: z.custom<W>((word) => words.includes(word as W), `is none of ${words.join(', ')}`),
+    emptyIsUnset: true,
+  });
+}
+
+const hostName =
+  /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/i;
+
+function readHost(written: string): string | undefined {
+  const bracketed = /^\[(.*)\]$/.exec(written)?.[1];
+  if (bracketed !== undefined) return isIP(bracketed) === 6 ? bracketed : undefined;
+  if (isIP(written) !== 0) return written;
+  // Four numbers that are no address are a mistyped address, not a name.
+  return hostName.test(written) && !/^[\d.]+$/.test(written) ? written : undefined;
+}
+
+/** An IPv4 or IPv6 address (brackets are taken off) or a host name, without a port. */
+export const host: OptionKind<string> = kind({
+  placeholder: 'HOST',
+  schema: reads(readHost, 'is neither an IP address nor a host name (a port has its own flag)'),
+  emptyIsUnset: true,
+});
+
+/** A name that ends up in logs, metrics and headers: visible ASCII, at most 253 characters. */
+export const identifier: OptionKind<string> = kind({
+  placeholder: 'ID',
+  schema: z.string().regex(/^[\x21-\x7e]{1,253}$/, 'must be 1 to 253 visible ASCII characters'),
+  emptyIsUnset: true,
+});
+
+/** An http:// or https:// URL; a password in it never reaches a log. */
+export const httpUrl: OptionKind<URL> = kind({
+  placeholder: 'URL',
+  schema: reads((written) => {
+    if (!/^https?:\/\//i.test(written) || !URL.canParse(written)) return undefined;
+    return new URL(written);
+  }, 'is not an http:// or https:// URL'),
+  emptyIsUnset: true,
+  format: (url) => {
+    const shown = new URL(url);
+    if (shown.password !== '') shown.password = 'redacted';
+    return shown.href;
+  },
+});
+
+/** Items of one kind, separated by commas or given by repeating the flag. */
+export function list<T>(item: OptionKind<T>): OptionKind<readonly T[]> {
+  return kind<readonly T[]>({
+    placeholder: `${item.placeholder},...`,
+    schema: z.array(item.schema).readonly(),
+    isList: true,
+    emptyIsUnset: true,
+    format: (values) => values.map((value) => item.format(value)).join(','),
+  });
+}
+
+/** A cipher suite by Go's name. */
+export const cipherSuite: OptionKind<string> = kind({
+  placeholder: 'SUITE',
+  schema: z
+    .string()
+    .refine(
+      (name) => cipherSuiteNames.includes(name),
+      'is no cipher suite known here by its Go name',
+    ),
+});
+
+/** The least TLS version, by Go's name. */
+export const tlsVersion: OptionKind<TlsVersionName> = {
+  ...oneOf(...tlsVersionNames),
+  placeholder: 'VERSION',
+};

@@ -1,0 +1,110 @@
+/** The frame of a program that runs until it is told to stop: options, log, signals, exit code. */
+import { processInput, readCommandLine, reportFailure } from './command-line.ts';
+import { describeOptions } from './describe-options.ts';
+import type { logOptions } from './general-options.ts';
+import { createLog, type Logger, type LogSettings } from './logger.ts';
+import type { OptionDeclarations, OptionTable, OptionValues } from './option-table.ts';
+import type { ParsedOptions, ParseInput } from './parse-options.ts';
+
+/** What a program's start gets. */
+export interface ProgramContext<D extends OptionDeclarations> {
+  readonly options: OptionValues<D>;
+  readonly logger: Logger;
+}
+
+/** A program that has started. */
+export interface RunningProgram {
+  /**
+   * Called once, at the first SIGTERM or SIGINT: take no new work, let open work finish within the
+   * program's own time limit, then resolve. Exit code 0; a rejection is exit code 1.
+   */
+  drain(): Promise<void>;
+  /** For a program that may have to end by itself: a rejection is logged, exit code 1. */
+  readonly ended?: Promise<never>;
+}
+
+type LoggedDeclarations = OptionDeclarations & typeof logOptions;
+
+export interface Program<D extends LoggedDeclarations> {
+  readonly table: OptionTable<D>;
+  readonly version: string;
+  /** StartupError and UsageError that it throws are told as one line on stderr. */
+  start(context: ProgramContext<D>): Promise<RunningProgram>;
+}
+
+/**
+ * Runs a program to its end and exits the process: 0 clean, 1 failure, 2 bad usage.
+ *
+ * The first SIGTERM or SIGINT drains, a second one ends at once with exit code 1. SIGHUP reopens
+ * the log file. An exception that nobody caught is logged as fatal and ends the process.
+ */
+export async function runProgram<D extends LoggedDeclarations>(
+  program: Program<D>,
+  input: ParseInput = processInput(),
+): Promise<void> {
+  const { table, version } = program;
+  try {
+    const parsed = readCommandLine(table, version, input);
+    if (parsed) await runParsed(program, parsed);
+  } catch (error) {
+    process.exit(reportFailure(table.program, error));
+  }
+}
+
+async function runParsed<D extends LoggedDeclarations>(
+  program: Program<D>,
+  { options, warnings }: ParsedOptions<D>,
+): Promise<void> {
+  // LoggedDeclarations says that these options are there; the compiler cannot see through D.
+  const log = createLog(options as unknown as LogSettings);
+  const { logger } = log;
+  process.on('SIGHUP', () => log.reopen());
+  // Rejections that nobody handles arrive here as well.
+  process.on('uncaughtException', (err, origin) => exitFatal(logger, err, origin));
+  const stop = firstStopSignal(logger);
+
+  logger.info(
+    {
+      version: program.version,
+      node: process.version,
+      options: describeOptions(program.table, options),
+    },
+    'starting',
+  );
+  for (const warning of warnings) logger.warn(warning);
+
+  const running = await program.start({ options, logger });
+  running.ended?.catch((err: unknown) => exitFatal(logger, err, 'ended'));
+  const signal = await stop;
+  logger.info({ signal }, 'draining');
+  try {
+    await running.drain();
+  } catch (err) {
+    exitFatal(logger, err, 'drain');
+  }
+  logger.info('stopped');
+  process.exit(0);
+}
+
+/** Resolves at the first stop signal, which may come while the program still starts. */
+function firstStopSignal(logger: Logger): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let isStopping = false;
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (isStopping) {
+        logger.warn({ signal }, 'ending at once, open streams are cut');
+        process.exit(1);
+      }
+      isStopping = true;
+      resolve(signal);
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}
+
+/** pino writes what is queued when the process exits. */
+function exitFatal(logger: Logger, err: unknown, origin: string): never {
+  logger.fatal({ err, origin }, 'fatal error');
+  process.exit(1);
+}

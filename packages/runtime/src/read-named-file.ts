@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import { UsageError } from './usage-error.ts';
+
+const cures: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file; check the path and that the volume is mounted',
+  ENOTDIR: 'no such file; a part of the path is not a directory',
+  EACCES: 'permission denied; let the user of this process read it',
+  EPERM: 'permission denied; let the user of this process read it',
+  EISDIR: 'is a directory; name a file in it',
+};
+
+/**
+ * Reads a file that a flag, a variable or a configuration key names.
+ *
+ * @param origin what names the file: `--server-cert`
+ * @throws UsageError with the origin, the path and the cure
+ */
+export function readNamedFile(origin: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code = 'unknown', message } = error as NodeJS.ErrnoException;
+    throw new UsageError(`${origin}: ${path}: ${cures[code] ?? `cannot be read: ${message}`}`, {
+      cause: error,
+    });
+  }
+}

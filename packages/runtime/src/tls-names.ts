@@ -1,0 +1,57 @@
+/** Go's names for TLS versions and cipher suites, as Kubernetes' flags use them. */
+import { getCiphers, type SecureVersion } from 'node:tls';
+
+const opensslBySuite: Readonly<Record<string, string>> = {
+  // TLS 1.3
+  TLS_AES_128_GCM_SHA256: 'TLS_AES_128_GCM_SHA256',
+  TLS_AES_256_GCM_SHA384: 'TLS_AES_256_GCM_SHA384',
+  TLS_CHACHA20_POLY1305_SHA256: 'TLS_CHACHA20_POLY1305_SHA256',
+  // TLS 1.2 with forward secrecy
+  TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: 'ECDHE-ECDSA-AES128-GCM-SHA256',
+  TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: 'ECDHE-ECDSA-AES256-GCM-SHA384',
+  TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305: 'ECDHE-ECDSA-CHACHA20-POLY1305',
+  TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-ECDSA-CHACHA20-POLY1305',
+  TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA: 'ECDHE-ECDSA-AES128-SHA',
+  TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256: 'ECDHE-ECDSA-AES128-SHA256',
+  TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA: 'ECDHE-ECDSA-AES256-SHA',
+  TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: 'ECDHE-RSA-AES128-GCM-SHA256',
+  TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384: 'ECDHE-RSA-AES256-GCM-SHA384',
+  TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305: 'ECDHE-RSA-CHACHA20-POLY1305',
+  TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-RSA-CHACHA20-POLY1305',
+  TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA: 'ECDHE-RSA-AES128-SHA',
+  TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256: 'ECDHE-RSA-AES128-SHA256',
+  TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA: 'ECDHE-RSA-AES256-SHA',
+  // TLS 1.2 without forward secrecy
+  TLS_RSA_WITH_AES_128_GCM_SHA256: 'AES128-GCM-SHA256',
+  TLS_RSA_WITH_AES_256_GCM_SHA384: 'AES256-GCM-SHA384',
+  TLS_RSA_WITH_AES_128_CBC_SHA: 'AES128-SHA',
+  TLS_RSA_WITH_AES_128_CBC_SHA256: 'AES128-SHA256',
+  TLS_RSA_WITH_AES_256_CBC_SHA: 'AES256-SHA',
+};
+
+const available = new Set(getCiphers().map((name) => name.toUpperCase()));
+
+/** The suites that `--cipher-suites` takes: Go's names, as far as this OpenSSL has them. */
+export const cipherSuiteNames: readonly string[] = Object.keys(opensslBySuite).filter((name) =>
+  available.has(opensslBySuite[name]!),
+);
+
+/**
+ * Go's suite names as the `ciphers` of a secure context. Node leaves TLS 1.3's own suites on
+ * unless the list names one of them; a list of only TLS 1.3 suites means TLS 1.3 only.
+ *
+ * @returns undefined for an empty list: Node's defaults
+ */
+export function opensslCiphers(suites: readonly string[]): string | undefined {
+  if (suites.length === 0) return undefined;
+  return suites.map((name) => opensslBySuite[name]!).join(':');
+}
+
+/** The versions that `--tls-min-version` takes; older ones are not spoken. */
+export const tlsVersionNames = ['VersionTLS12', 'VersionTLS13'] as const;
+
+export type TlsVersionName = (typeof tlsVersionNames)[number];
+
+export function secureVersion(name: TlsVersionName): SecureVersion {
+  return name === 'VersionTLS13' ? 'TLSv1.3' : 'TLSv1.2';
+}

@@ -1,0 +1,10 @@
+import { createLogger, type Logger } from '@fairlead/runtime';
+
+export type LogLine = Readonly<Record<string, unknown>>;
+
+/** A logger whose lines stay in memory, parsed. */
+export function memoryLogger(): { logger: Logger; lines: LogLine[] } {
+  const lines: LogLine[] = [];
+  const logger = createLogger('trace', { write: (line) => void lines.push(JSON.parse(line)) });
+  return { logger, lines };
+}

@@ -1,0 +1,162 @@
+import { once } from 'node:events';
+import { existsSync, readFileSync, renameSync, watch } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import t from 'tap';
+import { SampleProcess } from './sample-process.ts';
+
+t.test('SIGTERM and SIGINT drain, exit code 0', async (t) => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const program = new SampleProcess(t, 'sample-program', ['--pin=hunter2']);
+    t.match(await program.log('listening'), { listener: 'sample', address: '127.0.0.1' });
+    program.child.kill(signal);
+    t.equal(await program.exit(), 0, signal);
+    t.strictSame(
+      program.logs().map(({ msg }) => msg),
+      ['starting', 'listening', 'draining', 'stopped'],
+    );
+    t.match(program.logs()[0], { version: '1.2.3', options: { act: 'serve', pin: '[redacted]' } });
+    t.notMatch(program.lines.join(), /hunter2/);
+    t.equal(await program.stdout, '', 'logs go to stderr');
+  }
+});
+
+t.test('a second signal ends at once, exit code 1', async (t) => {
+  const program = new SampleProcess(t, 'sample-program', ['--act=hang-drain']);
+  await program.log('listening');
+  program.child.kill('SIGTERM');
+  await program.log('draining');
+  program.child.kill('SIGINT');
+  t.equal(await program.exit(), 1);
+  t.match(program.logs().at(-1), { msg: 'ending at once, open streams are cut', signal: 'SIGINT' });
+});
+
+t.test('SIGHUP does not end the process', async (t) => {
+  const program = new SampleProcess(t, 'sample-program', []);
+  await program.log('listening');
+  program.child.kill('SIGHUP');
+  program.child.kill('SIGTERM');
+  t.equal(await program.exit(), 0);
+});
+
+t.test('bad usage: one line on stderr, exit code 2', async (t) => {
+  const program = new SampleProcess(t, 'sample-program', ['--prot=1']);
+  t.equal(await program.exit(), 2);
+  t.strictSame(program.lines, ['sample-program: unknown flag --prot: did you mean --port?']);
+});
+
+t.test('a failed start: one line on stderr, exit code 1', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  t.teardown(() => taken.close());
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+  const program = new SampleProcess(t, 'sample-program', [`--port=${port}`, '--log-level=error']);
+  t.equal(await program.exit(), 1);
+  t.strictSame(program.lines, [
+    `sample-program: --port: cannot listen on 127.0.0.1:${port}: another process has it; choose another port or stop that process`,
+  ]);
+});
+
+t.test('a bug at start: the stack on stderr, exit code 1', async (t) => {
+  const program = new SampleProcess(t, 'sample-program', ['--act=bug']);
+  t.equal(await program.exit(), 1);
+  t.match(program.lines.join('\n'), /sample-program: internal error: TypeError: a bug\n +at /);
+});
+
+t.test('what nobody caught is logged as fatal before the process ends, exit code 1', async (t) => {
+  const fates: readonly [string, object][] = [
+    ['throw-later', { origin: 'uncaughtException', err: { message: 'thrown later' } }],
+    ['reject-later', { origin: 'unhandledRejection', err: { message: 'rejected later' } }],
+    ['end', { origin: 'ended', err: { message: 'ended by itself' } }],
+  ];
+  for (const [act, expected] of fates) {
+    const program = new SampleProcess(t, 'sample-program', [`--act=${act}`]);
+    t.equal(await program.exit(), 1, act);
+    t.match(program.logs().at(-1), { level: 'fatal', ...expected }, act);
+  }
+});
+
+t.test('a drain that fails: exit code 1', async (t) => {
+  const program = new SampleProcess(t, 'sample-program', ['--act=reject-drain']);
+  await program.log('listening');
+  program.child.kill('SIGTERM');
+  t.equal(await program.exit(), 1);
+  t.match(program.logs().at(-1), { level: 'fatal', err: { message: 'cannot drain' } });
+});
+
+t.test('--help and --version answer on stdout, exit code 0', async (t) => {
+  const help = new SampleProcess(t, 'sample-program', ['--help', '--nonsense']);
+  t.equal(await help.exit(), 0);
+  t.match(await help.stdout, 'Usage: sample-program [flags]');
+  const version = new SampleProcess(t, 'sample-program', ['--version']);
+  t.equal(await version.exit(), 0);
+  t.equal(await version.stdout, 'sample-program 1.2.3\n');
+});
+
+t.test('warnings of the command line are logged', async (t) => {
+  const program = new SampleProcess(t, 'sample-program', ['--vmodule=x=4', '-v=4']);
+  await program.log('listening');
+  program.child.kill('SIGTERM');
+  await program.exit();
+  t.match(
+    program.logs().filter(({ level }) => level === 'warn'),
+    [{ msg: '--vmodule has no effect: the level is set for the whole process by --log-level' }],
+  );
+});
+
+t.test('--log-file is written, flushed at exit and reopened by SIGHUP', async (t) => {
+  const dir = t.testdir();
+  const path = join(dir, 'a.log');
+  const argv = ['--logtostderr=false', `--log-file=${path}`];
+  const program = new SampleProcess(t, 'sample-program', argv);
+  await untilFile(dir, () => existsSync(path) && readFileSync(path, 'utf8').includes('listening'));
+  renameSync(path, join(dir, 'a.log.1'));
+  program.child.kill('SIGHUP');
+  await untilFile(dir, () => existsSync(path));
+  program.child.kill('SIGTERM');
+  t.equal(await program.exit(), 0);
+  t.match(readFileSync(join(dir, 'a.log.1'), 'utf8'), /"msg":"starting"/);
+  t.match(readFileSync(path, 'utf8'), /"msg":"draining"[\s\S]*"msg":"stopped"\}\n$/);
+  t.strictSame(program.lines, [], 'nothing on stderr');
+});
+
+t.test('a --log-file that cannot be written: one line, exit code 2', async (t) => {
+  const argv = ['--logtostderr=false', '--log-file=/no/such/dir/a.log'];
+  const program = new SampleProcess(t, 'sample-program', argv);
+  t.equal(await program.exit(), 2);
+  t.strictSame(program.lines, [
+    'sample-program: --log-file: /no/such/dir/a.log: cannot be written: ENOENT; name a file in a directory that this user may write to',
+  ]);
+});
+
+t.test('a command: result on stdout, failures and warnings as lines on stderr', async (t) => {
+  const run = async (...argv: string[]) => {
+    const command = new SampleProcess(t, 'sample-command', argv);
+    return { code: await command.exit(), stdout: await command.stdout, stderr: command.lines };
+  };
+  t.strictSame(await run('you', '--polite'), {
+    code: 0,
+    stdout: 'hello you\n',
+    stderr: ['sample command: warning: --polite has no effect: it always is'],
+  });
+  t.strictSame(await run('you', '--fail'), {
+    code: 1,
+    stdout: '',
+    stderr: ['sample command: the voice is gone; drink some tea'],
+  });
+  t.match(await run(), { code: 2, stderr: [/an argument is missing/] });
+  t.match(await run('--version'), { code: 0, stdout: 'sample command 1.2.3\n' });
+});
+
+/** Resolves once something in the directory has made the condition true. */
+function untilFile(dir: string, condition: () => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const watcher = watch(dir, check);
+    check();
+    function check(): void {
+      if (!condition()) return;
+      watcher.close();
+      resolve();
+    }
+  });
+}

@@ -1,0 +1,184 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { connect, createServer, type TLSSocket } from 'node:tls';
+import { createAuthority, issueCertificate } from '@fairlead/pki';
+import { loadTlsFiles, type TlsFiles, UsageError } from '@fairlead/runtime';
+import t, { type Test } from 'tap';
+
+const dayMs = 86_400_000;
+const longAgo = new Date(Date.now() - 100 * dayMs);
+
+const ca = await createAuthority({ name: 'a CA', now: longAgo });
+const server = { kind: 'server', name: 'a server', hosts: ['localhost'] } as const;
+const good = await issueCertificate(ca, server);
+const client = await issueCertificate(ca, { kind: 'client', name: 'a client' });
+const other = await issueCertificate(ca, server);
+const expired = await issueCertificate(ca, { ...server, name: 'old', now: longAgo, days: 10 });
+
+const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const passphraseKey = privateKey.export({
+  type: 'pkcs8',
+  format: 'pem',
+  cipher: 'aes-256-cbc',
+  passphrase: 'x',
+});
+
+const files = {
+  'ca.crt': ca.certPem,
+  'good.crt': good.certPem,
+  'good.key': good.keyPem,
+  'client.crt': client.certPem,
+  'client.key': client.keyPem,
+  'other.key': other.keyPem,
+  'old.crt': expired.certPem,
+  'old.key': expired.keyPem,
+  'locked.key': passphraseKey,
+  'empty.crt': '',
+  'text.crt': 'not a certificate',
+  'damaged.crt': good.certPem.replace(/\n.{20}/, '\nAAAAAAAAAAAAAAAAAAAA'),
+  'damaged.key': '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n',
+  directory: {},
+};
+
+const common = { cipherSuites: [], minVersion: 'VersionTLS12' } as const;
+
+/** Loads files of the fixture by name. */
+function load(t: Test, names: { cert?: string; key?: string; ca?: string }): TlsFiles {
+  const dir = t.testdir(files);
+  const at = (flag: string, name: string) => ({ flag, path: join(dir, name) });
+  return loadTlsFiles({
+    ...common,
+    identity: names.cert
+      ? { cert: at('--server-cert', names.cert), key: at('--server-key', names.key ?? 'good.key') }
+      : undefined,
+    ca: names.ca ? at('--server-ca-cert', names.ca) : undefined,
+  });
+}
+
+t.test('good files make a context with which TLS works', async (t) => {
+  const { context, warnings } = load(t, { cert: 'good.crt', key: 'good.key', ca: 'ca.crt' });
+  t.strictSame(warnings, []);
+  const listener = createServer({ ...context, requestCert: true });
+  t.teardown(() => listener.close());
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const accepted = once(listener, 'secureConnection') as Promise<[TLSSocket]>;
+  const dialled = connect({
+    ...load(t, { cert: 'client.crt', key: 'client.key', ca: 'ca.crt' }).context,
+    port: (listener.address() as AddressInfo).port,
+    host: '127.0.0.1',
+    servername: 'localhost',
+  });
+  t.teardown(() => dialled.destroy());
+  await once(dialled, 'secureConnect');
+  t.ok(dialled.authorized, 'the client trusts the server by the CA file');
+  const [socket] = await accepted;
+  t.equal(socket.getPeerCertificate().subject.CN, 'a client', 'the client showed its certificate');
+});
+
+t.test('every mistake is one line with flag, file and cure', async (t) => {
+  const dir = t.testdir(files);
+  const mistakes: readonly [Parameters<typeof load>[1], string][] = [
+    [
+      { cert: 'none.crt' },
+      '--server-cert: DIR/none.crt: no such file; check the path and that the volume is mounted',
+    ],
+    [{ cert: 'directory' }, '--server-cert: DIR/directory: is a directory; name a file in it'],
+    [
+      { cert: 'good.crt/x' },
+      '--server-cert: DIR/good.crt/x: no such file; a part of the path is not a directory',
+    ],
+    [
+      { cert: 'empty.crt' },
+      '--server-cert: DIR/empty.crt: the file is empty; a certificate in PEM belongs there',
+    ],
+    [
+      { cert: 'text.crt' },
+      '--server-cert: DIR/text.crt: is not PEM; a certificate in PEM starts with -----BEGIN CERTIFICATE-----',
+    ],
+    [
+      { cert: 'damaged.crt' },
+      '--server-cert: DIR/damaged.crt: certificate 1 of 1 is damaged; copy the file again',
+    ],
+    [
+      { cert: 'good.key' },
+      '--server-cert: DIR/good.key: holds a private key and no certificate; were two files swapped?',
+    ],
+    [
+      { cert: 'good.crt', key: 'good.crt' },
+      '--server-key: DIR/good.crt: holds a certificate and no private key; were two files swapped?',
+    ],
+    [
+      { cert: 'good.crt', key: 'text.crt' },
+      '--server-key: DIR/text.crt: is not PEM; a private key in PEM starts with -----BEGIN PRIVATE KEY-----',
+    ],
+    [
+      { cert: 'good.crt', key: 'damaged.key' },
+      '--server-key: DIR/damaged.key: the private key is damaged; copy the file again',
+    ],
+    [
+      { cert: 'good.crt', key: 'locked.key' },
+      '--server-key: DIR/locked.key: the key has a passphrase; take it off: openssl pkey -in FILE -out NEW',
+    ],
+    [
+      { cert: 'good.crt', key: 'other.key' },
+      '--server-key: DIR/other.key: does not match the certificate in --server-cert DIR/good.crt; give the key that the certificate was made for',
+    ],
+    [
+      { ca: 'good.key' },
+      '--server-ca-cert: DIR/good.key: holds a private key and no certificate; were two files swapped?',
+    ],
+    [
+      { ca: 'empty.crt' },
+      '--server-ca-cert: DIR/empty.crt: the file is empty; a certificate in PEM belongs there',
+    ],
+  ];
+  for (const [names, expected] of mistakes) {
+    const message = expected.replaceAll('DIR', dir);
+    try {
+      load(t, names);
+      t.fail(message);
+    } catch (error) {
+      t.ok(error instanceof UsageError);
+      t.equal((error as Error).message, message);
+    }
+  }
+});
+
+t.test('an unreadable file', { skip: process.getuid?.() === 0 && 'root reads all' }, async (t) => {
+  const { chmod } = await import('node:fs/promises');
+  const path = join(t.testdir(files), 'good.key');
+  await chmod(path, 0);
+  t.throws(() => loadTlsFiles({ ...common, ca: { flag: '--ca-cert', path } }), {
+    message: `--ca-cert: ${path}: permission denied; let the user of this process read it`,
+  });
+});
+
+t.test('a certificate out of its time is a warning with the date', async (t) => {
+  const { context, warnings } = load(t, { cert: 'old.crt', key: 'old.key' });
+  t.equal(warnings.length, 1);
+  t.match(
+    warnings[0],
+    /^--server-cert: .*old\.crt: CN=old expired at \d{4}-\d\d-\d\dT.*; issue a new one$/,
+  );
+  t.ok(context.cert, 'it is used all the same');
+
+  const dir = t.testdir(files);
+  const early = loadTlsFiles(
+    { ...common, ca: { flag: '--ca-cert', path: join(dir, 'ca.crt') } },
+    new Date(longAgo.getTime() - dayMs),
+  );
+  t.match(early.warnings, [
+    /^--ca-cert: .*ca\.crt: CN=a CA is not valid before .*; check the clock$/,
+  ]);
+});
+
+t.test('cipher suites and versions reach the context', async (t) => {
+  const { context } = loadTlsFiles({
+    cipherSuites: ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'],
+    minVersion: 'VersionTLS13',
+  });
+  t.match(context, { ciphers: 'ECDHE-RSA-AES128-GCM-SHA256', minVersion: 'TLSv1.3' });
+});

@@ -1,0 +1,60 @@
+import { getCiphers } from 'node:tls';
+import {
+  defineOptions,
+  kinds,
+  opensslCiphers,
+  option,
+  parseOptions,
+  secureVersion,
+} from '@fairlead/runtime';
+import t from 'tap';
+
+const table = defineOptions({
+  program: 'sample',
+  summary: 'sample: has TLS names',
+  options: {
+    'cipher-suites': option(kinds.list(kinds.cipherSuite), {
+      group: 'TLS',
+      description: 'Suites',
+      default: [],
+    }),
+    'tls-min-version': option(kinds.tlsVersion, {
+      group: 'TLS',
+      description: 'Version',
+      default: 'VersionTLS12',
+    }),
+  },
+});
+const parse = (...argv: string[]) => parseOptions(table, { argv, env: {} }).options;
+
+t.test("Go's suite names become OpenSSL's", async (t) => {
+  const { cipherSuites } = parse(
+    '--cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305',
+    '--cipher-suites=TLS_AES_128_GCM_SHA256',
+  );
+  const ciphers = opensslCiphers(cipherSuites);
+  t.equal(
+    ciphers,
+    'ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:TLS_AES_128_GCM_SHA256',
+  );
+  for (const name of ciphers?.split(':') ?? []) {
+    t.ok(getCiphers().includes(name.toLowerCase()), `OpenSSL has ${name}`);
+  }
+  t.equal(opensslCiphers([]), undefined);
+});
+
+t.test('suites that are unknown or no longer there are refused by name', async (t) => {
+  for (const name of ['TLS_RSA_WITH_RC4_128_SHA', 'ECDHE-RSA-AES128-GCM-SHA256', 'constructor']) {
+    t.throws(() => parse(`--cipher-suites=${name}`), {
+      message: `--cipher-suites: "${name}" is no cipher suite known here by its Go name`,
+    });
+  }
+});
+
+t.test('versions: 1.2 is the floor', async (t) => {
+  t.equal(secureVersion(parse().tlsMinVersion), 'TLSv1.2');
+  t.equal(secureVersion(parse('--tls-min-version=VersionTLS13').tlsMinVersion), 'TLSv1.3');
+  t.throws(() => parse('--tls-min-version=VersionTLS11'), {
+    message: '--tls-min-version: "VersionTLS11" is none of VersionTLS12, VersionTLS13',
+  });
+});
