@@ -1,0 +1,52 @@
+import {
+  type Asn1,
+  bitString,
+  boolean,
+  contextBytes,
+  encode,
+  integer,
+  octetString,
+  oid,
+  sequence,
+} from './der.ts';
+
+/** OIDs of RFC 5280, 4.2.1, that are also looked up in a loaded authority. */
+export const SUBJECT_KEY_IDENTIFIER = '2.5.29.14';
+
+// Criticality has the default FALSE, which DER leaves out.
+const extension = (type: string, critical: boolean, value: Asn1): Asn1 =>
+  sequence(oid(type), ...(critical ? [boolean(true)] : []), octetString(encode(value)));
+
+export const subjectKeyIdentifier = (keyIdentifier: Buffer): Asn1 =>
+  extension(SUBJECT_KEY_IDENTIFIER, false, octetString(keyIdentifier));
+
+export const authorityKeyIdentifier = (keyIdentifier: Buffer): Asn1 =>
+  extension('2.5.29.35', false, sequence(contextBytes(0, keyIdentifier)));
+
+/** An authority that signs leaves only: pathLenConstraint 0. */
+export const authorityConstraints = (): Asn1 =>
+  extension('2.5.29.19', true, sequence(boolean(true), integer(Buffer.from([0]))));
+
+export const leafConstraints = (): Asn1 => extension('2.5.29.19', true, sequence());
+
+/** Bit positions of KeyUsage. */
+const usageBits = { digitalSignature: 0, keyEncipherment: 2, keyCertSign: 5, cRLSign: 6 } as const;
+
+export type KeyUsage = keyof typeof usageBits;
+
+/** Bit 0 is the highest of the byte; DER cuts trailing zero bits off a list of named bits. */
+export function keyUsage(...usages: [KeyUsage, ...KeyUsage[]]): Asn1 {
+  const positions: number[] = usages.map((usage) => usageBits[usage]);
+  const byte = positions.reduce((bits, position) => bits | (0x80 >> position), 0);
+  return extension('2.5.29.15', true, bitString(Buffer.from([byte]), 7 - Math.max(...positions)));
+}
+
+export const serverAuthentication = (): Asn1 => extendedKeyUsage('1.3.6.1.5.5.7.3.1');
+
+export const clientAuthentication = (): Asn1 => extendedKeyUsage('1.3.6.1.5.5.7.3.2');
+
+const extendedKeyUsage = (purpose: string): Asn1 =>
+  extension('2.5.29.37', false, sequence(oid(purpose)));
+
+/** `names` are GeneralNames. Not critical: every subject here has a name of its own. */
+export const subjectAlternativeName = (names: Asn1): Asn1 => extension('2.5.29.17', false, names);

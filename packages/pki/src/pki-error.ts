@@ -1,0 +1,25 @@
+/** What was wrong, for programs; the message says it for people. The codes are stable. */
+export type PkiErrorCode =
+  | 'bad_name'
+  | 'bad_organization'
+  | 'bad_host'
+  | 'bad_ip'
+  | 'bad_uri'
+  | 'bad_cidr'
+  | 'bad_days'
+  | 'authority_unusable'
+  | 'file_exists';
+
+/**
+ * A request that cannot be fulfilled as it was put: the caller has to change it.
+ * Failures of the machine (a full disk, a forbidden directory) stay Node's own errors.
+ */
+export class PkiError extends Error {
+  override readonly name = 'PkiError';
+  readonly code: PkiErrorCode;
+
+  constructor(code: PkiErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

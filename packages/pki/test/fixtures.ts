@@ -1,0 +1,23 @@
+import { X509Certificate } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Authority, IssuedCertificate } from '@fairlead/pki';
+
+/** Lays an authority down as loadAuthority expects to find it. */
+export async function saveAuthority(dir: string, certPem: string, keyPem: string): Promise<void> {
+  await mkdir(dir, { recursive: true });
+  await writeFile(join(dir, 'ca.crt'), certPem);
+  await writeFile(join(dir, 'ca.key'), keyPem);
+}
+
+/** Is the leaf's signature the authority's, and does it name it as its issuer? */
+export const isSignedBy = (leaf: IssuedCertificate, authority: Authority): boolean =>
+  leaf.certificate.verify(authority.certificate.publicKey) &&
+  leaf.certificate.checkIssued(authority.certificate);
+
+/** The certificates of a PEM text, in order. */
+export const parseChain = (pem: string): X509Certificate[] =>
+  pem
+    .split(/(?<=-----END CERTIFICATE-----\n)/)
+    .filter((block) => block !== '')
+    .map((block) => new X509Certificate(block));

@@ -1,0 +1,149 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import {
+  checkServerIdentity,
+  connect,
+  createServer,
+  type SecureVersion,
+  type TLSSocket,
+} from 'node:tls';
+import {
+  type Authority,
+  createAuthority,
+  type IssuedCertificate,
+  issueCertificate,
+  type KeyType,
+} from '@fairlead/pki';
+import t, { type Test } from 'tap';
+
+interface Side {
+  readonly ca: Authority;
+  readonly own: IssuedCertificate;
+}
+
+/** One connection with certificates on both sides: what the server saw, or why it failed. */
+async function handshake(
+  t: Test,
+  server: Side,
+  client: Side,
+  options: { version?: SecureVersion; servername?: string; host?: string } = {},
+): Promise<{ protocol: string | null; clientName: unknown; clientOrganization: unknown }> {
+  const version = options.version ?? 'TLSv1.3';
+  const listener = createServer({
+    cert: server.own.certPem,
+    key: server.own.keyPem,
+    ca: server.ca.certPem,
+    requestCert: true,
+    rejectUnauthorized: true,
+    minVersion: version,
+    maxVersion: version,
+  });
+  t.teardown(() => listener.close());
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const arrived = new Promise<TLSSocket>((resolve, reject) => {
+    listener.once('secureConnection', resolve);
+    // Node's own text is "socket hang up"; the socket knows why.
+    listener.once('tlsClientError', (error, refused) =>
+      reject(new Error(String(refused.authorizationError ?? error))),
+    );
+  });
+  // In TLS 1.3 a client is done before the server has judged it: its error alone says nothing.
+  arrived.catch(() => {});
+  const socket = connect({
+    host: '127.0.0.1',
+    port: (listener.address() as AddressInfo).port,
+    cert: client.own.certPem,
+    key: client.own.keyPem,
+    ca: client.ca.certPem,
+    servername: options.servername ?? 'localhost',
+    checkServerIdentity: (_, certificate) =>
+      checkServerIdentity(options.host ?? options.servername ?? 'localhost', certificate),
+    minVersion: version,
+    maxVersion: version,
+  });
+  t.teardown(() => socket.destroy());
+  socket.on('error', () => {});
+  await once(socket, 'secureConnect');
+  const peer = await arrived;
+  t.teardown(() => peer.destroy());
+  const { subject } = peer.getPeerCertificate();
+  return { protocol: peer.getProtocol(), clientName: subject.CN, clientOrganization: subject.O };
+}
+
+async function sides(caKey: KeyType, leafKey: KeyType): Promise<{ server: Side; client: Side }> {
+  const ca = await createAuthority({ name: 'Test CA', keyType: caKey });
+  const [server, client] = await Promise.all([
+    issueCertificate(ca, {
+      kind: 'server',
+      name: 'not-a-host',
+      hosts: ['localhost'],
+      ips: ['127.0.0.1', '::1', 'fd00::1:2'],
+      keyType: leafKey,
+    }),
+    issueCertificate(ca, {
+      kind: 'agent',
+      name: 'node-1',
+      organizations: ['a', 'b'],
+      keyType: leafKey,
+    }),
+  ]);
+  return { server: { ca, own: server }, client: { ca, own: client } };
+}
+
+for (const caKey of ['ec', 'rsa'] as const) {
+  for (const leafKey of ['ec', 'rsa'] as const) {
+    for (const version of ['TLSv1.3', 'TLSv1.2'] as const) {
+      t.test(`mutual ${version}: ${leafKey} leaves of an ${caKey} authority`, async (t) => {
+        const { server, client } = await sides(caKey, leafKey);
+        t.same(await handshake(t, server, client, { version }), {
+          protocol: version,
+          clientName: 'node-1',
+          clientOrganization: ['a', 'b'],
+        });
+      });
+    }
+  }
+}
+
+t.test('the client verifies the server by each of its names, and not by its CN', async (t) => {
+  const { server, client } = await sides('ec', 'ec');
+  for (const host of ['localhost', 'LOCALHOST', '127.0.0.1', '::1', 'fd00::1:2']) {
+    await t.resolves(handshake(t, server, client, { host }), host);
+  }
+  for (const host of ['not-a-host', '127.0.0.2', '::2', 'sub.localhost']) {
+    await t.rejects(handshake(t, server, client, { host }), {
+      code: 'ERR_TLS_CERT_ALTNAME_INVALID',
+    });
+  }
+});
+
+t.test("another authority's client is refused, even one of the same name", async (t) => {
+  const [{ server, client }, foreign] = await Promise.all([sides('ec', 'ec'), sides('ec', 'ec')]);
+  const impostor = { ca: client.ca, own: foreign.client.own };
+  await t.rejects(handshake(t, server, impostor), /^(UNABLE_TO_|CERT_SIGNATURE_)/);
+  const impostorServer = { ca: server.ca, own: foreign.server.own };
+  await t.rejects(handshake(t, impostorServer, client), { code: /^(UNABLE_TO_|CERT_SIGNATURE_)/ });
+});
+
+t.test('a certificate of the other purpose is refused on either side', async (t) => {
+  const { server, client } = await sides('ec', 'ec');
+  const swapped = { ca: server.ca, own: server.own };
+  await t.rejects(handshake(t, server, swapped), /^INVALID_PURPOSE$/);
+  const agentAsServer = await issueCertificate(server.ca, {
+    kind: 'agent',
+    name: 'a',
+    hosts: ['localhost'],
+  });
+  await t.rejects(handshake(t, { ca: server.ca, own: agentAsServer }, client), {
+    code: 'INVALID_PURPOSE',
+  });
+});
+
+t.test('an expired client is refused', async (t) => {
+  const now = new Date(Date.now() - 10 * 86_400_000);
+  const ca = await createAuthority({ name: 'Test CA', now });
+  const server = await issueCertificate(ca, { kind: 'server', name: 's', hosts: ['localhost'] });
+  const expired = await issueCertificate(ca, { kind: 'client', name: 'c', days: 9, now });
+  await t.rejects(handshake(t, { ca, own: server }, { ca, own: expired }), /^CERT_HAS_EXPIRED$/);
+});

@@ -1,0 +1,80 @@
+import { chmod, readdir, readFile, stat, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type PemFile, pemPair, writePemFiles } from '@fairlead/pki';
+import t from 'tap';
+
+const pair = (dir: string, name: string, text = 'new'): PemFile[] =>
+  pemPair(dir, name, { certPem: `${text} cert`, keyPem: `${text} key` });
+
+const modeOf = async (path: string): Promise<string> =>
+  ((await stat(path)).mode & 0o777).toString(8);
+
+t.test('certificates are for everybody and keys for their owner, whatever the umask', async (t) => {
+  const before = process.umask(0o077);
+  t.teardown(() => process.umask(before));
+  const dir = join(t.testdir(), 'a', 'b');
+  await writePemFiles(pair(dir, 'n'));
+  t.equal(await readFile(join(dir, 'n.crt'), 'utf8'), 'new cert');
+  t.equal(await readFile(join(dir, 'n.key'), 'utf8'), 'new key');
+  t.equal(await modeOf(join(dir, 'n.crt')), '644');
+  t.equal(await modeOf(join(dir, 'n.key')), '600');
+  process.umask(0);
+  await writePemFiles(pair(join(dir, 'c'), 'n'));
+  t.equal(await modeOf(join(dir, 'c')), '700');
+  t.equal(await modeOf(join(dir, 'c', 'n.key')), '600');
+});
+
+t.test('one file in the way, and none is written', async (t) => {
+  const dir = t.testdir({ 'b.key': 'precious' });
+  const files = [...pair(dir, 'a'), ...pair(dir, 'b')];
+  await t.rejects(writePemFiles(files), { code: 'file_exists', message: join(dir, 'b.key') });
+  t.same(await readdir(dir), ['b.key']);
+  t.equal(await readFile(join(dir, 'b.key'), 'utf8'), 'precious');
+});
+
+t.test('a dangling link is in the way too', async (t) => {
+  const dir = t.testdir({});
+  await symlink(join(dir, 'elsewhere'), join(dir, 'a.key'));
+  await t.rejects(writePemFiles(pair(dir, 'a')), { code: 'file_exists' });
+  t.same(await readdir(dir), ['a.key']);
+});
+
+t.test(
+  'a file that appears while writing is kept, and what was written is taken back',
+  async (t) => {
+    const dir = t.testdir({});
+    // The same path twice: free when looked at, taken by the time of the second.
+    const files = [...pair(dir, 'a', 'first'), ...pair(dir, 'a', 'second')];
+    await t.rejects(writePemFiles(files), { code: 'file_exists', message: join(dir, 'a.crt') });
+    t.same(await readdir(dir), []);
+  },
+);
+
+t.test('force replaces, mode included, and leaves nothing beside', async (t) => {
+  const dir = t.testdir({ 'a.key': 'old' });
+  await chmod(join(dir, 'a.key'), 0o644);
+  await writePemFiles(pair(dir, 'a'), { force: true });
+  t.equal(await readFile(join(dir, 'a.key'), 'utf8'), 'new key');
+  t.equal(await modeOf(join(dir, 'a.key')), '600');
+  t.same((await readdir(dir)).sort(), ['a.crt', 'a.key']);
+});
+
+t.test('force replaces a link, not what it points to', async (t) => {
+  const dir = t.testdir({ elsewhere: 'precious' });
+  await symlink(join(dir, 'elsewhere'), join(dir, 'a.key'));
+  await writePemFiles(pair(dir, 'a'), { force: true });
+  t.equal(await readFile(join(dir, 'elsewhere'), 'utf8'), 'precious');
+  t.equal(await readFile(join(dir, 'a.key'), 'utf8'), 'new key');
+});
+
+t.test('a failure under force leaves no half-written files behind', async (t) => {
+  const dir = t.testdir({ 'a.crt': { 'not-a-file': '' } });
+  await t.rejects(writePemFiles(pair(dir, 'a'), { force: true }), { code: 'EISDIR' });
+  t.same(await readdir(dir), ['a.crt']);
+});
+
+t.test('a directory that cannot be made is an error of the file system', async (t) => {
+  const dir = t.testdir({ file: '' });
+  await t.rejects(writePemFiles(pair(join(dir, 'file'), 'a')), { code: 'EEXIST' });
+  await t.rejects(writePemFiles(pair(join(dir, 'file', 'sub'), 'a')), { code: 'ENOTDIR' });
+});
