@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import {
+  createAuthority,
+  type IssueOptions,
+  issueCertificate,
+  type PemFile,
+  pemPair,
+  writePemFiles,
+} from '@fairlead/pki';
+import {
+  type AuthorityName,
+  authorityNames,
+  clientFileName,
+  readTestPki,
+  type TestPki,
+} from './test-pki.ts';
+
+const dayMs = 86_400_000;
+
+/**
+ * Makes a `TestPki` in `directory` with `@fairlead/pki`: EC P-256, the layout of `fairlead pki
+ * init` plus `kubelet`, `foreign` and expired certificates. Rejects when a file exists already.
+ */
+export async function makeFairleadPki(directory: string): Promise<TestPki> {
+  const files = await Promise.all(
+    authorityNames.map((name) => makeAuthority(join(directory, name), name)),
+  );
+  await writePemFiles(files.flat());
+  return readTestPki(directory);
+}
+
+async function makeAuthority(directory: string, name: AuthorityName): Promise<PemFile[]> {
+  const now = Date.now();
+  // Old enough to have issued a certificate that has expired since.
+  const authority = await createAuthority({
+    name: `${name} test CA`,
+    now: new Date(now - 30 * dayMs),
+  });
+  const clientName = clientFileName(name);
+  const client: IssueOptions = {
+    kind: clientName,
+    name: `${name}-${clientName}`,
+    organizations: ['fairlead:tests'],
+  };
+  const [server, valid, expired] = await Promise.all([
+    issueCertificate(authority, {
+      kind: 'server',
+      name: 'localhost',
+      hosts: ['localhost'],
+      ips: ['127.0.0.1', '::1'],
+    }),
+    issueCertificate(authority, client),
+    issueCertificate(authority, { ...client, now: new Date(now - 20 * dayMs), days: 1 }),
+  ]);
+  return [
+    ...pemPair(directory, 'ca', authority),
+    ...pemPair(directory, 'server', server),
+    ...pemPair(directory, clientName, valid),
+    ...pemPair(directory, 'expired', expired),
+  ];
+}

@@ -1,0 +1,50 @@
+import { once } from 'node:events';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { dialTls } from './tls-client.ts';
+
+/** Client-side TLS: PEM texts; without `cert` and `key` the client shows no certificate. */
+export interface ClientTls {
+  readonly ca: string;
+  readonly cert?: string;
+  readonly key?: string;
+  /** The name to verify and to send as SNI; `localhost` if left out. */
+  readonly servername?: string;
+}
+
+/** A front end: a Unix domain socket, TCP with TLS, or plain TCP. */
+export type FrontEndAddress =
+  | { readonly path: string }
+  | { readonly host: string; readonly port: number; readonly tls?: ClientTls };
+
+/**
+ * Opens a connection to a front end; TLS is verified. The socket may be half-closed, has no
+ * delay and is not read. Rejects with the connection's error.
+ *
+ * With TLS 1.3 a server refuses a client certificate only after this has resolved: the refusal is
+ * an error or an end of the socket.
+ */
+export async function openFrontEnd(
+  address: FrontEndAddress,
+  alpnProtocol: 'http/1.1' | 'h2' = 'http/1.1',
+): Promise<Socket> {
+  if ('path' in address) {
+    const socket = connectTcp({ path: address.path, allowHalfOpen: true });
+    await once(socket, 'connect');
+    return socket;
+  }
+  const { host, port, tls } = address;
+  if (!tls) {
+    const socket = connectTcp({ host, port, allowHalfOpen: true, noDelay: true });
+    await once(socket, 'connect');
+    return socket;
+  }
+  const socket = dialTls({
+    ...tls,
+    host,
+    port,
+    servername: tls.servername ?? 'localhost',
+    ALPNProtocols: [alpnProtocol],
+  });
+  await once(socket, 'secureConnect');
+  return socket;
+}

@@ -1,0 +1,68 @@
+import { once } from 'node:events';
+import type { AddressInfo, Server, Socket } from 'node:net';
+
+/** Something that was started; `close` resolves when nothing of it is left open. Idempotent. */
+export interface Started {
+  close(): Promise<void>;
+}
+
+/** A listening TCP endpoint on an ephemeral port. */
+export interface Endpoint extends Started {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where a target listens. */
+export interface EndpointOptions {
+  /** An address of this machine; `127.0.0.1` if left out. */
+  readonly host?: string;
+}
+
+/** Room for a thousand dials at once; the kernel drops what is beyond, and a retry takes 1 s. */
+export const listenBacklog = 4096;
+
+/**
+ * A server listening on an ephemeral port that knows its connections, so that `close` can end
+ * them too: `net.Server.close` alone waits for the peers.
+ */
+export class Listener implements Endpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly sockets = new Set<Socket>();
+  #connections = 0;
+  readonly #server: Server;
+
+  private constructor(server: Server, host: string) {
+    this.#server = server;
+    this.host = host;
+    this.port = (server.address() as AddressInfo).port;
+    server.on('connection', (socket: Socket) => {
+      this.#connections++;
+      this.sockets.add(socket);
+      socket.once('close', () => this.sockets.delete(socket));
+      // A peer that resets is part of many tests and must not end the process.
+      socket.on('error', () => {});
+    });
+  }
+
+  /** Binds `server` to port 0 of `host`. Rejects with the system's error. */
+  static async start(
+    server: Server,
+    { host = '127.0.0.1' }: EndpointOptions = {},
+  ): Promise<Listener> {
+    server.listen({ host, port: 0, backlog: listenBacklog });
+    await once(server, 'listening');
+    return new Listener(server, host);
+  }
+
+  /** Connections accepted so far. */
+  get connections(): number {
+    return this.#connections;
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
+}

@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** What Linux tells about a process at one moment. */
+export interface ProcessStats {
+  /** `performance.now()` of this reading. */
+  readonly atMs: number;
+  /** Resident memory. */
+  readonly rssBytes: number;
+  /** The highest resident memory so far. */
+  readonly peakRssBytes: number;
+  /** User and system time so far, all threads; a clock of 10 ms ticks. */
+  readonly cpuMs: number;
+}
+
+/** USER_HZ, which is 100 on every architecture that Node runs on. */
+const ticksPerSecond = 100;
+
+/**
+ * Reads /proc/PID. Linux only.
+ * @throws the system's error (ENOENT, ESRCH) when there is no such process
+ */
+export function readProcessStats(pid: number): ProcessStats {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  // The program's name, in parentheses, may itself hold spaces and parentheses; `state`, the
+  // third field of proc(5), follows the last one.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [userTicks, systemTicks] = [fields[11], fields[12]];
+  return {
+    atMs: performance.now(),
+    rssBytes: statusBytes(status, 'VmRSS'),
+    peakRssBytes: statusBytes(status, 'VmHWM'),
+    cpuMs: ((Number(userTicks) + Number(systemTicks)) * 1000) / ticksPerSecond,
+  };
+}
+
+/** How many file descriptors a process holds. Linux only; throws as `readProcessStats` does. */
+export function countOpenFiles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+function statusBytes(status: string, name: string): number {
+  // A zombie has no memory lines.
+  const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status);
+  return match ? Number(match[1]) * 1024 : 0;
+}
+
+/** What a process used between two moments. */
+export interface ProcessUsage {
+  readonly elapsedMs: number;
+  readonly cpuMs: number;
+  /** Highest and lowest resident memory among the samples, at least first and last. */
+  readonly maxRssBytes: number;
+  readonly minRssBytes: number;
+}
+
+/**
+ * Watches a process from now on.
+ *
+ * @param intervalMs how often memory is sampled
+ * @returns a function that ends the watch and reports; a process that has gone by then is
+ *   reported up to its last sample
+ */
+export function watchProcess(pid: number, intervalMs = 100): () => ProcessUsage {
+  const first = readProcessStats(pid);
+  let last = first;
+  let maxRssBytes = first.rssBytes;
+  let minRssBytes = first.rssBytes;
+  const sample = () => {
+    try {
+      last = readProcessStats(pid);
+    } catch {
+      clearInterval(timer);
+      return;
+    }
+    maxRssBytes = Math.max(maxRssBytes, last.rssBytes);
+    minRssBytes = Math.min(minRssBytes, last.rssBytes);
+  };
+  const timer = setInterval(sample, intervalMs).unref();
+  return () => {
+    sample();
+    clearInterval(timer);
+    return {
+      elapsedMs: last.atMs - first.atMs,
+      cpuMs: last.cpuMs - first.cpuMs,
+      maxRssBytes,
+      minRssBytes,
+    };
+  };
+}

@@ -1,0 +1,248 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import {
+  countBytes,
+  type Endpoint,
+  readSinkReport,
+  readText,
+  type SlowLinkOptions,
+  seededBuffer,
+  seededReadable,
+  seededSha256,
+  startEchoTarget,
+  startLateAnswerTarget,
+  startSinkTarget,
+  startSlowLink,
+  startSourceTarget,
+} from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+
+const tenMbit = 1_250_000;
+
+async function linkTo(test: Test, target: Endpoint, options: Omit<SlowLinkOptions, 'to'>) {
+  const link = await startSlowLink({ ...options, to: target });
+  test.teardown(async () => {
+    await link.close();
+    await target.close();
+  });
+  return link;
+}
+
+async function dial(test: Test, { host, port }: Endpoint): Promise<Socket> {
+  const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
+  test.teardown(() => socket.destroy());
+  await once(socket, 'connect');
+  return socket;
+}
+
+for (const direction of ['outward', 'homeward'] as const) {
+  t.test(`the rate ${direction} is within 10 % and the content intact`, async (t) => {
+    const totalBytes = 1_000_000;
+    const outward = direction === 'outward';
+    const target = outward
+      ? await startSinkTarget()
+      : await startSourceTarget({ totalBytes, seed: 'rate' });
+    const link = await linkTo(t, target, { delayMs: 5, bytesPerSecond: tenMbit });
+    const startedMs = performance.now();
+    const socket = await dial(t, link);
+    if (outward) seededReadable('rate', totalBytes).pipe(socket);
+    const report = await (outward ? readSinkReport(socket) : countBytes(socket));
+    // The FIN comes one delay after the last byte, a sink's answer another one later.
+    const elapsedMs = performance.now() - startedMs - (outward ? 10 : 5);
+    t.same(report, { bytes: totalBytes, sha256: seededSha256('rate', totalBytes) });
+    const rate = (totalBytes / elapsedMs) * 1000;
+    t.ok(Math.abs(rate / tenMbit - 1) < 0.1, `${Math.round(rate)} bytes/s`);
+  });
+}
+
+t.test('a short queue in front of a long wire keeps the wire busy', async (t) => {
+  const totalBytes = 300_000;
+  const delayMs = 250;
+  const target = await startSourceTarget({ totalBytes });
+  const link = await linkTo(t, target, { delayMs, bytesPerSecond: tenMbit, queueBytes: 20_000 });
+  const startedMs = performance.now();
+  const report = await countBytes(await dial(t, link));
+  const sendingMs = performance.now() - startedMs - delayMs;
+  t.equal(report.bytes, totalBytes);
+  t.ok(sendingMs < (totalBytes / tenMbit) * 1000 * 1.15, `${sendingMs.toFixed()} ms`);
+});
+
+t.test('connections share the rate of the link', async (t) => {
+  const totalBytes = 200_000;
+  const target = await startSourceTarget({ totalBytes });
+  const link = await linkTo(t, target, { delayMs: 1, bytesPerSecond: tenMbit });
+  const startedMs = performance.now();
+  const sockets = await Promise.all([1, 2, 3].map(() => dial(t, link)));
+  const reports = await Promise.all(sockets.map((socket) => countBytes(socket)));
+  const elapsedMs = performance.now() - startedMs;
+  for (const report of reports) t.equal(report.sha256, target.sha256);
+  const rate = ((3 * totalBytes) / elapsedMs) * 1000;
+  t.ok(rate < tenMbit * 1.02, `${Math.round(rate)} bytes/s in total`);
+});
+
+t.test('a byte takes the delay each way, and little more', async (t) => {
+  const delayMs = 20;
+  const link = await linkTo(t, await startEchoTarget(), { delayMs, bytesPerSecond: tenMbit });
+  const socket = await dial(t, link);
+  const roundTripsMs: number[] = [];
+  for (let round = 0; round < 15; round++) {
+    const startedMs = performance.now();
+    socket.write('k');
+    await once(socket, 'data');
+    roundTripsMs.push(performance.now() - startedMs);
+  }
+  roundTripsMs.sort((a, b) => a - b);
+  const [fastestMs, medianMs] = [roundTripsMs[0]!, roundTripsMs[7]!];
+  t.ok(fastestMs >= 2 * delayMs, `fastest ${fastestMs.toFixed(2)} ms`);
+  t.ok(medianMs < 2 * delayMs + 8, `median ${medianMs.toFixed(2)} ms`);
+});
+
+t.test('bytes come out evenly, not in bursts', async (t) => {
+  const target = await startSourceTarget({ totalBytes: 250_000 });
+  const link = await linkTo(t, target, { delayMs: 1, bytesPerSecond: tenMbit });
+  const socket = await dial(t, link);
+  let largest = 0;
+  await countBytes(socket, {
+    onBytes: (bytes) => {
+      largest = Math.max(largest, bytes);
+    },
+  });
+  // 12,500 bytes are 10 ms of this link; a chunk of 64 KiB would be 52 ms.
+  t.ok(largest <= 12_500 * 2, `largest piece ${largest} bytes`);
+});
+
+t.test('half-close goes through: the answer comes after the FIN', async (t) => {
+  const answerBytes = 300_000;
+  const target = await startLateAnswerTarget({ answerBytes });
+  const link = await linkTo(t, target, { delayMs: 3, bytesPerSecond: 10 * tenMbit });
+  const socket = await dial(t, link);
+  socket.end('question');
+  t.same(await countBytes(socket), { bytes: answerBytes, sha256: target.sha256 });
+});
+
+t.test('a reset goes through', async (t) => {
+  const server = createServer((socket) => {
+    socket.once('data', () => socket.resetAndDestroy());
+  });
+  server.listen({ host: '127.0.0.1', port: 0 });
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const close = async () => {
+    server.close();
+  };
+  const link = await linkTo(
+    t,
+    { host: '127.0.0.1', port, close },
+    { delayMs: 1, bytesPerSecond: tenMbit },
+  );
+  const socket = await dial(t, link);
+  socket.write('x');
+  await t.rejects(once(socket, 'end'), { code: 'ECONNRESET' });
+});
+
+t.test('a target that refuses is a reset', async (t) => {
+  const target = await startEchoTarget();
+  await target.close();
+  const link = await linkTo(t, target, { delayMs: 1, bytesPerSecond: tenMbit });
+  const socket = await dial(t, link);
+  await t.rejects(once(socket, 'end'), { code: 'ECONNRESET' });
+});
+
+t.test('a full link stops reading: what it holds is bounded', async (t) => {
+  const queueBytes = 100_000;
+  const delayMs = 40;
+  const link = await linkTo(t, await startSinkTarget(), {
+    delayMs,
+    bytesPerSecond: tenMbit,
+    queueBytes,
+  });
+  const socket = await dial(t, link);
+  let highest = 0;
+  const source = seededReadable('queue', 1_000_000);
+  source.on('data', () => {
+    highest = Math.max(highest, link.heldBytes);
+  });
+  source.pipe(socket);
+  const watch = setInterval(() => {
+    highest = Math.max(highest, link.heldBytes);
+  }, 5);
+  t.teardown(() => clearInterval(watch));
+  const report = await readSinkReport(socket);
+  t.equal(report.bytes, 1_000_000);
+  const onTheWire = (tenMbit * delayMs) / 1000;
+  const oneRead = 65_536;
+  t.ok(highest > queueBytes, `highest ${highest}`);
+  // Timers late by some milliseconds leave delivered bytes inside a little longer.
+  const lateness = (tenMbit * 20) / 1000;
+  t.ok(highest <= queueBytes + oneRead + onTheWire + lateness, `highest ${highest}`);
+  t.equal(link.heldBytes, 0);
+});
+
+t.test('a reader that stops reading stops its own connection only', async (t) => {
+  const totalBytes = 8_000_000;
+  const rate = 100_000_000;
+  const target = await startSourceTarget({ totalBytes });
+  const link = await linkTo(t, target, { delayMs: 1, bytesPerSecond: rate });
+  const stalled = await dial(t, link);
+  const healthy = await dial(t, link);
+  t.equal((await countBytes(healthy)).sha256, target.sha256);
+  t.equal((await countBytes(stalled)).sha256, target.sha256, 'and goes on when read');
+});
+
+t.test('a severed link is silent, and resumes where it was', async (t) => {
+  const target = await startEchoTarget();
+  const link = await linkTo(t, target, { delayMs: 10, bytesPerSecond: tenMbit });
+  const socket = await dial(t, link);
+  const bystander = await startEchoTarget();
+  t.teardown(() => bystander.close());
+  const sent = seededBuffer('severed', 50_000);
+  const arrived: Buffer[] = [];
+  let sinceSevered = 0;
+  socket.on('data', (chunk: Buffer) => {
+    arrived.push(chunk);
+    sinceSevered += chunk.length;
+  });
+  socket.write(sent);
+  await once(socket, 'data');
+  link.sever();
+  // What the kernel had taken before may still arrive: two exchanges beside the link pass it.
+  const clock = await dial(t, bystander);
+  const exchange = async (rounds: number) => {
+    for (let round = 0; round < rounds; round++) {
+      clock.write('x');
+      await once(clock, 'data');
+    }
+  };
+  await exchange(100);
+  sinceSevered = 0;
+  socket.end();
+  await exchange(500);
+  t.equal(sinceSevered, 0, 'nothing comes out');
+  t.ok(link.heldBytes > 0, 'what was inside is still there');
+  link.resume();
+  await once(socket, 'end');
+  t.ok(Buffer.concat(arrived).equals(sent), 'everything came out');
+  t.equal(link.heldBytes, 0);
+});
+
+t.test('reset ends the connections on both sides and spares the link', async (t) => {
+  const target = await startEchoTarget();
+  const link = await linkTo(t, target, { delayMs: 1, bytesPerSecond: tenMbit });
+  const socket = await dial(t, link);
+  socket.write('x');
+  await once(socket, 'data');
+  const failed = t.rejects(once(socket, 'end'), { code: 'ECONNRESET' });
+  link.reset();
+  await failed;
+  const next = await dial(t, link);
+  next.end('again');
+  t.equal(await readText(next), 'again');
+});
+
+t.test('a rate or delay that makes no sense is refused', async (t) => {
+  const to = { host: '127.0.0.1', port: 9 };
+  for (const bytesPerSecond of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+    await t.rejects(startSlowLink({ to, delayMs: 1, bytesPerSecond }), RangeError);
+  }
+  await t.rejects(startSlowLink({ to, delayMs: -1, bytesPerSecond: 1 }), RangeError);
+});
