@@ -1,0 +1,141 @@
+import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
+import { DuplexTransport, type Transport, TunnelError } from '@fairlead/protocol';
+import { FrameBatch, HTTP2_WINDOW_BYTES, TUNNEL_ALPN } from '@fairlead/protocol/internal';
+import { type Logger, listen } from '@fairlead/runtime';
+import { callerOfTls, peerAddress } from '../frontend/caller.ts';
+import { endLingering } from '../frontend/lingering-end.ts';
+import { http1Refusal, refusalOf } from '../frontend/refusal.ts';
+import { Http2Connections } from '../http2/http2-connections.ts';
+import { type AgentPeer, refusalOfPeer } from './agent-peer.ts';
+import { Http2Tunnels } from './http2-tunnels.ts';
+import { WebSocketTunnels } from './websocket-tunnels.ts';
+
+export interface AgentListenerOptions {
+  readonly host: string | undefined;
+  /** 0 for an ephemeral port. */
+  readonly port: number;
+  /** Certificate, key and the agents' CA. */
+  readonly tls: SecureContextOptions;
+  readonly handshakeTimeoutMs: number;
+  /** From the TLS handshake to a complete request for a tunnel. */
+  readonly headTimeoutMs: number;
+  readonly maxHeadBytes: number;
+  readonly logger: Logger;
+  /** A peer that was admitted has opened a tunnel. */
+  onTunnel(transport: Transport, peer: AgentPeer): void;
+  onRefused(reason: string): void;
+}
+
+/**
+ * The port for agents: mTLS, and behind it every transport of docs/spec.md section 10, told apart by
+ * ALPN. Whether a peer is admitted is decided before any of them sees the socket.
+ */
+export class AgentListener {
+  readonly #options: AgentListenerOptions;
+  readonly #server: Server;
+  readonly #webSockets: WebSocketTunnels;
+  readonly #http2: Http2Tunnels;
+  readonly #connections = new Set<Socket>();
+
+  constructor(options: AgentListenerOptions) {
+    this.#options = options;
+    this.#webSockets = new WebSocketTunnels(options.headTimeoutMs);
+    this.#http2 = new Http2Tunnels(
+      new Http2Connections({
+        headTimeoutMs: options.headTimeoutMs,
+        maxHeadBytes: options.maxHeadBytes,
+        streamWindowBytes: HTTP2_WINDOW_BYTES,
+      }),
+    );
+    this.#server = createServer({
+      ...options.tls,
+      requestCert: true,
+      // Refused in `#admit` instead, where the peer can be told why.
+      rejectUnauthorized: false,
+      ALPNProtocols: [TUNNEL_ALPN, 'h2', 'http/1.1'],
+      handshakeTimeout: options.handshakeTimeoutMs,
+      allowHalfOpen: true,
+      noDelay: true,
+    });
+    this.#server.on('connection', (socket: Socket) => {
+      this.#connections.add(socket);
+      socket.once('close', () => this.#connections.delete(socket));
+    });
+    this.#server.on('secureConnection', (socket: TLSSocket) => this.#admit(socket));
+    this.#server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+      const fields = { listener: 'agent', address: peerAddress(socket), reason: error.code };
+      if (error.code === 'ECONNRESET') {
+        options.logger.debug(fields, 'closed during the TLS handshake');
+        return;
+      }
+      options.onRefused('tls');
+      options.logger.warn(
+        { ...fields, detail: error.message },
+        'TLS handshake with an agent failed',
+      );
+    });
+  }
+
+  /** @throws StartupError that names the flag */
+  listen(): Promise<AddressInfo> {
+    const { host, port, logger } = this.#options;
+    return listen(this.#server, { listener: 'agent', flag: '--agent-port', host, port }, logger);
+  }
+
+  /** Certificates for handshakes from now on; open tunnels go on. */
+  setSecureContext(tls: SecureContextOptions): void {
+    this.#server.setSecureContext(tls);
+  }
+
+  /** Stops accepting; open tunnels go on. */
+  stop(): void {
+    this.#server.close();
+    this.#webSockets.drain();
+    this.#http2.drain();
+  }
+
+  destroyAll(): void {
+    for (const socket of [...this.#connections]) socket.destroy();
+  }
+
+  #admit(socket: TLSSocket): void {
+    const { logger, onTunnel, onRefused } = this.#options;
+    // 'close' follows every error, and is what the transports listen for.
+    socket.on('error', () => {});
+    const peer: AgentPeer = {
+      address: peerAddress(socket),
+      commonName: callerOfTls(socket).commonName,
+    };
+    const reason = refusalOfPeer(socket);
+    if (reason !== undefined) {
+      onRefused('certificate');
+      const { address, commonName } = peer;
+      logger.warn({ listener: 'agent', address, commonName, reason }, 'agent refused');
+      this.#refuse(socket, new TunnelError('unauthenticated', reason));
+      return;
+    }
+    const take = (transport: Transport) => onTunnel(transport, peer);
+    const silent = () => {
+      onRefused('timeout');
+      const what = 'no request for a tunnel in time';
+      logger.info({ listener: 'agent', address: peer.address, reason: what }, 'connection closed');
+    };
+    if (socket.alpnProtocol === TUNNEL_ALPN) take(new DuplexTransport(socket, 'tls'));
+    else if (socket.alpnProtocol === 'h2') this.#http2.take(socket, take, silent);
+    else this.#webSockets.take(socket, take, silent);
+  }
+
+  /** Tells a peer why it gets no tunnel, in the protocol that it chose by ALPN (spec 10.4), and closes. */
+  #refuse(socket: TLSSocket, error: TunnelError): void {
+    if (socket.alpnProtocol === 'h2') {
+      this.#http2.refuse(socket, error);
+    } else if (socket.alpnProtocol === TUNNEL_ALPN) {
+      const batch = new FrameBatch();
+      batch.goAway(error, 0);
+      endLingering(socket, Buffer.concat(batch.take()));
+    } else {
+      endLingering(socket, http1Refusal(refusalOf(error, 0)));
+    }
+  }
+}

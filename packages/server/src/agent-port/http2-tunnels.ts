@@ -1,0 +1,78 @@
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import { DuplexTransport, type Transport, TunnelError } from '@fairlead/protocol';
+import { TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol/internal';
+import type { Http2Connections } from '../http2/http2-connections.ts';
+import { refuseHttp2 } from '../http2/refuse-http2.ts';
+
+/** Tunnels in HTTP/2 streams (spec 10.3): a POST whose body and whose answer's body carry the frames. */
+export class Http2Tunnels {
+  readonly #http2: Http2Connections;
+  readonly #sessions = new Set<ServerHttp2Session>();
+
+  constructor(http2: Http2Connections) {
+    this.#http2 = http2;
+  }
+
+  /**
+   * Takes an admitted connection.
+   * @param onSilent the peer asked for nothing within the deadline and was cut off
+   */
+  take(socket: TLSSocket, onTunnel: (transport: Transport) => void, onSilent: () => void): void {
+    this.#serve(socket, onSilent, (stream, headers) => {
+      const error = refusalOfRequest(headers);
+      if (error) {
+        refuseHttp2(stream, error, performance.now());
+        return;
+      }
+      stream.respond({ ':status': 200, 'content-type': TUNNEL_CONTENT_TYPE });
+      onTunnel(new DuplexTransport(stream, 'http2'));
+    });
+  }
+
+  /** Answers a request of a peer that was not admitted with the reason, and closes. */
+  refuse(socket: TLSSocket, error: TunnelError): void {
+    this.#serve(
+      socket,
+      () => {},
+      (stream) => {
+        refuseHttp2(stream, error, performance.now());
+        stream.session?.close();
+      },
+    );
+  }
+
+  /** Connections without a tunnel are closed; those with one get GOAWAY and go on. */
+  drain(): void {
+    for (const session of this.#sessions) session.close();
+  }
+
+  #serve(
+    socket: TLSSocket,
+    onSilent: () => void,
+    onRequest: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
+  ): void {
+    const session = this.#http2.take(socket, { onRequest, onSilent });
+    this.#sessions.add(session);
+    session.once('close', () => this.#sessions.delete(session));
+  }
+}
+
+function refusalOfRequest(headers: IncomingHttpHeaders): TunnelError | undefined {
+  const { ':method': method, ':path': path, 'content-type': type } = headers;
+  if (path !== TUNNEL_PATH) {
+    return new TunnelError(
+      'bad_request',
+      `there is nothing at ${path}; tunnels are at ${TUNNEL_PATH}`,
+    );
+  }
+  if (method !== 'POST')
+    return new TunnelError('method_not_allowed', `a tunnel is a POST, not ${method}`);
+  if (type !== TUNNEL_CONTENT_TYPE) {
+    return new TunnelError(
+      'bad_request',
+      `a tunnel has content type ${TUNNEL_CONTENT_TYPE}, not ${type}`,
+    );
+  }
+  return undefined;
+}

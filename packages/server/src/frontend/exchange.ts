@@ -1,0 +1,139 @@
+import type { Duplex } from 'node:stream';
+import { formatTarget, relay, type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
+import type { Logger } from '@fairlead/runtime';
+import type { AbandonLimit } from './abandon-limit.ts';
+import { callerName } from './caller.ts';
+import type { Caller, Dial, DialedStream } from './dial.ts';
+import type { FrontEndObserver, FrontEndProtocol, StreamSummary } from './observer.ts';
+
+/** A client's wish for a stream, and how to answer it in the client's protocol. */
+export interface StreamRequest {
+  readonly protocol: FrontEndProtocol;
+  readonly caller: Caller;
+  readonly target: Target;
+  /** Carries the stream's bytes once accepted; nothing was read from it that is not in it again. */
+  readonly duplex: Duplex;
+  /** When the request was complete, by `performance.now()`. */
+  readonly startedAtMs: number;
+  /** Says that the target is connected. */
+  accept(): void;
+  /** Says why not, and ends the client's side. */
+  refuse(error: TunnelError): void;
+}
+
+/** What all exchanges of a front end share. */
+export interface ExchangeHost {
+  readonly dial: Dial;
+  readonly logger: Logger;
+  readonly observer: FrontEndObserver;
+  readonly abandonLimit: AbandonLimit;
+}
+
+/** One stream from its request to its end: dial, answer, relay, account. */
+export class Exchange {
+  readonly #host: ExchangeHost;
+  readonly #request: StreamRequest;
+  readonly #abort = new AbortController();
+  readonly #onEnd: (exchange: Exchange) => void;
+  #dialed: DialedStream | undefined;
+
+  /** @param onEnd called once, when nothing is left to do but to tell of it */
+  constructor(host: ExchangeHost, request: StreamRequest, onEnd: (exchange: Exchange) => void) {
+    this.#host = host;
+    this.#request = request;
+    this.#onEnd = onEnd;
+  }
+
+  /** Dials and relays; returns at once. */
+  start(): void {
+    const { duplex, protocol } = this.#request;
+    duplex.on('error', ignore);
+    duplex.once('close', this.#onClientGone);
+    this.#host.observer.onDialStart(protocol);
+    void this.#dial();
+  }
+
+  /** Ends the exchange in whatever state it is: a client that waits is refused. */
+  destroy(error: TunnelError): void {
+    if (this.#dialed) this.#dialed.stream.reset(error);
+    else this.#abort.abort(error);
+  }
+
+  async #dial(): Promise<void> {
+    const { target, caller, protocol, duplex, startedAtMs } = this.#request;
+    const { signal } = this.#abort;
+    try {
+      const dialed = await this.#host.dial(target, caller, signal);
+      duplex.off('close', this.#onClientGone);
+      if (signal.aborted) {
+        dialed.stream.reset(signal.reason);
+        throw signal.reason;
+      }
+      this.#host.observer.onDialEnd(protocol, performance.now() - startedAtMs);
+      this.#relay(dialed);
+    } catch (thrown) {
+      duplex.off('close', this.#onClientGone);
+      this.#onDialFailed(signal.aborted ? signal.reason : toTunnelError(thrown));
+    }
+  }
+
+  #relay(dialed: DialedStream): void {
+    this.#dialed = dialed;
+    const { duplex, protocol, startedAtMs } = this.#request;
+    this.#request.accept();
+    relay(duplex, dialed.stream, {
+      resetCode: 'client_reset',
+      onFinish: ({ bytesFromSocket, bytesToSocket, error }) => {
+        const summary: StreamSummary = {
+          durationMs: performance.now() - startedAtMs,
+          bytesFromClient: bytesFromSocket,
+          bytesToClient: bytesToSocket,
+          ...(error && { error }),
+        };
+        this.#onEnd(this);
+        this.#host.observer.onStreamEnd(protocol, summary);
+        this.#log(summary);
+      },
+    });
+    // The relay learns of the client's end from an event, which node emits even to nobody: it has
+    // come and gone when the client ended its side during the dial.
+    if (duplex.readableEnded) duplex.emit('end');
+  }
+
+  #onDialFailed(error: TunnelError): void {
+    const { protocol, startedAtMs } = this.#request;
+    const durationMs = performance.now() - startedAtMs;
+    this.#request.refuse(error);
+    this.#onEnd(this);
+    this.#host.observer.onDialEnd(protocol, durationMs, error);
+    this.#log({ durationMs, bytesFromClient: 0, bytesToClient: 0, error });
+  }
+
+  /** The one line per stream of the access log; a normal end is not worth more than debug. */
+  #log({ durationMs, bytesFromClient, bytesToClient, error }: StreamSummary): void {
+    const { caller, target, protocol } = this.#request;
+    const fields = {
+      protocol,
+      caller: callerName(caller),
+      address: caller.address,
+      target: formatTarget(target),
+      agent: this.#dialed?.agentId,
+      bytesFromClient,
+      bytesToClient,
+      durationMs: Math.round(durationMs),
+      end: error?.code ?? 'closed',
+      detail: error?.message,
+    };
+    if (error) this.#host.logger.info(fields, 'stream');
+    else this.#host.logger.debug(fields, 'stream');
+  }
+
+  /** Only a closed connection ends a dial: a client that ended its own side still reads. */
+  #onClientGone = (): void => {
+    this.#host.abandonLimit.onAbandoned(callerName(this.#request.caller));
+    this.#abort.abort(new TunnelError('cancelled', 'the client went away during the dial'));
+  };
+}
+
+// An error is followed by 'close', which is what counts.
+function ignore(): void {}

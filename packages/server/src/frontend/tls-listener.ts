@@ -1,0 +1,93 @@
+import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
+import { type Logger, listen } from '@fairlead/runtime';
+import { peerAddress } from './caller.ts';
+
+export interface TlsListenerOptions {
+  /** Undefined: all addresses. */
+  readonly host: string | undefined;
+  /** 0 for an ephemeral port. */
+  readonly port: number;
+  /** Certificate, key, the clients' CA, and what else narrows TLS down. */
+  readonly tls: SecureContextOptions;
+  readonly handshakeTimeoutMs: number;
+  /** Idle time before TCP probes the client; 0 switches probes off. */
+  readonly keepAliveMs: number;
+}
+
+/** TCP with mTLS: hands on connections whose client certificate was verified. */
+export class TlsListener {
+  readonly #options: TlsListenerOptions;
+  readonly #logger: Logger;
+  readonly #server: Server;
+  /** Every TCP connection, in its handshake or beyond. */
+  readonly #connections = new Set<Socket>();
+  #address: AddressInfo | undefined;
+
+  constructor(
+    options: TlsListenerOptions,
+    logger: Logger,
+    onConnection: (socket: TLSSocket) => void,
+  ) {
+    this.#options = options;
+    this.#logger = logger;
+    this.#server = createServer({
+      ...options.tls,
+      requestCert: true,
+      rejectUnauthorized: true,
+      ALPNProtocols: ['h2', 'http/1.1'],
+      handshakeTimeout: options.handshakeTimeoutMs,
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: options.keepAliveMs > 0,
+      keepAliveInitialDelay: options.keepAliveMs,
+    });
+    this.#server.on('connection', this.#onTcpConnection);
+    this.#server.on('secureConnection', onConnection);
+    this.#server.on('tlsClientError', this.#onRefused);
+  }
+
+  /** @throws StartupError that names `--server-port` */
+  async listen(): Promise<void> {
+    const { host, port } = this.#options;
+    const place = { listener: 'frontend', flag: '--server-port', host, port };
+    this.#address = await listen(this.#server, place, this.#logger);
+  }
+
+  /** Where it listens, once it does. */
+  get address(): AddressInfo {
+    return this.#address!;
+  }
+
+  /** Certificates for handshakes from now on; open connections go on. */
+  setSecureContext(tls: SecureContextOptions): void {
+    this.#server.setSecureContext(tls);
+  }
+
+  /** Stops accepting; connections go on. */
+  stop(): void {
+    this.#server.close();
+  }
+
+  /** Closes every connection at once, also those in their handshake. */
+  destroyAll(): void {
+    for (const socket of [...this.#connections]) socket.destroy();
+  }
+
+  #onTcpConnection = (socket: Socket): void => {
+    this.#connections.add(socket);
+    socket.once('close', () => this.#connections.delete(socket));
+  };
+
+  /** One line per refused client. Node's text for a certificate that it does not trust is `socket hang up`. */
+  #onRefused = (error: NodeJS.ErrnoException, socket: TLSSocket): void => {
+    const reason = socket.authorizationError ?? error.code ?? error.message;
+    const fields = { listener: 'frontend', address: peerAddress(socket), reason: String(reason) };
+    // A port probe or a health check of a load balancer: no handshake was begun.
+    if (error.code === 'ECONNRESET' && !socket.authorizationError) {
+      this.#logger.debug(fields, 'closed during the TLS handshake');
+      return;
+    }
+    this.#logger.warn({ ...fields, detail: error.message }, 'TLS client refused');
+  };
+}

@@ -1,0 +1,148 @@
+import type { TunnelError } from '@fairlead/protocol';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { FrontEndObserver, FrontEndProtocol } from './frontend/observer.ts';
+
+const prefix = 'konnectivity_network_proxy_server_';
+
+/** Konnectivity's reasons for failed dials; what it has no word for is an error response. */
+function dialFailureReason(error: TunnelError): string {
+  switch (error.code) {
+    case 'no_agent':
+      return 'no_agent';
+    case 'backend_dial_timeout':
+    case 'tunnel_silent':
+      return 'backend_dial_timeout';
+    case 'tunnel_lost':
+      return 'backend_close';
+    case 'cancelled':
+    case 'client_reset':
+      return 'frontend_close';
+    default:
+      return 'error_response';
+  }
+}
+
+const durationBuckets = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60];
+const lifetimeBuckets = [0.01, 0.1, 1, 10, 60, 300, 1800, 7200, 86_400];
+
+/** The server's metrics: Konnectivity's names where it has one, `fairlead_server_` otherwise. */
+export class ServerMetrics implements FrontEndObserver {
+  readonly registry = new Registry();
+  readonly #dials = new Histogram({
+    name: `${prefix}dial_duration_seconds`,
+    help: 'Time from the request to the connected target',
+    buckets: durationBuckets,
+    registers: [this.registry],
+  });
+  readonly #dialFailures = new Counter({
+    name: `${prefix}dial_failure_count`,
+    help: 'Failed dials by reason',
+    labelNames: ['reason'],
+    registers: [this.registry],
+  });
+  readonly #pendingDials = new Gauge({
+    name: `${prefix}pending_backend_dials`,
+    help: 'Dials that wait for an agent',
+    registers: [this.registry],
+  });
+  readonly #established = new Gauge({
+    name: `${prefix}established_connections`,
+    help: 'Open streams',
+    registers: [this.registry],
+  });
+  readonly #durations = new Histogram({
+    name: `${prefix}connection_duration_seconds`,
+    help: 'Life time of streams',
+    buckets: lifetimeBuckets,
+    registers: [this.registry],
+  });
+  readonly #httpConnections = new Gauge({
+    name: `${prefix}http_connections`,
+    help: 'Streams by HTTP CONNECT, dialling or open',
+    registers: [this.registry],
+  });
+  readonly #backendConnections = new Gauge({
+    name: `${prefix}ready_backend_connections`,
+    help: 'Tunnels to agents',
+    registers: [this.registry],
+  });
+  readonly #refused = new Counter({
+    name: 'fairlead_server_refused_requests_total',
+    help: 'Requests of clients that never came to a dial, by error code',
+    labelNames: ['code'],
+    registers: [this.registry],
+  });
+  readonly #refusedAgents = new Counter({
+    name: 'fairlead_server_refused_agents_total',
+    help: 'Connections on the agent port that got no tunnel, by reason',
+    labelNames: ['reason'],
+    registers: [this.registry],
+  });
+  readonly #streamEnds = new Counter({
+    name: 'fairlead_server_stream_ends_total',
+    help: 'Streams that have ended, by error code or "closed"',
+    labelNames: ['code'],
+    registers: [this.registry],
+  });
+  readonly #bytes = new Counter({
+    name: 'fairlead_server_stream_bytes_total',
+    help: 'Payload bytes of ended streams, by direction',
+    labelNames: ['direction'],
+    registers: [this.registry],
+  });
+  readonly #retries = new Counter({
+    name: 'fairlead_server_dial_retries_total',
+    help: 'Dials that were tried on a second agent, by the error code of the first',
+    labelNames: ['code'],
+    registers: [this.registry],
+  });
+
+  onDialStart(protocol: FrontEndProtocol): void {
+    this.#pendingDials.inc();
+    if (protocol !== 'grpc') this.#httpConnections.inc();
+  }
+
+  onDialEnd(protocol: FrontEndProtocol, durationMs: number, error?: TunnelError): void {
+    this.#pendingDials.dec();
+    if (error) {
+      if (protocol !== 'grpc') this.#httpConnections.dec();
+      this.#dialFailures.inc({ reason: dialFailureReason(error) });
+    } else {
+      this.#dials.observe(durationMs / 1000);
+      this.#established.inc();
+    }
+  }
+
+  onStreamEnd(
+    protocol: FrontEndProtocol,
+    summary: {
+      durationMs: number;
+      bytesFromClient: number;
+      bytesToClient: number;
+      error?: TunnelError;
+    },
+  ): void {
+    this.#established.dec();
+    if (protocol !== 'grpc') this.#httpConnections.dec();
+    this.#durations.observe(summary.durationMs / 1000);
+    this.#streamEnds.inc({ code: summary.error?.code ?? 'closed' });
+    this.#bytes.inc({ direction: 'from_client' }, summary.bytesFromClient);
+    this.#bytes.inc({ direction: 'to_client' }, summary.bytesToClient);
+  }
+
+  onRefused(code: string): void {
+    this.#refused.inc({ code });
+  }
+
+  onAgentRefused(reason: string): void {
+    this.#refusedAgents.inc({ reason });
+  }
+
+  onRetry(error: TunnelError): void {
+    this.#retries.inc({ code: error.code });
+  }
+
+  setBackends(count: number): void {
+    this.#backendConnections.set(count);
+  }
+}

@@ -1,0 +1,310 @@
+/** Every option of fairlead-server, once. Names and meanings are Konnectivity's where it has them. */
+import { randomUUID } from 'node:crypto';
+import {
+  checkDistinctPorts,
+  checkPair,
+  checkWindows,
+  configOptions,
+  defineOptions,
+  ignoredOption,
+  kinds,
+  konnectivityOptions,
+  logOptions,
+  type OptionsOf,
+  option,
+  refusedOption,
+  tunnelOptions,
+  UsageError,
+  warnOfLogDestination,
+} from '@fairlead/runtime';
+
+const frontEnd = 'Front end (where kube-apiserver and other clients enter)';
+const agents = 'Agents';
+const routing = 'Routing';
+const limits = 'Deadlines and limits';
+const health = 'Health, metrics and admin';
+
+const noTokens = 'token authentication is not supported yet; use --cluster-ca-cert';
+const noApiServer = 'this version does not talk to the Kubernetes API';
+const noLeases = 'leases are not supported yet; set --server-count';
+
+export const serverOptions = defineOptions({
+  program: 'fairlead-server',
+  summary: 'fairlead-server: carries streams from a control plane to the agents that dialled in',
+  options: {
+    ...configOptions,
+
+    'server-cert': option(kinds.filePath, {
+      group: frontEnd,
+      description: 'Certificate (PEM) that the front end shows to clients over TCP',
+    }),
+    'server-key': option(kinds.filePath, {
+      group: frontEnd,
+      description: 'Private key (PEM) of --server-cert',
+    }),
+    'server-ca-cert': option(kinds.filePath, {
+      group: frontEnd,
+      description: 'CA certificates (PEM) that sign the certificates of clients',
+    }),
+    'server-port': option(kinds.listenPort, {
+      group: frontEnd,
+      description: 'TCP port of the front end, with mutual TLS; 0 lets the system pick one',
+      defaultText: '8090; with --uds-name none, and 0 means none too',
+    }),
+    'server-bind-address': option(kinds.host, {
+      group: frontEnd,
+      description: 'Address on which --server-port listens',
+      defaultText: 'all',
+    }),
+    'uds-name': option(kinds.filePath, {
+      group: frontEnd,
+      description: 'Path of the Unix domain socket of the front end',
+    }),
+    'delete-existing-uds-file': option(kinds.boolean, {
+      group: frontEnd,
+      description: 'Replace a socket file that nobody listens on any more',
+      default: true,
+    }),
+    'uds-takeover': option(kinds.boolean, {
+      group: frontEnd,
+      description: 'Take the socket over even from a process that still listens on it',
+      default: false,
+    }),
+    mode: option(kinds.oneOf('grpc', 'http-connect'), {
+      group: frontEnd,
+      description: 'Serve only this protocol',
+      defaultText: 'both, told apart by the first bytes',
+    }),
+
+    'cluster-cert': option(kinds.filePath, {
+      group: agents,
+      description: 'Certificate (PEM) that the server shows to agents',
+    }),
+    'cluster-key': option(kinds.filePath, {
+      group: agents,
+      description: 'Private key (PEM) of --cluster-cert',
+    }),
+    'cluster-ca-cert': option(kinds.filePath, {
+      group: agents,
+      description: 'CA certificates (PEM) that sign the certificates of agents',
+    }),
+    'agent-port': option(kinds.listenPort, {
+      group: agents,
+      description: 'Port for agents, every transport on the same one; 0 lets the system pick one',
+      default: 8091,
+    }),
+    'agent-bind-address': option(kinds.host, {
+      group: agents,
+      description: 'Address on which --agent-port listens',
+      defaultText: 'all',
+    }),
+    'agent-authorization': option(kinds.oneOf('off', 'audit', 'enforce'), {
+      group: agents,
+      description:
+        'Whether an agent may claim only what its certificate covers: audit logs and counts uncovered claims, enforce refuses them',
+      default: 'audit',
+    }),
+
+    'cipher-suites': option(kinds.list(kinds.cipherSuite), {
+      group: 'TLS',
+      description: "Cipher suites for all TLS listeners, by Go's names",
+      default: [],
+      defaultText: "Node's",
+    }),
+    'tls-min-version': option(kinds.tlsVersion, {
+      group: 'TLS',
+      description: 'Least TLS version that the listeners take: VersionTLS12 or VersionTLS13',
+      default: 'VersionTLS12',
+    }),
+
+    'server-id': option(kinds.identifier, {
+      group: routing,
+      description: 'Name of this server towards agents; must differ from server to server',
+      makeDefault: randomUUID,
+      defaultText: 'a random UUID',
+      env: ['PROXY_SERVER_ID'],
+    }),
+    'server-count': option(kinds.integer(1, 10_000), {
+      group: routing,
+      description: 'How many servers an agent should be connected to',
+      default: 1,
+    }),
+    'proxy-strategies': option(
+      kinds.list(kinds.oneOf('destHost', 'destCIDR', 'defaultRoute', 'default')),
+      {
+        group: routing,
+        description:
+          'How an agent is picked for a target; the first strategy that finds one decides',
+        default: ['default'],
+      },
+    ),
+
+    'backend-dial-timeout': option(kinds.duration({ zeroIsNever: true }), {
+      group: limits,
+      description: 'How long a dial through an agent may take; 0 is no limit',
+      default: 30_000,
+    }),
+    'handshake-timeout': option(kinds.duration({ minMs: 1 }), {
+      group: limits,
+      description: 'How long a TLS handshake may take, on every port',
+      default: 10_000,
+    }),
+    'head-timeout': option(kinds.duration({ minMs: 1 }), {
+      group: limits,
+      description: 'How long a client may take for its first byte and for a whole request head',
+      default: 10_000,
+    }),
+    'max-head-bytes': option(kinds.byteSize(1024, 1024 ** 2), {
+      group: limits,
+      description: 'Longest request head that is read',
+      default: 16 * 1024,
+    }),
+
+    'health-port': option(kinds.listenPort, {
+      group: health,
+      description: 'Port of /healthz, /readyz and /metrics; 0 lets the system pick one',
+      default: 8092,
+    }),
+    'health-bind-address': option(kinds.host, {
+      group: health,
+      description: 'Address on which --health-port listens',
+      defaultText: 'all',
+    }),
+    'admin-port': option(kinds.listenPort, {
+      group: health,
+      description: 'Port of the admin server; 0 lets the system pick one',
+      default: 8095,
+    }),
+    'admin-bind-address': option(kinds.host, {
+      group: health,
+      description: 'Address on which --admin-port listens',
+      default: '127.0.0.1',
+    }),
+
+    ...tunnelOptions,
+
+    ...logOptions,
+
+    ...konnectivityOptions,
+
+    'agent-namespace': refusedOption(kinds.text, {
+      description: 'Namespace of the agents whose tokens are accepted',
+      reason: noTokens,
+    }),
+    'agent-service-account': refusedOption(kinds.text, {
+      description: 'Service account of the agents whose tokens are accepted',
+      reason: noTokens,
+    }),
+    'authentication-audience': refusedOption(kinds.text, {
+      description: 'Audience that a token must name',
+      reason: noTokens,
+    }),
+    'kubeconfig-qps': ignoredOption(kinds.text, {
+      description: 'Requests a second to the Kubernetes API',
+      reason: noApiServer,
+    }),
+    'kubeconfig-burst': ignoredOption(kinds.text, {
+      description: 'Requests at once to the Kubernetes API',
+      reason: noApiServer,
+    }),
+    'enable-lease-controller': refusedOption(kinds.boolean, {
+      description: 'Publish this server as a Lease',
+      default: false,
+      reason: noLeases,
+    }),
+    'lease-namespace': ignoredOption(kinds.text, {
+      description: 'Namespace of the Leases',
+      default: 'kube-system',
+      reason: noLeases,
+    }),
+    'lease-label': ignoredOption(kinds.text, {
+      description: 'Label of the Leases',
+      default: 'k8s-app=konnectivity-server',
+      reason: noLeases,
+    }),
+
+    'frontend-keepalive-time': ignoredOption(kinds.duration(), {
+      description: 'gRPC keepalive towards clients',
+      default: 3_600_000,
+      reason: 'TCP keepalive is always on towards clients',
+    }),
+    'xfr-channel-size': ignoredOption(kinds.integer(0, 2 ** 31 - 1), {
+      description: 'Length of a Go channel',
+      default: 10,
+      reason: 'each stream has a window in bytes, see --max-stream-window',
+    }),
+  },
+
+  check(options, { warn }) {
+    checkPair(['server-cert', options.serverCert], ['server-key', options.serverKey]);
+    checkPair(['cluster-cert', options.clusterCert], ['cluster-key', options.clusterKey]);
+    if (!options.clusterCert) {
+      throw new UsageError(
+        '--cluster-cert and --cluster-key are missing: give the certificate for the agent port',
+      );
+    }
+    if (!options.clusterCaCert) {
+      throw new UsageError(
+        '--cluster-ca-cert is missing: without it anyone could join as an agent; give the CA that signs agent certificates',
+      );
+    }
+    checkFrontEnd(options);
+    checkDistinctPorts([
+      { name: 'server-port', port: frontEndPort(options), address: options.serverBindAddress },
+      { name: 'agent-port', port: options.agentPort, address: options.agentBindAddress },
+      { name: 'health-port', port: options.healthPort, address: options.healthBindAddress },
+      { name: 'admin-port', port: options.adminPort, address: options.adminBindAddress },
+    ]);
+    checkStrategies(options);
+    if (options.mode === 'grpc') {
+      warn('--mode=grpc: gRPC is not served yet and nothing else is allowed; leave --mode out');
+    }
+    checkWindows(options);
+    warnOfLogDestination(options, warn);
+  },
+});
+
+/** The options of fairlead-server, parsed and checked. Durations in ms, sizes in bytes. */
+export type ServerOptions = OptionsOf<typeof serverOptions>;
+
+const defaultFrontEndPort = 8090;
+
+/**
+ * The TCP port of the front end: 0 lets the system pick one, undefined means that TCP stays closed.
+ * Beside a UDS, TCP is opened only on request, and 0 is no request, as in Konnectivity.
+ */
+export function frontEndPort(
+  options: Pick<ServerOptions, 'serverPort' | 'udsName'>,
+): number | undefined {
+  if (options.udsName === undefined) return options.serverPort ?? defaultFrontEndPort;
+  return options.serverPort === 0 ? undefined : options.serverPort;
+}
+
+function checkFrontEnd(options: ServerOptions): void {
+  const port = frontEndPort(options);
+  if (port === undefined) return;
+  const missing = [
+    !options.serverCert && '--server-cert',
+    !options.serverKey && '--server-key',
+    !options.serverCaCert && '--server-ca-cert',
+  ].filter(Boolean);
+  if (missing.length > 0) {
+    const cure =
+      options.udsName === undefined ? ' or use --uds-name' : ' or leave --server-port out';
+    throw new UsageError(
+      `${missing.join(', ')} missing: the front end on port ${port} takes mutual TLS only; give the files${cure}`,
+    );
+  }
+}
+
+function checkStrategies(options: ServerOptions): void {
+  if (options.proxyStrategies.length === 0) {
+    throw new UsageError('--proxy-strategies is empty: give at least "default"');
+  }
+  const missing = options.proxyStrategies.find((strategy) => strategy !== 'default');
+  if (missing) {
+    throw new UsageError(
+      `--proxy-strategies: ${missing} is not supported yet; only "default" is, which takes any agent`,
+    );
+  }
+}

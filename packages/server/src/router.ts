@@ -1,0 +1,49 @@
+import type { Target } from '@fairlead/protocol';
+import type { Backend } from './backend.ts';
+import type { Backends } from './backends.ts';
+
+/** Finds the backends that may carry a target; undefined passes to the next strategy. */
+export type Strategy = (backends: Backends, target: Target) => readonly Backend[] | undefined;
+
+/** Strategies by their names in `--proxy-strategies`. */
+export const strategies = {
+  /** Any agent. */
+  default: (backends) => backends.all(),
+} as const satisfies Record<string, Strategy>;
+
+export type StrategyName = keyof typeof strategies;
+
+/** Picks the agent for a target. */
+export class Router {
+  readonly #backends: Backends;
+  readonly #strategies: readonly Strategy[];
+  readonly #random: () => number;
+
+  /** @param random from 0 to below 1 */
+  constructor(backends: Backends, names: readonly StrategyName[], random = Math.random) {
+    this.#backends = backends;
+    this.#strategies = names.map((name) => strategies[name]);
+    this.#random = random;
+  }
+
+  /**
+   * The less loaded of two matching backends, picked at random; a draining one only where there is no
+   * other.
+   * @param exclude a backend that was tried already
+   */
+  pick(target: Target, exclude?: Backend): Backend | undefined {
+    for (const strategy of this.#strategies) {
+      const found = strategy(this.#backends, target)?.filter((backend) => backend !== exclude);
+      if (!found?.length) continue;
+      const lasting = found.filter((backend) => !backend.isDraining);
+      return this.#lessLoaded(lasting.length > 0 ? lasting : found);
+    }
+    return undefined;
+  }
+
+  #lessLoaded(among: readonly Backend[]): Backend | undefined {
+    const one = among[Math.floor(this.#random() * among.length)];
+    const other = among[Math.floor(this.#random() * among.length)];
+    return one && other && other.load < one.load ? other : one;
+  }
+}

@@ -1,0 +1,204 @@
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { duplexPair } from 'node:stream';
+import {
+  type ErrorCode,
+  relay,
+  Session,
+  type SessionHandler,
+  TunnelError,
+  type TunnelStream,
+} from '@fairlead/protocol';
+import { DuplexTransport } from '@fairlead/protocol/internal';
+import { createLogger } from '@fairlead/runtime';
+import {
+  type Caller,
+  type Dial,
+  type DialedStream,
+  FrontEnd,
+  type FrontEndOptions,
+  type StreamSummary,
+} from '@fairlead/server/internal';
+import {
+  type ClientTls,
+  type FrontEndAddress,
+  makeTemporaryDirectory,
+  sharedTestPki,
+} from '@fairlead/testkit';
+import type { Test } from 'tap';
+
+/** Everything that the front end told its observer, one word per call. */
+export interface Seen {
+  readonly dials: { readonly error: TunnelError | undefined }[];
+  readonly ends: StreamSummary[];
+  readonly refused: ErrorCode[];
+  readonly logs: { level: string; message: string; [field: string]: unknown }[];
+}
+
+export interface TestFrontEnd {
+  readonly frontEnd: FrontEnd;
+  readonly uds: FrontEndAddress & { readonly path: string };
+  readonly tls: FrontEndAddress & { readonly port: number; readonly tls: ClientTls };
+  readonly seen: Seen;
+  /** Resolves with what `find` returns, now or after a later log line or event. */
+  until<T>(find: (seen: Seen) => T | undefined | false): Promise<T>;
+}
+
+/** A front end on a Unix domain socket and on TCP with mTLS, in front of `dial`. */
+export async function startFrontEnd(
+  t: Test,
+  dial: Dial,
+  options: Partial<FrontEndOptions> & { readonly handshakeTimeoutMs?: number } = {},
+): Promise<TestFrontEnd> {
+  const seen: Seen = { dials: [], ends: [], refused: [], logs: [] };
+  const checks = new Set<() => void>();
+  const note = () => {
+    for (const check of [...checks]) check();
+  };
+  const logger = createLogger('debug', {
+    write(line: string) {
+      const { msg, ...fields } = JSON.parse(line);
+      seen.logs.push({ ...fields, message: msg });
+      note();
+    },
+  });
+  const { handshakeTimeoutMs = 10_000, ...rest } = options;
+  const frontEnd = new FrontEnd({
+    dial,
+    logger,
+    observer: {
+      onDialStart() {},
+      onDialEnd(_protocol, _durationMs, error) {
+        seen.dials.push({ error });
+        note();
+      },
+      onStreamEnd(_protocol, summary) {
+        seen.ends.push(summary);
+        note();
+      },
+      onRefused(code) {
+        seen.refused.push(code);
+        note();
+      },
+    },
+    headTimeoutMs: 10_000,
+    maxHeadBytes: 16_384,
+    ...rest,
+  });
+  const [directory, pki] = await Promise.all([makeTemporaryDirectory(), sharedTestPki()]);
+  t.teardown(async () => {
+    await frontEnd.destroyAll();
+    await directory.close();
+  });
+  const path = join(directory.path, 's');
+  await frontEnd.listenUds({ path });
+  const { ca, server, client } = pki.frontend;
+  const listener = await frontEnd.listenTls({
+    host: '127.0.0.1',
+    port: 0,
+    tls: { ca, cert: server.cert, key: server.key },
+    handshakeTimeoutMs,
+    keepAliveMs: 0,
+  });
+  const { port } = listener.address;
+  return {
+    frontEnd,
+    uds: { path },
+    tls: { host: '127.0.0.1', port, tls: { ca, cert: client.cert, key: client.key } },
+    seen,
+    until: (find) =>
+      new Promise((resolve) => {
+        const check = () => {
+          const found = find(seen);
+          if (found === undefined || found === false) return;
+          checks.delete(check);
+          resolve(found);
+        };
+        checks.add(check);
+        check();
+      }),
+  };
+}
+
+/** A dial through a real pair of sessions, whose far end connects to targets on this machine. */
+export async function startTunnel(t: Test): Promise<Dial> {
+  const [near, far] = duplexPair();
+  const ready: PromiseWithHello = helloAwaited();
+  const server = new Session(new DuplexTransport(near, 'memory'), ready.handler, {
+    role: 'server',
+    hello: { serverId: 'test' },
+  });
+  const agent = new Session(
+    new DuplexTransport(far, 'memory'),
+    { onHello() {}, onOpen: connectTarget, onDraining() {}, onClose() {} },
+    { role: 'agent', hello: { agentId: 'agent-1' } },
+  );
+  t.teardown(() => {
+    server.destroy(new TunnelError('shutting_down'));
+    agent.destroy(new TunnelError('shutting_down'));
+  });
+  await ready.hello;
+  return (target, _caller, signal) =>
+    new Promise<DialedStream>((resolve, reject) => {
+      const stream = server.open(target, {
+        onOpened: () => resolve({ stream, agentId: 'agent-1' }),
+        onClose: (error) => reject(error),
+      });
+      signal.addEventListener('abort', () => stream.reset(signal.reason), { once: true });
+    });
+}
+
+interface PromiseWithHello {
+  readonly hello: Promise<void>;
+  readonly handler: SessionHandler;
+}
+
+function helloAwaited(): PromiseWithHello {
+  let onHello = () => {};
+  const hello = new Promise<void>((resolve) => {
+    onHello = resolve;
+  });
+  return { hello, handler: { onHello, onOpen() {}, onDraining() {}, onClose() {} } };
+}
+
+function connectTarget(stream: TunnelStream): void {
+  const socket = connect({ ...stream.target, allowHalfOpen: true, noDelay: true });
+  const onError = (error: NodeJS.ErrnoException) => {
+    const code = error.code === 'ECONNREFUSED' ? 'target_refused' : 'dial_failed';
+    stream.refuse(new TunnelError(code, error.message));
+  };
+  socket.once('error', onError);
+  socket.once('connect', () => {
+    socket.off('error', onError);
+    stream.accept();
+    relay(socket, stream, { resetCode: 'target_reset' });
+  });
+}
+
+/** A dial that never ends by itself, and remembers how it was cancelled. */
+export class PendingDial {
+  /** In order of their start. */
+  readonly started: { readonly caller: Caller; readonly signal: AbortSignal }[] = [];
+  readonly dial: Dial = (_target, caller, signal) => {
+    this.started.push({ caller, signal });
+    return new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      for (const wake of this.#waiters.splice(0)) wake();
+    });
+  };
+  readonly #waiters: (() => void)[] = [];
+
+  /** Resolves when `count` dials have started. */
+  async until(count: number): Promise<void> {
+    while (this.started.length < count) {
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+}
+
+/** A dial that fails at once. */
+export function failingDial(code: ErrorCode, detail?: string): Dial {
+  return async () => {
+    throw new TunnelError(code, detail);
+  };
+}

@@ -1,0 +1,158 @@
+import { parseOptions, UsageError } from '@fairlead/runtime';
+import { frontEndPort, serverOptions } from '@fairlead/server/options';
+import t from 'tap';
+
+const parse = (...argv: string[]) => parseOptions(serverOptions, { argv, env: {} });
+
+const cluster = ['--cluster-cert=c', '--cluster-key=k', '--cluster-ca-cert=ca'];
+const uds = ['--uds-name=/run/x.sock'];
+const frontEnd = ['--server-cert=c', '--server-key=k', '--server-ca-cert=ca'];
+
+function complaint(...argv: string[]): string {
+  try {
+    parse(...argv);
+  } catch (error) {
+    if (error instanceof UsageError) return error.message;
+    throw error;
+  }
+  return 'no complaint';
+}
+
+t.test("a Konnectivity manifest's arguments start this server", async (t) => {
+  // kubernetes.io, "Set up Konnectivity service", but for the token flags, which are refused.
+  const { options, warnings } = parse(
+    ...['--logtostderr=true', '--uds-name=/etc/kubernetes/konnectivity-server/x.socket'],
+    ...[
+      '--delete-existing-uds-file',
+      '--cluster-cert=/c',
+      '--cluster-key=/k',
+      '--cluster-ca-cert=/ca',
+    ],
+    ...['--server-port=0', '--agent-port=8132', '--admin-port=8133', '--health-port=8134'],
+    ...['--keepalive-time=1h', '--v=4', '--kubeconfig=/etc/kubernetes/konnectivity-server.conf'],
+    ...['--mode=http-connect', '--xfr-channel-size=10', '--enable-profiling=false'],
+  );
+  t.match(options, { agentPort: 8132, adminPort: 8133, healthPort: 8134, v: 4 });
+  t.equal(frontEndPort(options), undefined);
+  t.same(
+    warnings.map((warning) => warning.split(' ')[0]).sort(),
+    ['--enable-profiling', '--keepalive-time', '--kubeconfig', '--xfr-channel-size'],
+    'one line for each flag that does nothing',
+  );
+});
+
+t.test("defaults, Konnectivity's and our own", async (t) => {
+  const { options } = parse(...cluster, ...frontEnd);
+  t.match(options, {
+    agentPort: 8091,
+    adminPort: 8095,
+    adminBindAddress: '127.0.0.1',
+    healthPort: 8092,
+    mode: undefined,
+    deleteExistingUdsFile: true,
+    serverCount: 1,
+    proxyStrategies: ['default'],
+    backendDialTimeout: 30_000,
+    gracefulShutdownTimeout: 25_000,
+    agentAuthorization: 'audit',
+    pingInterval: 10_000,
+    pingTimeout: 20_000,
+    maxHeadBytes: 16_384,
+    maxStreamWindow: 16_777_216,
+    maxTunnelWindow: 67_108_864,
+    maxProcessWindow: 1_073_741_824,
+  });
+  t.match(options.serverId, /^[0-9a-f-]{36}$/);
+});
+
+t.test('the TCP front end: open without a UDS, beside one only on request', async (t) => {
+  const port = (...argv: string[]) => frontEndPort(parse(...cluster, ...argv).options);
+  t.equal(port(...frontEnd), 8090);
+  t.equal(port(...frontEnd, '--server-port=0'), 0, 'the system picks');
+  t.equal(port(...frontEnd, '--server-port=1234'), 1234);
+  t.equal(port(...uds), undefined);
+  t.equal(port(...uds, '--server-port=0'), undefined);
+  t.equal(port(...uds, ...frontEnd, '--server-port=1234'), 1234);
+});
+
+t.test('what would let strangers in, or could not work, is refused', async (t) => {
+  const complaints: readonly [string[], RegExp][] = [
+    [[...uds], /^--cluster-cert and --cluster-key are missing: /],
+    [
+      [...uds, '--cluster-cert=c', '--cluster-key=k'],
+      /^--cluster-ca-cert is missing: without it anyone/,
+    ],
+    [[...uds, '--cluster-cert=c'], /^--cluster-key is missing: it goes with --cluster-cert$/],
+    [[...uds, '--cluster-key=k'], /^--cluster-cert is missing: it goes with --cluster-key$/],
+    [
+      [...uds, ...cluster, '--server-cert=c'],
+      /^--server-key is missing: it goes with --server-cert$/,
+    ],
+    [[...cluster], /^--server-cert, --server-key, --server-ca-cert missing: .* or use --uds-name$/],
+    [
+      [...cluster, '--server-cert=c', '--server-key=k'],
+      /^--server-ca-cert missing: the front end on port 8090 takes mutual TLS only; /,
+    ],
+    [[...uds, ...cluster, '--server-port=1'], /or leave --server-port out$/],
+    [
+      [...uds, ...cluster, '--agent-port=8092'],
+      /^--agent-port and --health-port are both 8092: give two different ports$/,
+    ],
+    [
+      [...cluster, ...frontEnd, '--admin-port=8090'],
+      /^--server-port and --admin-port are both 8090/,
+    ],
+    [[...uds, ...cluster, '--max-stream-window=128MiB'], /^--max-stream-window must not be above/],
+    [[...uds, ...cluster, '--max-tunnel-window=2GiB'], /^--max-tunnel-window must not be above/],
+    [
+      [...uds, ...cluster, '--proxy-strategies=destHost,default'],
+      /^--proxy-strategies: destHost is not/,
+    ],
+    [[...uds, ...cluster, '--proxy-strategies=dest'], /^--proxy-strategies: "dest" is none of/],
+  ];
+  for (const [argv, expected] of complaints) t.match(complaint(...argv), expected, argv.join(' '));
+});
+
+t.test(
+  'the same fixed port on two addresses is fine, and so are several ephemeral ones',
+  async (t) => {
+    const { options } = parse(
+      ...[...uds, ...cluster, '--agent-bind-address=10.0.0.1', '--agent-port=8095'],
+      ...['--health-port=0'],
+    );
+    t.equal(options.agentPort, 8095);
+    t.equal(parse(...uds, ...cluster, '--agent-port=0', '--health-port=0').options.agentPort, 0);
+  },
+);
+
+t.test('token authentication and leases are refused, not ignored', async (t) => {
+  for (const flag of [
+    '--agent-namespace',
+    '--agent-service-account',
+    '--authentication-audience',
+  ]) {
+    t.match(
+      complaint(...uds, ...cluster, `${flag}=x`),
+      new RegExp(`^${flag}: token .* not supported`),
+    );
+    t.equal(complaint(...uds, ...cluster, `${flag}=`), 'no complaint');
+  }
+  t.match(
+    complaint(...uds, ...cluster, '--enable-lease-controller'),
+    /leases are not supported yet/,
+  );
+  t.equal(complaint(...uds, ...cluster, '--enable-lease-controller=false'), 'no complaint');
+});
+
+t.test('warnings about flags that do less than they seem to', async (t) => {
+  t.match(parse(...uds, ...cluster, '--log-file=/x').warnings, [/--logtostderr=false/]);
+  t.match(parse(...uds, ...cluster, '--logtostderr=false').warnings, [/goes to stderr/]);
+  t.match(parse(...uds, ...cluster, '--mode=grpc').warnings, [
+    /^--mode=grpc: gRPC is not served yet/,
+  ]);
+});
+
+t.test('PROXY_SERVER_ID names the server', async (t) => {
+  const env = { PROXY_SERVER_ID: 'one' };
+  t.equal(parseOptions(serverOptions, { argv: [...uds, ...cluster], env }).options.serverId, 'one');
+});
