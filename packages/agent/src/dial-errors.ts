@@ -1,0 +1,39 @@
+import { type ErrorCode, TunnelError } from '@fairlead/protocol';
+
+/**
+ * What the kernel said about a connect, as a code and in Go's words: operators of Konnectivity
+ * know those words and grep for them.
+ */
+const connectFailures: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  ECONNREFUSED: ['target_refused', 'connect: connection refused'],
+  EHOSTUNREACH: ['target_unreachable', 'connect: no route to host'],
+  EHOSTDOWN: ['target_unreachable', 'connect: host is down'],
+  ENETUNREACH: ['target_unreachable', 'connect: network is unreachable'],
+  ENETDOWN: ['target_unreachable', 'connect: network is down'],
+  EADDRNOTAVAIL: ['target_unreachable', 'connect: cannot assign requested address'],
+  EAFNOSUPPORT: ['target_unreachable', 'connect: address family not supported by protocol'],
+  EINVAL: ['target_unreachable', 'connect: invalid argument'],
+  EACCES: ['target_unreachable', 'connect: permission denied'],
+  EPERM: ['target_unreachable', 'connect: operation not permitted'],
+  ECONNRESET: ['target_reset', 'connect: connection reset by peer'],
+  ETIMEDOUT: ['dial_timeout', 'connect: connection timed out'],
+};
+
+const lookupFailures: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'no such host',
+  ENODATA: 'no such host',
+  EAI_AGAIN: 'temporary failure in name resolution',
+};
+
+/** A failed connect to one address. */
+export function connectError(error: NodeJS.ErrnoException, address: string): TunnelError {
+  const known = connectFailures[error.code ?? ''];
+  const [code, text] = known ?? (['dial_failed', `connect: ${error.message}`] as const);
+  return new TunnelError(code, `dial tcp ${address}: ${text}`, { cause: error });
+}
+
+/** A name that did not resolve. */
+export function lookupError(error: NodeJS.ErrnoException, host: string): TunnelError {
+  const text = lookupFailures[error.code ?? ''] ?? error.message;
+  return new TunnelError('dns_failed', `dial tcp: lookup ${host}: ${text}`, { cause: error });
+}

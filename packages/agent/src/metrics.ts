@@ -1,0 +1,83 @@
+import type { TunnelError } from '@fairlead/protocol';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+const prefix = 'konnectivity_network_proxy_agent_';
+const durationBuckets = [0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5];
+
+/** The agent's metrics: Konnectivity's names where it has one, `fairlead_agent_` otherwise. */
+export class AgentMetrics {
+  readonly registry = new Registry();
+  readonly #dials = new Histogram({
+    name: `${prefix}dial_duration_seconds`,
+    help: 'Time to connect to a target',
+    buckets: durationBuckets,
+    registers: [this.registry],
+  });
+  readonly #dialFailures = new Counter({
+    name: `${prefix}endpoint_dial_failure_total`,
+    help: 'Failed dials to targets',
+    labelNames: ['reason'],
+    registers: [this.registry],
+  });
+  readonly #servers = new Gauge({
+    name: `${prefix}open_server_connections`,
+    help: 'Tunnels to servers',
+    registers: [this.registry],
+  });
+  readonly #knownServers = new Gauge({
+    name: `${prefix}known_server_count`,
+    help: 'How many servers there are, as the servers say',
+    registers: [this.registry],
+  });
+  readonly #streams = new Gauge({
+    name: `${prefix}open_endpoint_connections`,
+    help: 'Open streams to targets',
+    registers: [this.registry],
+  });
+  readonly #connectFailures = new Counter({
+    name: 'fairlead_agent_connect_failures_total',
+    help: 'Failed attempts to reach a server, by reason',
+    labelNames: ['reason'],
+    registers: [this.registry],
+  });
+  readonly #bytes = new Counter({
+    name: 'fairlead_agent_stream_bytes_total',
+    help: 'Payload bytes of ended streams, by direction',
+    labelNames: ['direction'],
+    registers: [this.registry],
+  });
+  readonly #streamEnds = new Counter({
+    name: 'fairlead_agent_stream_ends_total',
+    help: 'Streams that have ended, by error code or "closed"',
+    labelNames: ['code'],
+    registers: [this.registry],
+  });
+
+  onDialEnd(durationMs: number, error?: TunnelError): void {
+    if (error) {
+      this.#dialFailures.inc({ reason: error.code === 'dial_timeout' ? 'timeout' : 'unknown' });
+    } else {
+      this.#dials.observe(durationMs / 1000);
+      this.#streams.inc();
+    }
+  }
+
+  onStreamEnd(fromTarget: number, toTarget: number, error?: TunnelError): void {
+    this.#streams.dec();
+    this.#streamEnds.inc({ code: error?.code ?? 'closed' });
+    this.#bytes.inc({ direction: 'from_target' }, fromTarget);
+    this.#bytes.inc({ direction: 'to_target' }, toTarget);
+  }
+
+  onConnectFailed(reason: string): void {
+    this.#connectFailures.inc({ reason });
+  }
+
+  setServers(count: number): void {
+    this.#servers.set(count);
+  }
+
+  setKnownServers(count: number): void {
+    this.#knownServers.set(count);
+  }
+}

@@ -1,0 +1,68 @@
+import { BlockList, isIP } from 'node:net';
+import type { Target } from '@fairlead/protocol';
+
+type Rule = (target: Target) => boolean;
+
+/**
+ * The destinations that NO_PROXY takes out, by curl's rules: entries are separated by commas or
+ * blanks; a name stands for itself and all names below it, with or without a leading dot; `*`
+ * stands for everything; addresses may be networks (10.0.0.0/8). Loopback has no exemption of its
+ * own, as in curl. An entry that is nothing of this matches nothing.
+ *
+ * Beyond curl, which lists written for other programs need: `*` may stand among other entries,
+ * `*.name` equals `.name`, IPv6 may be in brackets, and an entry may end in `:port`.
+ */
+export class NoProxyList {
+  readonly #rules: readonly Rule[];
+
+  constructor(text: string) {
+    this.#rules = text
+      .split(/[\s,]+/)
+      .filter((entry) => entry !== '')
+      .map(parseEntry);
+  }
+
+  matches(target: Target): boolean {
+    return this.#rules.some((rule) => rule(target));
+  }
+}
+
+function parseEntry(entry: string): Rule {
+  if (entry === '*') return () => true;
+  const { host, port } = splitPort(entry);
+  const rule = host.includes('/') || isIP(host) !== 0 ? networkRule(host) : nameRule(host);
+  return port === undefined ? rule : (target) => target.port === port && rule(target);
+}
+
+/** `name:8080`, `[::1]:8080`, `[::1]`; an IPv6 address without brackets has no port. */
+function splitPort(entry: string): { host: string; port?: number } {
+  const match = /^(?:\[(?<address>.*)\]|(?<name>[^:]*))(?::(?<port>\d+))?$/.exec(entry);
+  const host = match?.groups?.address ?? match?.groups?.name ?? entry;
+  const port = match?.groups?.port;
+  return port === undefined ? { host } : { host, port: Number(port) };
+}
+
+function networkRule(network: string): Rule {
+  const [address = '', prefix] = network.split('/');
+  const family = isIP(address);
+  const maxPrefix = family === 4 ? 32 : 128;
+  const prefixLength = prefix === undefined ? maxPrefix : Number(prefix || Number.NaN);
+  if (family === 0 || !(prefixLength >= 0 && prefixLength <= maxPrefix)) return () => false;
+  const list = new BlockList();
+  list.addSubnet(address, prefixLength, family === 4 ? 'ipv4' : 'ipv6');
+  return ({ host }) => isIP(host) !== 0 && list.check(host, isIP(host) === 4 ? 'ipv4' : 'ipv6');
+}
+
+function nameRule(entry: string): Rule {
+  const name = canonical(entry.replace(/^(\*\.|\.)+/, ''));
+  if (name === '') return () => false;
+  return (target) => {
+    const host = canonical(target.host);
+    return host === name || (isIP(host) === 0 && host.endsWith(`.${name}`));
+  };
+}
+
+/** Names are compared without case and without the dot that ends a full name. */
+function canonical(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '');
+}

@@ -1,0 +1,237 @@
+/** Every option of fairlead-agent, once. Names and meanings are Konnectivity's where it has them. */
+import { randomUUID } from 'node:crypto';
+import {
+  checkDistinctPorts,
+  checkPair,
+  checkWindows,
+  configOptions,
+  defineOptions,
+  ignoredOption,
+  kinds,
+  konnectivityOptions,
+  logOptions,
+  type OptionsOf,
+  option,
+  refusedOption,
+  tunnelOptions,
+  UsageError,
+  warnOfLogDestination,
+} from '@fairlead/runtime';
+
+const server = 'Server';
+const identity = 'Identity';
+const limits = 'Deadlines and limits';
+const health = 'Health, metrics and admin';
+
+const noLeases = 'leases are not supported yet; the servers say how many they are (--server-count)';
+const reconnecting = 'reconnecting is paced by --reconnect-min and --reconnect-max';
+
+export const agentOptions = defineOptions({
+  program: 'fairlead-agent',
+  summary: "fairlead-agent: dials out to a server and opens the server's streams to this network",
+  options: {
+    ...configOptions,
+
+    'proxy-server-host': option(kinds.list(kinds.host), {
+      group: server,
+      description: 'Hosts of the servers to connect to; each gets a tunnel',
+      default: ['127.0.0.1'],
+    }),
+    'proxy-server-port': option(kinds.remotePort, {
+      group: server,
+      description: 'Port on which the servers wait for agents',
+      default: 8091,
+    }),
+    'ca-cert': option(kinds.filePath, {
+      group: server,
+      description: "CA certificates (PEM) that sign the servers' certificates",
+      defaultText: "Node's list of public CAs",
+    }),
+    'server-name': option(kinds.host, {
+      group: server,
+      description: "Name or address that the servers' certificates must carry",
+      defaultText: 'the host that was dialled',
+    }),
+    transport: option(kinds.oneOf('auto', 'tls', 'websocket', 'http2', 'grpc'), {
+      group: server,
+      description: 'How the tunnel is carried; auto tries tls, websocket, http2 in this order',
+      default: 'auto',
+    }),
+    'egress-proxy': option(kinds.httpUrl, {
+      group: server,
+      description: 'HTTP or HTTPS proxy to reach the servers through',
+      defaultText: 'what HTTPS_PROXY and NO_PROXY say',
+    }),
+    'cipher-suites': option(kinds.list(kinds.cipherSuite), {
+      group: server,
+      description: "Cipher suites to offer, by Go's names",
+      default: [],
+      defaultText: "Node's",
+    }),
+    'tls-min-version': option(kinds.tlsVersion, {
+      group: server,
+      description: 'Least TLS version to speak: VersionTLS12 or VersionTLS13',
+      default: 'VersionTLS13',
+    }),
+
+    'agent-cert': option(kinds.filePath, {
+      group: identity,
+      description: 'Certificate (PEM) that the agent shows to servers',
+    }),
+    'agent-key': option(kinds.filePath, {
+      group: identity,
+      description: 'Private key (PEM) of --agent-cert',
+    }),
+    'agent-id': option(kinds.identifier, {
+      group: identity,
+      description: 'Name of this agent; must differ from agent to agent',
+      makeDefault: randomUUID,
+      defaultText: 'a random UUID',
+      env: ['PROXY_AGENT_ID'],
+    }),
+    'agent-identifiers': option(kinds.text, {
+      group: identity,
+      description:
+        'What this agent serves, as a URL query: host=, ipv4=, ipv6=, cidr= (each may be repeated), default-route=true',
+    }),
+
+    'dial-timeout': option(kinds.duration({ minMs: 1 }), {
+      group: limits,
+      description: 'How long a dial to a target may take, name resolution included',
+      default: 5000,
+    }),
+    'handshake-timeout': option(kinds.duration({ minMs: 1 }), {
+      group: limits,
+      description: 'How long one attempt to connect to a server may take',
+      default: 10_000,
+    }),
+    'reconnect-min': option(kinds.duration({ minMs: 10 }), {
+      group: limits,
+      description: 'First pause before another attempt to reach a server; doubles each time',
+      default: 500,
+    }),
+    'reconnect-max': option(kinds.duration({ minMs: 10 }), {
+      group: limits,
+      description: 'Longest pause between attempts to reach a server',
+      default: 30_000,
+    }),
+
+    'health-server-port': option(kinds.listenPort, {
+      group: health,
+      description: 'Port of /healthz, /readyz and /metrics; 0 lets the system pick one',
+      default: 8093,
+    }),
+    'health-server-host': option(kinds.host, {
+      group: health,
+      description: 'Address on which --health-server-port listens',
+      defaultText: 'all',
+    }),
+    'admin-server-port': option(kinds.listenPort, {
+      group: health,
+      description: 'Port of the admin server; 0 lets the system pick one',
+      default: 8094,
+    }),
+    'admin-bind-address': option(kinds.host, {
+      group: health,
+      description: 'Address on which --admin-server-port listens',
+      default: '127.0.0.1',
+    }),
+
+    ...tunnelOptions,
+
+    ...logOptions,
+
+    ...konnectivityOptions,
+
+    'service-account-token-path': refusedOption(kinds.filePath, {
+      description: 'Token that the agent shows to servers',
+      reason: 'token authentication is not supported yet; use --agent-cert and --agent-key',
+    }),
+    'count-server-leases': refusedOption(kinds.boolean, {
+      description: 'Count the servers by their Leases',
+      default: false,
+      reason: noLeases,
+    }),
+    'lease-namespace': ignoredOption(kinds.text, {
+      description: 'Namespace of the Leases',
+      default: 'kube-system',
+      reason: noLeases,
+    }),
+    'lease-label-selector': ignoredOption(kinds.text, {
+      description: 'Label of the Leases',
+      default: 'k8s-app=konnectivity-server',
+      reason: noLeases,
+    }),
+    'server-count-source': ignoredOption(kinds.oneOf('default', 'max'), {
+      description: 'Whether the servers or their Leases say how many they are',
+      default: 'default',
+      reason: noLeases,
+    }),
+
+    'alpn-proto': ignoredOption(kinds.list(kinds.text), {
+      description: 'Further ALPN names to offer',
+      default: [],
+      reason: 'the ALPN name follows from --transport',
+    }),
+    'sync-interval': ignoredOption(kinds.duration(), {
+      description: 'First pause between attempts to reach a server',
+      default: 1000,
+      reason: reconnecting,
+    }),
+    'sync-interval-cap': ignoredOption(kinds.duration(), {
+      description: 'Longest pause between attempts to reach a server',
+      default: 10_000,
+      reason: reconnecting,
+    }),
+    'sync-forever': ignoredOption(kinds.boolean, {
+      description: 'Go on looking for further servers',
+      default: false,
+      reason: 'the agent never stops keeping its tunnels up',
+    }),
+    'probe-interval': ignoredOption(kinds.duration(), {
+      description: 'How often the state of a connection is looked at',
+      default: 1000,
+      reason: 'a lost tunnel is noticed at once',
+    }),
+    'xfr-channel-size': ignoredOption(kinds.integer(0, 2 ** 31 - 1), {
+      description: 'Length of a Go channel',
+      default: 150,
+      reason: 'each stream has a window in bytes, see --max-stream-window',
+    }),
+  },
+
+  check(options, { warn }) {
+    checkPair(['agent-cert', options.agentCert], ['agent-key', options.agentKey]);
+    if (!options.agentCert) {
+      warn('--agent-cert and --agent-key are missing: servers that ask for them will refuse');
+    }
+    if (options.transport === 'grpc') {
+      throw new UsageError(
+        '--transport=grpc is not supported yet; use auto, tls, websocket or http2',
+      );
+    }
+    if (options.proxyServerHost.length === 0) {
+      throw new UsageError('--proxy-server-host is empty: give the host of a server');
+    }
+    checkDistinctPorts([
+      {
+        name: 'health-server-port',
+        port: options.healthServerPort,
+        address: options.healthServerHost,
+      },
+      {
+        name: 'admin-server-port',
+        port: options.adminServerPort,
+        address: options.adminBindAddress,
+      },
+    ]);
+    if (options.reconnectMin > options.reconnectMax) {
+      throw new UsageError('--reconnect-min must not be above --reconnect-max');
+    }
+    checkWindows(options);
+    warnOfLogDestination(options, warn);
+  },
+});
+
+/** The options of fairlead-agent, parsed and checked. Durations in ms, sizes in bytes. */
+export type AgentOptions = OptionsOf<typeof agentOptions>;

@@ -1,0 +1,97 @@
+import { formatTarget, type Target, type Transport, type TransportKind } from '@fairlead/protocol';
+import type { ConnectOptions, Connector } from './connect-attempt.ts';
+import { ConnectError } from './connect-error.ts';
+import { connectHttp2 } from './connect-http2.ts';
+import { connectTls } from './connect-tls.ts';
+import { connectWebSocket } from './connect-websocket.ts';
+import type { TunnelTlsOptions } from './secure-socket.ts';
+
+export interface TransportChoice {
+  readonly kind: TransportKind;
+  readonly connect: Connector;
+}
+
+/** All transports, the fastest first. */
+const transports: readonly TransportChoice[] = [
+  { kind: 'tls', connect: connectTls },
+  { kind: 'websocket', connect: connectWebSocket },
+  { kind: 'http2', connect: connectHttp2 },
+];
+
+/** The transports that `--transport` stands for; none for one that is not known. */
+export function transportChoices(flag: string): readonly TransportChoice[] {
+  return flag === 'auto' ? transports : transports.filter(({ kind }) => kind === flag);
+}
+
+/** After this time a slower transport that once worked no longer goes before the faster ones. */
+const memoryMs = 3_600_000;
+
+interface Memory {
+  readonly choice: TransportChoice;
+  readonly untilMs: number;
+}
+
+/**
+ * Connects by the first transport that works, and remembers it per server: next time it is the
+ * first to be tried.
+ */
+export class TransportSelector {
+  readonly #choices: readonly TransportChoice[];
+  readonly #now: () => number;
+  readonly #worked = new Map<string, Memory>();
+
+  /** @param choices in order of preference, at least one */
+  constructor(choices: readonly TransportChoice[], now: () => number = () => performance.now()) {
+    this.#choices = choices;
+    this.#now = now;
+  }
+
+  /**
+   * @param options `timeoutMs` is for each transport that is tried
+   * @throws ConnectError of the one transport that was tried, or of all of them in one text. What
+   *   would fail alike by every transport ends the round: an unreachable port, a refused
+   *   certificate on either side.
+   */
+  async connect(
+    endpoint: Target,
+    tls: TunnelTlsOptions,
+    options: ConnectOptions,
+  ): Promise<Transport> {
+    const server = formatTarget(endpoint);
+    const failures: { kind: TransportKind; error: ConnectError }[] = [];
+    for (const choice of this.#order(server)) {
+      try {
+        const transport = await choice.connect(endpoint, tls, options);
+        this.#worked.set(server, { choice, untilMs: this.#now() + memoryMs });
+        return transport;
+      } catch (error) {
+        if (!(error instanceof ConnectError) || !error.otherTransportMayWork) throw error;
+        failures.push({ kind: choice.kind, error });
+      }
+    }
+    throw summary(server, failures);
+  }
+
+  #order(server: string): TransportChoice[] {
+    const memory = this.#worked.get(server);
+    if (memory === undefined || memory.untilMs < this.#now()) return [...this.#choices];
+    return [memory.choice, ...this.#choices.filter((choice) => choice !== memory.choice)];
+  }
+}
+
+function summary(
+  server: string,
+  failures: readonly { kind: TransportKind; error: ConnectError }[],
+): ConnectError {
+  const [first, ...others] = failures;
+  if (first === undefined) return new ConnectError('cancelled', `no transport to ${server}`);
+  if (others.length === 0) return first.error;
+  const texts = failures.map(({ kind, error }) => `${kind}: ${error.message}`);
+  return new ConnectError(
+    first.error.reason,
+    `no transport works to ${server}: ${texts.join('; ')}`,
+    {
+      cause: first.error,
+    },
+  );
+}

@@ -1,0 +1,192 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+import tls from 'node:tls';
+import { connectHttp2, connectTls, connectWebSocket } from '@fairlead/agent/internal';
+import { startBlackholeTarget } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import {
+  agentTls,
+  certificates,
+  exchange,
+  failure,
+  kinds,
+  serverTls,
+  timeoutMs,
+} from './connect-fixtures.ts';
+import {
+  listenForTest,
+  startHttp2Server,
+  startTlsServer,
+  startWebSocketServer,
+} from './tunnel-servers.ts';
+
+t.test('the way to the server', async (t) => {
+  t.test('a port that does not answer the SYN', async (t) => {
+    const target = await startBlackholeTarget();
+    t.teardown(() => target.close());
+    const error = await failure(connectTls(target, agentTls, { timeoutMs: 100 }));
+    t.equal(error.reason, 'dial_timeout');
+    t.match(error.message, `dial tcp 127.0.0.1:${target.port}: i/o timeout`);
+    t.notOk(error.otherTransportMayWork);
+  });
+
+  t.test('a name that does not resolve', async (t) => {
+    // Too long for a label of DNS (RFC 1035): no resolver is asked.
+    const host = `${'x'.repeat(64)}.test`;
+    const error = await failure(connectTls({ host, port: 443 }, agentTls, { timeoutMs }));
+    t.equal(error.reason, 'dns_failed');
+    t.match(error.message, `lookup ${host}: `);
+    t.notOk(error.otherTransportMayWork);
+  });
+
+  t.test('a server that speaks no TLS', async (t) => {
+    const plain = net.createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    const { port } = await listenForTest(t, plain);
+    const error = await failure(connectTls({ host: '127.0.0.1', port }, agentTls, { timeoutMs }));
+    t.equal(error.reason, 'tls_unavailable');
+    t.notOk(error.otherTransportMayWork);
+  });
+
+  t.test('a server of TLS 1.2 is refused, unless that is allowed', async (t) => {
+    const server = await startTlsServer(t, { ...serverTls, maxVersion: 'TLSv1.2' });
+    const endpoint = { host: '127.0.0.1', port: server.port };
+    const error = await failure(connectTls(endpoint, agentTls, { timeoutMs }));
+    t.equal(error.reason, 'tls_unavailable');
+    const lenient = { ...agentTls, minVersion: 'TLSv1.2' } as const;
+    await exchange(t, await connectTls(endpoint, lenient, { timeoutMs }));
+  });
+});
+
+t.test('certificates', async (t) => {
+  t.test("the server's has expired", async (t) => {
+    const server = await startTlsServer(t, certificates.expiredServer);
+    const endpoint = { host: '127.0.0.1', port: server.port };
+    const error = await failure(connectTls(endpoint, agentTls, { timeoutMs }));
+    t.equal(error.reason, 'server_certificate');
+    t.match(error.message, /it has expired \(CERT_HAS_EXPIRED\); it shows .*valid until 20/);
+  });
+
+  t.test("the server's is for other names", async (t) => {
+    const server = await startTlsServer(t, certificates.otherServer);
+    const endpoint = { host: '127.0.0.1', port: server.port };
+    const error = await failure(connectTls(endpoint, agentTls, { timeoutMs }));
+    t.equal(error.reason, 'server_certificate');
+    t.match(
+      error.message,
+      /refused for "127\.0\.0\.1": it is for other names .*DNS:elsewhere\.test/,
+    );
+  });
+
+  t.test('a server that closes in silence when it has seen ours', async (t) => {
+    const server = await startTlsServer(t, { ...serverTls, rejectUnauthorized: true });
+    const endpoint = { host: '127.0.0.1', port: server.port };
+    const foreign = { ...certificates.foreignAgent, ca: certificates.ca };
+    const error = await failure(connectTls(endpoint, foreign, { timeoutMs }));
+    t.equal(error.reason, 'reset');
+    t.match(error.message, /some servers do so when they refuse our certificate/);
+  });
+
+  for (const [kind, { connect }] of Object.entries(kinds)) {
+    t.test(`a server that turns ours down with an alert: ${kind}`, async (t) => {
+      const port = await startOpensslServer(t);
+      const foreign = { ...certificates.foreignAgent, ca: certificates.ca };
+      const error = await failure(connect({ host: '127.0.0.1', port }, foreign, { timeoutMs }));
+      t.equal(error.reason, 'own_certificate');
+      t.match(error.message, /refused our certificate \(unknown ca\)/);
+      t.notOk(error.otherTransportMayWork);
+    });
+  }
+});
+
+/** Node sends no alert for a certificate that it refuses; OpenSSL's own server does, as Go's. */
+async function startOpensslServer(t: Test): Promise<number> {
+  const directory = t.testdir({
+    'ca.crt': certificates.ca,
+    'server.crt': certificates.server.cert,
+    'server.key': certificates.server.key,
+  });
+  const verify = ['-Verify', '1', '-verify_return_error', '-CAfile', 'ca.crt'];
+  const identity = ['-cert', 'server.crt', '-key', 'server.key'];
+  const child = spawn(
+    'openssl',
+    [
+      's_server',
+      '-accept',
+      '127.0.0.1:0',
+      '-alpn',
+      'fairlead/1,http/1.1,h2',
+      ...verify,
+      ...identity,
+    ],
+    { cwd: directory, stdio: ['pipe', 'pipe', 'ignore'] },
+  );
+  t.teardown(async () => {
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+  });
+  let output = '';
+  for await (const chunk of child.stdout) {
+    output += chunk;
+    const port = /ACCEPT .*:(\d+)\n/.exec(output)?.[1];
+    if (port !== undefined) return Number(port);
+  }
+  throw new Error(`openssl s_server did not start: ${output}`);
+}
+
+t.test('what a server refuses by HTTP', async (t) => {
+  const starters = {
+    websocket: { connect: connectWebSocket, start: startWebSocketServer },
+    http2: { connect: connectHttp2, start: startHttp2Server },
+  };
+  for (const [kind, { connect, start }] of Object.entries(starters)) {
+    t.test(`${kind}: status and text are told`, async (t) => {
+      const refusal = { status: 503, body: 'the server\nis full' };
+      const server = await start(t, { ...serverTls, refusal });
+      const endpoint = { host: '127.0.0.1', port: server.port };
+      const error = await failure(connect(endpoint, agentTls, { timeoutMs }));
+      t.equal(error.reason, 'http_refused');
+      t.equal(
+        error.message,
+        `the server at 127.0.0.1:${server.port} answered with HTTP status 503: the server is full`,
+      );
+      t.ok(error.otherTransportMayWork);
+      await server.allClosed();
+    });
+
+    t.test(`${kind}: a refusal of our certificate is final`, async (t) => {
+      const headers = { 'fairlead-error': 'unauthenticated' };
+      const refusal = { status: 401, headers, body: 'another CA signed it' };
+      const server = await start(t, { ...serverTls, refusal });
+      const endpoint = { host: '127.0.0.1', port: server.port };
+      const error = await failure(connect(endpoint, agentTls, { timeoutMs }));
+      t.equal(error.reason, 'own_certificate');
+      t.match(error.message, /another CA signed it/);
+      t.notOk(error.otherTransportMayWork);
+    });
+  }
+
+  t.test('websocket: another subprotocol', async (t) => {
+    const server = await startWebSocketServer(t, { ...serverTls, subprotocol: false });
+    const endpoint = { host: '127.0.0.1', port: server.port };
+    const error = await failure(connectWebSocket(endpoint, agentTls, { timeoutMs }));
+    t.equal(error.reason, 'protocol_mismatch');
+    t.match(error.message, /subprotocol/);
+    await server.allClosed();
+  });
+
+  t.test('websocket: a server without ALPN speaks HTTP/1.1', async (t) => {
+    const server = await startWebSocketServer(t, { ...serverTls, ALPNProtocols: undefined });
+    const endpoint = { host: '127.0.0.1', port: server.port };
+    await exchange(t, await connectWebSocket(endpoint, agentTls, { timeoutMs }));
+  });
+
+  t.test('websocket: a server that speaks something else', async (t) => {
+    const server = tls.createServer(serverTls, (socket) => socket.end('220 mail.test ESMTP\r\n'));
+    const { port } = await listenForTest(t, server);
+    const endpoint = { host: '127.0.0.1', port };
+    const error = await failure(connectWebSocket(endpoint, agentTls, { timeoutMs }));
+    t.ok(error.otherTransportMayWork);
+  });
+});

@@ -1,0 +1,103 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
+import {
+  ConnectError,
+  type Connector,
+  connectHttp2,
+  connectTls,
+  connectWebSocket,
+  EgressProxies,
+  type EgressProxy,
+} from '@fairlead/agent/internal';
+import type { Transport } from '@fairlead/protocol';
+import type { Test } from 'tap';
+import { testCertificates } from './certificates.ts';
+import {
+  greeting,
+  type ServerOptions,
+  startHttp2Server,
+  startTlsServer,
+  startWebSocketServer,
+  type TestServer,
+} from './tunnel-servers.ts';
+
+export const timeoutMs = 10_000;
+export const certificates = await testCertificates();
+export const serverTls = { ...certificates.server, ca: certificates.ca, requestCert: true };
+export const agentTls = { ...certificates.agent, ca: certificates.ca };
+
+export interface Kind {
+  readonly connect: Connector;
+  readonly start: (t: Test, options: ServerOptions) => Promise<TestServer>;
+}
+
+export const kinds: Record<string, Kind> = {
+  tls: { connect: connectTls, start: startTlsServer },
+  websocket: { connect: connectWebSocket, start: startWebSocketServer },
+  http2: { connect: connectHttp2, start: startHttp2Server },
+};
+
+/** Collects what a transport receives, and waits. */
+class Receiver {
+  byteCount = 0;
+  readonly #hash = createHash('sha256');
+  readonly #events = new EventEmitter();
+  #closed: { error?: Error | undefined } | undefined;
+
+  constructor(transport: Transport) {
+    transport.start({
+      onBytes: (chunk) => {
+        this.byteCount += chunk.length;
+        this.#hash.update(chunk);
+        this.#events.emit('change');
+      },
+      onDrain: () => {},
+      onClose: (error) => {
+        this.#closed = { error };
+        this.#events.emit('change');
+      },
+    });
+  }
+
+  async bytes(count: number): Promise<void> {
+    while (this.byteCount < count) await once(this.#events, 'change');
+  }
+
+  async closed(): Promise<Error | undefined> {
+    while (!this.#closed) await once(this.#events, 'change');
+    return this.#closed.error;
+  }
+
+  sha256(): string {
+    return this.#hash.digest('hex');
+  }
+}
+
+/** Sends a megabyte, has it back, and ends in order. */
+export async function exchange(t: Test, transport: Transport): Promise<void> {
+  t.teardown(() => transport.destroy());
+  const receiver = new Receiver(transport);
+  const payload = randomBytes(1 << 20);
+  transport.write([payload.subarray(0, 10), payload.subarray(10)]);
+  await receiver.bytes(greeting.length + payload.length);
+  const expected = createHash('sha256').update(greeting).update(payload).digest('hex');
+  t.equal(receiver.sha256(), expected, 'greeting and echo arrive whole');
+  transport.end();
+  t.equal(await receiver.closed(), undefined, 'the end is a clean one');
+}
+
+/** What the attempt ended in; fails unless that is a ConnectError. */
+export async function failure(attempt: Promise<Transport>): Promise<ConnectError> {
+  const error = await attempt.then(
+    () => new Error('connected'),
+    (thrown: unknown) => thrown,
+  );
+  if (error instanceof ConnectError) return error;
+  throw error;
+}
+
+/** A proxy whose certificate is trusted if the test CA signed it. */
+export function proxyAt(url: string, env: NodeJS.ProcessEnv = {}): EgressProxy | undefined {
+  const proxies = new EgressProxies({ url, env, tls: { ca: certificates.ca } });
+  return proxies.for({ host: 'server.test', port: 443 });
+}

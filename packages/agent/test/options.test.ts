@@ -1,0 +1,100 @@
+import { agentOptions } from '@fairlead/agent/options';
+import { parseOptions, UsageError } from '@fairlead/runtime';
+import t from 'tap';
+
+const identity = ['--agent-cert=c', '--agent-key=k'];
+const parse = (...argv: string[]) =>
+  parseOptions(agentOptions, { argv: [...identity, ...argv], env: {} });
+
+function complaint(...argv: string[]): string {
+  try {
+    parse(...argv);
+  } catch (error) {
+    if (error instanceof UsageError) return error.message;
+    throw error;
+  }
+  return 'no complaint';
+}
+
+// Real manifests carry a variable that nobody expanded; it warns later and must not stop the start.
+const unexpanded = `host=node1&ipv4=${'$'}{HOST_IP}&default-route=true`;
+
+t.test("a Konnectivity manifest's arguments start this agent", async (t) => {
+  const { options, warnings } = parse(
+    ...['--logtostderr=true', '--ca-cert=/ca', '--proxy-server-host=35.225.206.7'],
+    ...['--proxy-server-port=8132', '--admin-server-port=8133', '--health-server-port=8134'],
+    ...[`--agent-identifiers=${unexpanded}`, '-v=4'],
+    ...['--sync-interval=5s', '--sync-interval-cap=30s', '--sync-forever', '--probe-interval=5s'],
+    ...['--keepalive-time=30s', '--alpn-proto=konnectivity'],
+  );
+  t.match(options, {
+    proxyServerHost: ['35.225.206.7'],
+    proxyServerPort: 8132,
+    adminServerPort: 8133,
+    healthServerPort: 8134,
+    agentIdentifiers: unexpanded,
+  });
+  t.equal(warnings.length, 6, 'one line for each flag that does nothing');
+});
+
+t.test("defaults, Konnectivity's and our own", async (t) => {
+  const { options } = parse();
+  t.match(options, {
+    proxyServerHost: ['127.0.0.1'],
+    proxyServerPort: 8091,
+    healthServerPort: 8093,
+    adminServerPort: 8094,
+    adminBindAddress: '127.0.0.1',
+    transport: 'auto',
+    dialTimeout: 5000,
+    reconnectMin: 500,
+    reconnectMax: 30_000,
+    gracefulShutdownTimeout: 25_000,
+    serverName: undefined,
+    egressProxy: undefined,
+  });
+  t.match(options.agentId, /^[0-9a-f-]{36}$/);
+});
+
+t.test('PROXY_AGENT_ID names the agent', async (t) => {
+  const env = { PROXY_AGENT_ID: 'node1' };
+  t.equal(parseOptions(agentOptions, { argv: identity, env }).options.agentId, 'node1');
+});
+
+t.test('several servers, by name and address', async (t) => {
+  const { options } = parse(
+    '--proxy-server-host=a.example,[fd00::1]',
+    '--proxy-server-host=10.0.0.1',
+  );
+  t.strictSame(options.proxyServerHost, ['a.example', 'fd00::1', '10.0.0.1']);
+});
+
+t.test('what could not work is refused', async (t) => {
+  const complaints: readonly [string[], RegExp][] = [
+    [['--agent-key='], /^--agent-key is missing: it goes with --agent-cert$/],
+    [['--agent-cert='], /^--agent-cert is missing: it goes with --agent-key$/],
+    [
+      ['--service-account-token-path=/t'],
+      /^--service-account-token-path: token .* not supported yet/,
+    ],
+    [['--count-server-leases'], /^--count-server-leases: leases are not supported yet/],
+    [
+      ['--transport=grpc'],
+      /^--transport=grpc is not supported yet; use auto, tls, websocket or http2$/,
+    ],
+    [['--transport=quic'], /^--transport: "quic" is none of auto, /],
+    [['--proxy-server-host=,'], /^--proxy-server-host is empty/],
+    [['--proxy-server-host=a:8091'], /^--proxy-server-host: "a:8091" is neither/],
+    [['--proxy-server-port=0'], /^--proxy-server-port: "0" is not a whole number from 1 to 65535$/],
+    [['--reconnect-min=1m'], /^--reconnect-min must not be above --reconnect-max$/],
+    [['--health-server-port=8094'], /^--health-server-port and --admin-server-port are both 8094/],
+    [['--max-stream-window=65535'], /^--max-stream-window: "65535" is below 64KiB$/],
+    [['--egress-proxy=socks5://p:1'], /^--egress-proxy: "socks5:\/\/p:1" is not an http/],
+  ];
+  for (const [argv, expected] of complaints) t.match(complaint(...argv), expected, argv.join(' '));
+});
+
+t.test('an agent without a certificate starts with a warning', async (t) => {
+  const { warnings } = parseOptions(agentOptions, { argv: [], env: {} });
+  t.match(warnings, [/^--agent-cert and --agent-key are missing/]);
+});
