@@ -1,0 +1,54 @@
+import { programVersion } from './program-version.ts';
+
+/** One word of the command line, and what follows it. */
+export interface CommandEntry {
+  /** What it is for, in a few words, for the list of commands. */
+  readonly summary: string;
+  /** Does the work, tells its failure on stderr, and sets the process' exit code. */
+  run(argv: readonly string[]): Promise<void>;
+}
+
+/** Commands under a common name: `fairlead` itself, `fairlead pki`. */
+export interface CommandSet {
+  readonly program: string;
+  readonly summary: string;
+  readonly commands: Readonly<Record<string, CommandEntry>>;
+}
+
+/**
+ * Runs the command that the first argument names. If it names none, one line on stderr says which
+ * there are, and the exit code is 2.
+ */
+export async function runNamedCommand(set: CommandSet, argv: readonly string[]): Promise<void> {
+  const [name, ...rest] = argv;
+  if (name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(helpText(set));
+  } else if (name === '--version') {
+    process.stdout.write(`${set.program} ${programVersion()}\n`);
+  } else if (name !== undefined && Object.hasOwn(set.commands, name)) {
+    await set.commands[name]!.run(rest);
+  } else {
+    const fault = name === undefined ? 'a command is missing' : `there is no command "${name}"`;
+    const known = Object.keys(set.commands).join(', ');
+    process.stderr.write(`${set.program}: ${fault}; the commands are ${known}\n`);
+    process.exitCode = 2;
+  }
+}
+
+function helpText(set: CommandSet): string {
+  const widthChars = Math.max(...Object.keys(set.commands).map((name) => name.length));
+  const rows = Object.entries(set.commands).map(
+    ([name, { summary }]) => `  ${name.padEnd(widthChars)}  ${summary}`,
+  );
+  return [
+    set.summary,
+    '',
+    `Usage: ${set.program} COMMAND [flags]`,
+    '',
+    'Commands:',
+    ...rows,
+    '',
+    `${set.program} COMMAND --help tells more.`,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,16 @@
+/** The entry point of `fairlead`: finds the command that is asked for. */
+import { type CommandSet, runNamedCommand } from './command-set.ts';
+
+const fairlead: CommandSet = {
+  program: 'fairlead',
+  summary: 'Tools for those who run Fairlead',
+  commands: {
+    pki: {
+      summary: 'Make certificates for the server, its agents and its clients',
+      // Loaded when asked for: node-forge is of no use to the other commands.
+      run: async (argv) => (await import('./pki-command.ts')).runPkiCommand(argv),
+    },
+  },
+};
+
+await runNamedCommand(fairlead, process.argv.slice(2));

@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises';
+import t from 'tap';
+import { runFairlead } from './run-fairlead.ts';
+
+t.test('help is on stdout, for fairlead and for each command', async (t) => {
+  for (const argv of [['--help'], ['-h'], ['help']]) {
+    const ended = await runFairlead(argv);
+    t.match(ended, { code: 0, stderr: '', stdout: /^ {2}pki +Make certificates/m });
+  }
+  t.match(await runFairlead(['pki', '--help']), { code: 0, stdout: /^ {2}issue +Make a key/m });
+  const init = await runFairlead(['pki', 'init', '--help']);
+  t.match(init, { code: 0, stderr: '', stdout: /^ +--ca-days DAYS/m });
+  const issue = await runFairlead(['pki', 'issue', '--name', 'x', '-h']);
+  t.match(issue, { code: 0, stderr: '', stdout: /^ +--default-route/m });
+});
+
+t.test('the version is that of the package', async (t) => {
+  const manifest = new URL('../../../../packages/cli/package.json', import.meta.url);
+  const { version } = JSON.parse(await readFile(manifest, 'utf8'));
+  for (const words of [[], ['pki'], ['pki', 'init']]) {
+    const stdout = `${['fairlead', ...words].join(' ')} ${version}\n`;
+    t.same(await runFairlead([...words, '--version']), { code: 0, stdout, stderr: '' });
+  }
+});
+
+t.test('an unknown command is exit 2 and one line with the commands', async (t) => {
+  const line = /^fairlead: there is no command "pik"; the commands are .*\bpki\b.*\n$/;
+  t.match(await runFairlead(['pik']), { code: 2, stdout: '', stderr: line });
+  t.match(await runFairlead([]), {
+    code: 2,
+    stdout: '',
+    stderr: /^fairlead: a command is missing;.*\n$/,
+  });
+  t.match(await runFairlead(['--pki']), {
+    code: 2,
+    stderr: /^fairlead: there is no command "--pki"/,
+  });
+});
