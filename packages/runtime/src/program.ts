@@ -2,6 +2,7 @@
 import { processInput, readCommandLine, reportFailure } from './command-line.ts';
 import { describeOptions } from './describe-options.ts';
 import type { logOptions } from './general-options.ts';
+import { letHeapGrow } from './heap-growth.ts';
 import { createLog, type Logger, type LogSettings } from './logger.ts';
 import type { OptionDeclarations, OptionTable, OptionValues } from './option-table.ts';
 import type { ParsedOptions, ParseInput } from './parse-options.ts';
@@ -43,6 +44,7 @@ export async function runProgram<D extends LoggedDeclarations>(
   input: ParseInput = processInput(),
 ): Promise<void> {
   const { table, version } = program;
+  letHeapGrow();
   try {
     const parsed = readCommandLine(table, version, input);
     if (parsed) await runParsed(program, parsed);
