@@ -161,6 +161,7 @@ export class ServerLink {
             hello: {
               software: `fairlead-agent/${version}`,
               agentId: options.agentId,
+              maxStreams: options.maxStreamsPerTunnel,
               ...(options.agentIdentifiers !== undefined && {
                 agentIdentifiers: options.agentIdentifiers,
               }),
@@ -168,6 +169,7 @@ export class ServerLink {
             handshakeTimeoutMs: options.handshakeTimeout,
             pingIntervalMs: options.pingInterval,
             pingTimeoutMs: options.pingTimeout,
+            maxStreams: options.maxStreamsPerTunnel,
             maxStreamWindowBytes: options.maxStreamWindow,
             memory: new MemoryBudget(options.maxTunnelWindow, memory),
           },

@@ -19,6 +19,8 @@ export interface RunningProgram {
    * program's own time limit, then resolve. Exit code 0; a rejection is exit code 1.
    */
   drain(): Promise<void>;
+  /** Called at SIGHUP: look at the files that are in use. */
+  reload?(): void;
   /** For a program that may have to end by itself: a rejection is logged, exit code 1. */
   readonly ended?: Promise<never>;
 }
@@ -36,7 +38,7 @@ export interface Program<D extends LoggedDeclarations> {
  * Runs a program to its end and exits the process: 0 clean, 1 failure, 2 bad usage.
  *
  * The first SIGTERM or SIGINT drains, a second one ends at once with exit code 1. SIGHUP reopens
- * the log file. An exception that nobody caught is logged as fatal and ends the process.
+ * the log file and looks at the files in use. An exception that nobody caught is logged as fatal and ends the process.
  */
 export async function runProgram<D extends LoggedDeclarations>(
   program: Program<D>,
@@ -58,7 +60,11 @@ async function runParsed<D extends LoggedDeclarations>(
   // LoggedDeclarations says that these options are there; the compiler cannot see through D.
   const log = createLog(options as unknown as LogSettings);
   const { logger } = log;
-  process.on('SIGHUP', () => log.reopen());
+  let running: RunningProgram | undefined;
+  process.on('SIGHUP', () => {
+    log.reopen();
+    running?.reload?.();
+  });
   // Rejections that nobody handles arrive here as well.
   process.on('uncaughtException', (err, origin) => exitFatal(logger, err, origin));
   const stop = firstStopSignal(logger);
@@ -73,7 +79,7 @@ async function runParsed<D extends LoggedDeclarations>(
   );
   for (const warning of warnings) logger.warn(warning);
 
-  const running = await program.start({ options, logger });
+  running = await program.start({ options, logger });
   running.ended?.catch((err: unknown) => exitFatal(logger, err, 'ended'));
   const signal = await stop;
   logger.info({ signal }, 'draining');

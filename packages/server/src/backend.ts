@@ -1,4 +1,5 @@
 import { type Session, type Target, TunnelError, type TunnelStream } from '@fairlead/protocol';
+import { type AgentClaims, emptyClaims } from './agent-authorization.ts';
 import type { AgentPeer } from './agent-port/agent-peer.ts';
 
 /**
@@ -8,6 +9,8 @@ import type { AgentPeer } from './agent-port/agent-peer.ts';
 export interface Backend {
   readonly agentId: string;
   readonly peer: AgentPeer;
+  /** What its agent serves; replaced as a whole when the agent says something new. */
+  readonly claims: AgentClaims;
   readonly isDraining: boolean;
   /** Streams that are dialling or open. */
   readonly load: number;
@@ -19,16 +22,25 @@ export interface Backend {
   dial(target: Target, signal: AbortSignal): Promise<TunnelStream>;
 }
 
+export interface StreamsPerTunnel {
+  readonly maxStreams: number;
+  /** Told of each dial that is refused for it. */
+  onReached(): void;
+}
+
 /** A backend whose agent speaks docs/spec.md. */
 export class TunnelBackend implements Backend {
   readonly agentId: string;
   readonly peer: AgentPeer;
   readonly session: Session;
+  claims: AgentClaims = emptyClaims;
+  readonly #limit: StreamsPerTunnel;
 
-  constructor(session: Session, agentId: string, peer: AgentPeer) {
+  constructor(session: Session, agentId: string, peer: AgentPeer, limit: StreamsPerTunnel) {
     this.session = session;
     this.agentId = agentId;
     this.peer = peer;
+    this.#limit = limit;
   }
 
   get isDraining(): boolean {
@@ -40,6 +52,11 @@ export class TunnelBackend implements Backend {
   }
 
   dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
+    if (this.load >= this.#limit.maxStreams) {
+      this.#limit.onReached();
+      const text = `the tunnel has ${this.#limit.maxStreams} streams already`;
+      return Promise.reject(new TunnelError('limit_reached', text));
+    }
     return new Promise((resolve, reject) => {
       const onAbort = () => stream.reset(signal.reason as TunnelError);
       const stream = this.session.open(target, {

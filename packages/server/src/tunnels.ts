@@ -1,24 +1,45 @@
-import { MemoryBudget, Session, type Transport, TunnelError } from '@fairlead/protocol';
+import {
+  type Hello,
+  MemoryBudget,
+  Session,
+  type Transport,
+  TunnelError,
+  toTunnelError,
+} from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
+import type { AgentAuthorizer } from './agent-authorization.ts';
 import type { AgentPeer } from './agent-port/agent-peer.ts';
-import { TunnelBackend } from './backend.ts';
+import { type StreamsPerTunnel, TunnelBackend } from './backend.ts';
 import type { Backends } from './backends.ts';
+import type { ExclusiveClaims } from './exclusive-claims.ts';
 import type { ServerOptions } from './options.ts';
 import { version } from './version.ts';
+
+/** Who decides what agents may do. */
+export interface TunnelRules {
+  readonly authorizer: AgentAuthorizer;
+  readonly exclusiveClaims: ExclusiveClaims;
+  readonly streamsPerTunnel: StreamsPerTunnel;
+  /** Told of each tunnel that is refused for its claims. */
+  onUnauthorized(): void;
+}
 
 /** Runs a session on every tunnel and keeps the list of backends in step. */
 export class Tunnels {
   readonly #options: ServerOptions;
   readonly #logger: Logger;
   readonly #backends: Backends;
+  readonly #rules: TunnelRules;
   readonly #memory: MemoryBudget;
   readonly #sessions = new Map<Session, TunnelBackend | undefined>();
+  readonly #peers = new WeakMap<Session, AgentPeer>();
   readonly #emptyWaiters: (() => void)[] = [];
 
-  constructor(options: ServerOptions, logger: Logger, backends: Backends) {
+  constructor(options: ServerOptions, logger: Logger, backends: Backends, rules: TunnelRules) {
     this.#options = options;
     this.#logger = logger;
     this.#backends = backends;
+    this.#rules = rules;
     this.#memory = new MemoryBudget(options.maxProcessWindow);
   }
 
@@ -36,8 +57,18 @@ export class Tunnels {
       transport,
       {
         onHello: (hello) => {
-          if (backend) return;
-          backend = new TunnelBackend(session, hello.agentId ?? '', peer);
+          if (backend) {
+            this.#authorize(backend, hello);
+            return;
+          }
+          const candidate = new TunnelBackend(
+            session,
+            hello.agentId ?? '',
+            peer,
+            this.#rules.streamsPerTunnel,
+          );
+          if (!this.#authorize(candidate, hello)) return;
+          backend = candidate;
           this.#sessions.set(session, backend);
           this.#backends.add(backend);
           this.#logger.info(
@@ -56,7 +87,10 @@ export class Tunnels {
         },
         onClose: (error) => {
           this.#sessions.delete(session);
-          if (backend) this.#backends.remove(backend);
+          if (backend) {
+            this.#backends.remove(backend);
+            this.#rules.exclusiveClaims.remove(backend);
+          }
           const fields = {
             ...this.#describe(transport, peer, backend),
             durationMs: Math.round(performance.now() - startedAtMs),
@@ -84,6 +118,21 @@ export class Tunnels {
       },
     );
     this.#sessions.set(session, undefined);
+    this.#peers.set(session, peer);
+  }
+
+  /** Bytes that the streams of all tunnels hold at the moment. */
+  get bufferedBytes(): number {
+    return this.#memory.bufferedBytes;
+  }
+
+  /** Ends the tunnels of peers that may not be here any more. */
+  closeDenied(whyDenied: (peer: AgentPeer) => string | undefined): void {
+    for (const session of [...this.#sessions.keys()]) {
+      const peer = this.#peers.get(session);
+      const reason = peer && whyDenied(peer);
+      if (reason !== undefined) session.close(new TunnelError('unauthorized', reason));
+    }
   }
 
   /** Asks all agents to use other servers; open streams go on. */
@@ -97,6 +146,20 @@ export class Tunnels {
     const emptied = new Promise<void>((resolve) => this.#emptyWaiters.push(resolve));
     for (const session of [...this.#sessions.keys()]) session.close();
     await emptied;
+  }
+
+  /** Takes what an agent claims, or ends its tunnel and says false. */
+  #authorize(backend: TunnelBackend, { agentId, agentIdentifiers }: Hello): boolean {
+    const { authorizer, exclusiveClaims, onUnauthorized } = this.#rules;
+    try {
+      backend.claims = authorizer.authorize(agentId ?? '', agentIdentifiers, backend.peer);
+    } catch (error) {
+      onUnauthorized();
+      backend.session.close(toTunnelError(error));
+      return false;
+    }
+    exclusiveClaims.update(backend);
+    return true;
   }
 
   #describe(transport: Transport, peer: AgentPeer, backend: TunnelBackend | undefined): object {

@@ -1,6 +1,7 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { type Logger, listen } from '@fairlead/runtime';
+import type { HandshakeLimit } from '../handshake-limit.ts';
 import { peerAddress } from './caller.ts';
 
 export interface TlsListenerOptions {
@@ -13,6 +14,8 @@ export interface TlsListenerOptions {
   readonly handshakeTimeoutMs: number;
   /** Idle time before TCP probes the client; 0 switches probes off. */
   readonly keepAliveMs: number;
+  /** Of all listeners together; without it there is none. */
+  readonly handshakes?: HandshakeLimit;
 }
 
 /** TCP with mTLS: hands on connections whose client certificate was verified. */
@@ -43,7 +46,10 @@ export class TlsListener {
       keepAliveInitialDelay: options.keepAliveMs,
     });
     this.#server.on('connection', this.#onTcpConnection);
-    this.#server.on('secureConnection', onConnection);
+    this.#server.on('secureConnection', (socket: TLSSocket) => {
+      options.handshakes?.end(socket);
+      onConnection(socket);
+    });
     this.#server.on('tlsClientError', this.#onRefused);
   }
 
@@ -76,6 +82,7 @@ export class TlsListener {
 
   #onTcpConnection = (socket: Socket): void => {
     this.#connections.add(socket);
+    this.#options.handshakes?.begin(socket);
     socket.once('close', () => this.#connections.delete(socket));
   };
 
