@@ -33,7 +33,8 @@ export class Tunnels {
   readonly #memory: MemoryBudget;
   readonly #sessions = new Map<Session, TunnelBackend | undefined>();
   readonly #peers = new WeakMap<Session, AgentPeer>();
-  readonly #emptyWaiters: (() => void)[] = [];
+  /** Of these and of tunnels that are gone: the transports that may still have bytes to send. */
+  readonly #transports = new Set<Promise<void>>();
 
   constructor(options: ServerOptions, logger: Logger, backends: Backends, rules: TunnelRules) {
     this.#options = options;
@@ -99,8 +100,6 @@ export class Tunnels {
           };
           if (error) this.#logger.warn(fields, 'agent disconnected');
           else this.#logger.info(fields, 'agent disconnected');
-          if (this.#sessions.size === 0)
-            for (const resolve of this.#emptyWaiters.splice(0)) resolve();
         },
       },
       {
@@ -119,6 +118,10 @@ export class Tunnels {
     );
     this.#sessions.set(session, undefined);
     this.#peers.set(session, peer);
+    const closed = session.transportClosed.then(() => {
+      this.#transports.delete(closed);
+    });
+    this.#transports.add(closed);
   }
 
   /** Bytes that the streams of all tunnels hold at the moment. */
@@ -140,12 +143,10 @@ export class Tunnels {
     for (const session of this.#sessions.keys()) session.drain(new TunnelError('shutting_down'));
   }
 
-  /** Ends all tunnels; resolves when they are gone. */
+  /** Ends all tunnels; resolves when what they had to send has left, or cannot. */
   async close(): Promise<void> {
-    if (this.#sessions.size === 0) return;
-    const emptied = new Promise<void>((resolve) => this.#emptyWaiters.push(resolve));
     for (const session of [...this.#sessions.keys()]) session.close();
-    await emptied;
+    await Promise.all(this.#transports);
   }
 
   /** Takes what an agent claims, or ends its tunnel and says false. */

@@ -23,11 +23,11 @@ export interface AgentListenerOptions {
   /** From the TLS handshake to a complete request for a tunnel. */
   readonly headTimeoutMs: number;
   readonly maxHeadBytes: number;
-  /** Of all listeners together. */
-  readonly handshakes: HandshakeLimit;
+  /** Of all listeners together; without it there is none. */
+  readonly handshakes?: HandshakeLimit;
   readonly logger: Logger;
   /** Why a peer with a valid certificate may not come in all the same. */
-  whyDenied(peer: AgentPeer): string | undefined;
+  whyDenied?(peer: AgentPeer): string | undefined;
   /** A peer that was admitted has opened a tunnel. */
   onTunnel(transport: Transport, peer: AgentPeer): void;
   onRefused(reason: string): void;
@@ -66,12 +66,14 @@ export class AgentListener {
     });
     this.#server.on('connection', (socket: Socket) => {
       this.#connections.add(socket);
-      options.handshakes.begin(socket);
+      options.handshakes?.begin(socket);
       socket.once('close', () => this.#connections.delete(socket));
     });
     this.#server.on('secureConnection', (socket: TLSSocket) => this.#admit(socket));
     this.#server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
       const fields = { listener: 'agent', address: peerAddress(socket), reason: error.code };
+      // Node leaves a socket open whose handshake took too long.
+      socket.destroy();
       if (error.code === 'ECONNRESET') {
         options.logger.debug(fields, 'closed during the TLS handshake');
         return;
@@ -116,7 +118,7 @@ export class AgentListener {
       certificate: certificateOf(socket),
     };
     const invalid = refusalOfPeer(socket);
-    const reason = invalid ?? whyDenied(peer);
+    const reason = invalid ?? whyDenied?.(peer);
     if (reason !== undefined) {
       onRefused(invalid === undefined ? 'denied' : 'certificate');
       const { address, commonName } = peer;
@@ -124,7 +126,7 @@ export class AgentListener {
       this.#refuse(socket, new TunnelError('unauthenticated', reason));
       return;
     }
-    handshakes.end(socket);
+    handshakes?.end(socket);
     const take = (transport: Transport) => onTunnel(transport, peer);
     const silent = () => {
       onRefused('timeout');
