@@ -61,7 +61,6 @@ export class AgentListener {
       rejectUnauthorized: false,
       ALPNProtocols: [TUNNEL_ALPN, 'h2', 'http/1.1'],
       handshakeTimeout: options.handshakeTimeoutMs,
-      allowHalfOpen: true,
       noDelay: true,
     });
     this.#server.on('connection', (socket: Socket) => {
@@ -110,6 +109,8 @@ export class AgentListener {
 
   #admit(socket: TLSSocket): void {
     const { logger, whyDenied, onTunnel, onRefused, handshakes } = this.#options;
+    // Only now: a peer that ends its side during the handshake is gone.
+    socket.allowHalfOpen = true;
     // 'close' follows every error, and is what the transports listen for.
     socket.on('error', () => {});
     const peer: AgentPeer = {

@@ -18,7 +18,8 @@ export function parseAlternativeNames(text: string): AlternativeName[] | undefin
   while (entry.lastIndex < text.length) {
     const found = entry.exec(text);
     if (!found) return undefined;
-    const [, type = '', written = ''] = found;
+    const [whole, type = '', written = ''] = found;
+    if (entry.lastIndex === text.length && whole.endsWith(', ')) return undefined;
     const value = written.startsWith('"') ? jsonString(written) : written;
     if (value === undefined) return undefined;
     names.push({ type, value });
