@@ -12,7 +12,7 @@ async function statusOf({ adminUrl }: TestServer): Promise<ServerStatus> {
 }
 
 for (const transport of transports) {
-  t.test(`enforce, over ${transport}: no tunnel, and both sides say why`, async (t) => {
+  t.test(`8.3 enforce, over ${transport}: no tunnel, and both sides say why`, async (t) => {
     const server = await startServer(t, { agentAuthorization: 'enforce' });
     // A certificate of the cluster's CA, for another node than the one it claims to be.
     const rogue = await pki.agent({ name: 'node-1', hosts: ['node-1'], ips: ['10.0.0.1'] });
@@ -140,7 +140,7 @@ t.test('an agent ID is no claim: what counts is the certificate', async (t) => {
   t.match((await statusOf(server)).agents, [{ agentId: 'node-1', commonName: 'node-9' }]);
 });
 
-t.test('HELLO repeated with another host: judged again, and the tunnel ends', async (t) => {
+t.test('8.3 HELLO repeated with another host: judged again, and the tunnel ends', async (t) => {
   const server = await startServer(t, { agentAuthorization: 'enforce' });
   const own = await pki.agent({ name: 'node-10', hosts: ['node-10'] });
   const agent = await rawAgent(t, server, own, { agentIdentifiers: 'host=node-10' });

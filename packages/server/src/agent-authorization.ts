@@ -5,7 +5,7 @@ import type { AgentPeer } from './agent-port/agent-peer.ts';
 import { claimTexts, noConstraints, splitClaims } from './agent-port/claim-constraints.ts';
 
 /** `--agent-authorization`. */
-export type AuthorizationMode = 'off' | 'audit' | 'enforce';
+type AuthorizationMode = 'off' | 'audit' | 'enforce';
 
 /** What an agent serves, as far as it may say so. */
 export interface AgentClaims {
