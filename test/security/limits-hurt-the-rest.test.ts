@@ -212,3 +212,40 @@ t.test(
     t.equal((await open(t, server.uds, target)).status, 200, 'room comes back');
   },
 );
+
+t.test('bandwidth: a tunnel keeps to its rate, both ways', async (t) => {
+  const target = await startEcho(t);
+  const rate = 1024 ** 2;
+  const server = await startServer(t, { maxTunnelBandwidth: rate });
+  await startAgent(t, server, node, { agentId: 'one' });
+  await server.log.until('agent connected');
+  const [one, two] = [await open(t, server.uds, target), await open(t, server.uds, target)];
+  const startedAtMs = performance.now();
+  const bytes = 400 * 1024;
+  await Promise.all([echoBytes(one.socket, bytes), echoBytes(two.socket, bytes)]);
+  const tookMs = performance.now() - startedAtMs;
+  // A tenth of a second's bytes may go at once.
+  const leastMs = (1000 * (2 * bytes - 0.1 * rate - 2 * 65_536)) / rate;
+  t.ok(tookMs >= leastMs, `${tookMs} ms for what takes ${leastMs} ms at the least`);
+  t.ok(await echoes(one.socket, 'still there'));
+});
+
+/** Sends bytes and waits for them to come back, unchanged. */
+async function echoBytes(socket: Socket, total: number): Promise<void> {
+  const sent = Buffer.from(Array.from({ length: total }, (_, index) => index % 251));
+  const chunks: Buffer[] = [];
+  const done = new Promise<void>((resolve) => {
+    let received = 0;
+    const onData = (chunk: Buffer) => {
+      chunks.push(chunk);
+      received += chunk.length;
+      if (received < total) return;
+      socket.off('data', onData);
+      resolve();
+    };
+    socket.on('data', onData);
+  });
+  socket.write(sent);
+  await done;
+  if (!Buffer.concat(chunks).equals(sent)) throw new Error('the echo differs');
+}

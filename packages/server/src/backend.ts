@@ -22,25 +22,17 @@ export interface Backend {
   dial(target: Target, signal: AbortSignal): Promise<TunnelStream>;
 }
 
-export interface StreamsPerTunnel {
-  readonly maxStreams: number;
-  /** Told of each dial that is refused for it. */
-  onReached(): void;
-}
-
 /** A backend whose agent speaks docs/spec.md. */
 export class TunnelBackend implements Backend {
   readonly agentId: string;
   readonly peer: AgentPeer;
   readonly session: Session;
   claims: AgentClaims = emptyClaims;
-  readonly #limit: StreamsPerTunnel;
 
-  constructor(session: Session, agentId: string, peer: AgentPeer, limit: StreamsPerTunnel) {
+  constructor(session: Session, agentId: string, peer: AgentPeer) {
     this.session = session;
     this.agentId = agentId;
     this.peer = peer;
-    this.#limit = limit;
   }
 
   get isDraining(): boolean {
@@ -52,11 +44,6 @@ export class TunnelBackend implements Backend {
   }
 
   dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
-    if (this.load >= this.#limit.maxStreams) {
-      this.#limit.onReached();
-      const text = `the tunnel has ${this.#limit.maxStreams} streams already`;
-      return Promise.reject(new TunnelError('limit_reached', text));
-    }
     return new Promise((resolve, reject) => {
       const onAbort = () => stream.reset(signal.reason as TunnelError);
       const stream = this.session.open(target, {

@@ -20,3 +20,4 @@ export type { TlsListener, TlsListenerOptions } from './frontend/tls-listener.ts
 export { UdsListener } from './frontend/uds-listener.ts';
 export { FrontEndPolicy } from './frontend-policy.ts';
 export { Http2Connections } from './http2/http2-connections.ts';
+export { Pace } from './pace.ts';

@@ -192,6 +192,11 @@ export const serverOptions = defineOptions({
       description: 'Streams that one caller may open in a second; twice as many at once',
       default: 20_000,
     }),
+    'max-tunnel-bandwidth': option(kinds.byteSize(1024, Number.MAX_SAFE_INTEGER), {
+      group: limits,
+      description: 'Most payload bytes a second of one tunnel, in each direction',
+      defaultText: 'no limit',
+    }),
     'max-handshakes': option(kinds.integer(1, 10_000_000), {
       group: limits,
       description:

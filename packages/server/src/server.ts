@@ -12,6 +12,7 @@ import { AgentAuthorizer } from './agent-authorization.ts';
 import { AgentDenyList } from './agent-port/agent-deny-list.ts';
 import { AgentListener } from './agent-port/agent-listener.ts';
 import type { AgentPeer } from './agent-port/agent-peer.ts';
+import { BackendLimits } from './backend-limits.ts';
 import { Backends } from './backends.ts';
 import { DialHistory } from './dial-history.ts';
 import { createDial } from './dialer.ts';
@@ -102,10 +103,6 @@ export async function createServer(
       onUncovered: (kind, refused) => metrics.onUncoveredClaim(kind, refused),
     }),
     exclusiveClaims,
-    streamsPerTunnel: {
-      maxStreams: options.maxStreamsPerTunnel,
-      onReached: () => metrics.onLimit('streams_per_tunnel'),
-    },
     onUnauthorized: () => metrics.onAgentRefused('unauthorized'),
   });
   const router = new Router(backends, ['default']);
@@ -113,6 +110,11 @@ export async function createServer(
   const dial = guardDial(
     createDial({
       router,
+      limits: new BackendLimits({
+        maxStreams: options.maxStreamsPerTunnel,
+        bytesPerSecond: options.maxTunnelBandwidth,
+        onFull: () => metrics.onLimit('streams_per_tunnel'),
+      }),
       timeoutMs: options.backendDialTimeout,
       onRetry: (error) => metrics.onRetry(error),
     }),

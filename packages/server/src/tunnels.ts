@@ -9,7 +9,7 @@ import {
 import type { Logger } from '@fairlead/runtime';
 import type { AgentAuthorizer } from './agent-authorization.ts';
 import type { AgentPeer } from './agent-port/agent-peer.ts';
-import { type StreamsPerTunnel, TunnelBackend } from './backend.ts';
+import { TunnelBackend } from './backend.ts';
 import type { Backends } from './backends.ts';
 import type { ExclusiveClaims } from './exclusive-claims.ts';
 import type { ServerOptions } from './options.ts';
@@ -19,7 +19,6 @@ import { version } from './version.ts';
 export interface TunnelRules {
   readonly authorizer: AgentAuthorizer;
   readonly exclusiveClaims: ExclusiveClaims;
-  readonly streamsPerTunnel: StreamsPerTunnel;
   /** Told of each tunnel that is refused for its claims. */
   onUnauthorized(): void;
 }
@@ -62,12 +61,7 @@ export class Tunnels {
             this.#authorize(backend, hello);
             return;
           }
-          const candidate = new TunnelBackend(
-            session,
-            hello.agentId ?? '',
-            peer,
-            this.#rules.streamsPerTunnel,
-          );
+          const candidate = new TunnelBackend(session, hello.agentId ?? '', peer);
           if (!this.#authorize(candidate, hello)) return;
           backend = candidate;
           this.#sessions.set(session, backend);
