@@ -2,7 +2,7 @@
 import { processInput, readCommandLine, reportFailure } from './command-line.ts';
 import { describeOptions } from './describe-options.ts';
 import type { logOptions } from './general-options.ts';
-import { createLog, type Logger, type LogSettings } from './logger.ts';
+import { createLog, type Logger, type LogSettings, type ProgramLog } from './logger.ts';
 import type { OptionDeclarations, OptionTable, OptionValues } from './option-table.ts';
 import type { ParsedOptions, ParseInput } from './parse-options.ts';
 
@@ -66,7 +66,7 @@ async function runParsed<D extends LoggedDeclarations>(
     running?.reload?.();
   });
   // Rejections that nobody handles arrive here as well.
-  process.on('uncaughtException', (err, origin) => exitFatal(logger, err, origin));
+  process.on('uncaughtException', (err, origin) => void exitFatal(log, err, origin));
   const stop = firstStopSignal(logger);
 
   logger.info(
@@ -80,15 +80,16 @@ async function runParsed<D extends LoggedDeclarations>(
   for (const warning of warnings) logger.warn(warning);
 
   running = await program.start({ options, logger });
-  running.ended?.catch((err: unknown) => exitFatal(logger, err, 'ended'));
+  running.ended?.catch((err: unknown) => exitFatal(log, err, 'ended'));
   const signal = await stop;
   logger.info({ signal }, 'draining');
   try {
     await running.drain();
   } catch (err) {
-    exitFatal(logger, err, 'drain');
+    await exitFatal(log, err, 'drain');
   }
   logger.info('stopped');
+  await log.close();
   process.exit(0);
 }
 
@@ -109,8 +110,13 @@ function firstStopSignal(logger: Logger): Promise<NodeJS.Signals> {
   });
 }
 
-/** pino writes what is queued when the process exits. */
-function exitFatal(logger: Logger, err: unknown, origin: string): never {
+let isEnding = false;
+
+/** Ends the process with its last word written; what else fails meanwhile is not the reason. */
+async function exitFatal({ logger, close }: ProgramLog, err: unknown, origin: string) {
+  if (isEnding) return;
+  isEnding = true;
   logger.fatal({ err, origin }, 'fatal error');
+  await close();
   process.exit(1);
 }
