@@ -1,5 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
+import { connect } from 'node:http2';
+import { DuplexTransport, Session, TunnelError } from '@fairlead/protocol';
+import { TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol/internal';
 import { connectThrough, startEchoTarget } from '@fairlead/testkit';
 import t from 'tap';
 import {
@@ -58,6 +61,44 @@ for (const transport of transports) {
     t.same(server.log.of('agent connected'), []);
   });
 }
+
+t.test('an open HTTP/2 connection brings no new tunnel', async (t) => {
+  const agentDenylist = await pki.file('denied-on-http2', '');
+  const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
+  const { certPem, keyPem } = await pki.agent({ name: 'revoked' });
+  const { port } = server.server.addresses.agent;
+  const connection = connect(`https://localhost:${port}`, {
+    ca: pki.agentCa.certPem,
+    cert: certPem,
+    key: keyPem,
+  });
+  t.teardown(() => connection.destroy());
+  const join = () => {
+    const stream = connection.request({
+      ':method': 'POST',
+      ':path': TUNNEL_PATH,
+      'content-type': TUNNEL_CONTENT_TYPE,
+    });
+    let close: (error?: TunnelError) => void = () => {};
+    const closed = new Promise<TunnelError | undefined>((resolve) => {
+      close = resolve;
+    });
+    const session = new Session(
+      new DuplexTransport(stream, 'http2'),
+      { onHello() {}, onOpen() {}, onDraining() {}, onClose: (error) => close(error) },
+      { role: 'agent', hello: { agentId: 'revoked' } },
+    );
+    t.teardown(() => session.destroy(new TunnelError('shutting_down')));
+    return closed;
+  };
+  const first = join();
+  await server.log.until('agent connected');
+  await writeFile(agentDenylist, 'cn:revoked\n');
+  t.match(await first, { code: 'unauthorized' });
+  t.notOk(connection.destroyed, 'the connection is still there');
+  t.match(await join(), { code: 'unauthorized', message: '--agent-denylist has cn:revoked' });
+  t.equal(server.log.of('agent connected').length, 1);
+});
 
 t.test('a list that makes no sense keeps the old one', async (t) => {
   const agentDenylist = await pki.file('denied-badly', 'cn:revoked\n');

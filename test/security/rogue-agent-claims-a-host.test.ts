@@ -151,6 +151,18 @@ t.test('8.3 HELLO repeated with another host: judged again, and the tunnel ends'
   t.same((await statusOf(server)).agents, []);
 });
 
+t.test('identifiers changed without end: the tunnel ends, and the log stays short', async (t) => {
+  const server = await startServer(t, { agentAuthorization: 'audit' });
+  const own = await pki.agent({ name: 'node-13' });
+  const agent = await rawAgent(t, server, own);
+  await server.log.until('agent connected');
+  for (let times = 0; times < 1000; times++) {
+    agent.session.updateHello({ agentIdentifiers: `host=node-${times}` });
+  }
+  t.match(await agent.closed, { code: 'limit_reached' });
+  t.ok(server.log.of('claims that the certificate does not cover').length <= 21);
+});
+
 t.test('HELLO repeated with what is covered: taken', async (t) => {
   const server = await startServer(t, { agentAuthorization: 'enforce' });
   const own = await pki.agent({ name: 'node-12', hosts: ['a.example', 'b.example'] });

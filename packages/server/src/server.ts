@@ -103,6 +103,7 @@ export async function createServer(
       onUncovered: (kind, refused) => metrics.onUncoveredClaim(kind, refused),
     }),
     exclusiveClaims,
+    whyDenied,
     onUnauthorized: () => metrics.onAgentRefused('unauthorized'),
   });
   const router = new Router(backends, ['default']);
@@ -279,7 +280,7 @@ export async function createServer(
     });
     watch('agent deny list', [options.agentDenylist], () => {
       denyList = readDenyList();
-      tunnels.closeDenied(whyDenied);
+      tunnels.closeDenied();
     });
   }
 }
