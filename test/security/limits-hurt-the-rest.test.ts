@@ -1,11 +1,6 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
-import {
-  type ConnectReply,
-  connectThrough,
-  startEchoTarget,
-  startSourceTarget,
-} from '@fairlead/testkit';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type ConnectReply, connectThrough, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { loopback, startAgent, startServer, type TestServer, testPki, tlsOf } from './fixture.ts';
 import { rawAgent } from './raw-agent.ts';
@@ -165,45 +160,66 @@ t.test('silent connections: those that waited longest go, honest ones come in', 
   t.ok(await echoes(stream.socket, 'still unhurt'));
 });
 
+/** A target that sends, at once, more than the systems on the way will hold. */
+async function startFlood(t: Test): Promise<string> {
+  const flood = Buffer.alloc(2 ** 25);
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.write(flood);
+  });
+  server.listen(0, loopback);
+  await once(server, 'listening');
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return `${loopback}:${(server.address() as AddressInfo).port}`;
+}
+
 t.test(
   'memory: at the cap new streams are refused, above it the largest stalled one is reset',
   async (t) => {
-    const [target, source] = [await startEcho(t), await startSourceTarget({ totalBytes: 2 ** 26 })];
-    t.teardown(() => source.close());
+    const [target, source] = [await startEcho(t), await startFlood(t)];
     const kib = 1024;
+    const cap = 1024 * kib;
     const server = await startServer(t, {
       maxStreamWindow: 64 * kib,
       maxTunnelWindow: 64 * kib,
-      maxProcessWindow: 256 * kib,
+      maxProcessWindow: cap,
     });
     await startAgent(t, server, node);
     await server.log.until('agent connected');
     const healthy = await open(t, server.uds, target);
     t.ok(await echoes(healthy.socket, 'before'));
-    // Clients that ask for much and read nothing, until there is no room for another.
+    const held = () => server.metric('fairlead_server_buffered_bytes');
+    // Clients that ask for much and read nothing: each comes to hold more than half a window.
     const stalled: ConnectReply[] = [];
     let refused: ConnectReply | undefined;
-    while (!refused && stalled.length < 200) {
-      const reply = await open(t, server.tcp, `${loopback}:${source.port}`);
-      if (reply.status === 200) stalled.push(reply);
-      else refused = reply;
-      t.ok(
-        (await server.metric('fairlead_server_buffered_bytes')) <= 256 * kib + 64 * kib,
-        'what is held stays near the cap',
-      );
+    while (!refused) {
+      const reply = await open(t, server.tcp, source);
+      if (reply.status !== 200) refused = reply;
+      else stalled.push(reply);
+      while ((await held()) < Math.min(32 * kib * stalled.length, (cap * 7) / 8)) {
+        await new Promise(setImmediate);
+      }
     }
     t.match(refused, { status: 503, headers: { 'fairlead-error': 'memory_limit' } });
-    t.ok(await echoes(healthy.socket, 'during'), 'a healthy stream goes on');
-    for (const { socket } of stalled.splice(0)) socket.destroy();
-    // So many at once that they pass the cap after they were let in.
-    const many = Array.from({ length: 12 }, () =>
-      open(t, server.tcp, `${loopback}:${source.port}`),
-    );
-    stalled.push(...(await Promise.all(many)));
+    t.ok((await held()) <= cap);
     const resets = () =>
       server.metric('fairlead_server_stream_ends_total', '{code="memory_limit"}');
+    t.equal(await resets(), 0, 'below the cap nothing is reset');
+    t.ok(await echoes(healthy.socket, 'during'), 'a healthy stream goes on');
+
+    for (const { socket } of stalled.splice(0)) socket.destroy();
+    while ((await held()) > 0) await new Promise(setImmediate);
+    // Twice as many at once: they are let in before any of them holds a byte.
+    const many = Array.from({ length: 64 }, () => open(t, server.tcp, source));
+    stalled.push(...(await Promise.all(many)));
     while ((await resets()) === 0) await new Promise(setImmediate);
-    t.ok(await echoes(healthy.socket, 'after'), 'the stream that stalls is what is reset');
+    t.ok((await held()) <= cap);
+    t.ok(await echoes(healthy.socket, 'after'), 'a stream that stalls is what is reset');
     t.same(server.log.of('agent disconnected'), [], 'and so does the tunnel');
     for (const { socket } of stalled) socket.destroy();
     while ((await server.metric('fairlead_server_buffered_bytes')) > 0) {

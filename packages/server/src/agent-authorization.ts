@@ -11,7 +11,7 @@ type AuthorizationMode = 'off' | 'audit' | 'enforce';
 export interface AgentClaims {
   /** Backed by the agent's certificate; all claims where authorization is off. */
   readonly covered: AgentIdentifiers;
-  /** Taken on the agent's word alone (`audit`): any covered claim to the same outranks them. */
+  /** Taken on the agent's word alone (`audit`). */
   readonly uncovered: AgentIdentifiers;
 }
 
