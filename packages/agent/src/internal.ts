@@ -8,6 +8,7 @@ export { type DialOptions, dialTarget, interleaveFamilies, type Lookup } from '.
 export { EgressProxies, type EgressProxy } from './egress-proxy.ts';
 export { NoProxyList } from './no-proxy.ts';
 export type { TunnelTlsOptions } from './secure-socket.ts';
+export { TargetPolicy } from './target-policy.ts';
 export {
   type TransportChoice,
   TransportSelector,

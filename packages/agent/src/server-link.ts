@@ -164,6 +164,7 @@ export class ServerLink {
             hello: {
               software: `fairlead-agent/${version}`,
               agentId: options.agentId,
+              maxStreams: options.maxStreamsPerTunnel,
               ...(options.agentIdentifiers !== undefined && {
                 agentIdentifiers: options.agentIdentifiers,
               }),
@@ -171,6 +172,7 @@ export class ServerLink {
             handshakeTimeoutMs: options.handshakeTimeout,
             pingIntervalMs: options.pingInterval,
             pingTimeoutMs: options.pingTimeout,
+            maxStreams: options.maxStreamsPerTunnel,
             maxStreamWindowBytes: options.maxStreamWindow,
             memory: new MemoryBudget(options.maxTunnelWindow, memory),
           },

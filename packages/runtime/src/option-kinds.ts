@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { formatByteSize, parseByteSize } from './byte-size.ts';
 import { formatGoDuration, maxTimerMs, parseGoDuration } from './go-duration.ts';
+import { badRule, parseTargetRule, type TargetRule } from './target-rule.ts';
 import { cipherSuiteNames, type TlsVersionName, tlsVersionNames } from './tls-names.ts';
 
 /** How the text of an option becomes a value of type T, and back. */
@@ -198,3 +199,10 @@ export const tlsVersion: OptionKind<TlsVersionName> = {
   ...oneOf(...tlsVersionNames),
   placeholder: 'VERSION',
 };
+
+/** Which targets a policy is about: `10.0.0.0/8`, `*.example:443`. */
+export const targetRule: OptionKind<TargetRule> = kind({
+  placeholder: 'RULE',
+  schema: reads(parseTargetRule, badRule),
+  format: ({ text: written }) => written,
+});

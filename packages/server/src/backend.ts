@@ -1,4 +1,5 @@
 import { type Session, type Target, TunnelError, type TunnelStream } from '@fairlead/protocol';
+import { type AgentClaims, emptyClaims } from './agent-authorization.ts';
 import type { AgentPeer } from './agent-port/agent-peer.ts';
 
 /**
@@ -8,6 +9,8 @@ import type { AgentPeer } from './agent-port/agent-peer.ts';
 export interface Backend {
   readonly agentId: string;
   readonly peer: AgentPeer;
+  /** What its agent serves; replaced as a whole when the agent says something new. */
+  readonly claims: AgentClaims;
   readonly isDraining: boolean;
   /** Streams that are dialling or open. */
   readonly load: number;
@@ -24,6 +27,7 @@ export class TunnelBackend implements Backend {
   readonly agentId: string;
   readonly peer: AgentPeer;
   readonly session: Session;
+  claims: AgentClaims = emptyClaims;
 
   constructor(session: Session, agentId: string, peer: AgentPeer) {
     this.session = session;

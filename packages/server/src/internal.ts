@@ -1,6 +1,12 @@
 // For tests of this package; no promise of stability.
-
+export { type AgentIdentifiers, parseAgentIdentifiers } from './agent-identifiers.ts';
 export { AgentListener } from './agent-port/agent-listener.ts';
+export { parseAlternativeNames } from './agent-port/alternative-names.ts';
+export {
+  claimTexts,
+  constraintsOf,
+  splitClaims,
+} from './agent-port/claim-constraints.ts';
 export { AbandonLimit } from './frontend/abandon-limit.ts';
 export { callerName } from './frontend/caller.ts';
 export { parseConnectTarget } from './frontend/connect-target.ts';
@@ -9,6 +15,9 @@ export { protocolOf } from './frontend/first-bytes.ts';
 export { FrontEnd, type FrontEndOptions } from './frontend/front-end.ts';
 export type { FrontEndObserver, StreamSummary } from './frontend/observer.ts';
 export { refusalOf } from './frontend/refusal.ts';
+export { StreamLimits } from './frontend/stream-limits.ts';
 export type { TlsListener, TlsListenerOptions } from './frontend/tls-listener.ts';
 export { UdsListener } from './frontend/uds-listener.ts';
+export { FrontEndPolicy } from './frontend-policy.ts';
 export { Http2Connections } from './http2/http2-connections.ts';
+export { Pace } from './pace.ts';

@@ -13,16 +13,22 @@ export const strategies = {
 
 export type StrategyName = keyof typeof strategies;
 
+export interface RouteMatches {
+  readonly strategy: StrategyName;
+  /** At least one. */
+  readonly backends: readonly Backend[];
+}
+
 /** Picks the agent for a target. */
 export class Router {
   readonly #backends: Backends;
-  readonly #strategies: readonly Strategy[];
+  readonly #names: readonly StrategyName[];
   readonly #random: () => number;
 
   /** @param random from 0 to below 1 */
   constructor(backends: Backends, names: readonly StrategyName[], random = Math.random) {
     this.#backends = backends;
-    this.#strategies = names.map((name) => strategies[name]);
+    this.#names = names;
     this.#random = random;
   }
 
@@ -32,11 +38,18 @@ export class Router {
    * @param exclude a backend that was tried already
    */
   pick(target: Target, exclude?: Backend): Backend | undefined {
-    for (const strategy of this.#strategies) {
-      const found = strategy(this.#backends, target)?.filter((backend) => backend !== exclude);
-      if (!found?.length) continue;
-      const lasting = found.filter((backend) => !backend.isDraining);
-      return this.#lessLoaded(lasting.length > 0 ? lasting : found);
+    const found = this.matches(target, exclude)?.backends;
+    if (!found) return undefined;
+    const lasting = found.filter((backend) => !backend.isDraining);
+    return this.#lessLoaded(lasting.length > 0 ? lasting : found);
+  }
+
+  /** What `pick` picks from: the first strategy that finds a backend, and all that it finds. */
+  matches(target: Target, exclude?: Backend): RouteMatches | undefined {
+    for (const name of this.#names) {
+      const strategy: Strategy = strategies[name];
+      const found = strategy(this.#backends, target)?.filter((each) => each !== exclude);
+      if (found?.length) return { strategy: name, backends: found };
     }
     return undefined;
   }

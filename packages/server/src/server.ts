@@ -1,21 +1,34 @@
 import type { AddressInfo } from 'node:net';
 import {
+  CertificateExpiry,
   completeOptions,
+  FileReloader,
   HttpAdmin,
   healthRoutes,
   type Logger,
   metricsRoutes,
 } from '@fairlead/runtime';
+import { AgentAuthorizer } from './agent-authorization.ts';
+import { AgentDenyList } from './agent-port/agent-deny-list.ts';
 import { AgentListener } from './agent-port/agent-listener.ts';
+import type { AgentPeer } from './agent-port/agent-peer.ts';
+import { BackendLimits } from './backend-limits.ts';
 import { Backends } from './backends.ts';
+import { DialHistory } from './dial-history.ts';
 import { createDial } from './dialer.ts';
+import { ExclusiveClaims } from './exclusive-claims.ts';
 import { FrontEnd } from './frontend/front-end.ts';
+import type { TlsListener } from './frontend/tls-listener.ts';
+import { FrontEndPolicy } from './frontend-policy.ts';
+import { guardDial } from './guarded-dial.ts';
+import { HandshakeLimit } from './handshake-limit.ts';
 import { ServerMetrics } from './metrics.ts';
 import { frontEndPort, type ServerOptions, serverOptions } from './options.ts';
 import { Router } from './router.ts';
 import { statusRoutes } from './status.ts';
-import { loadServerTls } from './tls.ts';
+import { loadAgentPortTls, loadFrontEndTls } from './tls.ts';
 import { Tunnels } from './tunnels.ts';
+import { whyRoutes } from './why.ts';
 
 /** Time between TCP probes of idle front-end clients. */
 const KEEP_ALIVE_MS = 30_000;
@@ -36,6 +49,8 @@ export interface FairleadServer {
    * ends everything.
    */
   drain(): Promise<void>;
+  /** Looks at certificates and policies now, as it does by itself when they change. */
+  reload(): void;
   /** Ends everything at once. */
   close(): Promise<void>;
 }
@@ -50,39 +65,93 @@ export async function createServer(
   logger: Logger,
 ): Promise<FairleadServer> {
   const options = completeOptions(serverOptions, given);
-  const tls = loadServerTls(options);
-  for (const warning of tls.warnings) logger.warn(warning);
+  const agentTls = loadAgentPortTls(options);
+  const frontEndTls = loadFrontEndTls(options);
+  for (const warning of [...agentTls.warnings, ...(frontEndTls?.warnings ?? [])]) {
+    logger.warn(warning);
+  }
+  const readPolicy = () =>
+    options.frontendPolicy === undefined
+      ? undefined
+      : FrontEndPolicy.read({ flag: '--frontend-policy', path: options.frontendPolicy });
+  const readDenyList = () =>
+    options.agentDenylist === undefined
+      ? undefined
+      : AgentDenyList.read({ flag: '--agent-denylist', path: options.agentDenylist });
+  let policy = readPolicy();
+  let denyList = readDenyList();
+  const whyDenied = (peer: AgentPeer) => {
+    const entry = denyList?.entryFor(peer);
+    return entry === undefined ? undefined : `--agent-denylist has ${entry}`;
+  };
+  if (options.proxyStrategies.includes('default')) {
+    logger.info('proxy strategy default: any agent may be given any target, whatever it claims');
+  }
 
-  const metrics = new ServerMetrics();
-  const backends = new Backends((count) => metrics.setBackends(count));
-  const tunnels = new Tunnels(options, logger, backends);
-  const router = new Router(backends, ['default']);
-  const dial = createDial({
-    router,
-    timeoutMs: options.backendDialTimeout,
-    onRetry: (error) => metrics.onRetry(error),
+  const exclusiveClaims = new ExclusiveClaims(logger);
+  const metrics: ServerMetrics = new ServerMetrics({
+    bufferedBytes: () => tunnels.bufferedBytes,
+    pendingHandshakes: () => handshakes.count,
+    claimConflicts: () => exclusiveClaims.conflicts().length,
   });
+  const handshakes = new HandshakeLimit(options.maxHandshakes, () => metrics.onLimit('handshakes'));
+  const backends = new Backends((count) => metrics.setBackends(count));
+  const tunnels = new Tunnels(options, logger, backends, {
+    authorizer: new AgentAuthorizer({
+      mode: options.agentAuthorization,
+      logger,
+      onUncovered: (kind, refused) => metrics.onUncoveredClaim(kind, refused),
+    }),
+    exclusiveClaims,
+    whyDenied,
+    onUnauthorized: () => metrics.onAgentRefused('unauthorized'),
+  });
+  const router = new Router(backends, ['default']);
+  const history = new DialHistory();
+  const dial = guardDial(
+    createDial({
+      router,
+      limits: new BackendLimits({
+        maxStreams: options.maxStreamsPerTunnel,
+        bytesPerSecond: options.maxTunnelBandwidth,
+        onFull: () => metrics.onLimit('streams_per_tunnel'),
+      }),
+      timeoutMs: options.backendDialTimeout,
+      onRetry: (error) => metrics.onRetry(error),
+    }),
+    { policy: () => policy, history, onDenied: () => metrics.onPolicyDenied() },
+  );
 
   const frontEnd = new FrontEnd({
     dial,
     logger,
     observer: metrics,
     mode: options.mode,
+    limits: {
+      maxStreams: options.maxStreams,
+      maxStreamsPerCaller: options.maxStreamsPerCaller,
+      maxPendingDials: options.maxPendingDials,
+      maxOpensPerSecond: options.maxOpensPerSecond,
+      onLimit: (limit) => metrics.onLimit(limit),
+    },
     headTimeoutMs: options.headTimeout,
     maxHeadBytes: options.maxHeadBytes,
   });
   const agents = new AgentListener({
     host: options.agentBindAddress,
     port: options.agentPort,
-    tls: tls.agents,
+    tls: agentTls.context,
     handshakeTimeoutMs: options.handshakeTimeout,
     headTimeoutMs: options.headTimeout,
     maxHeadBytes: options.maxHeadBytes,
+    handshakes,
     logger,
+    whyDenied,
     onTunnel: (transport, peer) => tunnels.add(transport, peer),
     onRefused: (reason) => metrics.onAgentRefused(reason),
   });
 
+  let frontEndListener: TlsListener | undefined;
   let isDraining = false;
   const whyNotReady = () => {
     if (isDraining) return 'the server is draining';
@@ -93,9 +162,23 @@ export async function createServer(
     logger,
   );
   const admin = new HttpAdmin(
-    { ...metricsRoutes(metrics.registry), ...statusRoutes(options, tunnels, frontEnd) },
+    {
+      ...metricsRoutes(metrics.registry),
+      ...statusRoutes(options, tunnels, exclusiveClaims, frontEnd),
+      ...whyRoutes({ router, history, policy: () => policy }),
+    },
     logger,
   );
+
+  const metricPrefix = 'fairlead_server_';
+  const expiry = new CertificateExpiry({ logger, registry: metrics.registry, metricPrefix });
+  expiry.update([...agentTls.expiries, ...(frontEndTls?.expiries ?? [])]);
+  const reloader = new FileReloader({
+    logger,
+    intervalMs: options.reloadInterval,
+    registry: metrics.registry,
+    metricPrefix,
+  });
 
   const close = async () => {
     isDraining = true;
@@ -103,6 +186,8 @@ export async function createServer(
     await frontEnd.destroyAll();
     await tunnels.close();
     agents.destroyAll();
+    reloader.close();
+    expiry.close();
     await Promise.all([health.close(), admin.close()]);
   };
 
@@ -122,7 +207,8 @@ export async function createServer(
 
   try {
     const addresses = await listenAll();
-    return { addresses, drain, close };
+    watchFiles();
+    return { addresses, drain, close, reload: () => reloader.check() };
   } catch (error) {
     await close();
     throw error;
@@ -157,15 +243,45 @@ export async function createServer(
         deleteExisting: options.deleteExistingUdsFile,
       });
     }
-    if (port === undefined || !tls.frontEnd) return undefined;
-    const listener = await frontEnd.listenTls({
+    if (port === undefined || !frontEndTls) return undefined;
+    frontEndListener = await frontEnd.listenTls({
       port,
       host: options.serverBindAddress,
-      tls: tls.frontEnd,
+      tls: frontEndTls.context,
       handshakeTimeoutMs: options.handshakeTimeout,
       keepAliveMs: KEEP_ALIVE_MS,
+      handshakes,
     });
-    return listener.address;
+    return frontEndListener.address;
+  }
+
+  /** What is in use when a file turns out to be no good stays in use: each of these reads first. */
+  function watchFiles(): void {
+    const watch = (name: string, paths: readonly (string | undefined)[], reload: () => void) => {
+      const given = paths.filter((path) => path !== undefined);
+      if (given.length > 0) reloader.add({ name, paths: given, reload });
+    };
+    const { clusterCert, clusterKey, clusterCaCert, serverCert, serverKey, serverCaCert } = options;
+    watch('agent-port certificates', [clusterCert, clusterKey, clusterCaCert], () => {
+      const { context, warnings, expiries } = loadAgentPortTls(options);
+      agents.setSecureContext(context);
+      for (const warning of warnings) logger.warn(warning);
+      expiry.update(expiries);
+    });
+    watch('front-end certificates', [serverCert, serverKey, serverCaCert], () => {
+      const loaded = loadFrontEndTls(options);
+      if (!loaded) return;
+      frontEndListener?.setSecureContext(loaded.context);
+      for (const warning of loaded.warnings) logger.warn(warning);
+      expiry.update(loaded.expiries);
+    });
+    watch('front-end policy', [options.frontendPolicy], () => {
+      policy = readPolicy();
+    });
+    watch('agent deny list', [options.agentDenylist], () => {
+      denyList = readDenyList();
+      tunnels.closeDenied();
+    });
   }
 }
 

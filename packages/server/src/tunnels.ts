@@ -1,25 +1,52 @@
-import { MemoryBudget, Session, type Transport, TunnelError } from '@fairlead/protocol';
+import {
+  type Hello,
+  MemoryBudget,
+  Session,
+  type Transport,
+  TunnelError,
+  toTunnelError,
+} from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
+import type { AgentAuthorizer } from './agent-authorization.ts';
 import type { AgentPeer } from './agent-port/agent-peer.ts';
 import { TunnelBackend } from './backend.ts';
 import type { Backends } from './backends.ts';
+import type { ExclusiveClaims } from './exclusive-claims.ts';
+import { type TokenBucketOptions, TokenBuckets } from './frontend/token-buckets.ts';
 import type { ServerOptions } from './options.ts';
 import { version } from './version.ts';
+
+/** Who decides what agents may do. */
+export interface TunnelRules {
+  readonly authorizer: AgentAuthorizer;
+  readonly exclusiveClaims: ExclusiveClaims;
+  /** Why a peer with a valid certificate may not be here all the same. */
+  whyDenied(peer: AgentPeer): string | undefined;
+  /** Told of each tunnel that is refused for its claims. */
+  onUnauthorized(): void;
+}
+
+/** How often the agent of one certificate may change what it claims: a node's labels, not a stream of data. */
+const identifierChanges: TokenBucketOptions = { burst: 20, perSecond: 1 };
 
 /** Runs a session on every tunnel and keeps the list of backends in step. */
 export class Tunnels {
   readonly #options: ServerOptions;
   readonly #logger: Logger;
   readonly #backends: Backends;
+  readonly #rules: TunnelRules;
   readonly #memory: MemoryBudget;
   readonly #sessions = new Map<Session, TunnelBackend | undefined>();
+  readonly #changes = new TokenBuckets(identifierChanges);
+  readonly #peers = new WeakMap<Session, AgentPeer>();
   /** Of these and of tunnels that are gone: the transports that may still have bytes to send. */
   readonly #transports = new Set<Promise<void>>();
 
-  constructor(options: ServerOptions, logger: Logger, backends: Backends) {
+  constructor(options: ServerOptions, logger: Logger, backends: Backends, rules: TunnelRules) {
     this.#options = options;
     this.#logger = logger;
     this.#backends = backends;
+    this.#rules = rules;
     this.#memory = new MemoryBudget(options.maxProcessWindow);
   }
 
@@ -33,12 +60,20 @@ export class Tunnels {
     const options = this.#options;
     const startedAtMs = performance.now();
     let backend: TunnelBackend | undefined;
+    let identifiers: string | undefined;
     const session = new Session(
       transport,
       {
         onHello: (hello) => {
-          if (backend) return;
-          backend = new TunnelBackend(session, hello.agentId ?? '', peer);
+          if (backend) {
+            if (hello.agentIdentifiers !== identifiers) this.#authorizeAgain(backend, hello);
+            identifiers = hello.agentIdentifiers;
+            return;
+          }
+          identifiers = hello.agentIdentifiers;
+          const candidate = new TunnelBackend(session, hello.agentId ?? '', peer);
+          if (!this.#authorize(candidate, hello)) return;
+          backend = candidate;
           this.#sessions.set(session, backend);
           this.#backends.add(backend);
           this.#logger.info(
@@ -57,7 +92,10 @@ export class Tunnels {
         },
         onClose: (error) => {
           this.#sessions.delete(session);
-          if (backend) this.#backends.remove(backend);
+          if (backend) {
+            this.#backends.remove(backend);
+            this.#rules.exclusiveClaims.remove(backend);
+          }
           const fields = {
             ...this.#describe(transport, peer, backend),
             durationMs: Math.round(performance.now() - startedAtMs),
@@ -83,10 +121,23 @@ export class Tunnels {
       },
     );
     this.#sessions.set(session, undefined);
+    this.#peers.set(session, peer);
     const closed = session.transportClosed.then(() => {
       this.#transports.delete(closed);
     });
     this.#transports.add(closed);
+    // An HTTP/2 connection that was admitted long ago may ask for another tunnel at any time.
+    this.#closeIfDenied(session);
+  }
+
+  /** Bytes that the streams of all tunnels hold at the moment. */
+  get bufferedBytes(): number {
+    return this.#memory.bufferedBytes;
+  }
+
+  /** Ends the tunnels of peers that may not be here any more. */
+  closeDenied(): void {
+    for (const session of [...this.#sessions.keys()]) this.#closeIfDenied(session);
   }
 
   /** Asks all agents to use other servers; open streams go on. */
@@ -98,6 +149,39 @@ export class Tunnels {
   async close(): Promise<void> {
     for (const session of [...this.#sessions.keys()]) session.close();
     await Promise.all(this.#transports);
+  }
+
+  #closeIfDenied(session: Session): void {
+    const peer = this.#peers.get(session);
+    const reason = peer && this.#rules.whyDenied(peer);
+    if (reason !== undefined) session.close(new TunnelError('unauthorized', reason));
+  }
+
+  /** Judging costs time and log lines, which an agent must not command at will. */
+  #authorizeAgain(backend: TunnelBackend, hello: Hello): void {
+    const { address, certificate } = backend.peer;
+    const who = certificate?.fingerprint ?? address;
+    if (!this.#changes.has(who)) {
+      const text = 'the agent changes its identifiers too often';
+      backend.session.close(new TunnelError('limit_reached', text));
+      return;
+    }
+    this.#changes.take(who);
+    this.#authorize(backend, hello);
+  }
+
+  /** Takes what an agent claims, or ends its tunnel and says false. */
+  #authorize(backend: TunnelBackend, { agentId, agentIdentifiers }: Hello): boolean {
+    const { authorizer, exclusiveClaims, onUnauthorized } = this.#rules;
+    try {
+      backend.claims = authorizer.authorize(agentId ?? '', agentIdentifiers, backend.peer);
+    } catch (error) {
+      onUnauthorized();
+      backend.session.close(toTunnelError(error));
+      return false;
+    }
+    exclusiveClaims.update(backend);
+    return true;
   }
 
   #describe(transport: Transport, peer: AgentPeer, backend: TunnelBackend | undefined): object {
