@@ -10,6 +10,7 @@ import { AgentListener } from './agent-port/agent-listener.ts';
 import { Backends } from './backends.ts';
 import { createDial } from './dialer.ts';
 import { FrontEnd } from './frontend/front-end.ts';
+import { GrpcAgents } from './grpc-agents.ts';
 import { ServerMetrics } from './metrics.ts';
 import { frontEndPort, type ServerOptions, serverOptions } from './options.ts';
 import { Router } from './router.ts';
@@ -56,6 +57,13 @@ export async function createServer(
   const metrics = new ServerMetrics();
   const backends = new Backends((count) => metrics.setBackends(count));
   const tunnels = new Tunnels(options, logger, backends);
+  const grpcAgents = new GrpcAgents({
+    options,
+    logger,
+    backends,
+    memory: tunnels.memory,
+    observer: metrics.grpcCalls('Connect'),
+  });
   const router = new Router(backends, ['default']);
   const dial = createDial({
     router,
@@ -67,6 +75,7 @@ export async function createServer(
     dial,
     logger,
     observer: metrics,
+    grpcObserver: metrics.grpcCalls('Proxy'),
     mode: options.mode,
     headTimeoutMs: options.headTimeout,
     maxHeadBytes: options.maxHeadBytes,
@@ -80,9 +89,11 @@ export async function createServer(
     maxHeadBytes: options.maxHeadBytes,
     logger,
     onTunnel: (transport, peer) => tunnels.add(transport, peer),
+    onAgentCall: (stream, headers, peer) => grpcAgents.add(stream, headers, peer),
     onRefused: (reason) => metrics.onAgentRefused(reason),
   });
 
+  const allBackends = () => [...tunnels.backends, ...grpcAgents.backends];
   let isDraining = false;
   const whyNotReady = () => {
     if (isDraining) return 'the server is draining';
@@ -93,7 +104,7 @@ export async function createServer(
     logger,
   );
   const admin = new HttpAdmin(
-    { ...metricsRoutes(metrics.registry), ...statusRoutes(options, tunnels, frontEnd) },
+    { ...metricsRoutes(metrics.registry), ...statusRoutes(options, allBackends, frontEnd) },
     logger,
   );
 
@@ -101,6 +112,7 @@ export async function createServer(
     isDraining = true;
     agents.stop();
     await frontEnd.destroyAll();
+    grpcAgents.close();
     await tunnels.close();
     agents.destroyAll();
     await Promise.all([health.close(), admin.close()]);

@@ -1,13 +1,14 @@
 import type { AdminRoutes } from '@fairlead/runtime';
+import type { TunnelBackend } from './backend.ts';
 import type { FrontEnd } from './frontend/front-end.ts';
+import type { GrpcBackend } from './grpc-agents.ts';
 import type { ServerOptions } from './options.ts';
-import type { Tunnels } from './tunnels.ts';
 import { version } from './version.ts';
 
 /** `/api/v1/status`: what the server is doing, as JSON. */
 export function statusRoutes(
   options: ServerOptions,
-  tunnels: Tunnels,
+  backends: () => readonly (TunnelBackend | GrpcBackend)[],
   frontEnd: FrontEnd,
 ): AdminRoutes {
   return {
@@ -18,7 +19,7 @@ export function statusRoutes(
         version,
         serverId: options.serverId,
         streams: frontEnd.activeStreams,
-        agents: tunnels.backends.map(({ agentId, peer, session, isDraining }) => ({
+        agents: backends().map(({ agentId, peer, session, isDraining }) => ({
           agentId,
           address: peer.address,
           commonName: peer.commonName,

@@ -11,7 +11,8 @@ export class Tunnels {
   readonly #options: ServerOptions;
   readonly #logger: Logger;
   readonly #backends: Backends;
-  readonly #memory: MemoryBudget;
+  /** What the tunnels of this process may hold together, whatever they speak. */
+  readonly memory: MemoryBudget;
   readonly #sessions = new Map<Session, TunnelBackend | undefined>();
   readonly #emptyWaiters: (() => void)[] = [];
 
@@ -19,7 +20,7 @@ export class Tunnels {
     this.#options = options;
     this.#logger = logger;
     this.#backends = backends;
-    this.#memory = new MemoryBudget(options.maxProcessWindow);
+    this.memory = new MemoryBudget(options.maxProcessWindow);
   }
 
   /** Those whose agent has said HELLO. */
@@ -80,7 +81,7 @@ export class Tunnels {
         pingIntervalMs: options.pingInterval,
         pingTimeoutMs: options.pingTimeout,
         maxStreamWindowBytes: options.maxStreamWindow,
-        memory: new MemoryBudget(options.maxTunnelWindow, this.#memory),
+        memory: new MemoryBudget(options.maxTunnelWindow, this.memory),
       },
     );
     this.#sessions.set(session, undefined);

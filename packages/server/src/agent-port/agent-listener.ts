@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { DuplexTransport, type Transport, TunnelError } from '@fairlead/protocol';
@@ -24,6 +25,8 @@ export interface AgentListenerOptions {
   readonly logger: Logger;
   /** A peer that was admitted has opened a tunnel. */
   onTunnel(transport: Transport, peer: AgentPeer): void;
+  /** A Konnectivity agent that was admitted calls; nothing is answered yet. */
+  onAgentCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void;
   onRefused(reason: string): void;
 }
 
@@ -100,7 +103,7 @@ export class AgentListener {
   }
 
   #admit(socket: TLSSocket): void {
-    const { logger, onTunnel, onRefused } = this.#options;
+    const { logger, onTunnel, onAgentCall, onRefused } = this.#options;
     // 'close' follows every error, and is what the transports listen for.
     socket.on('error', () => {});
     const peer: AgentPeer = {
@@ -122,8 +125,13 @@ export class AgentListener {
       logger.info({ listener: 'agent', address: peer.address, reason: what }, 'connection closed');
     };
     if (socket.alpnProtocol === TUNNEL_ALPN) take(new DuplexTransport(socket, 'tls'));
-    else if (socket.alpnProtocol === 'h2') this.#http2.take(socket, take, silent);
-    else this.#webSockets.take(socket, take, silent);
+    else if (socket.alpnProtocol === 'h2') {
+      this.#http2.take(socket, {
+        onTunnel: take,
+        onAgentCall: (stream, headers) => onAgentCall(stream, headers, peer),
+        onSilent: silent,
+      });
+    } else this.#webSockets.take(socket, take, silent);
   }
 
   /** Tells a peer why it gets no tunnel, in the protocol that it chose by ALPN (spec 10.4), and closes. */

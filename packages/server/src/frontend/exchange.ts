@@ -1,5 +1,12 @@
 import type { Duplex } from 'node:stream';
-import { formatTarget, relay, type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
+import {
+  formatTarget,
+  relay,
+  type Target,
+  TunnelError,
+  type TunnelStream,
+  toTunnelError,
+} from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
 import type { AbandonLimit } from './abandon-limit.ts';
 import { callerName } from './caller.ts';
@@ -15,10 +22,15 @@ export interface StreamRequest {
   readonly duplex: Duplex;
   /** When the request was complete, by `performance.now()`. */
   readonly startedAtMs: number;
-  /** Says that the target is connected. */
-  accept(): void;
+  /** Says that the target is connected, by that stream. */
+  accept(stream: TunnelStream): void;
   /** Says why not, and ends the client's side. */
   refuse(error: TunnelError): void;
+  /**
+   * For protocols without half-close: the client has closed both directions, in order, although the relay
+   * saw a reset.
+   */
+  wasClosedByClient?(): boolean;
 }
 
 /** What all exchanges of a front end share. */
@@ -80,15 +92,16 @@ export class Exchange {
   #relay(dialed: DialedStream): void {
     this.#dialed = dialed;
     const { duplex, protocol, startedAtMs } = this.#request;
-    this.#request.accept();
+    this.#request.accept(dialed.stream);
     relay(duplex, dialed.stream, {
       resetCode: 'client_reset',
       onFinish: ({ bytesFromSocket, bytesToSocket, error }) => {
+        const isOrderly = error?.code === 'client_reset' && this.#request.wasClosedByClient?.();
         const summary: StreamSummary = {
           durationMs: performance.now() - startedAtMs,
           bytesFromClient: bytesFromSocket,
           bytesToClient: bytesToSocket,
-          ...(error && { error }),
+          ...(error && !isOrderly && { error }),
         };
         this.#onEnd(this);
         this.#host.observer.onStreamEnd(protocol, summary);
