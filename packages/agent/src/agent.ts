@@ -56,6 +56,11 @@ export async function createAgent(
   const selector = new TransportSelector(transportChoices(options.transport));
   const memory = new MemoryBudget(options.maxProcessWindow);
   const acceptor = new Acceptor({ dialTimeoutMs: options.dialTimeout, logger, metrics });
+  const grpcIdentity = {
+    agentId: options.agentId,
+    agentIdentifiers: options.agentIdentifiers,
+    tokenPath: options.serviceAccountTokenPath,
+  };
   let onIdle: (() => void) | undefined;
 
   const links: ServerLink[] = options.proxyServerHost.map(
@@ -71,10 +76,13 @@ export async function createAgent(
             timeoutMs: options.handshakeTimeout,
             signal,
             proxy: proxies.for(endpoint),
+            grpcIdentity,
           }),
         onStream: (stream) => acceptor.accept(stream),
         onChange,
         onConnectFailed: (error) => metrics.onConnectFailed(error.reason),
+        onLost: () => metrics.onTunnelLost(),
+        packetObserver: metrics.packetObserver,
       }),
   );
 

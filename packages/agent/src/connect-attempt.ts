@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { formatTarget, type Target, type Transport } from '@fairlead/protocol';
+import { formatTarget, type Target } from '@fairlead/protocol';
+import type { ServerConnection } from './agent-tunnel.ts';
 import { ConnectError, type ConnectFailure, fromDialError } from './connect-error.ts';
 import { dialTarget } from './dial-target.ts';
 import type { EgressProxy } from './egress-proxy.ts';
@@ -14,6 +15,16 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly proxy?: EgressProxy | undefined;
+  /** Needed by the gRPC transport only: the others introduce the agent later, in HELLO. */
+  readonly grpcIdentity?: GrpcIdentity | undefined;
+}
+
+/** What a Konnectivity server is told with the call. */
+export interface GrpcIdentity {
+  readonly agentId: string;
+  readonly agentIdentifiers?: string | undefined;
+  /** A file with a bearer token. */
+  readonly tokenPath?: string | undefined;
 }
 
 /**
@@ -25,7 +36,7 @@ export type Connector = (
   endpoint: ServerEndpoint,
   tls: TunnelTlsOptions,
   options: ConnectOptions,
-) => Promise<Transport>;
+) => Promise<ServerConnection>;
 
 interface Destroyable extends EventEmitter {
   destroy(error?: Error): unknown;

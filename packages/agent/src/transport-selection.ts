@@ -1,6 +1,8 @@
-import { formatTarget, type Target, type Transport, type TransportKind } from '@fairlead/protocol';
+import { formatTarget, type Target, type TransportKind } from '@fairlead/protocol';
+import type { ServerConnection } from './agent-tunnel.ts';
 import type { ConnectOptions, Connector } from './connect-attempt.ts';
 import { ConnectError } from './connect-error.ts';
+import { connectGrpc } from './connect-grpc.ts';
 import { connectHttp2 } from './connect-http2.ts';
 import { connectTls } from './connect-tls.ts';
 import { connectWebSocket } from './connect-websocket.ts';
@@ -16,6 +18,8 @@ const transports: readonly TransportChoice[] = [
   { kind: 'tls', connect: connectTls },
   { kind: 'websocket', connect: connectWebSocket },
   { kind: 'http2', connect: connectHttp2 },
+  // For servers that know nothing of ours: Konnectivity's own.
+  { kind: 'grpc', connect: connectGrpc },
 ];
 
 /** The transports that `--transport` stands for; none for one that is not known. */
@@ -56,7 +60,7 @@ export class TransportSelector {
     endpoint: Target,
     tls: TunnelTlsOptions,
     options: ConnectOptions,
-  ): Promise<Transport> {
+  ): Promise<ServerConnection> {
     const server = formatTarget(endpoint);
     const failures: { kind: TransportKind; error: ConnectError }[] = [];
     for (const choice of this.#order(server)) {

@@ -150,12 +150,6 @@ export const serverOptions = defineOptions({
         "How long a stream through a Konnectivity agent may be idle with one side ended; that agent's protocol knows no half-close",
       default: 60_000,
     }),
-    'stalled-stream-timeout': option(kinds.duration({ minMs: 1 }), {
-      group: limits,
-      description:
-        'How long a stream through a Konnectivity agent may leave a full buffer of 1 MiB unread, which holds up all streams of that agent, before it is reset',
-      default: 5_000,
-    }),
     'handshake-timeout': option(kinds.duration({ minMs: 1 }), {
       group: limits,
       description: 'How long a TLS handshake may take, on every port',
