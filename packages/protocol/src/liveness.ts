@@ -27,7 +27,8 @@ export class Liveness {
   readonly #options: LivenessOptions;
   readonly #handler: LivenessHandler;
   #heardAtMs = performance.now();
-  #pinged = false;
+  /** When the latest PING left; it is unanswered while no byte came since. */
+  #pingedAtMs = -Infinity;
   #dueAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #probeTimer: NodeJS.Timeout | undefined;
@@ -67,22 +68,20 @@ export class Liveness {
 
   #onTimer(): void {
     const { pingIntervalMs, pingTimeoutMs } = this.#options;
-    const silentMs = this.silentMs;
-    const stoodStill = performance.now() - this.#dueAtMs > LATE_MS;
-    if (silentMs < pingIntervalMs) {
-      this.#pinged = false;
-      return this.#wait(pingIntervalMs - silentMs);
+    const nowMs = performance.now();
+    const isAnswered = this.#heardAtMs >= this.#pingedAtMs;
+    if (isAnswered && this.silentMs < pingIntervalMs) {
+      return this.#wait(pingIntervalMs - this.silentMs);
     }
-    if (!this.#pinged || stoodStill) {
-      this.#pinged = true;
+    // What arrived while this process stood still has not been read yet.
+    if (isAnswered || nowMs - this.#dueAtMs > LATE_MS) {
+      this.#pingedAtMs = nowMs;
       this.#handler.sendPing();
-      return this.#wait(pingTimeoutMs);
+      // Not the whole timeout: an answer starts a new interval, which may end before.
+      return this.#wait(Math.min(pingIntervalMs, pingTimeoutMs));
     }
-    if (silentMs < pingTimeoutMs) {
-      // A byte came after the PING, and silence since.
-      this.#pinged = false;
-      return this.#wait(Math.max(0, pingIntervalMs - silentMs));
-    }
+    const leftMs = this.#pingedAtMs + pingTimeoutMs - nowMs;
+    if (leftMs > 0) return this.#wait(leftMs);
     this.#handler.onLost();
   }
 

@@ -1,4 +1,6 @@
 // For tests of this package; no promise of stability.
+
+export { AgentListener } from './agent-port/agent-listener.ts';
 export { AbandonLimit } from './frontend/abandon-limit.ts';
 export { callerName } from './frontend/caller.ts';
 export { parseConnectTarget } from './frontend/connect-target.ts';

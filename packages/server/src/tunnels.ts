@@ -14,7 +14,8 @@ export class Tunnels {
   /** What the tunnels of this process may hold together, whatever they speak. */
   readonly memory: MemoryBudget;
   readonly #sessions = new Map<Session, TunnelBackend | undefined>();
-  readonly #emptyWaiters: (() => void)[] = [];
+  /** Of these and of tunnels that are gone: the transports that may still have bytes to send. */
+  readonly #transports = new Set<Promise<void>>();
 
   constructor(options: ServerOptions, logger: Logger, backends: Backends) {
     this.#options = options;
@@ -66,8 +67,6 @@ export class Tunnels {
           };
           if (error) this.#logger.warn(fields, 'agent disconnected');
           else this.#logger.info(fields, 'agent disconnected');
-          if (this.#sessions.size === 0)
-            for (const resolve of this.#emptyWaiters.splice(0)) resolve();
         },
       },
       {
@@ -85,6 +84,10 @@ export class Tunnels {
       },
     );
     this.#sessions.set(session, undefined);
+    const closed = session.transportClosed.then(() => {
+      this.#transports.delete(closed);
+    });
+    this.#transports.add(closed);
   }
 
   /** Asks all agents to use other servers; open streams go on. */
@@ -92,12 +95,10 @@ export class Tunnels {
     for (const session of this.#sessions.keys()) session.drain(new TunnelError('shutting_down'));
   }
 
-  /** Ends all tunnels; resolves when they are gone. */
+  /** Ends all tunnels; resolves when what they had to send has left, or cannot. */
   async close(): Promise<void> {
-    if (this.#sessions.size === 0) return;
-    const emptied = new Promise<void>((resolve) => this.#emptyWaiters.push(resolve));
     for (const session of [...this.#sessions.keys()]) session.close();
-    await emptied;
+    await Promise.all(this.#transports);
   }
 
   #describe(transport: Transport, peer: AgentPeer, backend: TunnelBackend | undefined): object {
