@@ -6,10 +6,10 @@ import {
   Session,
   type SessionHandler,
   type SessionOptions,
-  type Transport,
   type TransportKind,
   TunnelError,
 } from '@fairlead/protocol';
+import type { ServerConnection } from './connect-attempt.ts';
 import type { GrpcConnection } from './connect-grpc.ts';
 
 /** What a tunnel's owner needs of it, whatever is spoken on it; a Session has all of it. */
@@ -28,9 +28,6 @@ export interface AgentTunnel {
   /** Ends the tunnel and its streams. */
   close(): void;
 }
-
-/** A connection to a server, by whichever transport worked. */
-export type ServerConnection = Transport | GrpcConnection;
 
 export interface AgentTunnelOptions extends SessionOptions {
   readonly memory: MemoryBudget;

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { CONNECT_METHOD, errorFromTrailers, type GrpcError } from '@fairlead/konnectivity';
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'http2-wrapper';
-import { ConnectAttempt, type ConnectOptions, type GrpcIdentity } from './connect-attempt.ts';
+import { ConnectAttempt, type Connector, type GrpcIdentity } from './connect-attempt.ts';
 import { ConnectError } from './connect-error.ts';
 import { closeWithStream, startHttp2 } from './http2-session.ts';
 import { refusedByHttp } from './refused-by-http.ts';
-import { openServerConnection, type TunnelTlsOptions } from './secure-socket.ts';
+import { openServerConnection } from './secure-socket.ts';
 import { closedEarly } from './tls-error.ts';
 import { version } from './version.ts';
 
@@ -17,14 +17,12 @@ export interface GrpcConnection {
   /** What the server says of itself, as in HELLO. */
   readonly serverId: string;
   readonly serverCount: number;
+  /** Closes at once; for a connection that is not wanted after all. */
+  destroy(): void;
 }
 
 /** `AgentService/Connect` of a Konnectivity server: its packets instead of our frames. */
-export const connectGrpc = (
-  endpoint: Parameters<typeof openServerConnection>[1],
-  tls: TunnelTlsOptions,
-  options: ConnectOptions,
-): Promise<GrpcConnection> =>
+export const connectGrpc: Connector<GrpcConnection> = (endpoint, tls, options) =>
   ConnectAttempt.run(options, async (attempt) => {
     const metadata = await metadataOf(options.grpcIdentity);
     const { socket, peer, explain } = await openServerConnection(attempt, endpoint, tls, 'h2');
@@ -51,7 +49,8 @@ export const connectGrpc = (
       throw new ConnectError('protocol_mismatch', text);
     }
     closeWithStream(session, stream);
-    return { kind: 'grpc', session, stream, serverId, serverCount };
+    const destroy = () => session.destroy();
+    return { kind: 'grpc', session, stream, serverId, serverCount, destroy };
   });
 
 function call(session: ClientHttp2Session, metadata: Record<string, string>): ClientHttp2Stream {

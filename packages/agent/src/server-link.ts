@@ -7,8 +7,9 @@ import {
   type TunnelStream,
 } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
-import { type AgentTunnel, openTunnel, type ServerConnection } from './agent-tunnel.ts';
+import { type AgentTunnel, openTunnel } from './agent-tunnel.ts';
 import type { Backoff } from './backoff.ts';
+import type { ServerConnection } from './connect-attempt.ts';
 import { ConnectError } from './connect-error.ts';
 import type { AgentOptions } from './options.ts';
 import { version } from './version.ts';

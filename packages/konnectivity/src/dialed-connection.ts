@@ -1,6 +1,8 @@
 import { cleanText, type Target, TunnelError } from '@fairlead/protocol';
 import { Connection, type ConnectionHost } from './connection.ts';
 
+const clientStayed = 'the client did not end its side after the target had closed';
+
 /** What a connection on the dialling side needs of its tunnel. */
 export interface DialedConnectionHost extends ConnectionHost {
   readonly halfCloseTimeoutMs: number;
@@ -12,8 +14,8 @@ export interface DialedConnectionHost extends ConnectionHost {
  * A connection on the side that dialled: the server's, towards an agent.
  *
  * The wire knows no half-close: CLOSE_REQ makes an agent close both directions, and with them what it still
- * has for the target. So the end of our direction is kept back until the target has ended its own, and
- * nothing has come of it for a while at the latest.
+ * has for the target. So the end of our direction is kept back until the target has ended its own, at the
+ * latest until nothing has come from it for a while.
  */
 export class DialedConnection extends Connection {
   readonly #host: DialedConnectionHost;
@@ -36,7 +38,7 @@ export class DialedConnection extends Connection {
     if (this.isClosed || this.ended) return;
     this.ended = true;
     if (this.peerEnded) this.close();
-    else this.#awaitOtherEnd('the target did not end its side after the client had');
+    else this.#afterIdle(() => this.#closeForClient());
   }
 
   reset(error: TunnelError): void {
@@ -55,7 +57,7 @@ export class DialedConnection extends Connection {
     }
     this.endFromPeer();
     if (this.ended) this.close();
-    else this.#awaitOtherEnd('the client did not end its side after the target had');
+    else this.#afterIdle(() => this.reset(new TunnelError('cancelled', clientStayed)));
   }
 
   protected override onActivity(): void {
@@ -67,12 +69,15 @@ export class DialedConnection extends Connection {
     super.close(error);
   }
 
-  #awaitOtherEnd(text: string): void {
+  /** The client ended long ago, and most clients that end their side have closed altogether. */
+  #closeForClient(): void {
+    this.#host.sendClose(this);
+    this.endFromPeer();
+    this.close();
+  }
+
+  #afterIdle(act: () => void): void {
     clearTimeout(this.#halfCloseTimer);
-    const { halfCloseTimeoutMs } = this.#host;
-    this.#halfCloseTimer = setTimeout(() => {
-      const detail = `${text}: nothing happened for ${halfCloseTimeoutMs} ms`;
-      this.reset(new TunnelError('cancelled', detail));
-    }, halfCloseTimeoutMs);
+    this.#halfCloseTimer = setTimeout(act, this.#host.halfCloseTimeoutMs);
   }
 }

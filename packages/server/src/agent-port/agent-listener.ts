@@ -25,8 +25,8 @@ export interface AgentListenerOptions {
   readonly logger: Logger;
   /** A peer that was admitted has opened a tunnel. */
   onTunnel(transport: Transport, peer: AgentPeer): void;
-  /** A Konnectivity agent that was admitted calls; nothing is answered yet. */
-  onAgentCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void;
+  /** A Konnectivity agent that was admitted calls. Without it such calls are answered UNIMPLEMENTED. */
+  onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void;
   onRefused(reason: string): void;
 }
 
@@ -130,7 +130,9 @@ export class AgentListener {
     else if (socket.alpnProtocol === 'h2') {
       this.#http2.take(socket, {
         onTunnel: take,
-        onAgentCall: (stream, headers) => onAgentCall(stream, headers, peer),
+        ...(onAgentCall && {
+          onAgentCall: (stream, headers) => onAgentCall(stream, headers, peer),
+        }),
         onSilent: silent,
       });
     } else this.#webSockets.take(socket, take, silent);

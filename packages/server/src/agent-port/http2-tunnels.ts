@@ -11,7 +11,7 @@ import { refuseHttp2 } from '../http2/refuse-http2.ts';
 export interface Http2TunnelHandler {
   onTunnel(transport: Transport): void;
   /** A Konnectivity agent calls `AgentService/Connect`; nothing is answered yet. */
-  onAgentCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
+  onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
   /** The peer asked for nothing within the deadline and was cut off. */
   onSilent(): void;
 }
@@ -34,11 +34,12 @@ export class Http2Tunnels {
   take(socket: TLSSocket, { onTunnel, onAgentCall, onSilent }: Http2TunnelHandler): void {
     this.#serve(socket, onSilent, (stream, headers) => {
       if (isGrpc(headers)) {
-        if (headers[':path'] === CONNECT_METHOD) {
+        if (onAgentCall && headers[':path'] === CONNECT_METHOD) {
           if (stream.session) this.#grpcSessions.add(stream.session as ServerHttp2Session);
           onAgentCall(stream, headers);
         } else {
-          const text = `only ${CONNECT_METHOD} is served here`;
+          const served = onAgentCall ? `only ${CONNECT_METHOD}` : 'no gRPC';
+          const text = `${served} is served here`;
           refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', text));
         }
         return;

@@ -33,6 +33,12 @@ const closeLingerMs = 5_000;
 /** Where the end does not reach the target: just time to take what was sent. */
 const hardCloseLingerMs = 250;
 
+/**
+ * konnectivity-client drops bytes that come right behind DIAL_RSP, before its dialer has woken up. A target
+ * that speaks first is held back for so long, or until bytes of the client show that it is there.
+ */
+const clientHeadStartMs = 25;
+
 let lastConnectId = 0n;
 
 /**
@@ -54,6 +60,9 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
   #isHeldUp = false;
   #stream: TunnelStream | undefined;
   #onRoom: (() => void) | undefined;
+  /** Runs while the target is held back, with what it wants done. */
+  #headStartTimer: NodeJS.Timeout | undefined;
+  #afterHeadStart: (() => void) | undefined;
   /** Until the dial comes, and after the client has closed. */
   #timer: NodeJS.Timeout | undefined;
 
@@ -107,7 +116,11 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     this.#setHeldUp(false);
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
+  override _write(chunk: Buffer, encoding: BufferEncoding, callback: () => void): void {
+    if (this.#headStartTimer) {
+      this.#afterHeadStart = () => this._write(chunk, encoding, callback);
+      return;
+    }
     if (this.#closedByClient || this.#wire.sendData(this.#connectId, chunk)) {
       callback();
       this.#host.onWritten?.(0);
@@ -121,6 +134,10 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
   }
 
   override _final(callback: () => void): void {
+    if (this.#headStartTimer) {
+      this.#afterHeadStart = () => this._final(callback);
+      return;
+    }
     this.#finish('');
     this.push(null);
     callback();
@@ -128,6 +145,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#headStartTimer);
     this.#setHeldUp(false);
     this.#finish('the connection was reset');
     callback(error);
@@ -174,6 +192,16 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
       connectId: this.#connectId,
       error: '',
     });
+    this.#headStartTimer = setTimeout(() => this.#endHeadStart(), clientHeadStartMs);
+  }
+
+  #endHeadStart(): void {
+    if (!this.#headStartTimer) return;
+    clearTimeout(this.#headStartTimer);
+    this.#headStartTimer = undefined;
+    const act = this.#afterHeadStart;
+    this.#afterHeadStart = undefined;
+    act?.();
   }
 
   #refuse(error: TunnelError): void {
@@ -195,8 +223,9 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
       this.#sendClosed(connectId, 'mismatched connection IDs');
       this.#finish('mismatched connection IDs');
       this.destroy(new TunnelError('bad_request', 'mismatched connection IDs'));
-    } else if (!this.#closedByClient && !this.push(data)) {
-      this.#setHeldUp(true);
+    } else if (!this.#closedByClient) {
+      this.#endHeadStart();
+      if (!this.push(data)) this.#setHeldUp(true);
     }
   }
 
@@ -216,6 +245,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
   #closeFromClient(): void {
     if (this.#closedByClient) return;
     this.#closedByClient = true;
+    this.#endHeadStart();
     this.onDrain();
     this.#finish('');
     this.push(null);

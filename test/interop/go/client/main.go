@@ -1,7 +1,7 @@
 // A client of a konnectivity server's gRPC front end, built on the real konnectivity-client: it does to
-// the server what kube-apiserver does. It prints one line of JSON for each result.
+// the server what kube-apiserver does. It writes one line of JSON for each result to stderr.
 //
-//	client -front unix:PATH|HOST:PORT [-ca F -cert F -key F] -target HOST:PORT OPERATION
+//	client -front unix:PATH|HOST:PORT [-ca-pem PEM -cert-pem PEM -key-pem PEM] -target HOST:PORT OPERATION
 package main
 
 import (
@@ -31,9 +31,9 @@ import (
 
 var (
 	front    = flag.String("front", "", "unix:PATH or HOST:PORT")
-	caFile   = flag.String("ca", "", "")
-	certFile = flag.String("cert", "", "")
-	keyFile  = flag.String("key", "", "")
+	caPEM    = flag.String("ca-pem", "", "CA certificate; without it there is no TLS")
+	certPEM  = flag.String("cert-pem", "", "client certificate")
+	keyPEM   = flag.String("key-pem", "", "and its key")
 	target   = flag.String("target", "", "HOST:PORT")
 	bytesFl  = flag.Int("bytes", 1<<20, "bytes of an echo")
 	parallel = flag.Int("parallel", 1, "connections at once")
@@ -42,7 +42,7 @@ var (
 
 type result struct {
 	OK         bool   `json:"ok"`
-	Event      string `json:"event"`
+	Event      string `json:"msg"`
 	Count      int    `json:"count,omitempty"`
 	Error      string `json:"error,omitempty"`
 	DurationMs int64  `json:"durationMs"`
@@ -76,22 +76,18 @@ func report(event string, err error, count int, started time.Time) {
 	if err != nil {
 		line.Error = err.Error()
 	}
-	json.NewEncoder(os.Stdout).Encode(line)
+	json.NewEncoder(os.Stderr).Encode(line)
 }
 
 func options() ([]grpc.DialOption, error) {
-	if *caFile == "" {
+	if *caPEM == "" {
 		return []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, nil
 	}
-	ca, err := os.ReadFile(*caFile)
-	if err != nil {
-		return nil, err
-	}
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(ca) {
-		return nil, fmt.Errorf("no certificate in %s", *caFile)
+	if !roots.AppendCertsFromPEM([]byte(*caPEM)) {
+		return nil, fmt.Errorf("no certificate in -ca-pem")
 	}
-	pair, err := tls.LoadX509KeyPair(*certFile, *keyFile)
+	pair, err := tls.X509KeyPair([]byte(*certPEM), []byte(*keyPEM))
 	if err != nil {
 		return nil, err
 	}
