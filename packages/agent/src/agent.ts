@@ -99,7 +99,7 @@ export async function createAgent(
   );
 
   const close = async () => {
-    for (const link of links) link.close();
+    await Promise.all(links.map((link) => link.close()));
     await Promise.all([health.close(), admin.close()]);
   };
 

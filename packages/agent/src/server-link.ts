@@ -43,6 +43,8 @@ interface Tunnel {
 export class ServerLink {
   readonly #options: ServerLinkOptions;
   readonly #tunnels = new Set<Tunnel>();
+  /** Of these and of tunnels that are gone: the transports that may still have bytes to send. */
+  readonly #transports = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   #serverCount = 0;
 
@@ -113,10 +115,11 @@ export class ServerLink {
     for (const { session } of this.#tunnels) session.drain(new TunnelError('shutting_down'));
   }
 
-  /** Ends all tunnels. */
-  close(): void {
+  /** Ends all tunnels; resolves when what they had to send has left, or cannot. */
+  async close(): Promise<void> {
     this.stop();
     for (const { session } of [...this.#tunnels]) session.close();
+    await Promise.all(this.#transports);
   }
 
   /** Resolves when the tunnel is gone, or asks to be replaced. */
@@ -184,6 +187,10 @@ export class ServerLink {
         ),
       };
       this.#tunnels.add(tunnel);
+      const closed = tunnel.session.transportClosed.then(() => {
+        this.#transports.delete(closed);
+      });
+      this.#transports.add(closed);
     });
   }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import t from 'tap';
 import { errorDocs } from '@fairlead/cli';
+import t from 'tap';
 
 t.test('docs/errors.md says what the error table says', async (t) => {
   // This file runs from build/packages/cli/test.

@@ -125,7 +125,6 @@ export class Session {
     this.#writer.requestPing();
     transport.start({
       onBytes: (chunk) => this.#onBytes(chunk),
-      onDrain: () => this.#writer.onDrain(),
       onClose: (error) => this.#onTransportClose(error),
     });
   }
