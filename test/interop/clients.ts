@@ -42,6 +42,8 @@ export interface Client {
   /** Uses a connection to an echo target and goes away without a word. */
   vanish(target: string): Promise<void>;
   hold(target: string): Promise<HeldConnection>;
+  /** Makes many connections to an echo target, by gRPC each a call on one and the same connection. */
+  reuse(target: string, connections: number): Promise<void>;
 }
 
 export function clientFor(t: Test, front: FrontEnd, binaries: Binaries): Client {
@@ -103,6 +105,10 @@ class HttpClient implements Client {
     };
   }
 
+  async reuse(target: string, connections: number): Promise<void> {
+    for (let count = 0; count < connections; count += 1) await this.echo(target, 4);
+  }
+
   async #open(target: string): Promise<Socket> {
     const { status, body, socket } = await connectThrough({ via: this.#address, target });
     if (status !== 200) throw new Error(`CONNECT ${target}: ${status} ${body}`);
@@ -118,7 +124,7 @@ async function echoOnce(socket: Socket, seed: string, bytes: number): Promise<vo
   let left = bytes;
   await new Promise<void>((resolve, reject) => {
     const settle = (error?: Error) => {
-      socket.off('data', onData).off('close', onClose).pause();
+      socket.off('data', onData).off('close', onClose).off('end', onClose).pause();
       if (error) reject(error);
       else resolve();
     };
@@ -128,7 +134,7 @@ async function echoOnce(socket: Socket, seed: string, bytes: number): Promise<vo
       left -= chunk.length;
       if (left <= 0) settle();
     };
-    socket.on('data', onData).on('close', onClose).resume();
+    socket.on('data', onData).on('close', onClose).on('end', onClose).resume();
   });
   if (hash.digest('hex') !== seededSha256(seed, bytes)) throw new Error('the echo differs');
 }
@@ -198,7 +204,6 @@ class GoClient implements Client {
     };
   }
 
-  /** Many connections one after the other, each a call of its own on one gRPC connection. */
   async reuse(target: string, connections: number): Promise<void> {
     await this.#succeed(target, ['-parallel', String(connections)], 'reuse');
   }
@@ -216,5 +221,3 @@ class GoClient implements Client {
     return process;
   }
 }
-
-export type { GoClient };

@@ -87,9 +87,7 @@ async function start(t: Test, kind: Kind, program: 'server' | 'agent', flags: Fl
 /** Both protocols on both listeners from one server: the way ours works. */
 async function startOurServer(t: Test, flags: Flags): Promise<Server> {
   const { frontend } = await testPki();
-  const directory = await makeTemporaryDirectory();
-  t.teardown(() => directory.close());
-  const path = join(directory.path, 's');
+  const path = await udsPath(t, flags);
   const port = await pickPort();
   const process = await start(t, 'ours', 'server', {
     ...(await commonServerFlags()),
@@ -136,9 +134,7 @@ async function startGoServer(
   let address: FrontEnd['address'];
   let listenFlags: Flags;
   if (listener === 'uds') {
-    const directory = await makeTemporaryDirectory();
-    t.teardown(() => directory.close());
-    address = { path: join(directory.path, 's') };
+    address = { path: await udsPath(t, flags) };
     listenFlags = { 'uds-name': address.path, 'server-port': 0 };
   } else {
     address = { host: loopback, port, tls: { ca, cert: client.cert, key: client.key } };
@@ -160,7 +156,22 @@ async function startGoServer(
     v: 2,
     ...flags,
   });
-  return { kind, process, agentPort, adminPort, frontEnds: [{ protocol, address }] };
+  return {
+    kind,
+    process,
+    agentPort: Number(flags['agent-port'] ?? agentPort),
+    adminPort,
+    frontEnds: [{ protocol, address }],
+  };
+}
+
+/** As the flags say, or in a directory that goes with the test. */
+async function udsPath(t: Test, flags: Flags): Promise<string> {
+  const given = flags['uds-name'];
+  if (given !== undefined) return String(given);
+  const directory = await makeTemporaryDirectory();
+  t.teardown(() => directory.close());
+  return join(directory.path, 's');
 }
 
 async function commonServerFlags(): Promise<Flags> {
@@ -238,9 +249,10 @@ export async function waitUntilConnected({ kind, process }: Agent, times = 1): P
   });
 }
 
-/** A metric by its name, summed over its labels. */
+/** A metric by its name, summed over its labels; NaN while nobody listens. */
 export async function readMetric(adminPort: number, name: string): Promise<number> {
-  const answer = await fetch(`http://${loopback}:${adminPort}/metrics`);
+  const answer = await fetch(`http://${loopback}:${adminPort}/metrics`).catch(() => undefined);
+  if (!answer) return Number.NaN;
   const rows = (await answer.text()).split('\n');
   const values = rows.filter((row) => row.startsWith(`${name}{`) || row.startsWith(`${name} `));
   return values.reduce((sum, row) => sum + Number(row.split(' ').at(-1)), 0);

@@ -17,6 +17,8 @@ export interface AgentTunnel {
   readonly transport: { readonly kind: TransportKind };
   readonly isDraining: boolean;
   readonly streamCount: number;
+  /** Resolves when what was sent has left, some time after the end. */
+  readonly transportClosed: Promise<void>;
   /** What the server said of itself so far. */
   readonly peerHello: Hello | undefined;
   /** Infinity before the first round trip. */
@@ -95,6 +97,10 @@ class GrpcTunnel implements AgentTunnel {
 
   get streamCount(): number {
     return this.#tunnel.streamCount;
+  }
+
+  get transportClosed(): Promise<void> {
+    return this.#tunnel.transportClosed;
   }
 
   get minRttMs(): number {

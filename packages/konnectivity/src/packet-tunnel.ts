@@ -23,6 +23,9 @@ export interface PacketTunnelOptions {
   onHeldUp?(isHeldUp: boolean): void;
 }
 
+/** How long the last packets of a closed tunnel may take. */
+const lingerMs = 5_000;
+
 /** Woken at once when there is room again; each may then write a chunk before it is told to wait. */
 const wokenAtOnce = 8;
 
@@ -36,6 +39,8 @@ export abstract class PacketTunnel<C extends Connection> {
   protected readonly wire: PacketStream;
   protected readonly host: ConnectionHost;
   protected readonly liveness: Liveness;
+  /** Resolves when the call is over, some time after the end of the tunnel: what was sent has left. */
+  readonly transportClosed: Promise<void>;
   /** Those that have a number. */
   protected readonly connections = new Map<bigint, C>();
   readonly #options: PacketTunnelOptions;
@@ -45,11 +50,16 @@ export abstract class PacketTunnel<C extends Connection> {
   readonly #waiting = new Set<Connection>();
   readonly #forgetFinder: () => void;
   #minRttMs = Number.POSITIVE_INFINITY;
+  #lingerTimer: NodeJS.Timeout | undefined;
+  #resolveTransportClosed: () => void = () => {};
   #isClosed = false;
 
   constructor(wire: PacketStream, options: PacketTunnelOptions) {
     this.wire = wire;
     this.#options = options;
+    this.transportClosed = new Promise((resolve) => {
+      this.#resolveTransportClosed = resolve;
+    });
     const memory = options.memory ?? new MemoryBudget(64 * 1_048_576);
     this.host = {
       memory,
@@ -134,6 +144,8 @@ export abstract class PacketTunnel<C extends Connection> {
     const reason = error ?? new TunnelError('tunnel_lost');
     for (const connection of [...this.connections.values()]) connection.onTunnelLost(reason);
     this.#forgetFinder();
+    this.#lingerTimer = setTimeout(() => this.wire.destroy(), lingerMs);
+    this.#lingerTimer.unref();
     this.onFinish(error);
   }
 
@@ -146,8 +158,10 @@ export abstract class PacketTunnel<C extends Connection> {
 
   #onClose(error: GrpcError | undefined): void {
     const { cause } = error ?? {};
+    this.#resolveTransportClosed();
     if (cause instanceof TunnelError) this.finish(cause);
     else this.finish(error && new TunnelError('tunnel_lost', error.message, { cause: error }));
+    clearTimeout(this.#lingerTimer);
   }
 
   #sendData(connection: Connection, data: Buffer): boolean {

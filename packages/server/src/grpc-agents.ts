@@ -72,6 +72,8 @@ export interface GrpcAgentsOptions {
 export class GrpcAgents {
   readonly #options: GrpcAgentsOptions;
   readonly #backends = new Set<GrpcBackend>();
+  /** Of calls that may still have something to send. */
+  readonly #transports = new Set<Promise<void>>();
 
   constructor(options: GrpcAgentsOptions) {
     this.#options = options;
@@ -128,14 +130,19 @@ export class GrpcAgents {
       },
     );
     const backend = new GrpcBackend(tunnel, metadata, peer);
+    const closed = tunnel.transportClosed.then(() => {
+      this.#transports.delete(closed);
+    });
+    this.#transports.add(closed);
     this.#backends.add(backend);
     backends.add(backend);
     logger.info({ ...describe(backend), software: headers['user-agent'] }, 'agent connected');
   }
 
-  /** Ends all calls. */
-  close(): void {
+  /** Ends all calls; resolves when they are over. */
+  async close(): Promise<void> {
     for (const { session } of [...this.#backends]) session.close();
+    await Promise.all(this.#transports);
   }
 
   #logEnd(backend: GrpcBackend, durationMs: number, error: TunnelError | undefined): void {

@@ -112,8 +112,7 @@ export async function createServer(
     isDraining = true;
     agents.stop();
     await frontEnd.destroyAll();
-    grpcAgents.close();
-    await tunnels.close();
+    await Promise.all([tunnels.close(), grpcAgents.close()]);
     agents.destroyAll();
     await Promise.all([health.close(), admin.close()]);
   };
