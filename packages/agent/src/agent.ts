@@ -75,6 +75,11 @@ export async function createAgent(
     logger,
     metrics,
   });
+  const grpcIdentity = {
+    agentId: options.agentId,
+    agentIdentifiers: options.agentIdentifiers,
+    tokenPath: options.serviceAccountTokenPath,
+  };
   let onIdle: (() => void) | undefined;
 
   const links: ServerLink[] = options.proxyServerHost.map(
@@ -90,10 +95,13 @@ export async function createAgent(
             timeoutMs: options.handshakeTimeout,
             signal,
             proxy: proxies.for(endpoint),
+            grpcIdentity,
           }),
         onStream: (stream) => acceptor.accept(stream),
         onChange,
         onConnectFailed: (error) => metrics.onConnectFailed(error.reason),
+        onLost: () => metrics.onTunnelLost(),
+        packetObserver: metrics.packetObserver,
       }),
   );
 

@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { formatTarget, type Target, type Transport } from '@fairlead/protocol';
 import { ConnectError, type ConnectFailure, fromDialError } from './connect-error.ts';
+import type { GrpcConnection } from './connect-grpc.ts';
 import { dialTarget } from './dial-target.ts';
 import type { EgressProxy } from './egress-proxy.ts';
 import type { TunnelTlsOptions } from './secure-socket.ts';
@@ -14,18 +15,31 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly proxy?: EgressProxy | undefined;
+  /** Needed by the gRPC transport only: the others introduce the agent later, in HELLO. */
+  readonly grpcIdentity?: GrpcIdentity | undefined;
 }
+
+/** What a Konnectivity server is told with the call. */
+export interface GrpcIdentity {
+  readonly agentId: string;
+  readonly agentIdentifiers?: string | undefined;
+  /** A file with a bearer token. */
+  readonly tokenPath?: string | undefined;
+}
+
+/** A connection to a server: for our own protocol, or for Konnectivity's. */
+export type ServerConnection = Transport | GrpcConnection;
 
 /**
  * Connects to a server by one kind of transport.
  * @param tls the same object for the same credentials: TLS sessions are kept per object
  * @throws ConnectError, after which no socket is left behind
  */
-export type Connector = (
+export type Connector<C extends ServerConnection = Transport> = (
   endpoint: ServerEndpoint,
   tls: TunnelTlsOptions,
   options: ConnectOptions,
-) => Promise<Transport>;
+) => Promise<C>;
 
 interface Destroyable extends EventEmitter {
   destroy(error?: Error): unknown;

@@ -11,6 +11,7 @@ const otherTransportMayWork = {
   // So are certificates and TLS itself.
   server_certificate: false,
   own_certificate: false,
+  own_token: false,
   tls_unavailable: false,
   cancelled: false,
   // What a proxy or load balancer on the way does depends on what it sees inside.

@@ -1,3 +1,10 @@
+import {
+  goStatusName,
+  type PacketDirection,
+  type PacketObserver,
+  type PacketType,
+  packetTypes,
+} from '@fairlead/konnectivity';
 import type { TunnelError } from '@fairlead/protocol';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
@@ -34,6 +41,24 @@ export class AgentMetrics {
     help: 'Open streams to targets',
     registers: [this.registry],
   });
+  readonly #packets = new Counter({
+    name: `${prefix}stream_packets_total`,
+    help: 'Packets of gRPC calls to servers',
+    labelNames: ['segment', 'packet_type'],
+    registers: [this.registry],
+  });
+  readonly #streamErrors = new Counter({
+    name: `${prefix}stream_errors_total`,
+    help: 'gRPC calls to servers that failed',
+    labelNames: ['segment', 'code', 'packet_type'],
+    registers: [this.registry],
+  });
+  readonly #lostTunnels = new Counter({
+    name: `${prefix}server_connection_failure_count`,
+    help: 'Tunnels to servers that were lost',
+    labelNames: ['direction'],
+    registers: [this.registry],
+  });
   readonly #connectFailures = new Counter({
     name: 'fairlead_agent_connect_failures_total',
     help: 'Failed attempts to reach a server, by reason',
@@ -58,6 +83,12 @@ export class AgentMetrics {
     help: 'Streams that --allow, --deny and --policy-file did not let through',
     registers: [this.registry],
   });
+  /** What gRPC calls to servers report to. */
+  readonly packetObserver = this.#makePacketObserver();
+
+  onTunnelLost(): void {
+    this.#lostTunnels.inc({ direction: 'from_server' });
+  }
 
   onDialEnd(durationMs: number, error?: TunnelError): void {
     if (error) {
@@ -86,5 +117,24 @@ export class AgentMetrics {
 
   setKnownServers(count: number): void {
     this.#knownServers.set(count);
+  }
+
+  #makePacketObserver(): PacketObserver {
+    const segments: Record<PacketDirection, string> = { received: 'to_agent', sent: 'from_agent' };
+    const countersOf = (segment: string) => {
+      const counters = packetTypes.map((type) => [type, this.#packets.labels(segment, type)]);
+      return Object.fromEntries(counters) as Record<PacketType, { inc(): void }>;
+    };
+    const packets = {
+      received: countersOf(segments.received),
+      sent: countersOf(segments.sent),
+    };
+    return {
+      onPacket: (direction, type) => packets[direction][type].inc(),
+      onError: (direction, { status }) => {
+        const code = goStatusName(status);
+        this.#streamErrors.inc({ segment: segments[direction], code, packet_type: 'Unknown' });
+      },
+    };
   }
 }

@@ -56,7 +56,8 @@ export const agentOptions = defineOptions({
     }),
     transport: option(kinds.oneOf('auto', 'tls', 'websocket', 'http2', 'grpc'), {
       group: server,
-      description: 'How the tunnel is carried; auto tries tls, websocket, http2 in this order',
+      description:
+        "How the tunnel is carried; auto tries tls, websocket, http2, and at last grpc, which Konnectivity's own servers speak",
       default: 'auto',
     }),
     'egress-proxy': option(kinds.httpUrl, {
@@ -83,6 +84,11 @@ export const agentOptions = defineOptions({
     'agent-key': option(kinds.filePath, {
       group: identity,
       description: 'Private key (PEM) of --agent-cert',
+    }),
+    'service-account-token-path': option(kinds.filePath, {
+      group: identity,
+      description:
+        "Token that the agent shows to Konnectivity's own servers, read anew for each connection; only over --transport=grpc",
     }),
     'agent-id': option(kinds.identifier, {
       group: identity,
@@ -165,10 +171,6 @@ export const agentOptions = defineOptions({
 
     ...konnectivityOptions,
 
-    'service-account-token-path': refusedOption(kinds.filePath, {
-      description: 'Token that the agent shows to servers',
-      reason: 'token authentication is not supported yet; use --agent-cert and --agent-key',
-    }),
     'count-server-leases': refusedOption(kinds.boolean, {
       description: 'Count the servers by their Leases',
       default: false,
@@ -226,11 +228,6 @@ export const agentOptions = defineOptions({
     checkPair(['agent-cert', options.agentCert], ['agent-key', options.agentKey]);
     if (!options.agentCert) {
       warn('--agent-cert and --agent-key are missing: servers that ask for them will refuse');
-    }
-    if (options.transport === 'grpc') {
-      throw new UsageError(
-        '--transport=grpc is not supported yet; use auto, tls, websocket or http2',
-      );
     }
     if (options.proxyServerHost.length === 0) {
       throw new UsageError('--proxy-server-host is empty: give the host of a server');

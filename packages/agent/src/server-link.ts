@@ -1,14 +1,15 @@
+import type { PacketObserver } from '@fairlead/konnectivity';
 import {
   formatTarget,
   MemoryBudget,
-  Session,
   type Target,
-  type Transport,
   TunnelError,
   type TunnelStream,
 } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
+import { type AgentTunnel, openTunnel } from './agent-tunnel.ts';
 import type { Backoff } from './backoff.ts';
+import type { ServerConnection } from './connect-attempt.ts';
 import { ConnectError } from './connect-error.ts';
 import type { AgentOptions } from './options.ts';
 import { version } from './version.ts';
@@ -19,16 +20,19 @@ export interface ServerLinkOptions {
   readonly logger: Logger;
   readonly memory: MemoryBudget;
   readonly backoff: Backoff;
-  connect(endpoint: Target, signal: AbortSignal): Promise<Transport>;
+  readonly packetObserver: PacketObserver;
+  connect(endpoint: Target, signal: AbortSignal): Promise<ServerConnection>;
   onStream(stream: TunnelStream): void;
   /** Tunnels that said HELLO came or went. */
   onChange(): void;
   onConnectFailed(error: ConnectError): void;
+  /** A tunnel has ended, and not in order. */
+  onLost(error: TunnelError): void;
 }
 
 /** A tunnel of this link, and what its server said of itself. */
 interface Tunnel {
-  readonly session: Session;
+  readonly session: AgentTunnel;
   isReady: boolean;
 }
 
@@ -73,7 +77,7 @@ export class ServerLink {
     return formatTarget(this.#options.endpoint);
   }
 
-  get sessions(): Session[] {
+  get sessions(): AgentTunnel[] {
     return [...this.#tunnels].map(({ session }) => session);
   }
 
@@ -83,8 +87,8 @@ export class ServerLink {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        const transport = await this.#options.connect(endpoint, signal);
-        const end = await this.#useTunnel(transport);
+        const connection = await this.#options.connect(endpoint, signal);
+        const end = await this.#useTunnel(connection);
         // A server that drains has others beside it, or a successor: no reason to wait.
         if (end === 'draining') continue;
       } catch (error) {
@@ -119,14 +123,14 @@ export class ServerLink {
   }
 
   /** Resolves when the tunnel is gone, or asks to be replaced. */
-  #useTunnel(transport: Transport): Promise<'draining' | 'closed'> {
+  #useTunnel(connection: ServerConnection): Promise<'draining' | 'closed'> {
     const { options, endpoint, logger, memory } = this.#options;
     const server = formatTarget(endpoint);
     return new Promise((resolve) => {
       const tunnel: Tunnel = {
         isReady: false,
-        session: new Session(
-          transport,
+        session: openTunnel(
+          connection,
           {
             onHello: (hello) => {
               this.#serverCount = hello.serverCount ?? 1;
@@ -134,7 +138,10 @@ export class ServerLink {
                 tunnel.isReady = true;
                 this.#options.backoff.reset();
                 const { serverId, software } = hello;
-                logger.info({ server, serverId, software, transport: transport.kind }, 'connected');
+                logger.info(
+                  { server, serverId, software, transport: connection.kind },
+                  'connected',
+                );
               }
               this.#options.onChange();
             },
@@ -153,6 +160,7 @@ export class ServerLink {
             onClose: (error) => {
               this.#tunnels.delete(tunnel);
               const fields = { server, code: error?.code, reason: error?.message };
+              if (error) this.#options.onLost(error);
               if (error) logger.warn(fields, 'disconnected');
               else logger.info(fields, 'disconnected');
               this.#options.onChange();
@@ -175,6 +183,8 @@ export class ServerLink {
             maxStreams: options.maxStreamsPerTunnel,
             maxStreamWindowBytes: options.maxStreamWindow,
             memory: new MemoryBudget(options.maxTunnelWindow, memory),
+            stalledStreamTimeoutMs: options.stalledStreamTimeout,
+            packetObserver: this.#options.packetObserver,
           },
         ),
       };

@@ -1,33 +1,36 @@
 import { formatTarget, type Target, type Transport, type TransportKind } from '@fairlead/protocol';
-import type { ConnectOptions, Connector } from './connect-attempt.ts';
+import type { ConnectOptions, Connector, ServerConnection } from './connect-attempt.ts';
 import { ConnectError } from './connect-error.ts';
+import { connectGrpc } from './connect-grpc.ts';
 import { connectHttp2 } from './connect-http2.ts';
 import { connectTls } from './connect-tls.ts';
 import { connectWebSocket } from './connect-websocket.ts';
 import type { TunnelTlsOptions } from './secure-socket.ts';
 
-export interface TransportChoice {
+export interface TransportChoice<C extends ServerConnection = Transport> {
   readonly kind: TransportKind;
-  readonly connect: Connector;
+  readonly connect: Connector<C>;
 }
 
 /** All transports, the fastest first. */
-const transports: readonly TransportChoice[] = [
+const transports: readonly TransportChoice<ServerConnection>[] = [
   { kind: 'tls', connect: connectTls },
   { kind: 'websocket', connect: connectWebSocket },
   { kind: 'http2', connect: connectHttp2 },
+  // For servers that know nothing of ours: Konnectivity's own.
+  { kind: 'grpc', connect: connectGrpc },
 ];
 
 /** The transports that `--transport` stands for; none for one that is not known. */
-export function transportChoices(flag: string): readonly TransportChoice[] {
+export function transportChoices(flag: string): readonly TransportChoice<ServerConnection>[] {
   return flag === 'auto' ? transports : transports.filter(({ kind }) => kind === flag);
 }
 
 /** After this time a slower transport that once worked no longer goes before the faster ones. */
 const memoryMs = 3_600_000;
 
-interface Memory {
-  readonly choice: TransportChoice;
+interface Memory<C extends ServerConnection> {
+  readonly choice: TransportChoice<C>;
   readonly untilMs: number;
 }
 
@@ -35,13 +38,13 @@ interface Memory {
  * Connects by the first transport that works, and remembers it per server: next time it is the
  * first to be tried.
  */
-export class TransportSelector {
-  readonly #choices: readonly TransportChoice[];
+export class TransportSelector<C extends ServerConnection = Transport> {
+  readonly #choices: readonly TransportChoice<C>[];
   readonly #now: () => number;
-  readonly #worked = new Map<string, Memory>();
+  readonly #worked = new Map<string, Memory<C>>();
 
   /** @param choices in order of preference, at least one */
-  constructor(choices: readonly TransportChoice[], now: () => number = () => performance.now()) {
+  constructor(choices: readonly TransportChoice<C>[], now: () => number = () => performance.now()) {
     this.#choices = choices;
     this.#now = now;
   }
@@ -52,11 +55,7 @@ export class TransportSelector {
    *   would fail alike by every transport ends the round: an unreachable port, a refused
    *   certificate on either side.
    */
-  async connect(
-    endpoint: Target,
-    tls: TunnelTlsOptions,
-    options: ConnectOptions,
-  ): Promise<Transport> {
+  async connect(endpoint: Target, tls: TunnelTlsOptions, options: ConnectOptions): Promise<C> {
     const server = formatTarget(endpoint);
     const failures: { kind: TransportKind; error: ConnectError }[] = [];
     for (const choice of this.#order(server)) {
@@ -72,7 +71,7 @@ export class TransportSelector {
     throw summary(server, failures);
   }
 
-  #order(server: string): TransportChoice[] {
+  #order(server: string): TransportChoice<C>[] {
     const memory = this.#worked.get(server);
     if (memory === undefined || memory.untilMs < this.#now()) return [...this.#choices];
     return [memory.choice, ...this.#choices.filter((choice) => choice !== memory.choice)];

@@ -26,4 +26,5 @@ export {
   TUNNEL_SUBPROTOCOL,
 } from './tunnel-endpoint.ts';
 export { latestTurnMs, noteTurn } from './turn-clock.ts';
+export { corkUntilTurnEnd } from './turn-cork.ts';
 export { WebSocketTransport, webSocketOptions, zeroMask } from './websocket-transport.ts';

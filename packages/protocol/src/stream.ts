@@ -38,6 +38,8 @@ export interface TunnelStream {
   /** Bytes written and not yet handed to the tunnel. */
   readonly pendingBytes: number;
   readonly isClosed: boolean;
+  /** False on a wire without half-close: there `end` reaches the far side only with the whole close. */
+  readonly halfCloses?: boolean;
   /** On the acceptor's side: the target is connected. */
   accept(): void;
   /** On the acceptor's side: the target cannot be had; ends the stream. */

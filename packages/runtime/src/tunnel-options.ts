@@ -24,6 +24,12 @@ export const tunnelOptions = {
     description: 'How long after that a tunnel that is still silent is closed',
     default: 20_000,
   }),
+  'stalled-stream-timeout': option(duration({ minMs: 1 }), {
+    group,
+    description:
+      "How long a stream may leave a full buffer of 1 MiB unread before it is reset; only in tunnels of Konnectivity's own protocol, where it holds up all others",
+    default: 5_000,
+  }),
   'graceful-shutdown-timeout': option(duration(), {
     group,
     description: 'How long open streams may go on after SIGTERM or SIGINT',

@@ -1,8 +1,17 @@
+import {
+  type GrpcError,
+  goStatusName,
+  type PacketDirection,
+  type PacketType,
+  packetTypes,
+} from '@fairlead/konnectivity';
 import type { TunnelError } from '@fairlead/protocol';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ClaimKind } from './agent-authorization.ts';
+import type { GrpcObserver } from './frontend/grpc-requests.ts';
 import type { FrontEndObserver, FrontEndProtocol } from './frontend/observer.ts';
 import type { LimitName } from './frontend/stream-limits.ts';
+import type { AgentCallObserver } from './grpc-agents.ts';
 
 const prefix = 'konnectivity_network_proxy_server_';
 
@@ -25,6 +34,7 @@ function dialFailureReason(error: TunnelError): string {
 }
 
 const durationBuckets = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60];
+const writeBuckets = [0.000001, 0.00001, 0.0001, 0.005, 0.025, 0.1, 0.5, 2.5, 12.5];
 const lifetimeBuckets = [0.01, 0.1, 1, 10, 60, 300, 1800, 7200, 86_400];
 
 /** What is read when somebody asks. */
@@ -73,6 +83,36 @@ export class ServerMetrics implements FrontEndObserver {
   readonly #backendConnections = new Gauge({
     name: `${prefix}ready_backend_connections`,
     help: 'Tunnels to agents',
+    registers: [this.registry],
+  });
+  readonly #frontEndWrites = new Histogram({
+    name: `${prefix}frontend_write_duration_seconds`,
+    help: 'Time that a packet to a gRPC client waits for room',
+    buckets: writeBuckets,
+    registers: [this.registry],
+  });
+  readonly #grpcConnections = new Gauge({
+    name: `${prefix}grpc_connections`,
+    help: 'gRPC calls, of clients (Proxy) and of agents (Connect)',
+    labelNames: ['service_method'],
+    registers: [this.registry],
+  });
+  readonly #fullChannels = new Gauge({
+    name: `${prefix}full_receive_channels`,
+    help: 'gRPC calls from which nothing is read because a stream of theirs is full',
+    labelNames: ['service_method'],
+    registers: [this.registry],
+  });
+  readonly #packets = new Counter({
+    name: `${prefix}stream_packets_total`,
+    help: 'Packets of gRPC calls',
+    labelNames: ['segment', 'packet_type'],
+    registers: [this.registry],
+  });
+  readonly #streamErrors = new Counter({
+    name: `${prefix}stream_errors_total`,
+    help: 'gRPC calls that failed',
+    labelNames: ['segment', 'code', 'packet_type'],
     registers: [this.registry],
   });
   readonly #refused = new Counter({
@@ -149,6 +189,39 @@ export class ServerMetrics implements FrontEndObserver {
       'Hosts and addresses that agents with different certificates claim',
       sources.claimConflicts,
     );
+  }
+
+  /** What gRPC calls report to, by Konnectivity's name for the method. */
+  grpcCalls(method: 'Proxy' | 'Connect'): GrpcObserver & AgentCallObserver {
+    const peer = method === 'Proxy' ? 'client' : 'agent';
+    const segments: Record<PacketDirection, string> = {
+      received: `from_${peer}`,
+      sent: `to_${peer}`,
+    };
+    const connections = this.#grpcConnections.labels(method);
+    const fullChannels = this.#fullChannels.labels(method);
+    const countersOf = (direction: PacketDirection) => {
+      const counters = packetTypes.map((type) => [
+        type,
+        this.#packets.labels(segments[direction], type),
+      ]);
+      return Object.fromEntries(counters) as Record<PacketType, { inc(): void }>;
+    };
+    const packets = { received: countersOf('received'), sent: countersOf('sent') };
+    connections.set(0);
+    fullChannels.set(0);
+    return {
+      onPacket: (direction, type) => packets[direction][type].inc(),
+      onError: (direction: PacketDirection, { status }: GrpcError) => {
+        const code = goStatusName(status);
+        this.#streamErrors.inc({ segment: segments[direction], code, packet_type: 'Unknown' });
+      },
+      onCallStart: () => connections.inc(),
+      onCallEnd: () => connections.dec(),
+      onHeldUp: (isHeldUp) => fullChannels.inc(isHeldUp ? 1 : -1),
+      onWritten: (durationMs) => this.#frontEndWrites.observe(durationMs / 1000),
+      onUnknownDial: () => this.#dialFailures.inc({ reason: 'unrecognized_response' }),
+    };
   }
 
   onDialStart(protocol: FrontEndProtocol): void {

@@ -156,6 +156,12 @@ export const serverOptions = defineOptions({
       description: 'How long a dial through an agent may take; 0 is no limit',
       default: 30_000,
     }),
+    'half-close-timeout': option(kinds.duration({ minMs: 1 }), {
+      group: limits,
+      description:
+        "How long a stream through a Konnectivity agent may be idle with one side ended; that agent's protocol knows no half-close",
+      default: 60_000,
+    }),
     'handshake-timeout': option(kinds.duration({ minMs: 1 }), {
       group: limits,
       description: 'How long a TLS handshake may take, on every port',
@@ -302,9 +308,6 @@ export const serverOptions = defineOptions({
       { name: 'admin-port', port: options.adminPort, address: options.adminBindAddress },
     ]);
     checkStrategies(options);
-    if (options.mode === 'grpc') {
-      warn('--mode=grpc: gRPC is not served yet and nothing else is allowed; leave --mode out');
-    }
     checkWindows(options);
     warnOfLogDestination(options, warn);
   },

@@ -20,6 +20,7 @@ import { ExclusiveClaims } from './exclusive-claims.ts';
 import { FrontEnd } from './frontend/front-end.ts';
 import type { TlsListener } from './frontend/tls-listener.ts';
 import { FrontEndPolicy } from './frontend-policy.ts';
+import { GrpcAgents } from './grpc-agents.ts';
 import { guardDial } from './guarded-dial.ts';
 import { HandshakeLimit } from './handshake-limit.ts';
 import { ServerMetrics } from './metrics.ts';
@@ -27,7 +28,7 @@ import { frontEndPort, type ServerOptions, serverOptions } from './options.ts';
 import { Router } from './router.ts';
 import { statusRoutes } from './status.ts';
 import { loadAgentPortTls, loadFrontEndTls } from './tls.ts';
-import { Tunnels } from './tunnels.ts';
+import { type TunnelRules, Tunnels } from './tunnels.ts';
 import { whyRoutes } from './why.ts';
 
 /** Time between TCP probes of idle front-end clients. */
@@ -96,7 +97,7 @@ export async function createServer(
   });
   const handshakes = new HandshakeLimit(options.maxHandshakes, () => metrics.onLimit('handshakes'));
   const backends = new Backends((count) => metrics.setBackends(count));
-  const tunnels = new Tunnels(options, logger, backends, {
+  const rules: TunnelRules = {
     authorizer: new AgentAuthorizer({
       mode: options.agentAuthorization,
       logger,
@@ -105,6 +106,15 @@ export async function createServer(
     exclusiveClaims,
     whyDenied,
     onUnauthorized: () => metrics.onAgentRefused('unauthorized'),
+  };
+  const tunnels = new Tunnels(options, logger, backends, rules);
+  const grpcAgents = new GrpcAgents({
+    options,
+    logger,
+    backends,
+    rules,
+    memory: tunnels.memory,
+    observer: metrics.grpcCalls('Connect'),
   });
   const router = new Router(backends, ['default']);
   const history = new DialHistory();
@@ -126,6 +136,7 @@ export async function createServer(
     dial,
     logger,
     observer: metrics,
+    grpcObserver: metrics.grpcCalls('Proxy'),
     mode: options.mode,
     limits: {
       maxStreams: options.maxStreams,
@@ -148,10 +159,12 @@ export async function createServer(
     logger,
     whyDenied,
     onTunnel: (transport, peer) => tunnels.add(transport, peer),
+    onAgentCall: (stream, headers, peer) => grpcAgents.add(stream, headers, peer),
     onRefused: (reason) => metrics.onAgentRefused(reason),
   });
 
   let frontEndListener: TlsListener | undefined;
+  const allBackends = () => [...tunnels.backends, ...grpcAgents.backends];
   let isDraining = false;
   const whyNotReady = () => {
     if (isDraining) return 'the server is draining';
@@ -164,7 +177,7 @@ export async function createServer(
   const admin = new HttpAdmin(
     {
       ...metricsRoutes(metrics.registry),
-      ...statusRoutes(options, tunnels, exclusiveClaims, frontEnd),
+      ...statusRoutes(options, allBackends, exclusiveClaims, frontEnd),
       ...whyRoutes({ router, history, policy: () => policy }),
     },
     logger,
@@ -184,7 +197,7 @@ export async function createServer(
     isDraining = true;
     agents.stop();
     await frontEnd.destroyAll();
-    await tunnels.close();
+    await Promise.all([tunnels.close(), grpcAgents.close()]);
     agents.destroyAll();
     reloader.close();
     expiry.close();
@@ -281,6 +294,7 @@ export async function createServer(
     watch('agent deny list', [options.agentDenylist], () => {
       denyList = readDenyList();
       tunnels.closeDenied();
+      grpcAgents.closeDenied();
     });
   }
 }

@@ -1,9 +1,10 @@
 import { type AdminRoutes, jsonReply } from '@fairlead/runtime';
 import { claimTexts } from './agent-port/claim-constraints.ts';
+import type { TunnelBackend } from './backend.ts';
 import type { ClaimConflict, ExclusiveClaims } from './exclusive-claims.ts';
 import type { FrontEnd } from './frontend/front-end.ts';
+import type { GrpcBackend } from './grpc-agents.ts';
 import type { ServerOptions } from './options.ts';
-import type { Tunnels } from './tunnels.ts';
 import { version } from './version.ts';
 
 /** The answer of `/api/v1/status`. */
@@ -37,7 +38,7 @@ export interface AgentStatus {
 /** `/api/v1/status`: what the server is doing, as JSON. */
 export function statusRoutes(
   options: ServerOptions,
-  tunnels: Tunnels,
+  backends: () => readonly (TunnelBackend | GrpcBackend)[],
   exclusiveClaims: ExclusiveClaims,
   frontEnd: FrontEnd,
 ): AdminRoutes {
@@ -47,7 +48,7 @@ export function statusRoutes(
     streams: frontEnd.activeStreams,
     agentAuthorization: options.agentAuthorization,
     conflicts: exclusiveClaims.conflicts(),
-    agents: tunnels.backends.map(({ agentId, peer, session, isDraining, claims }) => ({
+    agents: backends().map(({ agentId, peer, session, isDraining, claims }) => ({
       agentId,
       address: peer.address,
       commonName: peer.commonName ?? null,

@@ -35,7 +35,8 @@ export class Tunnels {
   readonly #logger: Logger;
   readonly #backends: Backends;
   readonly #rules: TunnelRules;
-  readonly #memory: MemoryBudget;
+  /** What the tunnels of this process may hold together, whatever they speak. */
+  readonly memory: MemoryBudget;
   readonly #sessions = new Map<Session, TunnelBackend | undefined>();
   readonly #changes = new TokenBuckets(identifierChanges);
   readonly #peers = new WeakMap<Session, AgentPeer>();
@@ -47,7 +48,7 @@ export class Tunnels {
     this.#logger = logger;
     this.#backends = backends;
     this.#rules = rules;
-    this.#memory = new MemoryBudget(options.maxProcessWindow);
+    this.memory = new MemoryBudget(options.maxProcessWindow);
   }
 
   /** Those whose agent has said HELLO. */
@@ -117,7 +118,7 @@ export class Tunnels {
         pingIntervalMs: options.pingInterval,
         pingTimeoutMs: options.pingTimeout,
         maxStreamWindowBytes: options.maxStreamWindow,
-        memory: new MemoryBudget(options.maxTunnelWindow, this.#memory),
+        memory: new MemoryBudget(options.maxTunnelWindow, this.memory),
       },
     );
     this.#sessions.set(session, undefined);
@@ -132,7 +133,7 @@ export class Tunnels {
 
   /** Bytes that the streams of all tunnels hold at the moment. */
   get bufferedBytes(): number {
-    return this.#memory.bufferedBytes;
+    return this.memory.bufferedBytes;
   }
 
   /** Ends the tunnels of peers that may not be here any more. */

@@ -27,6 +27,16 @@ import {
 } from '@fairlead/testkit';
 import type { Test } from 'tap';
 
+/** Told of gRPC calls, and does not care. */
+export const grpcObserver: NonNullable<FrontEndOptions['grpcObserver']> = {
+  onPacket() {},
+  onError() {},
+  onCallStart() {},
+  onCallEnd() {},
+  onHeldUp() {},
+  onWritten() {},
+};
+
 /** Everything that the front end told its observer, one word per call. */
 export interface Seen {
   readonly dials: { readonly error: TunnelError | undefined }[];

@@ -26,6 +26,8 @@ export interface ProcessOptions {
    */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Whether the program can be told something with `say`; its stdin is closed if not. */
+  readonly stdin?: 'pipe';
   /** Flags for node itself, before the entry file. */
   readonly nodeArgs?: readonly string[];
 }
@@ -88,14 +90,25 @@ export class RunningProcess implements Started {
     args: readonly string[],
     options: ProcessOptions = {},
   ): Promise<RunningProcess> {
+    const nodeArgs = [...(options.nodeArgs ?? []), entryFile, ...args];
+    const name = options.name ?? entryFile.split('/').at(-1)!;
+    return RunningProcess.startBinary(process.execPath, nodeArgs, { ...options, name });
+  }
+
+  /** The same for a program that is not node's. */
+  static async startBinary(
+    file: string,
+    args: readonly string[],
+    options: ProcessOptions = {},
+  ): Promise<RunningProcess> {
     const { PATH = '', HOME = '' } = process.env;
-    const child = spawn(process.execPath, [...(options.nodeArgs ?? []), entryFile, ...args], {
+    const child = spawn(file, args, {
       cwd: options.cwd ?? workspaceRoot,
       env: { PATH, HOME, ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
     });
     await once(child, 'spawn');
-    return new RunningProcess(child, options.name ?? entryFile.split('/').at(-1)!);
+    return new RunningProcess(child, options.name ?? file.split('/').at(-1)!);
   }
 
   /** The log lines so far (stderr). */
@@ -157,6 +170,11 @@ export class RunningProcess implements Started {
       port: Number(line.port ?? 0),
       path: String(line.path ?? ''),
     };
+  }
+
+  /** Writes a line to the program's stdin. */
+  say(line: string): void {
+    this.#child.stdin?.write(`${line}\n`);
   }
 
   /** Sends a signal; without effect on a process that has ended. */

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { DuplexTransport, type Transport, TunnelError } from '@fairlead/protocol';
@@ -30,6 +31,8 @@ export interface AgentListenerOptions {
   whyDenied?(peer: AgentPeer): string | undefined;
   /** A peer that was admitted has opened a tunnel. */
   onTunnel(transport: Transport, peer: AgentPeer): void;
+  /** A Konnectivity agent that was admitted calls. Without it such calls are answered UNIMPLEMENTED. */
+  onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void;
   onRefused(reason: string): void;
 }
 
@@ -108,7 +111,7 @@ export class AgentListener {
   }
 
   #admit(socket: TLSSocket): void {
-    const { logger, whyDenied, onTunnel, onRefused, handshakes } = this.#options;
+    const { logger, whyDenied, onTunnel, onAgentCall, onRefused, handshakes } = this.#options;
     // Only now: a peer that ends its side during the handshake is gone.
     socket.allowHalfOpen = true;
     // 'close' follows every error, and is what the transports listen for.
@@ -135,8 +138,15 @@ export class AgentListener {
       logger.info({ listener: 'agent', address: peer.address, reason: what }, 'connection closed');
     };
     if (socket.alpnProtocol === TUNNEL_ALPN) take(new DuplexTransport(socket, 'tls'));
-    else if (socket.alpnProtocol === 'h2') this.#http2.take(socket, take, silent);
-    else this.#webSockets.take(socket, take, silent);
+    else if (socket.alpnProtocol === 'h2') {
+      this.#http2.take(socket, {
+        onTunnel: take,
+        ...(onAgentCall && {
+          onAgentCall: (stream, headers) => onAgentCall(stream, headers, peer),
+        }),
+        onSilent: silent,
+      });
+    } else this.#webSockets.take(socket, take, silent);
   }
 
   /** Tells a peer why it gets no tunnel, in the protocol that it chose by ALPN (spec 10.4), and closes. */

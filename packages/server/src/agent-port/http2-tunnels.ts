@@ -1,25 +1,49 @@
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
+import { CONNECT_METHOD, GrpcError, toGrpcError } from '@fairlead/konnectivity';
 import { DuplexTransport, type Transport, TunnelError } from '@fairlead/protocol';
 import { TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol/internal';
+import { isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import type { Http2Connections } from '../http2/http2-connections.ts';
 import { refuseHttp2 } from '../http2/refuse-http2.ts';
 
-/** Tunnels in HTTP/2 streams (spec 10.3): a POST whose body and whose answer's body carry the frames. */
+/** What a peer on an HTTP/2 connection may open. */
+export interface Http2TunnelHandler {
+  onTunnel(transport: Transport): void;
+  /** A Konnectivity agent calls `AgentService/Connect`; nothing is answered yet. */
+  onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
+  /** The peer asked for nothing within the deadline and was cut off. */
+  onSilent(): void;
+}
+
+/**
+ * Tunnels in HTTP/2 streams (spec 10.3): a POST whose body and whose answer's body carry the frames. The
+ * calls of Konnectivity's agents come the same way.
+ */
 export class Http2Tunnels {
   readonly #http2: Http2Connections;
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Those that carry calls of Konnectivity's agents. */
+  readonly #grpcSessions = new WeakSet<ServerHttp2Session>();
 
   constructor(http2: Http2Connections) {
     this.#http2 = http2;
   }
 
-  /**
-   * Takes an admitted connection.
-   * @param onSilent the peer asked for nothing within the deadline and was cut off
-   */
-  take(socket: TLSSocket, onTunnel: (transport: Transport) => void, onSilent: () => void): void {
+  /** Takes an admitted connection. */
+  take(socket: TLSSocket, { onTunnel, onAgentCall, onSilent }: Http2TunnelHandler): void {
     this.#serve(socket, onSilent, (stream, headers) => {
+      if (isGrpc(headers)) {
+        if (onAgentCall && headers[':path'] === CONNECT_METHOD) {
+          if (stream.session) this.#grpcSessions.add(stream.session as ServerHttp2Session);
+          onAgentCall(stream, headers);
+        } else {
+          const served = onAgentCall ? `only ${CONNECT_METHOD}` : 'no gRPC';
+          const text = `${served} is served here`;
+          refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', text));
+        }
+        return;
+      }
       const error = refusalOfRequest(headers);
       if (error) {
         refuseHttp2(stream, error, performance.now());
@@ -35,16 +59,22 @@ export class Http2Tunnels {
     this.#serve(
       socket,
       () => {},
-      (stream) => {
-        refuseHttp2(stream, error, performance.now());
+      (stream, headers) => {
+        if (isGrpc(headers)) refuseGrpc(stream, toGrpcError(error));
+        else refuseHttp2(stream, error, performance.now());
         stream.session?.close();
       },
     );
   }
 
-  /** Connections without a tunnel are closed; those with one get GOAWAY and go on. */
+  /**
+   * Connections without a tunnel are closed; those with one get GOAWAY and go on. Not so Konnectivity's
+   * agents: at a GOAWAY they drop their connection with all that is open on it.
+   */
   drain(): void {
-    for (const session of this.#sessions) session.close();
+    for (const session of this.#sessions) {
+      if (!this.#grpcSessions.has(session)) session.close();
+    }
   }
 
   #serve(

@@ -1,5 +1,12 @@
 import type { Duplex } from 'node:stream';
-import { formatTarget, relay, type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
+import {
+  formatTarget,
+  relay,
+  type Target,
+  TunnelError,
+  type TunnelStream,
+  toTunnelError,
+} from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
 import { callerName } from './caller.ts';
 import type { Caller, Dial, DialedStream } from './dial.ts';
@@ -15,10 +22,15 @@ export interface StreamRequest {
   readonly duplex: Duplex;
   /** When the request was complete, by `performance.now()`. */
   readonly startedAtMs: number;
-  /** Says that the target is connected. */
-  accept(): void;
+  /** Says that the target is connected, by that stream. */
+  accept(stream: TunnelStream): void;
   /** Says why not, and ends the client's side. */
   refuse(error: TunnelError): void;
+  /**
+   * For protocols without half-close: the client has closed both directions, in order, although the relay
+   * saw a reset.
+   */
+  wasClosedByClient?(): boolean;
 }
 
 /** What all exchanges of a front end share. */
@@ -91,15 +103,16 @@ export class Exchange {
     this.#dialed = dialed;
     this.#lease.onDialEnd();
     const { duplex, protocol, startedAtMs } = this.#request;
-    this.#request.accept();
+    this.#request.accept(dialed.stream);
     relay(duplex, dialed.stream, {
       resetCode: 'client_reset',
       onFinish: ({ bytesFromSocket, bytesToSocket, error }) => {
+        const isOrderly = error?.code === 'client_reset' && this.#request.wasClosedByClient?.();
         const summary: StreamSummary = {
           durationMs: performance.now() - startedAtMs,
           bytesFromClient: bytesFromSocket,
           bytesToClient: bytesToSocket,
-          ...(error && { error }),
+          ...(error && !isOrderly && { error }),
         };
         this.#lease.end();
         this.#onEnd(this);

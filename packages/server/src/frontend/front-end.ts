@@ -7,8 +7,10 @@ import { Http2Connections } from '../http2/http2-connections.ts';
 import type { AbandonLimitOptions } from './abandon-limit.ts';
 import { callerName, callerOfTls, callerOfUds } from './caller.ts';
 import type { Caller, Dial } from './dial.ts';
+import type { StreamRequest } from './exchange.ts';
 import { Exchanges } from './exchanges.ts';
 import { FirstBytes, type UndecidedConnection } from './first-bytes.ts';
+import { type GrpcObserver, serveGrpcRequest } from './grpc-requests.ts';
 import { Http1Connections } from './http1-connections.ts';
 import { routeHttp1Connect } from './http1-requests.ts';
 import {
@@ -30,8 +32,8 @@ export interface FrontEndOptions {
   readonly observer: FrontEndObserver;
   /** Undefined: HTTP CONNECT and gRPC. */
   readonly mode?: FrontEndMode;
-  /** Serves gRPC requests; without it they are answered UNIMPLEMENTED. */
-  readonly onGrpc?: GrpcHandler;
+  /** Told of gRPC calls; without it they are answered UNIMPLEMENTED. */
+  readonly grpcObserver?: GrpcObserver;
   /** For a connection to say anything, and then for a request's head to be complete. */
   readonly headTimeoutMs: number;
   readonly maxHeadBytes: number;
@@ -66,7 +68,7 @@ export class FrontEnd {
     this.#exchanges = new Exchanges({ dial, logger, observer, limits });
     this.#routes = {
       mode: options.mode,
-      onGrpc: options.onGrpc,
+      onGrpc: options.grpcObserver && this.#grpcHandler(options.grpcObserver),
       onConnect: (request) => this.#exchanges.start(request),
       onRefused: this.#onRefused,
     };
@@ -130,6 +132,18 @@ export class FrontEnd {
     for (const session of [...this.#sessions]) session.destroy();
     for (const listener of this.#listeners) listener.destroyAll();
     await drained;
+  }
+
+  #grpcHandler(observer: GrpcObserver): GrpcHandler {
+    const routes = {
+      observer,
+      headTimeoutMs: this.#options.headTimeoutMs,
+      onConnect: (request: StreamRequest) => this.#exchanges.start(request),
+      onRefused: this.#onRefused,
+      onHeldUp: (isHeldUp: boolean) => observer.onHeldUp(isHeldUp),
+      onWritten: (durationMs: number) => observer.onWritten(durationMs),
+    };
+    return (stream, headers, caller) => serveGrpcRequest(routes, stream, headers, caller);
   }
 
   #onTlsConnection(socket: TLSSocket): void {

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { constants } from 'node:http2';
-import { cleanText, type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
+import { GrpcError } from '@fairlead/konnectivity';
+import { type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
+import { isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import { refuseHttp2 } from '../http2/refuse-http2.ts';
 import { parseConnectTarget } from './connect-target.ts';
 import type { Caller } from './dial.ts';
@@ -24,8 +25,6 @@ export interface Http2Routes {
   onRefused(error: TunnelError, caller: Caller): void;
 }
 
-const grpcUnimplemented = 12;
-
 /** Routes a request by method and content type, and refuses what has no place here. */
 export function routeHttp2Request(
   routes: Http2Routes,
@@ -34,9 +33,9 @@ export function routeHttp2Request(
   caller: Caller,
 ): void {
   const method = headers[':method'];
-  if (method === 'POST' && headers['content-type']?.startsWith('application/grpc')) {
+  if (isGrpc(headers)) {
     if (routes.onGrpc && routes.mode !== 'http-connect') routes.onGrpc(stream, headers, caller);
-    else refuseGrpc(stream, 'gRPC is not served here');
+    else refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', 'gRPC is not served here'));
     return;
   }
   const startedAtMs = performance.now();
@@ -70,20 +69,4 @@ export function routeHttp2Request(
     },
     refuse: (error) => refuse(error, target),
   });
-}
-
-/** A gRPC answer that is all trailers. */
-function refuseGrpc(stream: ServerHttp2Stream, message: string): void {
-  if (stream.destroyed || stream.closed) return;
-  stream.respond(
-    {
-      ':status': 200,
-      'content-type': 'application/grpc',
-      'grpc-status': String(grpcUnimplemented),
-      'grpc-message': encodeURIComponent(cleanText(message)),
-    },
-    { endStream: true },
-  );
-  stream.resume();
-  stream.close(constants.NGHTTP2_NO_ERROR);
 }

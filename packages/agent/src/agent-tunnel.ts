@@ -1,0 +1,125 @@
+import { constants } from 'node:http2';
+import { type PacketObserver, PacketStream, ServingTunnel } from '@fairlead/konnectivity';
+import {
+  type Hello,
+  type MemoryBudget,
+  Session,
+  type SessionHandler,
+  type SessionOptions,
+  type TransportKind,
+  TunnelError,
+} from '@fairlead/protocol';
+import type { ServerConnection } from './connect-attempt.ts';
+import type { GrpcConnection } from './connect-grpc.ts';
+
+/** What a tunnel's owner needs of it, whatever is spoken on it; a Session has all of it. */
+export interface AgentTunnel {
+  readonly transport: { readonly kind: TransportKind };
+  readonly isDraining: boolean;
+  readonly streamCount: number;
+  /** Resolves when what was sent has left, some time after the end. */
+  readonly transportClosed: Promise<void>;
+  /** What the server said of itself so far. */
+  readonly peerHello: Hello | undefined;
+  /** Infinity before the first round trip. */
+  readonly minRttMs: number;
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  /** Asks the server for no new streams; open ones go on. */
+  drain(error: TunnelError): void;
+  /** Ends the tunnel and its streams. */
+  close(): void;
+}
+
+export interface AgentTunnelOptions extends SessionOptions {
+  readonly memory: MemoryBudget;
+  /** For connections without credit per stream. */
+  readonly stalledStreamTimeoutMs: number;
+  /** Told of the packets of gRPC calls. */
+  readonly packetObserver: PacketObserver;
+}
+
+/** Starts what the connection is for: a session of docs/spec.md, or Konnectivity's packets. */
+export function openTunnel(
+  connection: ServerConnection,
+  handler: SessionHandler,
+  options: AgentTunnelOptions,
+): AgentTunnel {
+  if ('serverId' in connection) return new GrpcTunnel(connection, handler, options);
+  return new Session(connection, handler, options);
+}
+
+/** A call to a Konnectivity server, seen as a session. */
+class GrpcTunnel implements AgentTunnel {
+  readonly transport = { kind: 'grpc' } as const;
+  readonly peerHello: Hello;
+  readonly #tunnel: ServingTunnel;
+  #serverDrains = false;
+
+  constructor(connection: GrpcConnection, handler: SessionHandler, options: AgentTunnelOptions) {
+    const { session, stream, serverId, serverCount } = connection;
+    this.peerHello = { serverId, serverCount };
+    this.#tunnel = new ServingTunnel(
+      new PacketStream(stream, 'client', options.packetObserver),
+      {
+        onOpen: (offered) => handler.onOpen(offered),
+        onIdle: () => handler.onIdle?.(),
+        onClose: (error) => handler.onClose(error),
+      },
+      {
+        ...(options.pingIntervalMs !== undefined && { pingIntervalMs: options.pingIntervalMs }),
+        ...(options.pingTimeoutMs !== undefined && { pingTimeoutMs: options.pingTimeoutMs }),
+        stalledStreamTimeoutMs: options.stalledStreamTimeoutMs,
+        memory: options.memory,
+        // Not by PING: Konnectivity's servers end connections that send them more often than twice a minute.
+        // SETTINGS are acknowledged just as well (RFC 9113 section 6.5.3).
+        probe: (onAnswer) => {
+          if (session.destroyed || session.closed) return;
+          const sentAtMs = performance.now();
+          session.settings({}, () => onAnswer(performance.now() - sentAtMs));
+        },
+      },
+    );
+    session.once('goaway', (code: number) => {
+      if (code !== constants.NGHTTP2_NO_ERROR || this.#tunnel.isClosed) return;
+      this.#serverDrains = true;
+      handler.onDraining(new TunnelError('shutting_down', 'the server sent GOAWAY'));
+    });
+    // Not within the constructor: the owner does not know this tunnel before it returns.
+    process.nextTick(() => {
+      if (!this.#tunnel.isClosed) handler.onHello(this.peerHello);
+    });
+  }
+
+  get isDraining(): boolean {
+    return this.#serverDrains || this.#tunnel.isDraining;
+  }
+
+  get streamCount(): number {
+    return this.#tunnel.streamCount;
+  }
+
+  get transportClosed(): Promise<void> {
+    return this.#tunnel.transportClosed;
+  }
+
+  get minRttMs(): number {
+    return this.#tunnel.minRttMs;
+  }
+
+  get receivedBytes(): number {
+    return this.#tunnel.receivedBytes;
+  }
+
+  get sentBytes(): number {
+    return this.#tunnel.sentBytes;
+  }
+
+  drain(): void {
+    this.#tunnel.drain();
+  }
+
+  close(): void {
+    this.#tunnel.close();
+  }
+}

@@ -1,0 +1,112 @@
+import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
+import { cleanText, type ErrorCode, TunnelError } from '@fairlead/protocol';
+
+/** gRPC's status codes; a code's number is its place. */
+const statuses = [
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+] as const;
+
+export type GrpcStatus = (typeof statuses)[number];
+
+/** A status as Go writes it, which is what Konnectivity's metrics carry: `DeadlineExceeded`. */
+export function goStatusName(status: GrpcStatus): string {
+  if (status === 'OK') return status;
+  if (status === 'CANCELLED') return 'Canceled';
+  const words = status.toLowerCase().split('_');
+  return words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
+}
+
+/** The end of a call for a reason. */
+export class GrpcError extends Error {
+  readonly status: GrpcStatus;
+
+  /** @param message one line */
+  constructor(status: GrpcStatus, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'GrpcError';
+    this.status = status;
+  }
+}
+
+const statusOfCode: Partial<Record<ErrorCode, GrpcStatus>> = {
+  cancelled: 'CANCELLED',
+  shutting_down: 'UNAVAILABLE',
+  superseded: 'ALREADY_EXISTS',
+  tunnel_lost: 'UNAVAILABLE',
+  tunnel_silent: 'UNAVAILABLE',
+  limit_reached: 'RESOURCE_EXHAUSTED',
+  memory_limit: 'RESOURCE_EXHAUSTED',
+  unauthenticated: 'UNAUTHENTICATED',
+  unauthorized: 'PERMISSION_DENIED',
+  policy_denied: 'PERMISSION_DENIED',
+  bad_request: 'INVALID_ARGUMENT',
+  bad_target: 'INVALID_ARGUMENT',
+  method_not_allowed: 'UNIMPLEMENTED',
+};
+
+/** Any error as the status that ends a call. */
+export function toGrpcError(error: Error): GrpcError {
+  if (error instanceof GrpcError) return error;
+  const code = error instanceof TunnelError ? error.code : 'internal_error';
+  return new GrpcError(statusOfCode[code] ?? 'INTERNAL', error.message, { cause: error });
+}
+
+/** The trailers of a call; without an error it ended well. */
+export function grpcTrailers(error?: GrpcError): OutgoingHttpHeaders {
+  if (!error) return { 'grpc-status': '0' };
+  return {
+    'grpc-status': String(statuses.indexOf(error.status)),
+    'grpc-message': percentEncode(cleanText(error.message)),
+  };
+}
+
+/** The head of an answer that ends a call before it began: gRPC's Trailers-Only. */
+export function trailersOnly(error: GrpcError): OutgoingHttpHeaders {
+  return {
+    [constants.HTTP2_HEADER_STATUS]: 200,
+    'content-type': 'application/grpc',
+    ...grpcTrailers(error),
+  };
+}
+
+/** What trailers, or a head that is all trailers, say of a call. Undefined: it ended well. */
+export function errorFromTrailers(trailers: IncomingHttpHeaders): GrpcError | undefined {
+  const text = trailers['grpc-status'];
+  if (text === '0') return undefined;
+  const message = cleanText(percentDecode(String(trailers['grpc-message'] ?? '')));
+  if (text === undefined) return new GrpcError('UNKNOWN', 'the call ended without a status');
+  const status = statuses[Number(text)] ?? 'UNKNOWN';
+  return new GrpcError(status, message || `the call ended with status ${status}`);
+}
+
+/** gRPC over HTTP/2, "Status-Message": everything but printable ASCII, and the percent sign. */
+function percentEncode(text: string): string {
+  return text.replace(/[^ -$&-~]+/g, (run) =>
+    Buffer.from(run).toString('hex').toUpperCase().replace(/../g, '%$&'),
+  );
+}
+
+/** A message that was encoded wrongly is shown as it is, which the specification asks for. */
+function percentDecode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
