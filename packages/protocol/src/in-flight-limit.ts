@@ -21,7 +21,7 @@ import { DATA_FRAME_BYTES } from './frame.ts';
  */
 
 /** The bound is never lower: it lets any link carry small work at once. */
-export const LEAST_BOUND_BYTES = 65_536;
+const LEAST_BOUND_BYTES = 65_536;
 /** So little makes no queue anywhere. */
 const PROBE_BYTES = 4_096;
 /** Most that is queued on top of rate x RTT on a fast link. */

@@ -3,10 +3,10 @@ import type { Backend } from './backend.ts';
 import type { Backends } from './backends.ts';
 
 /** Finds the backends that may carry a target; undefined passes to the next strategy. */
-export type Strategy = (backends: Backends, target: Target) => readonly Backend[] | undefined;
+type Strategy = (backends: Backends, target: Target) => readonly Backend[] | undefined;
 
 /** Strategies by their names in `--proxy-strategies`. */
-export const strategies = {
+const strategies = {
   /** Any agent. */
   default: (backends) => backends.all(),
 } as const satisfies Record<string, Strategy>;
