@@ -20,6 +20,8 @@ export interface LivenessHandler {
   isAwaited(): boolean;
   /** Streams wait for OPENED and the peer did not react to a PING. */
   onUnresponsive(): void;
+  /** A PING stays unanswered (spec 7.6), or the peer was heard again after that. */
+  onSilence?(isSilent: boolean): void;
 }
 
 /** Watches for signs of life (spec section 7). */
@@ -27,11 +29,13 @@ export class Liveness {
   readonly #options: LivenessOptions;
   readonly #handler: LivenessHandler;
   #heardAtMs = performance.now();
-  #pinged = false;
+  /** When the latest PING left; it is unanswered while no byte came since. */
+  #pingedAtMs = -Infinity;
   #dueAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #probeTimer: NodeJS.Timeout | undefined;
   #probeSentAtMs: number | undefined;
+  #isSilent = false;
 
   constructor(options: LivenessOptions, handler: LivenessHandler) {
     this.#options = options;
@@ -44,9 +48,22 @@ export class Liveness {
     return performance.now() - this.#heardAtMs;
   }
 
+  /** Whether a PING has been unanswered for so long that the peer should not be relied on (spec 7.6). */
+  get isSilent(): boolean {
+    return this.#isSilent;
+  }
+
   /** Any received byte. */
   onBytes(): void {
     this.#heardAtMs = performance.now();
+    if (this.#isSilent) this.#setSilent(false);
+  }
+
+  /** Asks for a sign of life now, unless one is asked for already. */
+  ask(): void {
+    if (this.#heardAtMs < this.#pingedAtMs) return;
+    clearTimeout(this.#timer);
+    this.#ping();
   }
 
   /** A stream was opened: its answer, or a sign of life, is expected soon (spec 7.3). */
@@ -67,23 +84,33 @@ export class Liveness {
 
   #onTimer(): void {
     const { pingIntervalMs, pingTimeoutMs } = this.#options;
-    const silentMs = this.silentMs;
-    const stoodStill = performance.now() - this.#dueAtMs > LATE_MS;
-    if (silentMs < pingIntervalMs) {
-      this.#pinged = false;
-      return this.#wait(pingIntervalMs - silentMs);
+    const nowMs = performance.now();
+    const isAnswered = this.#heardAtMs >= this.#pingedAtMs;
+    if (isAnswered && this.silentMs < pingIntervalMs) {
+      return this.#wait(pingIntervalMs - this.silentMs);
     }
-    if (!this.#pinged || stoodStill) {
-      this.#pinged = true;
-      this.#handler.sendPing();
-      return this.#wait(pingTimeoutMs);
+    // What arrived while this process stood still has not been read yet.
+    if (isAnswered || nowMs - this.#dueAtMs > LATE_MS) {
+      return this.#ping();
     }
-    if (silentMs < pingTimeoutMs) {
-      // A byte came after the PING, and silence since.
-      this.#pinged = false;
-      return this.#wait(Math.max(0, pingIntervalMs - silentMs));
-    }
+    if (nowMs - this.#pingedAtMs >= ANSWER_MS) this.#setSilent(true);
+    const leftMs = this.#pingedAtMs + pingTimeoutMs - nowMs;
+    // An answer starts a new interval, which may end before the timeout would have.
+    if (leftMs > 0) return this.#wait(Math.min(pingIntervalMs, leftMs));
     this.#handler.onLost();
+  }
+
+  #ping(): void {
+    const { pingIntervalMs, pingTimeoutMs } = this.#options;
+    this.#pingedAtMs = performance.now();
+    this.#handler.sendPing();
+    this.#wait(Math.min(ANSWER_MS, pingIntervalMs, pingTimeoutMs));
+  }
+
+  #setSilent(isSilent: boolean): void {
+    if (this.#isSilent === isSilent) return;
+    this.#isSilent = isSilent;
+    this.#handler.onSilence?.(isSilent);
   }
 
   #probe(): void {
@@ -91,6 +118,8 @@ export class Liveness {
     const sentAtMs = this.#probeSentAtMs;
     if (sentAtMs !== undefined && this.#heardAtMs < sentAtMs) {
       this.#probeTimer = this.#probeSentAtMs = undefined;
+      // First, so that what is tried elsewhere does not come back here.
+      this.#setSilent(true);
       return this.#handler.onUnresponsive();
     }
     this.#probeSentAtMs = undefined;

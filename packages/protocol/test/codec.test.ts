@@ -63,6 +63,7 @@ t.test('wire codes never change (spec 9)', async (t) => {
     'cancelled 0',
     'shutting_down 1',
     'superseded 2',
+    'duplicate_tunnel 3',
     'protocol_error 16',
     'frame_error 17',
     'flow_control_error 18',
@@ -211,7 +212,9 @@ t.test('1.3 a frame of unknown type is skipped, wherever it is cut', async (t) =
   for (const head of ['00 00', '0c 00', 'ff ff']) {
     for (const id of ['00000000', '00000009', 'ffffffff']) {
       for (const payload of ['0000', '0001 aa', '000c 060000000000000506000000']) {
-        const wire = bytes(`${head} ${payload.slice(0, 4)} ${id} ${payload.slice(4)} 06 00 0000 00000005`);
+        const wire = bytes(
+          `${head} ${payload.slice(0, 4)} ${id} ${payload.slice(4)} 06 00 0000 00000005`,
+        );
         t.strictSame(decode(wire), [after]);
         for (let cut = 1; cut < wire.length; cut++) {
           t.strictSame(decode(wire.subarray(0, cut), wire.subarray(cut)), [after], `cut at ${cut}`);
@@ -250,7 +253,11 @@ const malformed: [rule: string, code: string, hex: string][] = [
   ['1.6 GOAWAY of 5 bytes', 'frame_error', '0b 00 0005 00000000 0000000000'],
   ['3.4 OPEN without a host', 'frame_error', '02 00 0004 00000001 0050 00 61'],
   ['3.4 OPEN with a host beyond the payload', 'frame_error', '02 00 0004 00000001 0050 02 61'],
-  ['3.4 OPEN with a host of 254 bytes', 'frame_error', `02 00 0101 00000001 0050 fe ${'61'.repeat(254)}`],
+  [
+    '3.4 OPEN with a host of 254 bytes',
+    'frame_error',
+    `02 00 0101 00000001 0050 fe ${'61'.repeat(254)}`,
+  ],
   ['3.4 OPEN with port 0', 'frame_error', '02 00 0004 00000001 0000 01 61'],
   ['4.2 WINDOW of 0', 'frame_error', '08 00 0004 00000001 00000000'],
   ['2.7 HELLO of 16,385 bytes', 'protocol_error', '01 00 4001 00000000'],
@@ -260,7 +267,11 @@ for (const [rule, code, hex] of malformed) {
   t.test(rule, async (t) => {
     const wire = bytes(hex);
     t.throws(() => decode(wire), { code });
-    t.throws(() => decode(...[...wire].map((byte) => Buffer.from([byte]))), { code }, 'byte by byte');
+    t.throws(
+      () => decode(...[...wire].map((byte) => Buffer.from([byte]))),
+      { code },
+      'byte by byte',
+    );
   });
 }
 
@@ -273,7 +284,9 @@ t.test('1.6 extra bytes are ignored where the page says "at least"', async (t) =
     { name: 'OPEN', id: 1, host: 'a', port: 80 },
   ]);
   t.strictSame(decode(bytes('03 00 0002 00000001 ffff')), [{ name: 'OPENED', id: 1 }]);
-  t.strictSame(decode(bytes('07 00 0005 00000001 0010 ffffff')), [{ name: 'RESET', id: 1, code: 16 }]);
+  t.strictSame(decode(bytes('07 00 0005 00000001 0010 ffffff')), [
+    { name: 'RESET', id: 1, code: 16 },
+  ]);
   t.strictSame(decode(bytes('0a 00 0008 00000000 0000000000000001')), [
     { name: 'PONG', hex: '0000000000000001', turn: 0 },
   ]);
@@ -294,11 +307,16 @@ t.test('1.7 DATA of 65,535 bytes is taken, as slices of what arrived', async (t)
     pieces.map((piece) => piece.length),
     [29_992, 35_543],
   );
-  t.ok(pieces.every((piece) => piece.buffer === wire.buffer), 'nothing was copied');
+  t.ok(
+    pieces.every((piece) => piece.buffer === wire.buffer),
+    'nothing was copied',
+  );
 });
 
 t.test('8.2 texts are cut at 256 bytes, between characters, and cleaned', async (t) => {
-  const sent = encode((batch) => batch.openFailed(1, new TunnelError('dial_failed', 'ü'.repeat(300))));
+  const sent = encode((batch) =>
+    batch.openFailed(1, new TunnelError('dial_failed', 'ü'.repeat(300))),
+  );
   t.ok(sent.readUInt16BE(2) - 2 <= 256);
   const text = sent.subarray(10).toString();
   t.match(text, /^ü+$/);

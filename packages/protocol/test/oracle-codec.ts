@@ -22,7 +22,11 @@ export function encodeOne(frame: Frame): Buffer {
       return whole(1, 0, Buffer.from(frame.json));
     case 'OPEN': {
       const host = Buffer.from(frame.host);
-      return whole(2, frame.id, Buffer.concat([number(frame.port, 2), number(host.length, 1), host]));
+      return whole(
+        2,
+        frame.id,
+        Buffer.concat([number(frame.port, 2), number(host.length, 1), host]),
+      );
     }
     case 'OPENED':
       return whole(3, frame.id);
@@ -91,7 +95,12 @@ function frameOf(type: number, id: number, payload: Buffer): Frame {
     }
     case 11: {
       const reason = payload.subarray(6, 6 + 256).toString();
-      return { name: 'GOAWAY', code: payload.readUInt16BE(0), lastId: payload.readUInt32BE(2), reason };
+      return {
+        name: 'GOAWAY',
+        code: payload.readUInt16BE(0),
+        lastId: payload.readUInt32BE(2),
+        reason,
+      };
     }
     default:
       return { name: 'unknown', type, id, hex: payload.toString('hex') };
@@ -99,7 +108,13 @@ function frameOf(type: number, id: number, payload: Buffer): Frame {
 }
 
 function whole(type: number, id: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-  return Buffer.concat([number(type, 1), number(0, 1), number(payload.length, 2), number(id, 4), payload]);
+  return Buffer.concat([
+    number(type, 1),
+    number(0, 1),
+    number(payload.length, 2),
+    number(id, 4),
+    payload,
+  ]);
 }
 
 function number(value: number, size: number): Buffer {

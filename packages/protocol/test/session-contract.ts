@@ -212,7 +212,9 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     const all: Promise<boolean>[] = [];
     for (let index = 0; index < 1000; index++) {
       const session = index % 4 === 3 ? pair.agent : pair.server;
-      all.push(echoes(session, randomBytes(index % 10 === 0 ? randomInt(60_000) : randomInt(9_000))));
+      all.push(
+        echoes(session, randomBytes(index % 10 === 0 ? randomInt(60_000) : randomInt(9_000))),
+      );
     }
     t.equal(pair.server.streamCount + pair.agent.streamCount, 1000);
     t.ok((await Promise.all(all)).every(Boolean), 'each got its own bytes back');
@@ -241,7 +243,11 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
       const pair = await connect(t);
       const streams = [await openStream(pair), await openStream(pair, 'agent')];
       pair[closer].close(new TunnelError('superseded', 'a newer tunnel'));
-      await Promise.all([pair.onServer.closed(), pair.onAgent.closed(), ...streams.map(bothClosed)]);
+      await Promise.all([
+        pair.onServer.closed(),
+        pair.onAgent.closed(),
+        ...streams.map(bothClosed),
+      ]);
       for (const stream of streams) closedWith(t, stream, 'superseded');
       for (const on of [pair.onServer, pair.onAgent]) {
         t.equal(on.closes.length, 1);

@@ -1,4 +1,10 @@
-import { MemoryBudget, Session, TunnelError, type Transport, type TransportSink } from '@fairlead/protocol';
+import {
+  MemoryBudget,
+  Session,
+  type Transport,
+  type TransportSink,
+  TunnelError,
+} from '@fairlead/protocol';
 import t from 'tap';
 import { bytes, HELLO, RawPeer } from './raw-peer.ts';
 import { RecordingSession, RecordingStream } from './recording-handlers.ts';
@@ -137,8 +143,18 @@ t.test('4.6 above the cap the stalled stream that holds most is reset', async (t
 
 t.test('4.6 the cap of the process counts the streams of all its tunnels', async (t) => {
   const process = new MemoryBudget(100_000);
-  const one = await connectedPair(t, memoryTransports(), {}, { memory: new MemoryBudget(90_000, process) });
-  const other = await connectedPair(t, memoryTransports(), {}, { memory: new MemoryBudget(90_000, process) });
+  const one = await connectedPair(
+    t,
+    memoryTransports(),
+    {},
+    { memory: new MemoryBudget(90_000, process) },
+  );
+  const other = await connectedPair(
+    t,
+    memoryTransports(),
+    {},
+    { memory: new MemoryBudget(90_000, process) },
+  );
   const [large, small] = [await openStream(one), await openStream(other)];
   large.onFar.credits = small.onFar.credits = undefined;
   large.near.write(Buffer.alloc(60_000));
@@ -209,7 +225,7 @@ t.test('8.1 a peer that asks and never reads is cut off at 4 MiB of answers', as
   }
   t.equal(on.closes[0]?.code, 'limit_reached');
   t.equal((transport.destroyedWith as TunnelError).code, 'limit_reached');
-  t.ok(opens > 4 * 1_048_576 / 300 && opens < 4 * 1_048_576 / 200, `after ${opens} OPENs`);
+  t.ok(opens > (4 * 1_048_576) / 300 && opens < (4 * 1_048_576) / 200, `after ${opens} OPENs`);
   t.equal(transport.writes, 1, 'nothing is written to a blocked transport');
   t.ok(session.isClosed);
 });

@@ -1,4 +1,4 @@
-import { errorTable, type ErrorCode, TunnelError } from '@fairlead/protocol';
+import { type ErrorCode, errorTable, TunnelError } from '@fairlead/protocol';
 import t, { type Test } from 'tap';
 import { keepAlive } from './keep-alive.ts';
 import { bytes, HELLO, RawPeer } from './raw-peer.ts';
@@ -41,22 +41,57 @@ const violations: [rule: string, code: ErrorCode, ...frames: string[]][] = [
   ['2.2 PONG before HELLO', 'protocol_error', '0a 00 0008 00000000 0000000000000001'],
   ['2.2 a GOAWAY notice before HELLO', 'protocol_error', '0b 00 0006 00000000 0001 7fffffff'],
   ['3.2 the same ID twice', 'stream_id_error', HELLO, OPEN_2, OPEN_2],
-  ['3.2 an ID below an earlier one', 'stream_id_error', HELLO, '02 00 0004 00000008 0050 01 61', OPEN_2],
+  [
+    '3.2 an ID below an earlier one',
+    'stream_id_error',
+    HELLO,
+    '02 00 0004 00000008 0050 01 61',
+    OPEN_2,
+  ],
   ['3.2 an ID of the other side', 'stream_id_error', HELLO, '02 00 0004 00000003 0050 01 61'],
-  ['3.3 OPENED for a stream that the peer opened', 'protocol_error', HELLO, OPEN_2, '03 00 0000 00000002'],
-  ['3.3 OPEN_FAILED for a stream that the peer opened', 'protocol_error', HELLO, OPEN_2, '04 00 0002 00000002 0000'],
+  [
+    '3.3 OPENED for a stream that the peer opened',
+    'protocol_error',
+    HELLO,
+    OPEN_2,
+    '03 00 0000 00000002',
+  ],
+  [
+    '3.3 OPEN_FAILED for a stream that the peer opened',
+    'protocol_error',
+    HELLO,
+    OPEN_2,
+    '04 00 0002 00000002 0000',
+  ],
   ['3.9 OPENED, never opened', 'stream_id_error', HELLO, '03 00 0000 00000001'],
   ['3.9 OPEN_FAILED, never opened', 'stream_id_error', HELLO, '04 00 0002 00000001 0000'],
   ['3.9 DATA, never opened', 'stream_id_error', HELLO, OPEN_2, '05 00 0001 00000004 61'],
   ['3.9 DATA of no bytes, never opened', 'stream_id_error', HELLO, '05 00 0000 00000002'],
   ['3.9 FIN, never opened', 'stream_id_error', HELLO, FIN_2],
   ['3.9 RESET, never opened', 'stream_id_error', HELLO, '07 00 0002 00000002 0000'],
-  ['3.9 RESET of a stream of ours, never opened', 'stream_id_error', HELLO, '07 00 0002 00000001 0000'],
+  [
+    '3.9 RESET of a stream of ours, never opened',
+    'stream_id_error',
+    HELLO,
+    '07 00 0002 00000001 0000',
+  ],
   ['3.9 WINDOW, never opened', 'stream_id_error', HELLO, '08 00 0004 00000002 00000001'],
   ['3.10 DATA after FIN', 'stream_closed', HELLO, OPEN_2, FIN_2, '05 00 0001 00000002 61'],
   ['4.2 a WINDOW of 0', 'frame_error', HELLO, OPEN_2, '08 00 0004 00000002 00000000'],
-  ['4.2 a credit above 2^31-1', 'flow_control_error', HELLO, OPEN_2, '08 00 0004 00000002 7fff0000'],
-  ['4.2 an increment above 2^31-1', 'flow_control_error', HELLO, OPEN_2, '08 00 0004 00000002 ffffffff'],
+  [
+    '4.2 a credit above 2^31-1',
+    'flow_control_error',
+    HELLO,
+    OPEN_2,
+    '08 00 0004 00000002 7fff0000',
+  ],
+  [
+    '4.2 an increment above 2^31-1',
+    'flow_control_error',
+    HELLO,
+    OPEN_2,
+    '08 00 0004 00000002 ffffffff',
+  ],
   ['1.4 FIN on stream 0', 'frame_error', HELLO, '06 00 0000 00000000'],
   ['1.5 a stream ID with the highest bit', 'frame_error', HELLO, '06 00 0000 80000002'],
   ['1.6 RESET without a code', 'frame_error', HELLO, OPEN_2, '07 00 0000 00000002'],
@@ -142,11 +177,36 @@ const hellos: [rule: string, code: ErrorCode, json: string, text: RegExp][] = [
   ['2.7 null', 'protocol_error', 'null', /HELLO/],
   ['2.7 a wrong type', 'protocol_error', '{"versions":[1],"agentId":7}', /agentId/],
   ['2.7 null for a field', 'protocol_error', '{"versions":[1],"serverId":null}', /serverId/],
-  ['2.7 a string too long', 'protocol_error', `{"versions":[1],"agentId":"${'x'.repeat(256)}"}`, /agentId/],
-  ['2.7 identifiers too long', 'protocol_error', `{"versions":[1],"agentIdentifiers":"${'x'.repeat(8193)}"}`, /agentIdentifiers/],
-  ['2.7 too many peers', 'protocol_error', `{"versions":[1],"peers":[${'"a:1",'.repeat(64)}"a:1"]}`, /peers/],
-  ['2.7 a peer that is no string', 'protocol_error', '{"versions":[1],"peers":["a:1",2]}', /peers\.1/],
-  ['2.7 a number out of range', 'protocol_error', '{"versions":[1],"serverCount":65536}', /serverCount/],
+  [
+    '2.7 a string too long',
+    'protocol_error',
+    `{"versions":[1],"agentId":"${'x'.repeat(256)}"}`,
+    /agentId/,
+  ],
+  [
+    '2.7 identifiers too long',
+    'protocol_error',
+    `{"versions":[1],"agentIdentifiers":"${'x'.repeat(8193)}"}`,
+    /agentIdentifiers/,
+  ],
+  [
+    '2.7 too many peers',
+    'protocol_error',
+    `{"versions":[1],"peers":[${'"a:1",'.repeat(64)}"a:1"]}`,
+    /peers/,
+  ],
+  [
+    '2.7 a peer that is no string',
+    'protocol_error',
+    '{"versions":[1],"peers":["a:1",2]}',
+    /peers\.1/,
+  ],
+  [
+    '2.7 a number out of range',
+    'protocol_error',
+    '{"versions":[1],"serverCount":65536}',
+    /serverCount/,
+  ],
   ['2.7 a fraction', 'protocol_error', '{"versions":[1],"maxStreams":1.5}', /maxStreams/],
 ];
 
@@ -154,7 +214,12 @@ for (const [rule, code, json, text] of hellos) {
   t.test(rule, async (t) => {
     const peer = connect(t);
     const payload = Buffer.from(json);
-    peer.sendBytes(Buffer.concat([bytes(`01 00 ${payload.length.toString(16).padStart(4, '0')} 00000000`), payload]));
+    peer.sendBytes(
+      Buffer.concat([
+        bytes(`01 00 ${payload.length.toString(16).padStart(4, '0')} 00000000`),
+        payload,
+      ]),
+    );
     await endsWith(t, peer, code, text);
     t.strictSame(peer.on.hellos, []);
   });
@@ -292,7 +357,10 @@ t.test('10.4 a final GOAWAY may come before HELLO: the refusal of a tunnel', asy
   t.equal(error?.code, 'unauthorized');
   t.equal(error?.message, 'no ent');
   await peer.ended();
-  t.notOk(peer.frames.some(({ name }) => name === 'GOAWAY'), 'which is not answered');
+  t.notOk(
+    peer.frames.some(({ name }) => name === 'GOAWAY'),
+    'which is not answered',
+  );
 });
 
 t.test('6.1 what follows a final GOAWAY in the same chunk is not heard', async (t) => {

@@ -62,8 +62,7 @@ export class LinkTransport implements Transport {
     let recordBytes = 0;
     const send = () => {
       const pieces = record;
-      this.#idleAtMs =
-        Math.max(this.#idleAtMs, this.#clock.nowMs) + recordBytes / this.bytesPerMs;
+      this.#idleAtMs = Math.max(this.#idleAtMs, this.#clock.nowMs) + recordBytes / this.bytesPerMs;
       const arrivesAtMs = this.#idleAtMs + this.oneWayMs;
       this.#clock.at(arrivesAtMs, () => this.#arrive(pieces));
       record = [];

@@ -3,6 +3,7 @@ export { type Command, runCommand } from './command.ts';
 export { describeOptions } from './describe-options.ts';
 export { configOptions, logOptions } from './general-options.ts';
 export { formatGoDuration, maxTimerMs, parseGoDuration } from './go-duration.ts';
+export { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
 export {
   type AdminDeadlines,
   type AdminReply,
@@ -43,8 +44,11 @@ export {
 } from './parse-options.ts';
 export type { NamedFile } from './pem-file.ts';
 export { type Program, type ProgramContext, type RunningProgram, runProgram } from './program.ts';
+export { readNamedBytes } from './read-named-file.ts';
+export { readYamlFile } from './read-yaml-file.ts';
 export { StartupError } from './startup-error.ts';
 export { loadTlsFiles, type TlsFiles, type TlsFilesSpec } from './tls-files.ts';
 export { opensslCiphers, secureVersion, type TlsVersionName } from './tls-names.ts';
 export { checkWindows, tunnelOptions } from './tunnel-options.ts';
 export { UsageError } from './usage-error.ts';
+export { WatchedFile } from './watched-file.ts';

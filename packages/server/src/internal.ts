@@ -1,4 +1,9 @@
 // For tests of this package; no promise of stability.
+export { type AgentIdentifiers, parseAgentIdentifiers } from './agent-identifiers.ts';
+export { readTicketKeys } from './agent-port/ticket-keys.ts';
+export type { Backend } from './backend.ts';
+export { Backends } from './backends.ts';
+export { createDial } from './dialer.ts';
 export { AbandonLimit } from './frontend/abandon-limit.ts';
 export { callerName } from './frontend/caller.ts';
 export { parseConnectTarget } from './frontend/connect-target.ts';
@@ -10,3 +15,9 @@ export { refusalOf } from './frontend/refusal.ts';
 export type { TlsListener, TlsListenerOptions } from './frontend/tls-listener.ts';
 export { UdsListener } from './frontend/uds-listener.ts';
 export { Http2Connections } from './http2/http2-connections.ts';
+export { PeerList } from './peer-list.ts';
+export { Readiness } from './readiness.ts';
+export { Router, type StrategyName } from './router.ts';
+export { parseCidr } from './routing/cidr.ts';
+export { parseIpAddress } from './routing/ip-address.ts';
+export { PrefixTable } from './routing/prefix-table.ts';

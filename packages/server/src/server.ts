@@ -1,10 +1,13 @@
 import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   completeOptions,
   HttpAdmin,
   healthRoutes,
   type Logger,
   metricsRoutes,
+  UsageError,
+  WatchedFile,
 } from '@fairlead/runtime';
 import { AgentListener } from './agent-port/agent-listener.ts';
 import { Backends } from './backends.ts';
@@ -12,6 +15,8 @@ import { createDial } from './dialer.ts';
 import { FrontEnd } from './frontend/front-end.ts';
 import { ServerMetrics } from './metrics.ts';
 import { frontEndPort, type ServerOptions, serverOptions } from './options.ts';
+import { PeerList } from './peer-list.ts';
+import { Readiness } from './readiness.ts';
 import { Router } from './router.ts';
 import { statusRoutes } from './status.ts';
 import { loadServerTls } from './tls.ts';
@@ -54,9 +59,24 @@ export async function createServer(
   for (const warning of tls.warnings) logger.warn(warning);
 
   const metrics = new ServerMetrics();
-  const backends = new Backends((count) => metrics.setBackends(count));
+  const backends = new Backends((counts, hasNew) => {
+    metrics.setBackends(counts, options.proxyStrategies);
+    if (hasNew) readiness.onAgent();
+  });
+  metrics.setBackends(backends.counts, options.proxyStrategies);
   const tunnels = new Tunnels(options, logger, backends);
-  const router = new Router(backends, ['default']);
+  const router = new Router(backends, options.proxyStrategies);
+  const readiness = new Readiness({
+    settleMs: options.agentsSettleTime,
+    settleTimeoutMs: options.agentsSettleTimeout,
+    hasBackend: () => router.isReady,
+  });
+  const peers = new PeerList({
+    own: options.advertiseAgentAddress,
+    path: options.peersFile,
+    logger,
+    onChange: (list) => tunnels.setPeers(list),
+  });
   const dial = createDial({
     router,
     timeoutMs: options.backendDialTimeout,
@@ -81,15 +101,12 @@ export async function createServer(
     logger,
     onTunnel: (transport, peer) => tunnels.add(transport, peer),
     onRefused: (reason) => metrics.onAgentRefused(reason),
+    onHandshake: (isResumed) => metrics.onAgentHandshake(isResumed),
   });
+  const ticketKeyWatch = watchTicketKeys();
 
-  let isDraining = false;
-  const whyNotReady = () => {
-    if (isDraining) return 'the server is draining';
-    return backends.count > 0 ? undefined : 'no agent is connected';
-  };
   const health = new HttpAdmin(
-    { ...healthRoutes(whyNotReady, 500), ...metricsRoutes(metrics.registry) },
+    { ...healthRoutes(() => readiness.whyNotReady(), 500), ...metricsRoutes(metrics.registry) },
     logger,
   );
   const admin = new HttpAdmin(
@@ -98,7 +115,9 @@ export async function createServer(
   );
 
   const close = async () => {
-    isDraining = true;
+    readiness.drain();
+    peers.close();
+    ticketKeyWatch?.close();
     agents.stop();
     await frontEnd.destroyAll();
     await tunnels.close();
@@ -107,25 +126,44 @@ export async function createServer(
   };
 
   const drain = async () => {
-    isDraining = true;
+    const untilMs = performance.now() + options.gracefulShutdownTimeout;
+    readiness.drain();
     agents.stop();
     tunnels.drain();
-    const progress = setInterval(
-      () => logger.info({ streams: frontEnd.activeStreams }, 'draining'),
-      1_000,
-    );
-    const timedOut = await finishesWithin(frontEnd.drain(), options.gracefulShutdownTimeout);
+    const progress = setInterval(() => {
+      const secondsLeft = Math.ceil((untilMs - performance.now()) / 1000);
+      logger.info({ streams: frontEnd.activeStreams, secondsLeft }, 'draining');
+    }, 1_000);
+    if (readiness.isWatched) {
+      await pause(Math.min(options.shutdownDelay, options.gracefulShutdownTimeout));
+    }
+    const timedOut = await finishesWithin(frontEnd.drain(), untilMs - performance.now());
     clearInterval(progress);
     if (timedOut) logger.warn({ streams: frontEnd.activeStreams }, 'open streams are cut');
     await close();
   };
 
   try {
+    peers.start();
     const addresses = await listenAll();
     return { addresses, drain, close };
   } catch (error) {
     await close();
     throw error;
+  }
+
+  /** Tickets of earlier keys mean a full handshake each, nothing worse. */
+  function watchTicketKeys(): WatchedFile | undefined {
+    if (options.tlsTicketKeyFile === undefined) return undefined;
+    return new WatchedFile(options.tlsTicketKeyFile, () => {
+      try {
+        agents.setSecureContext(loadServerTls(options).agents);
+        logger.info('TLS ticket keys changed');
+      } catch (error) {
+        if (!(error instanceof UsageError)) throw error;
+        logger.warn({ detail: error.message }, 'the TLS ticket keys stay as they were');
+      }
+    });
   }
 
   async function listenAll(): Promise<ServerAddresses> {

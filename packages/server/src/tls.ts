@@ -1,5 +1,6 @@
 import type { SecureContextOptions } from 'node:tls';
 import { loadTlsFiles, type NamedFile } from '@fairlead/runtime';
+import { readTicketKeys } from './agent-port/ticket-keys.ts';
 import type { ServerOptions } from './options.ts';
 
 export interface ServerTls {
@@ -21,9 +22,14 @@ export function loadServerTls(options: ServerOptions): ServerTls {
     identity: identity('cluster', options.clusterCert, options.clusterKey),
     ca: named('--cluster-ca-cert', options.clusterCaCert),
   });
+  const ticketKeys = named('--tls-ticket-key-file', options.tlsTicketKeyFile);
+  const agentContext: SecureContextOptions = {
+    ...agents.context,
+    ...(ticketKeys && readTicketKeys(ticketKeys, agents.context.ca)),
+  };
   const frontEndIdentity = identity('server', options.serverCert, options.serverKey);
   if (!frontEndIdentity) {
-    return { frontEnd: undefined, agents: agents.context, warnings: agents.warnings };
+    return { frontEnd: undefined, agents: agentContext, warnings: agents.warnings };
   }
   const frontEnd = loadTlsFiles({
     ...common,
@@ -32,7 +38,7 @@ export function loadServerTls(options: ServerOptions): ServerTls {
   });
   return {
     frontEnd: frontEnd.context,
-    agents: agents.context,
+    agents: agentContext,
     warnings: [...frontEnd.warnings, ...agents.warnings],
   };
 }

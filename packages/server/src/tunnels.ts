@@ -1,10 +1,21 @@
-import { MemoryBudget, Session, type Transport, TunnelError } from '@fairlead/protocol';
+import {
+  cleanText,
+  type Hello,
+  MemoryBudget,
+  Session,
+  type Transport,
+  TunnelError,
+} from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
+import { type AgentIdentifiers, parseAgentIdentifiers } from './agent-identifiers.ts';
 import type { AgentPeer } from './agent-port/agent-peer.ts';
 import { TunnelBackend } from './backend.ts';
 import type { Backends } from './backends.ts';
 import type { ServerOptions } from './options.ts';
 import { version } from './version.ts';
+
+/** Of an agent's unreadable identifiers, so many are worth a log line. */
+const MAX_LOGGED_WARNINGS = 10;
 
 /** Runs a session on every tunnel and keeps the list of backends in step. */
 export class Tunnels {
@@ -14,6 +25,7 @@ export class Tunnels {
   readonly #memory: MemoryBudget;
   readonly #sessions = new Map<Session, TunnelBackend | undefined>();
   readonly #emptyWaiters: (() => void)[] = [];
+  #peers: readonly string[] | undefined;
 
   constructor(options: ServerOptions, logger: Logger, backends: Backends) {
     this.#options = options;
@@ -32,27 +44,41 @@ export class Tunnels {
     const options = this.#options;
     const startedAtMs = performance.now();
     let backend: TunnelBackend | undefined;
+    let identifiersText: string | undefined;
     const session = new Session(
       transport,
       {
         onHello: (hello) => {
-          if (backend) return;
-          backend = new TunnelBackend(session, hello.agentId ?? '', peer);
-          this.#sessions.set(session, backend);
-          this.#backends.add(backend);
-          this.#logger.info(
-            { ...this.#describe(transport, peer, backend), software: hello.software },
-            'agent connected',
-          );
+          const isNew = !backend;
+          backend ??= this.#backendOf(session, hello, peer);
+          const fields = this.#describe(transport, peer, backend);
+          if (isNew) {
+            identifiersText = hello.agentIdentifiers;
+            this.#sessions.set(session, backend);
+            this.#backends.add(backend, this.#identifiersOf(hello, fields));
+            this.#logger.info({ ...fields, software: hello.software }, 'agent connected');
+          } else if (hello.agentIdentifiers !== identifiersText) {
+            identifiersText = hello.agentIdentifiers;
+            this.#backends.identify(backend, this.#identifiersOf(hello, fields));
+            this.#logger.info(fields, 'agent identifiers changed');
+          }
         },
         // Agents open no streams; the protocol would allow it.
         onOpen: (stream) =>
           stream.refuse(new TunnelError('unauthorized', 'agents open no streams')),
         onDraining: (error) => {
+          if (backend) this.#backends.refresh(backend);
           this.#logger.info(
             { ...this.#describe(transport, peer, backend), reason: error.message },
             'agent drains',
           );
+        },
+        onSilence: (isSilent) => {
+          if (!backend) return;
+          this.#backends.refresh(backend);
+          const fields = this.#describe(transport, peer, backend);
+          if (isSilent) this.#logger.warn(fields, 'agent is silent');
+          else this.#logger.info(fields, 'agent is heard again');
         },
         onClose: (error) => {
           this.#sessions.delete(session);
@@ -63,7 +89,9 @@ export class Tunnels {
             code: error?.code,
             reason: error?.message,
           };
-          if (error) this.#logger.warn(fields, 'agent disconnected');
+          // The agent looks for other servers and found this one again: nothing was lost.
+          if (error?.code === 'duplicate_tunnel') this.#logger.debug(fields, 'duplicate tunnel');
+          else if (error) this.#logger.warn(fields, 'agent disconnected');
           else this.#logger.info(fields, 'agent disconnected');
           if (this.#sessions.size === 0)
             for (const resolve of this.#emptyWaiters.splice(0)) resolve();
@@ -75,6 +103,7 @@ export class Tunnels {
           software: `fairlead-server/${version}`,
           serverId: options.serverId,
           serverCount: options.serverCount,
+          ...(this.#peers && { peers: [...this.#peers] }),
         },
         handshakeTimeoutMs: options.handshakeTimeout,
         pingIntervalMs: options.pingInterval,
@@ -86,9 +115,18 @@ export class Tunnels {
     this.#sessions.set(session, undefined);
   }
 
-  /** Asks all agents to use other servers; open streams go on. */
+  /** Tells all agents, now and later, where the servers are: `host:port`, at most 64 (spec 2.11). */
+  setPeers(peers: readonly string[]): void {
+    this.#peers = peers;
+    for (const session of this.#sessions.keys()) session.updateHello({ peers: [...peers] });
+  }
+
+  /** Asks all agents to use other servers; open streams go on, and new ones where there is no other way. */
   drain(): void {
-    for (const session of this.#sessions.keys()) session.drain(new TunnelError('shutting_down'));
+    for (const [session, backend] of this.#sessions) {
+      session.drain(new TunnelError('shutting_down'));
+      if (backend) this.#backends.refresh(backend);
+    }
   }
 
   /** Ends all tunnels; resolves when they are gone. */
@@ -97,6 +135,21 @@ export class Tunnels {
     const emptied = new Promise<void>((resolve) => this.#emptyWaiters.push(resolve));
     for (const session of [...this.#sessions.keys()]) session.close();
     await emptied;
+  }
+
+  #backendOf(session: Session, { agentId = '' }: Hello, peer: AgentPeer): TunnelBackend {
+    const backend = new TunnelBackend(session, agentId, peer, () =>
+      this.#backends.refresh(backend),
+    );
+    return backend;
+  }
+
+  #identifiersOf({ agentIdentifiers }: Hello, fields: object): AgentIdentifiers {
+    const identifiers = parseAgentIdentifiers(agentIdentifiers ?? '');
+    for (const warning of identifiers.warnings.slice(0, MAX_LOGGED_WARNINGS)) {
+      this.#logger.warn({ ...fields, detail: cleanText(warning) }, 'bad agent identifier');
+    }
+    return identifiers;
   }
 
   #describe(transport: Transport, peer: AgentPeer, backend: TunnelBackend | undefined): object {
