@@ -1,9 +1,11 @@
-/** Writes docs/configuration.md; `npm run docs`. A test fails when the page and the tables drift. */
+/** Writes the pages that follow from code; `npm run docs`. Tests fail when page and code drift. */
 import { writeFileSync } from 'node:fs';
 import { agentOptions } from '@fairlead/agent/options';
 import { configurationDocs } from '@fairlead/runtime';
 import { serverOptions } from '@fairlead/server/options';
+import { errorDocs } from './error-docs.ts';
 
-const page = new URL('../../../docs/configuration.md', import.meta.url);
+const docs = new URL('../../../docs/', import.meta.url);
 
-writeFileSync(page, configurationDocs([serverOptions, agentOptions]));
+writeFileSync(new URL('configuration.md', docs), configurationDocs([serverOptions, agentOptions]));
+writeFileSync(new URL('errors.md', docs), errorDocs());

@@ -1,1 +1,1 @@
-export {};
+export { errorDocs } from './error-docs.ts';

@@ -62,7 +62,7 @@ export class ReceiveWindow {
     this.#heldBytes -= bytes;
     this.#limits.memory.release(bytes);
     this.#ungrantedBytes += bytes;
-    if (this.#ungrantedBytes < this.#windowBytes >> 1) return 0;
+    if (this.#ungrantedBytes < this.#windowBytes / this.#stepsPerWindow) return 0;
     const grant = this.#ungrantedBytes + this.#resize();
     this.#ungrantedBytes = 0;
     this.#creditBytes += grant;
@@ -77,15 +77,25 @@ export class ReceiveWindow {
     this.#windowBytes = INITIAL_WINDOW_BYTES;
   }
 
+  /**
+   * Half a window at a time (spec 4.4). A window that cannot grow is granted in smaller steps, because
+   * what is not granted yet lies idle.
+   */
+  get #stepsPerWindow(): number {
+    return this.#windowBytes < this.#limits.maxWindowBytes ? 2 : 8;
+  }
+
   /** Doubles a window that limits its stream, halves one that is far too large (spec 4.5). */
   #resize(): number {
     const nowMs = performance.now();
-    const tookMs = nowMs - this.#grantedAtMs;
+    const stepMs = nowMs - this.#grantedAtMs;
     const isFirst = this.#grantedAtMs === 0;
     this.#grantedAtMs = nowMs;
     const { maxWindowBytes, memory, minRttMs } = this.#limits;
     if (isFirst || minRttMs === Infinity) return 0;
     const window = this.#windowBytes;
+    /** What half a window takes at the pace of this step. */
+    const tookMs = (stepMs * window) / 2 / this.#ungrantedBytes;
     if (tookMs < LIMITING_ROUNDS * Math.max(LEAST_RTT_MS, minRttMs)) {
       const growth = Math.min(window, maxWindowBytes - window);
       if (growth <= 0 || !memory.tryGrow(growth)) return 0;
@@ -93,7 +103,8 @@ export class ReceiveWindow {
       return growth;
     }
     if (tookMs > OVERSIZED_MS && tookMs > 16 * minRttMs && window > INITIAL_WINDOW_BYTES) {
-      const shrink = window >> 1;
+      // No more than what this grant can withhold, and not below the first window.
+      const shrink = Math.min(window >> 1, window - INITIAL_WINDOW_BYTES, this.#ungrantedBytes);
       memory.shrink(shrink);
       this.#windowBytes -= shrink;
       return -shrink;

@@ -41,6 +41,7 @@ class Relay implements StreamHandler {
   #socketEnded = false;
   #socketClosed = false;
   #streamClosed = false;
+  #isFinished = false;
   #error: TunnelError | undefined;
   readonly #onWritten = () => this.#credit();
 
@@ -58,8 +59,10 @@ class Relay implements StreamHandler {
     socket.on('error', onSocketError);
     socket.on('close', onSocketClose);
     this.#stream.handler = this;
-    if (socket.destroyed) this.onSocketClose();
-    else socket.resume();
+    if (socket.closed) this.onSocketClose();
+    // The socket may have ended while the stream was being opened.
+    else if (socket.readableEnded) this.onSocketEnd();
+    else if (!socket.destroyed) socket.resume();
   }
 
   onSocketData(chunk: Buffer): void {
@@ -79,9 +82,13 @@ class Relay implements StreamHandler {
   }
 
   onSocketClose(): void {
+    if (this.#socketClosed) return;
     this.#socketClosed = true;
-    const isWhole = this.#socketEnded && this.#socket.writableFinished && !wasReset(this.#socket);
-    if (!isWhole) this.#fail(new TunnelError(this.#options.resetCode));
+    if (!this.#socketEnded || !tookAll(this.#socket)) {
+      this.#fail(new TunnelError(this.#options.resetCode));
+    } else if (!this.#streamClosed) {
+      this.#creditUpTo(this.#bytesToSocket);
+    }
     this.#finishWhenDone();
   }
 
@@ -110,10 +117,14 @@ class Relay implements StreamHandler {
   }
 
   #credit(): void {
-    const taken = this.#bytesToSocket - this.#socket.writableLength;
-    if (taken <= this.#creditedBytes || this.#socket.destroyed) return;
-    const bytes = taken - this.#creditedBytes;
-    this.#creditedBytes = taken;
+    if (this.#socket.destroyed) return;
+    this.#creditUpTo(this.#bytesToSocket - this.#socket.writableLength);
+  }
+
+  #creditUpTo(takenBytes: number): void {
+    const bytes = takenBytes - this.#creditedBytes;
+    if (bytes <= 0) return;
+    this.#creditedBytes = takenBytes;
     this.#stream.consumed(bytes);
   }
 
@@ -124,7 +135,8 @@ class Relay implements StreamHandler {
   }
 
   #finishWhenDone(): void {
-    if (!this.#streamClosed || !this.#socketClosed) return;
+    if (!this.#streamClosed || !this.#socketClosed || this.#isFinished) return;
+    this.#isFinished = true;
     this.#options.onFinish?.({
       bytesFromSocket: this.#bytesFromSocket,
       bytesToSocket: this.#bytesToSocket,
@@ -177,6 +189,14 @@ interface Http2StreamLike extends Duplex {
 
 function isHttp2Stream(socket: Duplex): socket is Http2StreamLike {
   return 'rstCode' in socket;
+}
+
+/** Whether a closed socket had taken all that was written, its end included. */
+function tookAll(socket: Duplex): boolean {
+  // An HTTP/2 stream whose peer ended first is closed before it calls back for its last writes.
+  return isHttp2Stream(socket)
+    ? socket.writableEnded && !wasReset(socket)
+    : socket.writableFinished;
 }
 
 function wasReset(socket: Duplex): boolean {

@@ -73,7 +73,8 @@ export class SendTurns {
   }
 
   /**
-   * Fills the batch in turn until `bulkBytes` more are in it, or `interactiveBytes` for the short lane.
+   * Fills the batch in turn until `bulkBytes` more are in it, or `interactiveBytes` for the short lane;
+   * while bulk waits the short lane leaves it its share, even if bulk may not be sent yet.
    * The last frame may exceed either by its own size.
    */
   fill(batch: FrameBatch, bulkBytes: number, interactiveBytes: number): void {
@@ -81,12 +82,12 @@ export class SendTurns {
     for (;;) {
       const used = batch.bytes - before;
       const mayBulk = this.hasBulk && used < bulkBytes;
-      if (this.hasInteractive && used < interactiveBytes) {
-        if (!mayBulk || this.#shortRunBytes < TURN_BYTES) {
-          this.#serveShort(batch);
-          this.#shortRunBytes += batch.bytes - before - used;
-          continue;
-        }
+      if (!this.hasBulk) this.#shortRunBytes = 0;
+      const mayShort = this.hasInteractive && used < interactiveBytes;
+      if (mayShort && this.#shortRunBytes < TURN_BYTES) {
+        this.#serveShort(batch);
+        this.#shortRunBytes += batch.bytes - before - used;
+        continue;
       }
       if (!mayBulk) return;
       this.#shortRunBytes = 0;
@@ -104,7 +105,9 @@ export class SendTurns {
   #serveShort(batch: FrameBatch): void {
     const sender = this.#short.head!;
     this.#short.shift();
-    this.#send(sender, batch);
+    // All that it woke with, in however many chunks; what came since may be more than a turn.
+    while (sender.deficit > 0 && sender.sendableBytes > 0) this.#send(sender, batch);
+    if (sender.finIsDue) this.#send(sender, batch);
     if (sender.sendableBytes > 0) this.#long.push(sender);
   }
 

@@ -69,6 +69,11 @@ const noHandler: OpeningHandler = { onClose() {} };
  */
 export class Session {
   readonly transport: Transport;
+  /**
+   * Resolves when the transport is closed, some time after `onClose`: what was sent has left, or never
+   * will. A process that exits earlier takes a stream's last bytes with it.
+   */
+  readonly transportClosed: Promise<void>;
   readonly #handler: SessionHandler;
   readonly #options: SessionOptions;
   readonly #streams = new Map<number, SessionStream>();
@@ -88,9 +93,13 @@ export class Session {
   #noticeSent = false;
   #isDraining = false;
   #isClosed = false;
+  #resolveTransportClosed = () => {};
 
   constructor(transport: Transport, handler: SessionHandler, options: SessionOptions) {
     this.transport = transport;
+    this.transportClosed = new Promise((resolve) => {
+      this.#resolveTransportClosed = resolve;
+    });
     this.#handler = handler;
     this.#options = options;
     this.#nextId = options.firstStreamId ?? (options.role === 'agent' ? 1 : 2);
@@ -258,6 +267,7 @@ export class Session {
   }
 
   #onTransportClose(error?: Error): void {
+    this.#resolveTransportClosed();
     if (error) this.#finish(toTunnelError(error, 'tunnel_lost'));
     else this.#finish(this.#streams.size > 0 ? new TunnelError('tunnel_lost') : undefined);
   }

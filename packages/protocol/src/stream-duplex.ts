@@ -12,8 +12,11 @@ export function streamToDuplex(stream: TunnelStream): Duplex {
 
 class StreamDuplex extends Duplex implements StreamHandler {
   readonly #stream: TunnelStream;
-  /** Pushed to the reader and not yet taken. */
-  #unreadBytes = 0;
+  /** Arrived while the reader wants no more; credit is given when it does. */
+  readonly #waiting: Buffer[] = [];
+  #peerEnded = false;
+  #isReading = false;
+  /** The callback of a write that waits for room. */
   #onRoom: ((error?: Error | null) => void) | undefined;
 
   constructor(stream: TunnelStream) {
@@ -23,12 +26,13 @@ class StreamDuplex extends Duplex implements StreamHandler {
   }
 
   onData(chunk: Buffer): void {
-    this.#unreadBytes += chunk.length;
-    this.push(chunk);
+    this.#waiting.push(chunk);
+    this.#hand();
   }
 
   onEnd(): void {
-    this.push(null);
+    this.#peerEnded = true;
+    this.#hand();
   }
 
   onDrain(): void {
@@ -42,10 +46,8 @@ class StreamDuplex extends Duplex implements StreamHandler {
   }
 
   override _read(): void {
-    const taken = this.#unreadBytes - this.readableLength;
-    if (taken <= 0) return;
-    this.#unreadBytes -= taken;
-    this.#stream.consumed(taken);
+    this.#isReading = true;
+    this.#hand();
   }
 
   override _write(
@@ -63,10 +65,25 @@ class StreamDuplex extends Duplex implements StreamHandler {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    if (error || !this.readableEnded || !this.writableFinished) {
-      const reason = error instanceof TunnelError ? error : new TunnelError('cancelled');
-      this.#stream.reset(reason);
-    }
+    const reason = error instanceof TunnelError ? error : new TunnelError('cancelled');
+    if (error || !this.readableEnded || !this.writableFinished) this.#stream.reset(reason);
+    this.#waiting.length = 0;
+    const onRoom = this.#onRoom;
+    this.#onRoom = undefined;
+    onRoom?.(reason);
     callback(error);
+  }
+
+  /** Passes on what waits, for as long as the reader asks for it. */
+  #hand(): void {
+    while (this.#isReading) {
+      const chunk = this.#waiting.shift();
+      if (!chunk) {
+        if (this.#peerEnded) this.push(null);
+        return;
+      }
+      this.#isReading = this.push(chunk);
+      this.#stream.consumed(chunk.length);
+    }
   }
 }

@@ -222,7 +222,7 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
 
   /** Tells the writer that there is room, if it waits for it. */
   drainIfLow(): void {
-    if (!this.#wantsDrain || this.#pendingBytes >= LOW_WATER_BYTES) return;
+    if (!this.#wantsDrain || this.#pendingBytes >= LOW_WATER_BYTES || this.isClosed) return;
     this.#wantsDrain = false;
     if (this.#handler.onData) this.#handler.onDrain();
   }
@@ -276,7 +276,8 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
 
   /** RESET from the peer, or the end of the tunnel: nothing is sent. */
   onReset(error: TunnelError): void {
-    this.#close(error);
+    // Both sides have ended and only the consumer is not done: what it was given is whole.
+    this.#close(this.#peerEnded && this.#finSent ? undefined : error);
   }
 
   onWindow(incrementBytes: number): void {

@@ -100,27 +100,44 @@ export class TunnelWriter {
       this.#hasPingToAnswer = false;
       batch.pong(this.#pingToAnswer, Math.round(latestTurnMs() * 1000));
     }
-    const room = inFlight.roomBytes - batch.bytes;
-    turns.fill(
-      batch,
-      Math.min(room, FLUSH_BYTES),
-      Math.max(0, Math.min(room + BYPASS_BYTES, FLUSH_BYTES)),
-    );
-    inFlight.onSent(batch.bytes);
-    const isHeldBack = turns.hasBulk || turns.hasInteractive;
-    if (this.#pingWanted || inFlight.wantsMark || (isHeldBack && inFlight.isBlind)) {
-      this.#pingWanted = false;
-      this.#mark(!isHeldBack);
-    }
+    inFlight.onSent(batch.bytes, performance.now());
+    // A probe leaves alone: in one TLS record with data it would wait for the data to arrive.
+    if (inFlight.wantsProbe) this.#mark();
+    else this.#fill();
     if (batch.bytes === 0) return;
     this.#sentBytes += batch.bytes;
     this.#isBlocked = !this.#transport.write(batch.take());
     turns.notifyDrained();
-    if (!this.#isBlocked && isHeldBack && inFlight.roomBytes > 0) this.schedule();
+    if (!this.#isBlocked && this.#isHeldBack && inFlight.roomBytes > 0) this.schedule();
   }
 
-  #mark(hadLittleToSend: boolean): void {
-    this.inFlight.onSent(PING_FRAME_BYTES);
-    this.control.ping(this.inFlight.mark(performance.now(), hadLittleToSend));
+  /** Adds what streams have to send, with marks in between, as far as the bound allows. */
+  #fill(): void {
+    const { control: batch, turns, inFlight } = this;
+    for (let left = FLUSH_BYTES; left > 0; ) {
+      const before = batch.bytes;
+      const room = inFlight.roomBytes;
+      const slice = Math.min(left, inFlight.markEveryBytes);
+      turns.fill(batch, Math.min(room, slice), Math.min(room + BYPASS_BYTES, slice));
+      const filled = batch.bytes - before;
+      if (filled > 0) inFlight.onSent(filled, performance.now());
+      const isDue = this.#pingWanted || inFlight.wantsMark(performance.now());
+      if (isDue || (this.#isHeldBack && inFlight.isBlind)) {
+        this.#mark();
+      }
+      if (filled === 0 || !this.#isHeldBack) return;
+      left -= filled;
+    }
+  }
+
+  get #isHeldBack(): boolean {
+    return this.turns.hasBulk || this.turns.hasInteractive;
+  }
+
+  #mark(): void {
+    const nowMs = performance.now();
+    this.#pingWanted = false;
+    this.inFlight.onSent(PING_FRAME_BYTES, nowMs);
+    this.control.ping(this.inFlight.mark(nowMs, !this.#isHeldBack));
   }
 }

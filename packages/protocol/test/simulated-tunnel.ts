@@ -1,4 +1,10 @@
-import { Session, type StreamHandler, type TunnelStream } from '@fairlead/protocol';
+import {
+  type MemoryBudget,
+  Session,
+  type StreamHandler,
+  TunnelError,
+  type TunnelStream,
+} from '@fairlead/protocol';
 import { RecordingSession } from './recording-handlers.ts';
 import { LinkTransport } from './simulated-link.ts';
 import type { VirtualClock } from './virtual-clock.ts';
@@ -10,12 +16,17 @@ const keystroke = Buffer.from('k');
 export interface SimulatedTunnelOptions {
   readonly bytesPerMs: number;
   readonly rttMs: number;
+  /** The receiver's. */
+  readonly memory?: MemoryBudget;
 }
 
 /** An endless transfer, as fast as the tunnel takes it. */
 export interface Bulk {
   readonly deliveredBytes: number;
+  /** Writes no more. */
   stop(): void;
+  /** Resets the stream. */
+  cancel(): void;
 }
 
 /** Keystrokes that are echoed one by one. */
@@ -38,11 +49,15 @@ export class SimulatedTunnel {
   readonly onServer = new RecordingSession();
   readonly onAgent = new RecordingSession();
 
-  constructor(clock: VirtualClock, { bytesPerMs, rttMs }: SimulatedTunnelOptions) {
+  constructor(clock: VirtualClock, { bytesPerMs, rttMs, memory }: SimulatedTunnelOptions) {
     this.clock = clock;
     [this.down, this.up] = LinkTransport.pair(clock, { bytesPerMs, oneWayMs: rttMs / 2 });
     this.server = new Session(this.down, this.onServer, { role: 'server', hello: {} });
-    this.agent = new Session(this.up, this.onAgent, { role: 'agent', hello: {} });
+    this.agent = new Session(this.up, this.onAgent, {
+      role: 'agent',
+      hello: {},
+      ...(memory && { memory }),
+    });
     clock.advanceUntil(() => this.server.peerHello !== undefined, 1_000);
   }
 
@@ -72,6 +87,7 @@ export class SimulatedTunnel {
       stop() {
         isStopped = true;
       },
+      cancel: () => stream.reset(new TunnelError('cancelled')),
     };
   }
 

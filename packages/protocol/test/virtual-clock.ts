@@ -7,7 +7,7 @@ interface PlannedEvent {
 
 /**
  * Time that moves only from event to event. While `inVirtualTime` runs, it stands in for the timers,
- * `setImmediate` and `performance.now` of the process, so that whole sessions run in simulated time.
+ * `setImmediate` and the clock of the process, so that whole sessions run in simulated time.
  */
 export class VirtualClock {
   /** Not 0: code may take 0 for "never". */
@@ -50,7 +50,7 @@ export class VirtualClock {
         return condition();
       }
       this.#pop();
-      this.nowMs = next.atMs;
+      this.nowMs = Math.max(this.nowMs, next.atMs);
       next.run?.();
     }
     return true;
@@ -84,7 +84,7 @@ function isBefore(one: PlannedEvent, other: PlannedEvent): boolean {
 export function inVirtualTime<Result>(body: (clock: VirtualClock) => Result): Result {
   const clock = new VirtualClock();
   const { setTimeout, clearTimeout, setImmediate } = globalThis;
-  const now = performance.now;
+  const { now, eventLoopUtilization } = performance;
   const plan = (run: () => void, ms: number) => ({
     event: clock.after(ms, run),
     unref() {},
@@ -97,10 +97,12 @@ export function inVirtualTime<Result>(body: (clock: VirtualClock) => Result): Re
     },
   });
   performance.now = () => clock.nowMs;
+  // No turn of the event loop is ever busy: what the simulation costs must not be seen in it.
+  performance.eventLoopUtilization = () => ({ idle: 0, active: 0, utilization: 0 });
   try {
     return body(clock);
   } finally {
     Object.assign(globalThis, { setTimeout, clearTimeout, setImmediate });
-    performance.now = now;
+    Object.assign(performance, { now, eventLoopUtilization });
   }
 }

@@ -1,5 +1,6 @@
 // For tests of this package; no promise of stability.
 export { type AgentIdentifiers, parseAgentIdentifiers } from './agent-identifiers.ts';
+export { AgentListener } from './agent-port/agent-listener.ts';
 export { readTicketKeys } from './agent-port/ticket-keys.ts';
 export type { Backend } from './backend.ts';
 export { Backends } from './backends.ts';

@@ -24,8 +24,9 @@ export class Tunnels {
   readonly #backends: Backends;
   readonly #memory: MemoryBudget;
   readonly #sessions = new Map<Session, TunnelBackend | undefined>();
-  readonly #emptyWaiters: (() => void)[] = [];
   #peers: readonly string[] | undefined;
+  /** Of these and of tunnels that are gone: the transports that may still have bytes to send. */
+  readonly #transports = new Set<Promise<void>>();
 
   constructor(options: ServerOptions, logger: Logger, backends: Backends) {
     this.#options = options;
@@ -93,8 +94,6 @@ export class Tunnels {
           if (error?.code === 'duplicate_tunnel') this.#logger.debug(fields, 'duplicate tunnel');
           else if (error) this.#logger.warn(fields, 'agent disconnected');
           else this.#logger.info(fields, 'agent disconnected');
-          if (this.#sessions.size === 0)
-            for (const resolve of this.#emptyWaiters.splice(0)) resolve();
         },
       },
       {
@@ -113,6 +112,10 @@ export class Tunnels {
       },
     );
     this.#sessions.set(session, undefined);
+    const closed = session.transportClosed.then(() => {
+      this.#transports.delete(closed);
+    });
+    this.#transports.add(closed);
   }
 
   /** Tells all agents, now and later, where the servers are: `host:port`, at most 64 (spec 2.11). */
@@ -129,12 +132,10 @@ export class Tunnels {
     }
   }
 
-  /** Ends all tunnels; resolves when they are gone. */
+  /** Ends all tunnels; resolves when what they had to send has left, or cannot. */
   async close(): Promise<void> {
-    if (this.#sessions.size === 0) return;
-    const emptied = new Promise<void>((resolve) => this.#emptyWaiters.push(resolve));
     for (const session of [...this.#sessions.keys()]) session.close();
-    await emptied;
+    await Promise.all(this.#transports);
   }
 
   #backendOf(session: Session, { agentId = '' }: Hello, peer: AgentPeer): TunnelBackend {

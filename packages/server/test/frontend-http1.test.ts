@@ -247,6 +247,17 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
         t.same(started.seen.refused.slice(before), [code], 'one refusal is counted');
       });
     }
+    t.test('a client that goes on sending after its refusal is not reset', async (t) => {
+      const socket = await openFrontEnd(via);
+      const errors: Error[] = [];
+      socket.on('error', (error) => errors.push(error));
+      socket.write('GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n');
+      socket.resume();
+      await once(socket, 'end');
+      socket.end(Buffer.alloc(1024 * 1024));
+      await new Promise((resolve) => socket.once('close', resolve));
+      t.same(errors, []);
+    });
     t.test('HEAD gets no body', async (t) => {
       const { text } = await exchangeRaw(via, 'HEAD / HTTP/1.1\r\nHost: x\r\n\r\n');
       t.match(text, /^HTTP\/1\.1 405 .*\r\ncontent-length: [1-9].*\r\n\r\n$/s);

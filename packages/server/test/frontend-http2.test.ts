@@ -6,7 +6,6 @@ import {
   constants,
   type OutgoingHttpHeaders,
 } from 'node:http2';
-import type { Socket } from 'node:net';
 import {
   type ByteReport,
   connectHead,
@@ -55,6 +54,11 @@ async function openSession(t: Test, via: FrontEndAddress): Promise<ClientHttp2Se
   session.on('error', () => {});
   t.teardown(() => session.destroy());
   return session;
+}
+
+/** Unlike `once`, does not reject on the error that a reset may be. */
+function closed(stream: ClientHttp2Stream): Promise<void> {
+  return new Promise((resolve) => stream.once('close', resolve));
 }
 
 async function request(session: ClientHttp2Session, headers: OutgoingHttpHeaders, body?: string) {
@@ -121,23 +125,20 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       const late = await startLateAnswerTarget({ answerBytes: 1000 });
       t.teardown(() => late.close());
       const session = await openSession(t, via);
-      const { headers, text } = await request(session, {
-        ':method': 'CONNECT',
-        ':authority': authority(late),
-      });
-      t.equal(headers[':status'], 200);
-      t.equal(text.length, 1000);
+      const headers = { ':method': 'CONNECT', ':authority': authority(late) };
+      const stream = session.request(headers, { endStream: true });
+      t.equal((await countBytes(stream)).sha256, late.sha256);
     });
 
     t.test('a target that resets ends the stream with CONNECT_ERROR, not in order', async (t) => {
-      const reset = await startResetTarget({ when: 'data' });
+      const reset = await startResetTarget({ afterBytes: 1 });
       t.teardown(() => reset.close());
       const session = await openSession(t, via);
       const stream = session.request({ ':method': 'CONNECT', ':authority': authority(reset) });
       stream.on('error', () => {});
       await once(stream, 'response');
       stream.write('x');
-      await once(stream, 'close');
+      await closed(stream);
       t.equal(stream.rstCode, constants.NGHTTP2_CONNECT_ERROR);
       const line = await started.until(({ logs }) =>
         logs.find(({ end }) => end === 'target_reset'),
@@ -159,7 +160,6 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     t.test('a stalled stream holds up no other', async (t) => {
       const stalled = await client.connect(authority(target));
       // The echo fills every buffer on the way back, since nobody reads.
-      stalled.stream.pause();
       const upload = seededReadable('stalled', 32 * 1024 * 1024);
       upload.pipe(stalled.stream);
       await once(upload, 'pause');

@@ -71,6 +71,8 @@ export class AgentListener {
     });
     this.#server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
       const fields = { listener: 'agent', address: peerAddress(socket), reason: error.code };
+      // Node leaves a socket open whose handshake took too long.
+      socket.destroy();
       if (error.code === 'ECONNRESET') {
         options.logger.debug(fields, 'closed during the TLS handshake');
         return;

@@ -13,10 +13,12 @@ export interface AgentPeer {
  * that decides it, whatever protocol the peer goes on to speak.
  */
 export function refusalOfPeer(socket: TLSSocket): string | undefined {
-  if (socket.authorized) return undefined;
-  // Node reports a missing certificate as one whose issuer is missing.
-  if (Object.keys(socket.getPeerCertificate()).length === 0)
+  // First, whatever Node says of authorization: a TLS session that began without a certificate counts as
+  // authorized once it is resumed.
+  if (Object.keys(socket.getPeerCertificate()).length === 0) {
     return 'no client certificate was given';
+  }
+  if (socket.authorized) return undefined;
   const reason = String(socket.authorizationError);
   return `the client certificate was refused: ${explanations.get(reason) ?? reason}`;
 }

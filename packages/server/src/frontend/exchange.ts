@@ -95,9 +95,6 @@ export class Exchange {
         this.#log(summary);
       },
     });
-    // The relay learns of the client's end from an event, which node emits even to nobody: it has
-    // come and gone when the client ended its side during the dial.
-    if (duplex.readableEnded) duplex.emit('end');
   }
 
   #onDialFailed(error: TunnelError): void {

@@ -1,7 +1,11 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
+import { TunnelError } from '@fairlead/protocol';
 import { type Logger, listen } from '@fairlead/runtime';
+import { refusalOfPeer } from '../agent-port/agent-peer.ts';
 import { peerAddress } from './caller.ts';
+import { endLingering } from './lingering-end.ts';
+import { http1Refusal, refusalOf } from './refusal.ts';
 
 export interface TlsListenerOptions {
   /** Undefined: all addresses. */
@@ -34,17 +38,25 @@ export class TlsListener {
     this.#server = createServer({
       ...options.tls,
       requestCert: true,
-      rejectUnauthorized: true,
+      // Refused in `#onSecured` instead, where the peer still has an address and can be told why.
+      rejectUnauthorized: false,
       ALPNProtocols: ['h2', 'http/1.1'],
       handshakeTimeout: options.handshakeTimeoutMs,
-      allowHalfOpen: true,
       noDelay: true,
       keepAlive: options.keepAliveMs > 0,
       keepAliveInitialDelay: options.keepAliveMs,
     });
     this.#server.on('connection', this.#onTcpConnection);
-    this.#server.on('secureConnection', onConnection);
-    this.#server.on('tlsClientError', this.#onRefused);
+    this.#server.on('secureConnection', (socket: TLSSocket) => {
+      // Only now: a peer that ends its side during the handshake, as a port probe does, is gone.
+      socket.allowHalfOpen = true;
+      const reason = hasCertificate(socket)
+        ? refusalOfPeer(socket)
+        : 'no client certificate was given';
+      if (reason === undefined) onConnection(socket);
+      else this.#refuse(socket, reason);
+    });
+    this.#server.on('tlsClientError', this.#onHandshakeFailed);
   }
 
   /** @throws StartupError that names `--server-port` */
@@ -79,15 +91,33 @@ export class TlsListener {
     socket.once('close', () => this.#connections.delete(socket));
   };
 
-  /** One line per refused client. Node's text for a certificate that it does not trust is `socket hang up`. */
-  #onRefused = (error: NodeJS.ErrnoException, socket: TLSSocket): void => {
-    const reason = socket.authorizationError ?? error.code ?? error.message;
-    const fields = { listener: 'frontend', address: peerAddress(socket), reason: String(reason) };
+  /** One line per client whose certificate is missing or not to be trusted. */
+  #refuse(socket: TLSSocket, reason: string): void {
+    const fields = { listener: 'frontend', address: peerAddress(socket), reason };
+    this.#logger.warn(fields, 'TLS client refused');
+    if (socket.alpnProtocol === 'h2') socket.destroy();
+    else
+      endLingering(socket, http1Refusal(refusalOf(new TunnelError('unauthenticated', reason), 0)));
+  }
+
+  #onHandshakeFailed = (error: NodeJS.ErrnoException, socket: TLSSocket): void => {
+    const reason = error.code ?? error.message;
+    const fields = { listener: 'frontend', address: peerAddress(socket), reason };
+    // Node leaves a socket open whose handshake took too long.
+    socket.destroy();
     // A port probe or a health check of a load balancer: no handshake was begun.
-    if (error.code === 'ECONNRESET' && !socket.authorizationError) {
+    if (error.code === 'ECONNRESET') {
       this.#logger.debug(fields, 'closed during the TLS handshake');
       return;
     }
     this.#logger.warn({ ...fields, detail: error.message }, 'TLS client refused');
   };
+}
+
+/**
+ * To be asked before `authorized`: node calls every resumed TLS 1.3 session authorized that has no
+ * certificate, and a client that was refused for having none still holds tickets.
+ */
+function hasCertificate(socket: TLSSocket): boolean {
+  return Object.keys(socket.getPeerCertificate()).length > 0;
 }

@@ -1,5 +1,6 @@
 import { promises as fs, type Stats } from 'node:fs';
 import { connect } from 'node:net';
+import { dirname } from 'node:path';
 import { StartupError, UsageError } from '@fairlead/runtime';
 
 /** What `sun_path` holds on Linux, less its closing zero byte. */
@@ -20,7 +21,7 @@ export function temporaryUdsPath(path: string): string {
 /**
  * Checks that the path may become ours.
  *
- * @throws UsageError the path is too long, or something other than a socket is there
+ * @throws UsageError the path is too long, its directory is missing, or it is no socket
  * @throws StartupError another server listens there, or the path cannot be examined
  */
 export async function checkUdsPath(path: string, claim: UdsClaim): Promise<void> {
@@ -32,7 +33,11 @@ export async function checkUdsPath(path: string, claim: UdsClaim): Promise<void>
     );
   }
   const found = await statOf(path);
-  if (!found) return;
+  if (!found) {
+    // Node reports the missing directory as a lack of permission.
+    if (await statOf(dirname(path))) return;
+    throw new UsageError(`--uds-name ${path}: the directory does not exist; create it`);
+  }
   if (!found.isSocket()) {
     throw new UsageError(
       `--uds-name ${path}: this exists and is not a socket; remove it or use another path`,

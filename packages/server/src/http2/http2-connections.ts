@@ -8,6 +8,7 @@ import {
   type ServerOptions,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { EagerSocket } from './eager-socket.ts';
 
 export interface Http2Options {
   /** From the start of the connection to the client's preface and SETTINGS. */
@@ -22,8 +23,6 @@ export interface Http2Options {
 
 /** Who serves the requests of a connection. */
 export interface Http2Handler {
-  /** More than the usual window, for a connection whose streams are few and far away. */
-  readonly streamWindowBytes?: number;
   onRequest(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
   /** The client did not introduce itself in time; the connection is closed. */
   onSilent(): void;
@@ -88,13 +87,10 @@ export class Http2Connections {
     // node:http2 leaves the peer's end to the socket: half-open, the session would outlive a peer that
     // has gone. Half-close is a matter of HTTP/2's streams.
     socket.allowHalfOpen = false;
-    this.#server.emit('connection', socket);
+    this.#server.emit('connection', new EagerSocket(socket));
     const session = this.#arrived!;
     this.#arrived = undefined;
     session.setLocalWindowSize(connectionWindowBytes);
-    if (handler.streamWindowBytes !== undefined) {
-      session.settings({ initialWindowSize: handler.streamWindowBytes });
-    }
 
     const deadline = setTimeout(() => {
       handler.onSilent();

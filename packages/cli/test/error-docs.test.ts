@@ -1,0 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { errorDocs } from '@fairlead/cli';
+import t from 'tap';
+
+t.test('docs/errors.md says what the error table says', async (t) => {
+  // This file runs from build/packages/cli/test.
+  const page = new URL('../../../../docs/errors.md', import.meta.url);
+  t.equal(readFileSync(page, 'utf8'), errorDocs(), 'if not: npm run docs');
+});

@@ -1,0 +1,148 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { lstat, readdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createLogger, StartupError, UsageError } from '@fairlead/runtime';
+import { UdsListener } from '@fairlead/server/internal';
+import { makeTemporaryDirectory, openFrontEnd, readText } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+
+async function directoryFor(t: Test): Promise<string> {
+  const directory = await makeTemporaryDirectory();
+  t.teardown(() => directory.close());
+  return directory.path;
+}
+
+/** A listener that greets with its name. */
+function listenerAt(
+  t: Test,
+  path: string,
+  options: { name?: string; takeover?: boolean; deleteExisting?: boolean; log?: string[] } = {},
+): UdsListener {
+  const { name = 'first', log = [], ...claim } = options;
+  const logger = createLogger('info', { write: (line: string) => log.push(line) });
+  const listener = new UdsListener({ path, ...claim }, logger, (socket) => {
+    socket.on('error', () => {});
+    socket.end(name);
+  });
+  t.teardown(() => {
+    listener.stop();
+    listener.destroyAll();
+  });
+  return listener;
+}
+
+const greetingAt = async (path: string) => {
+  const socket = await openFrontEnd({ path });
+  const text = await readText(socket);
+  socket.destroy();
+  return text;
+};
+
+/** Leaves a socket file behind, as a process does that is killed. */
+async function leaveStaleSocket(path: string): Promise<void> {
+  const script = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
+  await once(spawn(process.execPath, ['-e', script, path]), 'exit');
+}
+
+t.test('listens with mode 0660, under its own name only, and cleans up', async (t) => {
+  const directory = await directoryFor(t);
+  const path = join(directory, 's');
+  const log: string[] = [];
+  const mask = process.umask();
+  const listener = listenerAt(t, path, { log });
+  await listener.listen();
+  t.equal(process.umask(), mask, 'the mask is as before');
+  t.equal((await lstat(path)).mode & 0o777, 0o660);
+  t.same(await readdir(directory), ['s']);
+  t.match(JSON.parse(log[0]!), { msg: 'listening', listener: 'frontend', path });
+  t.equal(await greetingAt(path), 'first');
+  listener.stop();
+  t.same(await readdir(directory), []);
+});
+
+t.test('replaces a stale socket', async (t) => {
+  const path = join(await directoryFor(t), 's');
+  await leaveStaleSocket(path);
+  t.ok((await lstat(path)).isSocket());
+  await listenerAt(t, path).listen();
+  t.equal(await greetingAt(path), 'first');
+});
+
+t.test('replaces what a killed process of the same PID left half done', async (t) => {
+  const path = join(await directoryFor(t), 's');
+  await leaveStaleSocket(`${path}.${process.pid}`);
+  await listenerAt(t, path).listen();
+  t.equal(await greetingAt(path), 'first');
+});
+
+t.test('leaves a stale socket when told to', async (t) => {
+  const path = join(await directoryFor(t), 's');
+  await leaveStaleSocket(path);
+  const listening = listenerAt(t, path, { deleteExisting: false }).listen();
+  await t.rejects(listening, { name: 'StartupError', message: /--delete-existing-uds-file=false/ });
+});
+
+t.test('a live socket is an error', async (t) => {
+  const path = join(await directoryFor(t), 's');
+  await listenerAt(t, path).listen();
+  const second = listenerAt(t, path, { name: 'second' });
+  await t.rejects(second.listen(), {
+    name: 'StartupError',
+    message: /^--uds-name .*--uds-takeover$/,
+  });
+  t.equal(await greetingAt(path), 'first');
+});
+
+t.test('a takeover replaces a live socket, which then leaves its successor’s alone', async (t) => {
+  const path = join(await directoryFor(t), 's');
+  const first = listenerAt(t, path);
+  await first.listen();
+  await listenerAt(t, path, { name: 'second', takeover: true }).listen();
+  t.equal(await greetingAt(path), 'second');
+  first.stop();
+  t.equal(await greetingAt(path), 'second');
+});
+
+t.test('never replaces what is no socket', async (t) => {
+  const directory = await directoryFor(t);
+  const file = join(directory, 'file');
+  await writeFile(file, 'precious');
+  for (const path of [file, directory]) {
+    const listening = listenerAt(t, path, { takeover: true }).listen();
+    await t.rejects(listening, { name: 'UsageError', message: /^--uds-name .* is not a socket/ });
+  }
+  t.ok(existsSync(file));
+});
+
+t.test('a path that is too long is an error that says how long it may be', async (t) => {
+  const directory = await directoryFor(t);
+  const suffix = `.${process.pid}`;
+  const longest = join(directory, 'x'.repeat(107 - suffix.length - directory.length - 1));
+  await listenerAt(t, longest).listen();
+  t.equal(await greetingAt(longest), 'first');
+  const listening = listenerAt(t, `${longest}x`).listen();
+  await t.rejects(listening, UsageError);
+  await t.rejects(listenerAt(t, join(directory, 'ü'.repeat(60))).listen(), {
+    message: new RegExp(`at most ${107 - suffix.length} fit`),
+  });
+});
+
+t.test('a directory that does not exist is an error in one line', async (t) => {
+  const path = join(await directoryFor(t), 'missing', 's');
+  const listening = listenerAt(t, path).listen();
+  await t.rejects(listening, {
+    name: 'UsageError',
+    message: /^--uds-name .* the directory does not exist/,
+  });
+});
+
+t.test('another kind of socket server’s file is live too', async (t) => {
+  const path = join(await directoryFor(t), 's');
+  const other = createServer().listen(path);
+  await once(other, 'listening');
+  t.teardown(() => other.close());
+  await t.rejects(listenerAt(t, path).listen(), StartupError);
+});
