@@ -14,6 +14,8 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly proxy?: EgressProxy | undefined;
+  /** What the server's certificate must be for, unless the TLS options name another; default: the endpoint's host. */
+  readonly serverName?: string | undefined;
 }
 
 /**
@@ -34,14 +36,16 @@ interface Destroyable extends EventEmitter {
 /** One attempt to connect: knows its deadline, what it is doing, and what to clear away. */
 export class ConnectAttempt {
   readonly proxy: EgressProxy | undefined;
+  readonly serverName: string | undefined;
   readonly #timeoutMs: number;
   readonly #abort = new AbortController();
   readonly #owned = new Set<Destroyable>();
   #doing = 'connecting';
   #failure: ConnectFailure = 'handshake_timeout';
 
-  private constructor({ proxy, timeoutMs }: ConnectOptions) {
+  private constructor({ proxy, serverName, timeoutMs }: ConnectOptions) {
     this.proxy = proxy;
+    this.serverName = serverName;
     this.#timeoutMs = timeoutMs;
   }
 
