@@ -57,6 +57,7 @@ export class ServerTunnel implements HeldTunnel {
         onHello: (hello) => this.#onHello(hello),
         onOpen: (stream) => host.onStream(stream),
         onDraining: (error) => this.#onDraining(error),
+        onSilence: (isSilent) => this.#onSilence(isSilent),
         onIdle: () => {
           this.closeIfDone();
           host.onChange();
@@ -141,6 +142,14 @@ export class ServerTunnel implements HeldTunnel {
     logger.info({ server: this.#server, reason: error.message }, 'server drains');
     held.update();
     this.#owner.onDraining(this);
+    onChange();
+  }
+
+  #onSilence(isSilent: boolean): void {
+    const { logger, onChange } = this.#host;
+    const fields = { server: this.#server, serverId: this.serverId };
+    if (isSilent) logger.warn(fields, 'server is silent');
+    else logger.info(fields, 'server is heard again');
     onChange();
   }
 
