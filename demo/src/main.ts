@@ -21,6 +21,9 @@ const say = (text = ''): void => {
 /** What must be closed at the end, the latest first. */
 const opened: { close(): Promise<void> }[] = [];
 
+/** Waited for from the start: a Ctrl-C that comes early must not leave processes and files behind. */
+const stopped = stopSignal();
+
 async function closeAll(): Promise<void> {
   for (const thing of opened.splice(0).reverse()) await thing.close();
 }
@@ -137,7 +140,7 @@ async function main(): Promise<void> {
   say();
   say('Ctrl-C ends everything.');
 
-  await Promise.race([stopSignal(), failsWith(server), failsWith(agent)]);
+  await Promise.race([stopped, failsWith(server), failsWith(agent)]);
 }
 
 /** Rejects when the process ends although nobody asked it to. */

@@ -10,6 +10,9 @@ import http2, { type ClientHttp2Session, type ClientHttp2Stream } from 'http2-wr
  * IPv6 address or differs from the address of the socket, as behind a proxy.
  */
 export function startHttp2(socket: Duplex, authority: Target): ClientHttp2Session {
+  // node:http2 leaves the peer's end to the socket: half-open, the session would outlive a peer that has
+  // gone. Half-close is a matter of HTTP/2's streams.
+  socket.allowHalfOpen = false;
   const session = http2.connect(`https://${formatTarget(authority)}`, {
     createConnection: () => socket,
     settings: { enablePush: false, initialWindowSize: HTTP2_WINDOW_BYTES },

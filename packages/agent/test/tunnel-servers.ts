@@ -80,11 +80,10 @@ export async function listenForTest(
 /** Greets, echoes, and ends when the peer does. */
 function echo(transport: Transport): void {
   transport.start({
-    onBytes: (chunk) => transport.write([chunk]),
-    onDrain: () => {},
+    onBytes: (chunk) => transport.write(chunk, () => {}),
     onClose: () => {},
   });
-  transport.write([Buffer.from(greeting)]);
+  transport.write(Buffer.from(greeting), () => {});
 }
 
 /** Every kind of server takes these, ALPN included. */

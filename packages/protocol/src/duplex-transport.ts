@@ -37,10 +37,6 @@ export class DuplexTransport implements Transport {
     else socket.on('end', this.#onEnd);
   }
 
-  get writableLength(): number {
-    return this.#socket.writableLength;
-  }
-
   start(sink: TransportSink): void {
     const socket = this.#socket;
     this.#sink = sink;
@@ -48,7 +44,6 @@ export class DuplexTransport implements Transport {
       process.nextTick(this.#onClose);
       return;
     }
-    socket.on('drain', this.#onDrain);
     socket.on('close', this.#onClose);
     if (socket.destroyed) return;
     socket.on('data', this.#onData);
@@ -56,21 +51,12 @@ export class DuplexTransport implements Transport {
     socket.resume();
   }
 
-  write(buffers: readonly Buffer[]): boolean {
-    if (this.#ending) return false;
-    const socket = this.#socket;
-    let room = true;
+  write(bytes: Buffer, onSent: () => void): void {
+    if (this.#ending) return;
     this.#writing = true;
-    if (buffers.length === 1) {
-      room = socket.write(buffers[0]!);
-    } else {
-      socket.cork();
-      // The length only grows while corked, so the last answer is the one that counts.
-      for (const buffer of buffers) room = socket.write(buffer);
-      socket.uncork();
-    }
+    // The other end of a memory pair gets the very buffer, and keeps slices of it for as long as it likes.
+    this.#socket.write(this.kind === 'memory' ? Buffer.from(bytes) : bytes, onSent);
     this.#writing = false;
-    return room;
   }
 
   end(): void {
@@ -86,7 +72,6 @@ export class DuplexTransport implements Transport {
     this.#destroyed = true;
     if (error !== undefined) this.#error ??= error;
     socket.off('data', this.#onData);
-    socket.off('drain', this.#onDrain);
     socket.destroy(error);
   }
 
@@ -101,10 +86,6 @@ export class DuplexTransport implements Transport {
       return;
     }
     this.#sink?.onBytes(chunk);
-  };
-
-  readonly #onDrain = (): void => {
-    if (!this.#ending) this.#sink?.onDrain();
   };
 
   /** The peer's FIN. What is queued still leaves; if the peer does not take it, liveness ends us. */

@@ -1,32 +1,37 @@
 import { cleanText, TunnelError } from './errors.ts';
 import { FrameType, HEADER_BYTES, MAX_HELLO_BYTES, MAX_TEXT_BYTES, type Target } from './frame.ts';
+import { releaseFrameBuffer, takeFrameBuffer } from './frame-buffer.ts';
 
-const SLAB_BYTES = 8192;
+const EMPTY: Buffer = Buffer.alloc(0);
+
+/** Where the payload of a DATA frame comes from. */
+export interface PayloadSource {
+  /** Copies the next bytes into the buffer from `at` on; the caller knows that there are as many. */
+  takeInto(buffer: Buffer, at: number, bytes: number): void;
+}
 
 /**
- * Frames on their way out, as a list of buffers for one write. Headers and control frames are laid
- * into slabs; payloads are listed as they are, never copied. Neighbours in a slab leave as one buffer.
+ * Frames on their way out, one behind the other in one buffer (frame-buffer.ts says why not in a list).
+ * This is the one place where payload is copied.
  */
 export class FrameBatch {
-  #buffers: Buffer[] = [];
-  #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-  /** Start of the part of the slab that is not listed yet. */
-  #from = 0;
+  #buffer: Buffer = EMPTY;
   #to = 0;
-  #bytes = 0;
 
   /** Bytes of all frames in the batch. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#to;
   }
 
-  /** Empties the batch into a list of buffers, in order. */
-  take(): Buffer[] {
-    this.#close();
-    const buffers = this.#buffers;
-    this.#buffers = [];
-    this.#bytes = 0;
-    return buffers;
+  /**
+   * Empties the batch.
+   * @returns its bytes: the first `bytes` of `buffer`, which goes back with `releaseFrameBuffer`
+   */
+  take(): { readonly buffer: Buffer; readonly bytes: number } {
+    const taken = { buffer: this.#buffer, bytes: this.#to };
+    this.#buffer = EMPTY;
+    this.#to = 0;
+    return taken;
   }
 
   hello(fields: object): void {
@@ -34,16 +39,16 @@ export class FrameBatch {
     if (payload.length > MAX_HELLO_BYTES) {
       throw new TunnelError('protocol_error', `HELLO of ${payload.length} bytes is too long`);
     }
-    this.#header(FrameType.HELLO, payload.length, 0);
-    this.#payload(payload);
+    const at = this.#header(FrameType.HELLO, payload.length, 0);
+    payload.copy(this.#buffer, at);
   }
 
   open(streamId: number, { host, port }: Target): void {
     const hostBytes = Buffer.byteLength(host);
-    const at = this.#header(FrameType.OPEN, 3 + hostBytes, streamId, 3 + hostBytes);
-    this.#slab.writeUInt16BE(port, at);
-    this.#slab[at + 2] = hostBytes;
-    this.#slab.write(host, at + 3);
+    const at = this.#header(FrameType.OPEN, 3 + hostBytes, streamId);
+    this.#buffer.writeUInt16BE(port, at);
+    this.#buffer[at + 2] = hostBytes;
+    this.#buffer.write(host, at + 3);
   }
 
   opened(streamId: number): void {
@@ -52,15 +57,15 @@ export class FrameBatch {
 
   openFailed(streamId: number, error: TunnelError): void {
     const text = textBytes(error.message);
-    const at = this.#header(FrameType.OPEN_FAILED, 2 + text.length, streamId, 2 + text.length);
-    this.#slab.writeUInt16BE(error.wireCode, at);
-    text.copy(this.#slab, at + 2);
+    const at = this.#header(FrameType.OPEN_FAILED, 2 + text.length, streamId);
+    this.#buffer.writeUInt16BE(error.wireCode, at);
+    text.copy(this.#buffer, at + 2);
   }
 
-  /** The payload is listed, not copied, and must not change until it was sent. */
-  data(streamId: number, payload: Buffer): void {
-    this.#header(FrameType.DATA, payload.length, streamId);
-    this.#payload(payload);
+  /** A DATA frame whose payload the source lays into its place. */
+  data(streamId: number, source: PayloadSource, bytes: number): void {
+    const at = this.#header(FrameType.DATA, bytes, streamId);
+    source.takeInto(this.#buffer, at, bytes);
   }
 
   fin(streamId: number): void {
@@ -68,20 +73,20 @@ export class FrameBatch {
   }
 
   reset(streamId: number, error: TunnelError): void {
-    const at = this.#header(FrameType.RESET, 2, streamId, 2);
-    this.#slab.writeUInt16BE(error.wireCode, at);
+    const at = this.#header(FrameType.RESET, 2, streamId);
+    this.#buffer.writeUInt16BE(error.wireCode, at);
   }
 
   window(streamId: number, incrementBytes: number): void {
-    const at = this.#header(FrameType.WINDOW, 4, streamId, 4);
-    this.#slab.writeUInt32BE(incrementBytes, at);
+    const at = this.#header(FrameType.WINDOW, 4, streamId);
+    this.#buffer.writeUInt32BE(incrementBytes, at);
   }
 
   /** @param mark returned by the peer's PONG */
   ping(mark: number): void {
-    const at = this.#header(FrameType.PING, 8, 0, 8);
-    this.#slab.writeUInt32BE(0, at);
-    this.#slab.writeUInt32BE(mark, at + 4);
+    const at = this.#header(FrameType.PING, 8, 0);
+    this.#buffer.writeUInt32BE(0, at);
+    this.#buffer.writeUInt32BE(mark, at + 4);
   }
 
   /**
@@ -89,53 +94,42 @@ export class FrameBatch {
    * @param turnUs for how long this process was busy before it could answer (spec 7.5)
    */
   pong(opaque: Buffer, turnUs: number): void {
-    const at = this.#header(FrameType.PONG, 12, 0, 12);
-    opaque.copy(this.#slab, at, 0, 8);
-    this.#slab.writeUInt32BE(Math.min(turnUs, 0xffff_ffff), at + 8);
+    const at = this.#header(FrameType.PONG, 12, 0);
+    opaque.copy(this.#buffer, at);
+    this.#buffer.writeUInt32BE(Math.min(turnUs, 0xffff_ffff), at + 8);
   }
 
   goAway(error: TunnelError, lastStreamId: number): void {
     const text = textBytes(error.message);
-    const at = this.#header(FrameType.GOAWAY, 6 + text.length, 0, 6 + text.length);
-    this.#slab.writeUInt16BE(error.wireCode, at);
-    this.#slab.writeUInt32BE(lastStreamId, at + 2);
-    text.copy(this.#slab, at + 6);
+    const at = this.#header(FrameType.GOAWAY, 6 + text.length, 0);
+    this.#buffer.writeUInt16BE(error.wireCode, at);
+    this.#buffer.writeUInt32BE(lastStreamId, at + 2);
+    text.copy(this.#buffer, at + 6);
   }
 
-  /** Writes a header and reserves `room` bytes behind it in the slab; returns where they begin. */
-  #header(type: FrameType, length: number, streamId: number, room = 0): number {
-    const bytes = HEADER_BYTES + room;
-    if (this.#to + bytes > SLAB_BYTES) {
-      this.#close();
-      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-      this.#from = this.#to = 0;
-    }
-    const slab = this.#slab;
+  /** Writes a header and makes room for `length` bytes behind it; returns where they begin. */
+  #header(type: FrameType, length: number, streamId: number): number {
+    const end = this.#to + HEADER_BYTES + length;
+    if (end > this.#buffer.length) this.#grow(end);
+    const buffer = this.#buffer;
     let at = this.#to;
-    slab[at++] = type;
-    slab[at++] = 0;
-    slab[at++] = length >>> 8;
-    slab[at++] = length;
-    slab[at++] = streamId >>> 24;
-    slab[at++] = streamId >>> 16;
-    slab[at++] = streamId >>> 8;
-    slab[at++] = streamId;
-    this.#to = at + room;
-    this.#bytes += bytes;
+    buffer[at++] = type;
+    buffer[at++] = 0;
+    buffer[at++] = length >>> 8;
+    buffer[at++] = length;
+    buffer[at++] = streamId >>> 24;
+    buffer[at++] = streamId >>> 16;
+    buffer[at++] = streamId >>> 8;
+    buffer[at++] = streamId;
+    this.#to = end;
     return at;
   }
 
-  #payload(payload: Buffer): void {
-    if (payload.length === 0) return;
-    this.#close();
-    this.#buffers.push(payload);
-    this.#bytes += payload.length;
-  }
-
-  #close(): void {
-    if (this.#to === this.#from) return;
-    this.#buffers.push(this.#slab.subarray(this.#from, this.#to));
-    this.#from = this.#to;
+  #grow(bytes: number): void {
+    const old = this.#buffer;
+    this.#buffer = takeFrameBuffer(bytes);
+    old.copy(this.#buffer, 0, 0, this.#to);
+    releaseFrameBuffer(old);
   }
 }
 

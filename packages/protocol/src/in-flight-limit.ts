@@ -37,6 +37,8 @@ const HURRIED_RATE_WINDOW_MS = 100;
 /** A process that is busy for less is not worth compensating. */
 const IDLE_TURN_MS = 4;
 const MOST_TURN_MS = 500;
+/** Above 1 for the same reason as the gains: a rate that fell while the peer was busy can rise again. */
+const BUSY_GAIN = 1.25;
 const BUSY_DECAY_MS = 200;
 const MARKS = 128;
 /** Marks in a full pipe. */
@@ -58,6 +60,8 @@ interface Mark {
   /** Delivered bytes, and when they were, at the time of sending. */
   deliveredBytes: number;
   deliveredAtMs: number;
+  /** When the mark left whose delivery that was. */
+  deliveredSentAtMs: number;
   hadLittleToSend: boolean;
   probesRtt: boolean;
 }
@@ -76,6 +80,7 @@ export class InFlightLimit {
     sentAtMs: 0,
     deliveredBytes: 0,
     deliveredAtMs: 0,
+    deliveredSentAtMs: 0,
     hadLittleToSend: true,
     probesRtt: false,
   }));
@@ -87,6 +92,7 @@ export class InFlightLimit {
   #markedAtMs = 0;
   #deliveredBytes = 0;
   #deliveredAtMs = 0;
+  #deliveredSentAtMs = 0;
   #rate: WindowedMaximum = { current: 0, previous: 0, startedAtMs: 0 };
   #latestRate = 0;
   #minRttMs = Infinity;
@@ -139,7 +145,7 @@ export class InFlightLimit {
 
   onSent(bytes: number, nowMs: number): void {
     // After a pause there is no delivery in progress: its pace is measured from here.
-    if (this.inFlightBytes === 0) this.#deliveredAtMs = nowMs;
+    if (this.inFlightBytes === 0) this.#deliveredAtMs = this.#deliveredSentAtMs = nowMs;
     this.#sentBytes += bytes;
   }
 
@@ -173,6 +179,7 @@ export class InFlightLimit {
     mark.sentAtMs = nowMs;
     mark.deliveredBytes = this.#deliveredBytes;
     mark.deliveredAtMs = this.#deliveredAtMs;
+    mark.deliveredSentAtMs = this.#deliveredSentAtMs;
     mark.hadLittleToSend = hadLittleToSend;
     mark.probesRtt = this.wantsProbe;
     this.#markedBytes = this.#sentBytes;
@@ -199,6 +206,7 @@ export class InFlightLimit {
     const sinceMs = nowMs - this.#deliveredAtMs;
     this.#deliveredBytes = mark.sentBytes;
     this.#deliveredAtMs = nowMs;
+    this.#deliveredSentAtMs = mark.sentAtMs;
     const busyMs = Math.min(MOST_TURN_MS, Math.max(0, peerTurnMs + ownTurnMs - IDLE_TURN_MS));
     // Rises at once, falls slowly: a busy spell is seldom alone.
     this.#busyMs = Math.max(busyMs, this.#busyMs * Math.exp(-sinceMs / BUSY_DECAY_MS));
@@ -243,7 +251,8 @@ export class InFlightLimit {
   }
 
   #onRate(mark: Mark, nowMs: number): void {
-    const elapsedMs = nowMs - mark.deliveredAtMs;
+    // PONGs that waited together come together: no rate is higher than the one of sending.
+    const elapsedMs = Math.max(nowMs - mark.deliveredAtMs, mark.sentAtMs - mark.deliveredSentAtMs);
     if (elapsedMs <= 0) return;
     const sample = (mark.sentBytes - mark.deliveredBytes) / elapsedMs;
     const rate = this.#rate;
@@ -288,7 +297,7 @@ export class InFlightLimit {
     }
     const gain = this.#startup ? STARTUP_GAIN : STEADY_GAIN;
     const queue = Math.min(MOST_QUEUE_BYTES, Math.max(LEAST_BOUND_BYTES / 2, rate * QUEUE_MS));
-    const busy = rate * this.#busyMs;
+    const busy = rate * this.#busyMs * BUSY_GAIN;
     return Math.ceil(Math.max(LEAST_BOUND_BYTES, pipe * gain, pipe + queue) + busy);
   }
 }

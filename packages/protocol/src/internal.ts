@@ -12,6 +12,7 @@ export {
   MAX_STREAM_ID,
   MAX_TEXT_BYTES,
 } from './frame.ts';
+export { releaseFrameBuffer } from './frame-buffer.ts';
 export { agreeOnVersion, PROTOCOL_VERSIONS, parseHello } from './hello.ts';
 export { InFlightLimit } from './in-flight-limit.ts';
 export { Liveness, type LivenessHandler, type LivenessOptions } from './liveness.ts';

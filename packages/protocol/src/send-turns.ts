@@ -1,4 +1,4 @@
-import type { FrameBatch } from './encode.ts';
+import type { FrameBatch, PayloadSource } from './encode.ts';
 import { DATA_FRAME_BYTES } from './frame.ts';
 
 /** A stream with this much or less to send counts as interactive (spec 5.2). */
@@ -7,7 +7,7 @@ const INTERACTIVE_BYTES = 4_096;
 const TURN_BYTES = DATA_FRAME_BYTES;
 
 /** A stream as the turns see it. The first three fields belong to the turns. */
-export interface Sender {
+export interface Sender extends PayloadSource {
   next: Sender | undefined;
   list: unknown;
   deficit: number;
@@ -17,7 +17,6 @@ export interface Sender {
   readonly sendableBytes: number;
   /** Whether only FIN is left to send. */
   readonly finIsDue: boolean;
-  takePiece(maxBytes: number): Buffer;
   onFinSent(): void;
   drainIfLow(): void;
 }
@@ -123,9 +122,9 @@ export class SendTurns {
 
   #send(sender: Sender, batch: FrameBatch): void {
     if (sender.sendableBytes > 0) {
-      const piece = sender.takePiece(DATA_FRAME_BYTES);
-      sender.deficit -= piece.length;
-      batch.data(sender.id, piece);
+      const bytes = Math.min(sender.sendableBytes, DATA_FRAME_BYTES);
+      sender.deficit -= bytes;
+      batch.data(sender.id, sender, bytes);
       this.#written.push(sender);
     }
     if (sender.finIsDue) {

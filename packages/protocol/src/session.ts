@@ -131,7 +131,6 @@ export class Session {
     if (!options.refusePeer) this.#introduce();
     transport.start({
       onBytes: (chunk) => this.#onBytes(chunk),
-      onDrain: () => this.#writer.onDrain(),
       onClose: (error) => this.#onTransportClose(error),
     });
   }

@@ -198,21 +198,20 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
     return this.#ending && !this.#finSent && this.#pendingBytes === 0 && this.#phase === 'open';
   }
 
-  takePiece(maxBytes: number): Buffer {
-    const chunk = this.#chunks[0]!;
-    const bytes = Math.min(maxBytes, this.#creditBytes, chunk.length - this.#offset);
-    const end = this.#offset + bytes;
-    const piece = bytes === chunk.length ? chunk : chunk.subarray(this.#offset, end);
-    if (end === chunk.length) {
+  takeInto(buffer: Buffer, at: number, bytes: number): void {
+    const end = at + bytes;
+    for (let to = at; to < end; ) {
+      const chunk = this.#chunks[0]!;
+      const copied = chunk.copy(buffer, to, this.#offset, this.#offset + end - to);
+      to += copied;
+      this.#offset += copied;
+      if (this.#offset < chunk.length) break;
       this.#chunks.shift();
       this.#offset = 0;
-    } else {
-      this.#offset = end;
     }
     this.#pendingBytes -= bytes;
     this.#creditBytes -= bytes;
     this.#host.memory.release(bytes);
-    return piece;
   }
 
   onFinSent(): void {

@@ -6,18 +6,15 @@ export interface Transport {
   /** For logs and metrics. */
   readonly kind: TransportKind;
 
-  /** Bytes that were handed to `write` and have not left this process yet. */
-  readonly writableLength: number;
-
   /** Starts delivery. Called once; nothing is delivered before. */
   start(sink: TransportSink): void;
 
   /**
-   * Sends the buffers in order, as one unit where the transport can. The buffers belong to the
-   * transport from here on and must not be changed by the caller.
-   * @returns false when the caller should hold back until `onDrain`
+   * Sends bytes. The buffer must not change until `onSent`, which says that the transport has let go of it and
+   * that the bytes have left this process; never within the call. A transport that ends before calls it
+   * late or not at all. After `end` or `destroy` bytes are dropped.
    */
-  write(buffers: readonly Buffer[]): boolean;
+  write(bytes: Buffer, onSent: () => void): void;
 
   /** Sends what is queued, then closes. The peer sees a clean end. */
   end(): void;
@@ -32,9 +29,6 @@ export type TransportKind = 'tls' | 'websocket' | 'http2' | 'grpc' | 'memory';
 export interface TransportSink {
   /** Bytes in order. The chunk belongs to the sink: it may keep slices of it. */
   onBytes(chunk: Buffer): void;
-
-  /** There is room again after `write` returned false. */
-  onDrain(): void;
 
   /** The end, exactly once, whoever caused it; no error after a clean end. */
   onClose(error?: Error): void;

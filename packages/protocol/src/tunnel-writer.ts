@@ -1,12 +1,15 @@
 import { FrameBatch } from './encode.ts';
 import { PING_FRAME_BYTES } from './frame.ts';
+import { releaseFrameBuffer } from './frame-buffer.ts';
 import { InFlightLimit } from './in-flight-limit.ts';
 import { SendTurns } from './send-turns.ts';
 import type { Transport } from './transport.ts';
 import { latestTurnMs, noteTurn } from './turn-clock.ts';
 
-/** Bulk in one write: enough to keep the kernel busy, little enough that control frames soon follow. */
-const FLUSH_BYTES = 262_144;
+/** Bulk in one write, exceeded by the last frame: four full frames, which are eight whole TLS records. */
+const FLUSH_BYTES = 3 * 32_768 + 1;
+/** With more than this not taken by the kernel nothing is added: two flushes keep it busy. */
+const MAX_UNSENT_BYTES = 200_000;
 /** By how much control frames and interactive streams may pass the bound (spec 5.4). */
 const BYPASS_BYTES = 65_536;
 /** Control frames that may wait for a peer that does not read (spec 8.1). */
@@ -29,6 +32,8 @@ export class TunnelWriter {
   #pingWanted = false;
   #isScheduled = false;
   #isBlocked = false;
+  /** Handed to the transport, not taken by the kernel. */
+  #unsentBytes = 0;
   #isClosed = false;
   #sentBytes = 0;
   readonly #flush = () => this.#onTurnEnd();
@@ -46,11 +51,9 @@ export class TunnelWriter {
 
   /** Sends at the end of this turn of the event loop. */
   schedule(): void {
-    if (this.#isScheduled || this.#isClosed) return;
-    if (this.#isBlocked) {
-      if (this.control.bytes > MAX_CONTROL_BYTES) this.#onOverflow();
-      return;
-    }
+    if (this.#isClosed) return;
+    if (this.control.bytes > MAX_CONTROL_BYTES) return this.#onOverflow();
+    if (this.#isScheduled || this.#isBlocked) return;
     this.#isScheduled = true;
     noteTurn();
     setImmediate(this.#flush);
@@ -74,16 +77,11 @@ export class TunnelWriter {
     if (this.turns.hasBulk || this.turns.hasInteractive) this.schedule();
   }
 
-  onDrain(): void {
-    this.#isBlocked = false;
-    this.schedule();
-  }
-
   /** Sends what waits, streams' data excepted, and ends the transport. */
   end(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    if (this.control.bytes > 0) this.#transport.write(this.control.take());
+    if (this.control.bytes > 0) this.#write();
     this.#transport.end();
   }
 
@@ -106,9 +104,22 @@ export class TunnelWriter {
     else this.#fill();
     if (batch.bytes === 0) return;
     this.#sentBytes += batch.bytes;
-    this.#isBlocked = !this.#transport.write(batch.take());
+    this.#write();
     turns.notifyDrained();
     if (!this.#isBlocked && this.#isHeldBack && inFlight.roomBytes > 0) this.schedule();
+  }
+
+  #write(): void {
+    const { buffer, bytes } = this.control.take();
+    this.#unsentBytes += bytes;
+    this.#transport.write(buffer.subarray(0, bytes), () => {
+      releaseFrameBuffer(buffer);
+      this.#unsentBytes -= bytes;
+      if (!this.#isBlocked || this.#unsentBytes >= MAX_UNSENT_BYTES) return;
+      this.#isBlocked = false;
+      this.schedule();
+    });
+    this.#isBlocked = this.#unsentBytes >= MAX_UNSENT_BYTES;
   }
 
   /** Adds what streams have to send, with marks in between, as far as the bound allows. */

@@ -66,27 +66,38 @@ export class WebSocketTransport implements Transport {
     webSocket.on('close', this.#onClose);
   }
 
-  get writableLength(): number {
-    return this.#webSocket.bufferedAmount;
-  }
-
   start(sink: TransportSink): void {
     this.#sink = sink;
     if (this.#closed) {
       process.nextTick(this.#report);
       return;
     }
-    this.#socket.on('drain', this.#onDrain);
     this.#webSocket.resume();
   }
 
-  write(buffers: readonly Buffer[]): boolean {
-    if (this.#isEnding()) return false;
-    this.#socket.cork();
+  /** Sends messages none of which has its payload in two records. */
+  write(bytes: Buffer, onSent: () => void): void {
+    if (this.#isEnding()) return;
+    const longHeader = 4 + this.#maskBytes;
+    const shortHeader = 2 + this.#maskBytes;
     let filled = 0;
-    for (const buffer of buffers) filled = this.#send(buffer, filled);
+    this.#socket.cork();
+    for (let sent = 0; sent < bytes.length; ) {
+      // What is left of the record may hold no more than a part of a header: payload comes after.
+      if (recordBytes - filled <= shortHeader) filled -= recordBytes;
+      const longRoom = recordBytes - filled - longHeader;
+      const shortRoom = Math.min(recordBytes - filled - shortHeader, maxShortPayloadBytes);
+      const room = longRoom > maxShortPayloadBytes ? longRoom : shortRoom;
+      const payload = Math.min(bytes.length - sent, room);
+      const isLast = sent + payload === bytes.length;
+      // ws calls back with an error, too, where the end of the connection says more.
+      const message = bytes.subarray(sent, sent + payload);
+      if (isLast) this.#webSocket.send(message, onSent);
+      else this.#webSocket.send(message);
+      filled += payload + (payload > maxShortPayloadBytes ? longHeader : shortHeader);
+      sent += payload;
+    }
     this.#socket.uncork();
-    return !this.#socket.writableNeedDrain;
   }
 
   end(): void {
@@ -103,38 +114,12 @@ export class WebSocketTransport implements Transport {
     this.#destroyed = true;
     if (error !== undefined) this.#error ??= error;
     this.#webSocket.off('message', this.#onMessage);
-    this.#socket.off('drain', this.#onDrain);
     this.#webSocket.terminate();
   }
 
   /** Ours, or ws answered the peer's close frame and would count later messages as unsent. */
   #isEnding(): boolean {
     return this.#ending || this.#webSocket.readyState !== this.#webSocket.OPEN;
-  }
-
-  /**
-   * Sends the buffer as messages none of which has its payload in two records.
-   * @param filled bytes that this write has put into the current record
-   * @returns the same after this buffer
-   */
-  #send(buffer: Buffer, filled: number): number {
-    const longHeader = 4 + this.#maskBytes;
-    const shortHeader = 2 + this.#maskBytes;
-    let used = filled;
-    let sent = 0;
-    while (sent < buffer.length) {
-      // What is left of the record may hold no more than a part of a header: payload comes after.
-      if (recordBytes - used <= shortHeader) used -= recordBytes;
-      const longRoom = recordBytes - used - longHeader;
-      const shortRoom = Math.min(recordBytes - used - shortHeader, maxShortPayloadBytes);
-      const room = longRoom > maxShortPayloadBytes ? longRoom : shortRoom;
-      const payload = Math.min(buffer.length - sent, room);
-      const whole = payload === buffer.length;
-      this.#webSocket.send(whole ? buffer : buffer.subarray(sent, sent + payload));
-      used += payload + (payload > maxShortPayloadBytes ? longHeader : shortHeader);
-      sent += payload;
-    }
-    return used;
   }
 
   /** With binaryType 'fragments' data is a list of buffers; for a text message it is one buffer. */
@@ -147,10 +132,6 @@ export class WebSocketTransport implements Transport {
       // An empty message is legal, and may be what a proxy takes for a keepalive.
       if (chunk.length > 0) this.#sink?.onBytes(chunk);
     }
-  };
-
-  readonly #onDrain = (): void => {
-    if (!this.#isEnding()) this.#sink?.onDrain();
   };
 
   /** ws has sent a close frame and would wait 30 s for an answer from a peer that broke the rules. */

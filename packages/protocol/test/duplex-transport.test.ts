@@ -124,20 +124,6 @@ for (const [name, abort] of Object.entries({
   });
 }
 
-t.test('several buffers leave a socket as one vectored write', async (t) => {
-  const [nearSocket] = await tcpPair(t);
-  const near = new DuplexTransport(nearSocket, 'tls');
-  near.start(new RecordingSink());
-  const writes: number[] = [];
-  const writev = nearSocket._writev!.bind(nearSocket);
-  nearSocket._writev = (chunks, callback) => {
-    writes.push(chunks.length);
-    writev(chunks, callback);
-  };
-  near.write([Buffer.alloc(8), Buffer.alloc(1000), Buffer.alloc(8)]);
-  t.same(writes, [3]);
-});
-
 t.test('received chunks are passed on as they are', async (t) => {
   const [nearSocket, farSocket] = await tcpPair(t);
   const far = new DuplexTransport(farSocket, 'tls');

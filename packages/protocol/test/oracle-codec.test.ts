@@ -2,6 +2,7 @@ import { TunnelError } from '@fairlead/protocol';
 import { FrameBatch, FrameDecoder } from '@fairlead/protocol/internal';
 import fc from 'fast-check';
 import t from 'tap';
+import { putData, takeBytes } from './batch-bytes.ts';
 import { FrameCollector, normalized } from './frame-collector.ts';
 import { decodeAll, encodeOne, type Frame } from './oracle-codec.ts';
 
@@ -99,7 +100,7 @@ function put(batch: FrameBatch, frame: Frame): void {
     case 'OPEN_FAILED':
       return batch.openFailed(frame.id, new TunnelError('target_refused', frame.text));
     case 'DATA':
-      return batch.data(frame.id, Buffer.from(frame.hex, 'hex'));
+      return putData(batch, frame.id, Buffer.from(frame.hex, 'hex'));
     case 'FIN':
       return batch.fin(frame.id);
     case 'RESET':
@@ -124,7 +125,7 @@ t.test('the oracle reads what the encoder wrote, over several batches', async ()
       const wire: Buffer[] = [];
       for (const frames of batches) {
         for (const frame of frames) put(batch, frame);
-        wire.push(...batch.take());
+        wire.push(takeBytes(batch));
       }
       const { frames, rest } = decodeAll(Buffer.concat(wire));
       assertSame(frames, batches.flat());

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import type { TransportSink } from '@fairlead/protocol';
+import type { Transport, TransportSink } from '@fairlead/protocol';
 
 /** A sink that keeps what it is told, and lets a test wait for it. */
 export class RecordingSink implements TransportSink {
   readonly chunks: Buffer[] = [];
   readonly closes: (Error | undefined)[] = [];
-  drains = 0;
   byteCount = 0;
   readonly #events = new EventEmitter();
   readonly #hash = createHash('sha256');
@@ -21,11 +20,6 @@ export class RecordingSink implements TransportSink {
     if (this.#keep) this.chunks.push(chunk);
     this.#hash.update(chunk);
     this.byteCount += chunk.length;
-    this.#events.emit('change');
-  }
-
-  onDrain(): void {
-    this.drains++;
     this.#events.emit('change');
   }
 
@@ -54,4 +48,9 @@ export class RecordingSink implements TransportSink {
     await this.until(() => this.closes.length > 0);
     return this.closes[0];
   }
+}
+
+/** Writes and forgets. */
+export function send(transport: Transport, ...pieces: (string | Buffer)[]): void {
+  transport.write(Buffer.concat(pieces.map((piece) => Buffer.from(piece as string))), () => {});
 }

@@ -188,7 +188,6 @@ t.test('4.6 bytes that the peer does not take count too', async (t) => {
 /** A transport to a peer that takes nothing. */
 class DeafTransport implements Transport {
   readonly kind = 'memory';
-  readonly writableLength = 0;
   sink: TransportSink | undefined;
   writes = 0;
   destroyedWith: Error | undefined;
@@ -197,9 +196,8 @@ class DeafTransport implements Transport {
     this.sink = sink;
   }
 
-  write(): boolean {
+  write(): void {
     this.writes++;
-    return false;
   }
 
   end(): void {}
@@ -215,8 +213,6 @@ t.test('8.1 a peer that asks and never reads is cut off at 4 MiB of answers', as
   on.offer = (stream) => stream.refuse(new TunnelError('target_refused', 'x'.repeat(250)));
   const session = new Session(transport, on, { role: 'agent', hello: {} });
   transport.sink?.onBytes(bytes(HELLO));
-  await new Promise(setImmediate);
-  t.equal(transport.writes, 1);
   let opens = 0;
   while (!on.isClosed && opens < 40_000) {
     opens++;
@@ -226,7 +222,7 @@ t.test('8.1 a peer that asks and never reads is cut off at 4 MiB of answers', as
   t.equal(on.closes[0]?.code, 'limit_reached');
   t.equal((transport.destroyedWith as TunnelError).code, 'limit_reached');
   t.ok(opens > (4 * 1_048_576) / 300 && opens < (4 * 1_048_576) / 200, `after ${opens} OPENs`);
-  t.equal(transport.writes, 1, 'nothing is written to a blocked transport');
+  t.equal(transport.writes, 0, 'nothing is left to write');
   t.ok(session.isClosed);
 });
 

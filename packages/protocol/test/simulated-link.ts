@@ -13,8 +13,7 @@ const RECORD_BYTES = 16_384;
 
 /**
  * One end of a link in virtual time: bytes leave one after the other at the link's rate and arrive a
- * fixed time later. As with a Node socket, each write says "wait" and `onDrain` follows when the
- * kernel has taken the bytes.
+ * fixed time later. As with a Node socket, a write has left when the kernel has taken its bytes.
  */
 export class LinkTransport implements Transport {
   readonly kind = 'memory';
@@ -48,16 +47,17 @@ export class LinkTransport implements Transport {
     return Math.max(0, this.#idleAtMs - this.#clock.nowMs);
   }
 
-  get writableLength(): number {
-    return Math.max(0, this.queueMs * this.bytesPerMs - KERNEL_BYTES);
+  /** How long the kernel's buffer takes to have room for a byte written now. */
+  get #kernelMs(): number {
+    return Math.max(0, this.queueMs - KERNEL_BYTES / this.bytesPerMs);
   }
 
   start(sink: TransportSink): void {
     this.#sink = sink;
   }
 
-  write(buffers: readonly Buffer[]): boolean {
-    if (this.#isClosed) return false;
+  write(bytes: Buffer, onSent: () => void): void {
+    if (this.#isClosed) return;
     let record: Buffer[] = [];
     let recordBytes = 0;
     const send = () => {
@@ -68,20 +68,19 @@ export class LinkTransport implements Transport {
       record = [];
       recordBytes = 0;
     };
-    for (const buffer of buffers) {
-      for (let at = 0; at < buffer.length; ) {
-        const piece = buffer.subarray(at, at + RECORD_BYTES - recordBytes);
-        record.push(piece);
-        recordBytes += piece.length;
-        at += piece.length;
-        if (recordBytes === RECORD_BYTES) send();
-      }
+    // The caller may use its buffer again once it has left.
+    const buffer = Buffer.from(bytes);
+    for (let at = 0; at < buffer.length; ) {
+      const piece = buffer.subarray(at, at + RECORD_BYTES - recordBytes);
+      record.push(piece);
+      recordBytes += piece.length;
+      at += piece.length;
+      if (recordBytes === RECORD_BYTES) send();
     }
     if (recordBytes > 0) send();
-    this.#clock.after(this.writableLength / this.bytesPerMs, () => {
-      if (!this.#isClosed) this.#sink?.onDrain();
+    this.#clock.after(this.#kernelMs, () => {
+      if (!this.#isClosed) onSent();
     });
-    return false;
   }
 
   end(): void {

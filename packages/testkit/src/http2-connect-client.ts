@@ -8,6 +8,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'http2-wrapper';
 import { readText } from './byte-report.ts';
+import { EagerSocket } from './eager-socket.ts';
 import { type FrontEndAddress, openFrontEnd } from './front-end-address.ts';
 import type { Started } from './listener.ts';
 
@@ -50,7 +51,7 @@ export class Http2ConnectClient implements Started {
     try {
       const session = await Promise.race([
         agent.getSession(originOf(via), {
-          createConnection: () => socket,
+          createConnection: () => new EagerSocket(socket),
           settings: { enablePush: false, initialWindowSize: windowBytes },
         }),
         // A TLS alert that arrives before the session has taken the socket over does not reach it.

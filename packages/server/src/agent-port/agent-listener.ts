@@ -141,7 +141,8 @@ export class AgentListener {
     } else if (socket.alpnProtocol === TUNNEL_ALPN) {
       const batch = new FrameBatch();
       batch.goAway(error, 0);
-      endLingering(socket, Buffer.concat(batch.take()));
+      const { buffer, bytes } = batch.take();
+      endLingering(socket, buffer.subarray(0, bytes));
     } else {
       endLingering(socket, http1Refusal(refusalOf(error, 0)));
     }

@@ -1,0 +1,81 @@
+/** Bytes that are lost, doubled, reordered or changed on their way, in bulk and in each direction. */
+import type { Duplex } from 'node:stream';
+import {
+  type ByteReport,
+  countBytes,
+  readSinkReport,
+  seededReadable,
+  seededSha256,
+  sourceRequest,
+  startRequestedSourceTarget,
+  startSinkTarget,
+} from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import { startService, transports } from './fixture.ts';
+import { authority, type Client, wayNames, waysIn } from './ways-in.ts';
+
+const mib = 1024 ** 2;
+
+interface Targets {
+  readonly source: string;
+  readonly sink: string;
+}
+
+async function startTargets(t: Test): Promise<Targets> {
+  const source = await startRequestedSourceTarget();
+  t.teardown(() => source.close());
+  const sink = await startSinkTarget();
+  t.teardown(() => sink.close());
+  return { source: authority(source), sink: authority(sink) };
+}
+
+async function download(
+  client: Client,
+  target: string,
+  bytes: number,
+  seed: string,
+): Promise<ByteReport> {
+  const stream = await client.open(target);
+  stream.end(sourceRequest(bytes, seed));
+  return countBytes(stream);
+}
+
+async function upload(
+  client: Client,
+  target: string,
+  bytes: number,
+  seed: string,
+): Promise<ByteReport> {
+  const stream: Duplex = await client.open(target);
+  seededReadable(seed, bytes).pipe(stream);
+  return readSinkReport(stream);
+}
+
+for (const transport of transports) {
+  t.test(`64 MiB each way through a ${transport} tunnel`, async (t) => {
+    const { server } = await startService(t, { agent: { transport } });
+    const targets = await startTargets(t);
+    const bytes = 64 * mib;
+    for (const way of wayNames) {
+      await t.test(way, async (t) => {
+        const client = await waysIn[way](t, server);
+        const wanted = { bytes, sha256: seededSha256('bulk', bytes) };
+        t.same(await download(client, targets.source, bytes, 'bulk'), wanted, 'from the target');
+        t.same(await upload(client, targets.sink, bytes, 'bulk'), wanted, 'to the target');
+      });
+    }
+  });
+}
+
+t.test('1 GiB each way, both at once', async (t) => {
+  const { server } = await startService(t, { agent: { transport: 'tls' } });
+  const targets = await startTargets(t);
+  const bytes = 1024 * mib;
+  const client = await waysIn['HTTP/1.1 over mTLS'](t, server);
+  const [down, up] = await Promise.all([
+    download(client, targets.source, bytes, 'down'),
+    upload(client, targets.sink, bytes, 'up'),
+  ]);
+  t.same(down, { bytes, sha256: seededSha256('down', bytes) }, 'from the target');
+  t.same(up, { bytes, sha256: seededSha256('up', bytes) }, 'to the target');
+});

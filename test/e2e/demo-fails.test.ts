@@ -1,0 +1,96 @@
+/** `npm start`: a demo that does not show a request, trips over a port, or leaves something behind. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { workspaceRoot } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import { loopback } from './fixture.ts';
+
+const demo = join(workspaceRoot, 'demo/dist/main.js');
+const lastLine = 'Ctrl-C ends everything.';
+
+interface Demo {
+  readonly child: ChildProcess;
+  readonly lines: AsyncIterable<string>;
+  readonly exit: Promise<unknown[]>;
+}
+
+function startDemo(t: Test): Demo {
+  const { PATH = '', HOME = '' } = process.env;
+  const child = spawn(process.execPath, [demo], {
+    env: { PATH, HOME },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.teardown(() => {
+    child.kill('SIGKILL');
+  });
+  const lines = createInterface({ input: child.stdout });
+  return { child, lines, exit: once(child, 'exit') };
+}
+
+/** Where the demo keeps its files, as it says. */
+function directoryIn(printed: string): string {
+  return /\/\S*\/fairlead-\w+/.exec(printed)?.[0] ?? '';
+}
+
+/** Runs the demo until it waits, then ends it as Ctrl-C does; what it printed. */
+async function checkDemo(t: Test): Promise<string> {
+  const { child, lines: output, exit } = startDemo(t);
+  const lines: string[] = [];
+  for await (const line of output) {
+    lines.push(line);
+    if (line === lastLine) break;
+  }
+  const printed = lines.join('\n');
+  t.equal(lines.at(-1), lastLine, 'it stays up');
+  t.match(printed, /server -> client +200 after/);
+  t.match(printed, /GET \/pods: 200 after/);
+  t.match(printed, /curl --proxy https:/);
+  const pids = [...printed.matchAll(/fairlead-(?:server|agent), pid (\d+)/g)].map((match) =>
+    Number(match[1]),
+  );
+  t.equal(pids.length, 2, 'server and agent are processes of their own');
+  const directory = directoryIn(printed);
+  t.ok(existsSync(directory), directory);
+
+  child.kill('SIGINT');
+  t.same(await exit, [0, null], 'Ctrl-C ends it in order');
+  for (const pid of pids)
+    t.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, 'no process is left');
+  t.notOk(existsSync(directory), 'nor a file');
+  return printed;
+}
+
+t.test('it runs, and ends cleanly', async (t) => {
+  await checkDemo(t);
+});
+
+t.test('with its port taken it says so and takes another', async (t) => {
+  const squatter = createServer();
+  // Whoever has the port, a stranger included: it is taken.
+  squatter.on('error', () => {});
+  squatter.listen(8090, loopback);
+  await Promise.race([once(squatter, 'listening'), once(squatter, 'error')]).catch(() => {});
+  t.teardown(() => {
+    squatter.close();
+  });
+  const printed = await checkDemo(t);
+  const [, other] = /port 8090 is taken, \S+ front end uses (\d+) instead/.exec(printed) ?? [];
+  t.ok(other, 'it says which');
+  t.match(printed, `curl --proxy https://localhost:${other}`);
+});
+
+t.test('an early Ctrl-C leaves nothing behind', async (t) => {
+  const { child, lines, exit } = startDemo(t);
+  for await (const line of lines) {
+    child.kill('SIGINT');
+    const directory = directoryIn(line);
+    t.ok(existsSync(directory), directory);
+    t.same(await exit, [0, null]);
+    t.notOk(existsSync(directory));
+    break;
+  }
+});

@@ -1,0 +1,82 @@
+/** Dials that fail, and a client that is not told what failed, where, or not in time. */
+import { reserveRefusedPort, startBlackholeTarget, startEchoTarget } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import { startServer, startService, transports } from './fixture.ts';
+import { type Answer, authority, wayNames, waysIn } from './ways-in.ts';
+
+/** Checks status, code and the one line of text. */
+function checkRefusal(t: Test, answer: Answer, status: number, code: string, where: string): void {
+  t.equal(answer.status, status);
+  t.equal(answer.code, code);
+  t.match(answer.contentType, /^text\/plain/);
+  const line = new RegExp(`^[^\\r\\n]+ \\(${code} at the ${where}, [^\\r\\n]*after \\d+ ms\\)\\n$`);
+  t.match(answer.body, line, 'one line: what failed, where, and how long it took');
+}
+
+for (const transport of transports) {
+  t.test(`failures at the target, through a ${transport} tunnel`, async (t) => {
+    const agent = { transport, 'dial-timeout': '500ms' };
+    const { server } = await startService(t, { agent });
+    const refusing = await reserveRefusedPort();
+    t.teardown(() => refusing.close());
+    const blackhole = await startBlackholeTarget();
+    t.teardown(() => blackhole.close());
+
+    for (const way of wayNames) {
+      await t.test(way, async (t) => {
+        const client = await waysIn[way](t, server);
+        const refused = await client.ask(authority(refusing));
+        checkRefusal(t, refused, 502, 'target_refused', 'target');
+
+        const startedAtMs = performance.now();
+        const silent = await client.ask(authority(blackhole));
+        const elapsedMs = performance.now() - startedAtMs;
+        checkRefusal(t, silent, 504, 'dial_timeout', 'target');
+        t.ok(elapsedMs > 450, `not before the dial timeout: ${elapsedMs} ms`);
+        t.ok(elapsedMs < 2_000, `soon after the dial timeout: ${elapsedMs} ms`);
+      });
+    }
+  });
+}
+
+t.test('an agent that takes longer than the server waits', async (t) => {
+  const { server } = await startService(t, {
+    server: { 'backend-dial-timeout': '500ms' },
+    agent: { 'dial-timeout': '1m' },
+  });
+  const blackhole = await startBlackholeTarget();
+  t.teardown(() => blackhole.close());
+  const echo = await startEchoTarget();
+  t.teardown(() => echo.close());
+  for (const way of wayNames) {
+    await t.test(way, async (t) => {
+      const client = await waysIn[way](t, server);
+      const startedAtMs = performance.now();
+      const answer = await client.ask(authority(blackhole));
+      const elapsedMs = performance.now() - startedAtMs;
+      checkRefusal(t, answer, 504, 'backend_dial_timeout', 'agent');
+      t.ok(elapsedMs > 450 && elapsedMs < 2_000, `at the server's timeout: ${elapsedMs} ms`);
+      t.equal((await client.ask(authority(echo))).status, 200, 'the tunnel goes on');
+    });
+  }
+});
+
+t.test('a name that nobody knows', async (t) => {
+  // A resolver that answers slowly is not what is tried here.
+  const { server } = await startService(t, { agent: { 'dial-timeout': '25s' } });
+  const clients = await Promise.all(wayNames.map((way) => waysIn[way](t, server)));
+  const answers = await Promise.all(
+    clients.map((client) => client.ask('no-such-host.invalid:443')),
+  );
+  for (const answer of answers) checkRefusal(t, answer, 502, 'dns_failed', 'agent');
+});
+
+t.test('no agent', async (t) => {
+  const server = await startServer(t);
+  for (const way of wayNames) {
+    await t.test(way, async (t) => {
+      const client = await waysIn[way](t, server);
+      checkRefusal(t, await client.ask('127.0.0.1:443'), 503, 'no_agent', 'server');
+    });
+  }
+});

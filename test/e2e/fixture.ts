@@ -1,0 +1,220 @@
+/**
+ * Real programs: fairlead-server and fairlead-agent as processes, started with Konnectivity's flags and
+ * openssl's certificates, on ports that the system picks.
+ */
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import {
+  type ClientTls,
+  closeAfter,
+  type LogLine,
+  makeOpensslPki,
+  makeTemporaryDirectory,
+  programs,
+  RunningProcess,
+  sharedTestPki,
+  type TestPki,
+} from '@fairlead/testkit';
+import type { Test } from 'tap';
+
+export const loopback = '127.0.0.1';
+
+/** Every transport that an agent can be told to use. */
+export const transports = ['tls', 'websocket', 'http2'] as const;
+export type TransportName = (typeof transports)[number];
+
+/** Flags by their names; undefined leaves one of the usual flags out. */
+export type Flags = Readonly<Record<string, string | undefined>>;
+
+export interface RunningServer {
+  readonly process: RunningProcess;
+  readonly uds: { readonly path: string };
+  /** With the certificate of the front end's client. */
+  readonly tcp: { readonly host: string; readonly port: number; readonly tls: ClientTls };
+  readonly agentPort: number;
+  readonly healthPort: number;
+  readonly adminPort: number;
+}
+
+export interface RunningAgent {
+  readonly process: RunningProcess;
+  readonly healthPort: number;
+  readonly adminPort: number;
+}
+
+/** A server with one agent that is connected. */
+export interface Service {
+  readonly server: RunningServer;
+  readonly agent: RunningAgent;
+}
+
+/** The certificates of this test file, made by openssl. */
+export function testPki(): Promise<TestPki> {
+  return sharedTestPki(makeOpensslPki);
+}
+
+/**
+ * A free port for a program that cannot be given 0. It lies below the range from which Linux serves
+ * dialers and port 0, so that it stays free until it is used.
+ */
+export async function pickPort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(10_000, 30_000);
+    const server = createServer().listen(port, loopback);
+    try {
+      await once(server, 'listening');
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
+}
+
+function argumentsOf(flags: Flags): string[] {
+  const given = Object.entries(flags).filter(([, value]) => value !== undefined);
+  return given.map(([name, value]) => `--${name}=${value}`);
+}
+
+/** All that a server needs, on a UDS and on TCP at once. */
+export async function serverFlags(udsPath: string): Promise<Flags> {
+  const { frontend, agent } = await testPki();
+  return {
+    'uds-name': udsPath,
+    // Beside a UDS, 0 would mean no TCP at all.
+    'server-port': String(await pickPort()),
+    'server-bind-address': loopback,
+    'server-ca-cert': frontend.caFile,
+    'server-cert': frontend.server.certFile,
+    'server-key': frontend.server.keyFile,
+    'cluster-ca-cert': agent.caFile,
+    'cluster-cert': agent.server.certFile,
+    'cluster-key': agent.server.keyFile,
+    'agent-port': '0',
+    'agent-bind-address': loopback,
+    'health-port': '0',
+    'health-bind-address': loopback,
+    'admin-port': '0',
+    'admin-bind-address': loopback,
+    mode: 'http-connect',
+    'proxy-strategies': 'default',
+    logtostderr: 'true',
+  };
+}
+
+/** All that an agent needs to join the server on `serverPort`. */
+export async function agentFlags(serverPort: number): Promise<Flags> {
+  const { agent } = await testPki();
+  return {
+    'proxy-server-host': loopback,
+    'proxy-server-port': String(serverPort),
+    'ca-cert': agent.caFile,
+    'agent-cert': agent.client.certFile,
+    'agent-key': agent.client.keyFile,
+    'agent-id': 'node-1',
+    'agent-identifiers': 'host=node-1&default-route=true',
+    'health-server-host': loopback,
+    'health-server-port': '0',
+    'admin-bind-address': loopback,
+    'admin-server-port': '0',
+    'reconnect-min': '100ms',
+    'reconnect-max': '500ms',
+    logtostderr: 'true',
+  };
+}
+
+/** Starts the program with these flags and nothing else; what becomes of it is the caller's affair. */
+export async function startProgram(
+  t: Test,
+  program: 'server' | 'agent',
+  flags: Flags,
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunningProcess> {
+  const name = `fairlead-${program}`;
+  const started = await RunningProcess.start(programs[program], argumentsOf(flags), { name, env });
+  return closeAfter(t, started);
+}
+
+/**
+ * Starts a server and waits until it listens everywhere.
+ * @param inPlaceOf a server that has ended, whose addresses to use again
+ */
+export async function startServer(
+  t: Test,
+  flags: Flags = {},
+  inPlaceOf?: RunningServer,
+): Promise<RunningServer> {
+  const { frontend } = await testPki();
+  const places = inPlaceOf && {
+    'server-port': String(inPlaceOf.tcp.port),
+    'agent-port': String(inPlaceOf.agentPort),
+    'health-port': String(inPlaceOf.healthPort),
+    'admin-port': String(inPlaceOf.adminPort),
+  };
+  const path = inPlaceOf?.uds.path ?? (await makeUdsPath(t));
+  const all = { ...(await serverFlags(path)), ...places, ...flags };
+  const server = await startProgram(t, 'server', all);
+  const port = Number(all['server-port']);
+  // The front end is the last to listen, TCP after the UDS.
+  await server.waitForLog(({ msg, ...line }) => msg === 'listening' && line.port === port);
+  const portOf = async (listener: string) => (await server.waitForListener(listener)).port;
+  return {
+    process: server,
+    uds: { path },
+    tcp: {
+      host: loopback,
+      port,
+      tls: { ca: frontend.ca, cert: frontend.client.cert, key: frontend.client.key },
+    },
+    agentPort: await portOf('agent'),
+    healthPort: await portOf('health'),
+    adminPort: await portOf('admin'),
+  };
+}
+
+async function makeUdsPath(t: Test): Promise<string> {
+  const directory = await makeTemporaryDirectory();
+  t.teardown(() => directory.close());
+  return join(directory.path, 'front-end.sock');
+}
+
+/** Starts an agent; `connected` in its log tells that it has joined. */
+export async function startAgent(
+  t: Test,
+  serverPort: number,
+  flags: Flags = {},
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunningAgent> {
+  const all = { ...(await agentFlags(serverPort)), ...flags };
+  const agent = await startProgram(t, 'agent', all, env);
+  const [health, admin] = await Promise.all([
+    agent.waitForListener('health'),
+    agent.waitForListener('admin'),
+  ]);
+  return { process: agent, healthPort: health.port, adminPort: admin.port };
+}
+
+/** Waits until agents have joined the server `count` times since it started. */
+export async function agentsJoined(server: RunningServer, count = 1): Promise<void> {
+  const { process } = server;
+  await process.waitForLog(() => linesOf(process, 'agent connected').length >= count);
+}
+
+/** The log lines with this text so far. */
+export function linesOf(process: RunningProcess, msg: string): LogLine[] {
+  return process.logs.filter((line) => line.msg === msg);
+}
+
+/** Starts a server and an agent, and waits until the two are connected. */
+export async function startService(
+  t: Test,
+  { server: ofServer = {}, agent: ofAgent = {} }: { server?: Flags; agent?: Flags } = {},
+): Promise<Service> {
+  const server = await startServer(t, ofServer);
+  const agent = await startAgent(t, server.agentPort, ofAgent);
+  await agentsJoined(server);
+  return { server, agent };
+}

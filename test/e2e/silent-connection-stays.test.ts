@@ -1,0 +1,149 @@
+/** Connections that say nothing, or half of something, and hold a socket for ever. */
+import { once } from 'node:events';
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
+import { connectHead, openFrontEnd, startEchoTarget } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import { loopback, type Service, startService, testPki } from './fixture.ts';
+import { authority, echoLine, wayNames, waysIn } from './ways-in.ts';
+
+const handshakeTimeoutMs = 700;
+const headTimeoutMs = 1_500;
+/** Fixed on the health and admin ports, and looked at once a second. */
+const adminHeadTimeoutMs = 5_000;
+/** What a busy machine, and a second of waiting for the peer to read a refusal, may add. */
+const slackMs = 3_000;
+
+const http2Preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+
+/** One kind of silence: how to connect, what to say, and when it must be over. */
+interface Silence {
+  open(): Promise<Socket>;
+  readonly says?: string | Buffer;
+  readonly deadlineMs: number;
+}
+
+/** How long after `open` the peer closed the connection. Our own side stays open until then. */
+async function closedAfterMs({ open, says }: Silence): Promise<number> {
+  const socket = await open();
+  const startedAtMs = performance.now();
+  socket.on('error', () => {});
+  if (says !== undefined) socket.write(says);
+  socket.resume();
+  await Promise.race([once(socket, 'end'), once(socket, 'close')]);
+  const elapsedMs = performance.now() - startedAtMs;
+  socket.destroy();
+  return elapsedMs;
+}
+
+async function openTcp(port: number): Promise<Socket> {
+  const socket = connectTcp({ host: loopback, port, allowHalfOpen: true });
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** The first bytes that a TLS client sends, cut in half. */
+async function halfClientHello(): Promise<Buffer> {
+  const server = createServer().listen(0, loopback);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const client = connectTls({ host: loopback, port });
+  client.on('error', () => {});
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  const [hello] = (await once(socket, 'data')) as [Buffer];
+  client.destroy();
+  server.close();
+  return hello.subarray(0, hello.length / 2);
+}
+
+async function silences({ server, agent }: Service): Promise<Record<string, Silence>> {
+  const pki = await testPki();
+  const toAgentPort = (protocol: string) => async () => {
+    const { client } = pki.agent;
+    const socket = connectTls({
+      ...{ host: loopback, port: server.agentPort, ALPNProtocols: [protocol] },
+      ...{ ca: pki.agent.ca, cert: client.cert, key: client.key },
+    });
+    await once(socket, 'secureConnect');
+    return socket;
+  };
+  const halfHead = connectHead('127.0.0.1:443').slice(0, 30);
+  const halfGet = 'GET /healthz HTTP/1.1\r\nHost: a';
+  const hello = await halfClientHello();
+  const found: Record<string, Silence> = {};
+  const add = (name: string, deadlineMs: number, open: Silence['open'], says?: string | Buffer) => {
+    found[name] = { open, deadlineMs, ...(says !== undefined && { says }) };
+  };
+
+  for (const [name, port] of [
+    ['front end', server.tcp.port] as const,
+    ['agent port', server.agentPort] as const,
+  ]) {
+    add(`${name}: not a byte`, handshakeTimeoutMs, () => openTcp(port));
+    add(`${name}: half a ClientHello`, handshakeTimeoutMs, () => openTcp(port), hello);
+  }
+  add('front end: nothing after TLS', headTimeoutMs, () => openFrontEnd(server.tcp));
+  add('front end: half a head', headTimeoutMs, () => openFrontEnd(server.tcp), halfHead);
+  add('front end: nothing in h2', headTimeoutMs, () => openFrontEnd(server.tcp, 'h2'));
+  add(
+    'front end: a preface and no more',
+    headTimeoutMs,
+    () => openFrontEnd(server.tcp, 'h2'),
+    http2Preface,
+  );
+  add('UDS: not a byte', headTimeoutMs, () => openFrontEnd(server.uds));
+  add('UDS: half a head', headTimeoutMs, () => openFrontEnd(server.uds), halfHead);
+  add(
+    'UDS: half a preface',
+    headTimeoutMs,
+    () => openFrontEnd(server.uds),
+    http2Preface.slice(0, 9),
+  );
+  add('UDS: a preface and no more', headTimeoutMs, () => openFrontEnd(server.uds), http2Preface);
+  add('agent port: no HELLO', handshakeTimeoutMs, toAgentPort('fairlead/1'));
+  add('agent port: half a frame', handshakeTimeoutMs, toAgentPort('fairlead/1'), '\x01\x00\x00');
+  add('agent port: nothing in HTTP/1.1', headTimeoutMs, toAgentPort('http/1.1'));
+  add('agent port: half a head', headTimeoutMs, toAgentPort('http/1.1'), halfGet);
+  add('agent port: nothing in h2', headTimeoutMs, toAgentPort('h2'));
+  add('agent port: a preface and no more', headTimeoutMs, toAgentPort('h2'), http2Preface);
+  const adminPorts = {
+    'health port': server.healthPort,
+    'admin port': server.adminPort,
+    "agent's health port": agent.healthPort,
+    "agent's admin port": agent.adminPort,
+  };
+  for (const [name, port] of Object.entries(adminPorts)) {
+    add(`${name}: not a byte`, adminHeadTimeoutMs, () => openTcp(port));
+    add(`${name}: half a head`, adminHeadTimeoutMs, () => openTcp(port), halfGet);
+  }
+  return found;
+}
+
+/** A stream that says nothing is no silent connection: it has asked. */
+async function openQuietStreams(t: Test, { server }: Service): Promise<Duplex[]> {
+  const echo = await startEchoTarget();
+  t.teardown(() => echo.close());
+  return Promise.all(
+    wayNames.map(async (way) => (await waysIn[way](t, server)).open(authority(echo))),
+  );
+}
+
+t.test('every port closes what stays silent, at its deadline', async (t) => {
+  const service = await startService(t, {
+    server: {
+      'handshake-timeout': `${handshakeTimeoutMs}ms`,
+      'head-timeout': `${headTimeoutMs}ms`,
+    },
+  });
+  const quiet = await openQuietStreams(t, service);
+  await Promise.all(
+    Object.entries(await silences(service)).map(async ([name, silence]) => {
+      const elapsedMs = Math.round(await closedAfterMs(silence));
+      const { deadlineMs } = silence;
+      const isTimely = elapsedMs > deadlineMs * 0.9 && elapsedMs < deadlineMs + slackMs;
+      t.ok(isTimely, `${name}: closed after ${elapsedMs} ms, deadline ${deadlineMs} ms`);
+    }),
+  );
+  for (const stream of quiet) await echoLine(stream, 'a quiet stream goes on\n');
+});

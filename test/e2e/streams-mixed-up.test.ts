@@ -1,0 +1,64 @@
+/** Streams that get each other's bytes, or none, when 1,000 are open at once. */
+import { createHash, randomBytes, randomInt } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import { countBytes, startEchoTarget } from '@fairlead/testkit';
+import t from 'tap';
+import { startService, transports } from './fixture.ts';
+import { authority, type Client, wayNames, waysIn } from './ways-in.ts';
+
+const streamCount = 1_000;
+const maxBytes = 128 * 1024;
+const maxChunkBytes = 32 * 1024;
+const maxPauseMs = 20;
+/** As many dials under way at once as a busy API server has. */
+const dialsAtOnce = 100;
+
+/** Sends bytes in pieces of random size; the pauses are part of the load. */
+async function send(stream: Duplex, bytes: Buffer): Promise<void> {
+  for (let sent = 0; sent < bytes.length; ) {
+    const end = sent + randomInt(1, maxChunkBytes);
+    stream.write(bytes.subarray(sent, end));
+    sent = end;
+    await pause(randomInt(maxPauseMs));
+  }
+  stream.end();
+}
+
+async function openAll(clients: readonly Client[], target: string): Promise<Duplex[]> {
+  const streams: Duplex[] = [];
+  while (streams.length < streamCount) {
+    const opening = Array.from({ length: dialsAtOnce }, (_, at) =>
+      clients[at % clients.length]!.open(target),
+    );
+    streams.push(...(await Promise.all(opening)));
+  }
+  return streams;
+}
+
+for (const transport of transports) {
+  t.test(`1,000 streams at once through a ${transport} tunnel`, async (t) => {
+    const { server } = await startService(t, { agent: { transport } });
+    const target = await startEchoTarget();
+    t.teardown(() => target.close());
+    const clients = await Promise.all(wayNames.map((way) => waysIn[way](t, server)));
+
+    const streams = await openAll(clients, authority(target));
+    t.equal(target.openConnections, streamCount, 'all are open before the first byte');
+
+    const failures: string[] = [];
+    let echoedBytes = 0;
+    await Promise.all(
+      streams.map(async (stream, at) => {
+        const bytes = randomBytes(randomInt(maxBytes));
+        const [report] = await Promise.all([countBytes(stream), send(stream, bytes)]);
+        echoedBytes += report.bytes;
+        if (report.sha256 !== createHash('sha256').update(bytes).digest('hex')) {
+          failures.push(`${wayNames[at % wayNames.length]}: ${report.bytes} of ${bytes.length}`);
+        }
+      }),
+    );
+    t.same(failures, []);
+    t.comment(`${Math.round(echoedBytes / 1024 ** 2)} MiB echoed`);
+  });
+}

@@ -1,0 +1,136 @@
+/** A target that some client cannot reach: by curl or HTTP/2, IPv4, IPv6 or name, and every transport. */
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { type AddressInfo, connect as connectTcp, createServer, isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect } from 'node:tls';
+import { promisify } from 'node:util';
+import { readText, startKubeletTarget } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import { loopback, type RunningServer, startService, testPki, transports } from './fixture.ts';
+import { authority, type WayIn, wayNames, waysIn } from './ways-in.ts';
+
+const run = promisify(execFile);
+
+/** The hosts by which the targets are dialled; each host's target listens there and nowhere else. */
+const hosts = { '127.0.0.1': loopback, '[::1]': '::1', localhost: loopback } as const;
+type Host = keyof typeof hosts;
+
+async function startTargets(t: Test): Promise<Record<Host, number>> {
+  const { kubelet } = await testPki();
+  const tls = { ca: kubelet.ca, cert: kubelet.server.cert, key: kubelet.server.key };
+  const portOn = async (host: string) => {
+    const target = await startKubeletTarget({ host, tls });
+    t.teardown(() => target.close());
+    return target.port;
+  };
+  const port = await portOn(loopback);
+  return { '127.0.0.1': port, '[::1]': await portOn('::1'), localhost: port };
+}
+
+/** curl takes `--unix-socket` for the way to the target and forgets the proxy: a port leads it there. */
+async function startUdsRelay(t: Test, path: string): Promise<{ host: string; port: number }> {
+  const relay = createServer({ allowHalfOpen: true }, (near) => {
+    const far = connectTcp({ path, allowHalfOpen: true });
+    near.on('error', () => far.destroy()).pipe(far);
+    far.on('error', () => near.destroy()).pipe(near);
+  });
+  relay.listen(0, loopback);
+  await once(relay, 'listening');
+  t.teardown(() => {
+    relay.close();
+  });
+  return { host: loopback, port: (relay.address() as AddressInfo).port };
+}
+
+async function hasCurl(): Promise<boolean> {
+  return run('curl', ['--version']).then(
+    ({ stdout }) => stdout.includes('HTTPS-proxy'),
+    () => false,
+  );
+}
+
+/** GET over a stream that leads to an HTTPS target. */
+async function getPods(stream: Duplex, host: string): Promise<{ status: number; text: string }> {
+  const { kubelet } = await testPki();
+  const { cert, key } = kubelet.client;
+  const name = host.replace(/[[\]]/g, '');
+  const secure = connect({
+    ...{ ca: kubelet.ca, cert, key, socket: stream },
+    // What is verified; SNI knows names only.
+    ...{ host: name, servername: isIP(name) === 0 ? name : '' },
+  });
+  return new Promise((resolve, reject) => {
+    secure.once('error', reject);
+    const get = request({ path: '/pods', createConnection: () => secure });
+    get.once('error', reject);
+    get.once('response', (response) => {
+      readText(response).then(
+        (text) => resolve({ status: response.statusCode ?? 0, text }),
+        reject,
+      );
+    });
+    get.end();
+  });
+}
+
+for (const transport of transports) {
+  t.test(`an HTTPS target through a ${transport} tunnel`, async (t) => {
+    const { server } = await startService(t, { agent: { transport } });
+    const ports = await startTargets(t);
+
+    await t.test('curl', async (t) => {
+      if (!(await hasCurl())) {
+        t.comment('WARNING: there is no curl with HTTPS proxies here; nothing was tried with it');
+        t.pass('skipped: no curl with HTTPS proxies');
+        return;
+      }
+      await tryCurl(t, server, ports);
+    });
+
+    for (const way of wayNames) {
+      await t.test(`CONNECT client: ${way}`, (t) => tryConnect(t, server, ports, way));
+    }
+  });
+}
+
+async function tryCurl(t: Test, server: RunningServer, ports: Record<Host, number>): Promise<void> {
+  const { frontend, kubelet } = await testPki();
+  const toTarget = [
+    ...['--cacert', kubelet.caFile],
+    ...['--cert', kubelet.client.certFile, '--key', kubelet.client.keyFile],
+  ];
+  const ways = {
+    TCP: [
+      ...['--proxy', `https://localhost:${server.tcp.port}`, '--proxy-cacert', frontend.caFile],
+      ...['--proxy-cert', frontend.client.certFile, '--proxy-key', frontend.client.keyFile],
+    ],
+    UDS: ['--proxy', `http://${authority(await startUdsRelay(t, server.uds.path))}`],
+  };
+  for (const [way, toProxy] of Object.entries(ways)) {
+    for (const host of Object.keys(hosts) as Host[]) {
+      const { stdout } = await run('curl', [
+        ...['--silent', '--show-error', '--fail', '--noproxy', '', '--max-time', '20'],
+        ...['--write-out', ' %{http_connect} %{http_code}'],
+        ...[...toProxy, ...toTarget, `https://${host}:${ports[host]}/pods`],
+      ]);
+      t.match(stdout, /"kind":"PodList"[\s\S]* 200 200$/, `${host} over ${way}`);
+    }
+  }
+}
+
+async function tryConnect(
+  t: Test,
+  server: RunningServer,
+  ports: Record<Host, number>,
+  way: WayIn,
+): Promise<void> {
+  const client = await waysIn[way](t, server);
+  for (const host of Object.keys(hosts) as Host[]) {
+    const stream = await client.open(`${host}:${ports[host]}`);
+    const { status, text } = await getPods(stream, host);
+    t.equal(status, 200, host);
+    t.match(text, '"kind":"PodList"', host);
+  }
+}
