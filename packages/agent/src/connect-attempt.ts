@@ -7,7 +7,7 @@ import type { EgressProxy } from './egress-proxy.ts';
 import type { TunnelTlsOptions } from './secure-socket.ts';
 
 /** Where a server listens for agents. */
-export type ServerEndpoint = Target;
+type ServerEndpoint = Target;
 
 export interface ConnectOptions {
   /** For everything up to a transport that carries bytes. */
