@@ -7,6 +7,7 @@ export { connectWebSocket } from './connect-websocket.ts';
 export { type DialOptions, dialTarget, interleaveFamilies, type Lookup } from './dial-target.ts';
 export { EgressProxies, type EgressProxy } from './egress-proxy.ts';
 export { HeldServers } from './held-servers.ts';
+export { NameWatch } from './name-watch.ts';
 export { NoProxyList } from './no-proxy.ts';
 export type { TunnelTlsOptions } from './secure-socket.ts';
 export { ServerLink } from './server-link.ts';

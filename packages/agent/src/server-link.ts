@@ -36,7 +36,8 @@ export class ServerLink {
   /** The server that this address led to when the agent held it already. */
   #heldElsewhere: string | undefined;
   #lastMissing = 0;
-  #hasFailed = false;
+  /** Why the last attempt failed; undefined after one that did not. */
+  #lastFailure: string | undefined;
 
   constructor(options: ServerLinkOptions) {
     this.#options = options;
@@ -82,7 +83,7 @@ export class ServerLink {
   /** Servers came, went, or said something new. */
   onHeldChanged(): void {
     const missing = this.#missingCount();
-    if (missing > this.#lastMissing && !this.#hasFailed) this.#searchSoon();
+    if (missing > this.#lastMissing && this.#lastFailure === undefined) this.#searchSoon();
     this.#lastMissing = missing;
     this.#pause.wake();
     for (const tunnel of [...this.#tunnels]) tunnel.closeIfDone();
@@ -144,12 +145,16 @@ export class ServerLink {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof ConnectError)) throw error;
-      this.#hasFailed = true;
       this.#options.onConnectFailed(error);
-      host.logger.warn(
-        { server: this.address, reason: error.reason, detail: error.message },
-        'cannot connect',
-      );
+      const { reason, message } = error;
+      const fields = { server: this.address, reason, detail: message };
+      // One address of several that stays dead, such as the other family's of a name, is told once.
+      if (reason === this.#lastFailure && host.held.count > 0) {
+        host.logger.debug(fields, 'cannot connect');
+      } else {
+        host.logger.warn(fields, 'cannot connect');
+      }
+      this.#lastFailure = reason;
       this.#pause.dueIn(backoff.next());
     }
   }
@@ -162,7 +167,7 @@ export class ServerLink {
       const tunnel = new ServerTunnel(transport, endpoint, host, {
         onReady: () => {
           readyAtMs = performance.now();
-          this.#hasFailed = false;
+          this.#lastFailure = undefined;
           this.#heldElsewhere = undefined;
           backoff.reset();
           searchBackoff?.reset();
@@ -177,7 +182,7 @@ export class ServerLink {
         onClose: ({ serverId }, error) => {
           this.#tunnels.delete(tunnel);
           if (error?.code === 'duplicate_tunnel' && readyAtMs === undefined) {
-            this.#hasFailed = false;
+            this.#lastFailure = undefined;
             this.#heldElsewhere = serverId;
             backoff.reset();
             this.#pause.dueIn((searchBackoff ?? backoff).next());

@@ -24,6 +24,7 @@ export function statusRoutes(
           commonName: peer.commonName,
           transport: session.transport.kind,
           isDraining,
+          isSilent: session.isSilent,
           streams: session.streamCount,
           // Infinity until the first round trip is known; JSON has no word for it.
           minRttMs: Number.isFinite(session.minRttMs) ? session.minRttMs : null,
