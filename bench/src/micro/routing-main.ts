@@ -70,7 +70,7 @@ const all = Array.from({ length: agentCount }, (_, index) => {
   backend.load = index % 7;
   return { backend, identifiers: parseAgentIdentifiers(identifiersOf(index)) };
 });
-for (const { backend, identifiers } of all) backends.add(backend, identifiers);
+for (const { backend, identifiers } of all) backends.add(backend, { covered: identifiers });
 
 /** Targets spread over all agents. */
 function targets(hostOf: (index: number) => string): readonly Target[] {
@@ -123,7 +123,7 @@ report(
   rateOf((index) => {
     const { backend, identifiers } = all[index % agentCount]!;
     backends.remove(backend);
-    backends.add(backend, identifiers);
+    backends.add(backend, { covered: identifiers });
   }),
 );
 report(

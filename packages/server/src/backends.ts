@@ -1,6 +1,6 @@
 import { type AgentIdentifiers, canonicalHost, noIdentifiers } from './agent-identifiers.ts';
 import type { Backend } from './backend.ts';
-import { BackendPool, type PoolMember } from './routing/backend-pool.ts';
+import { BackendPool, type ClaimRank, type PoolMember } from './routing/backend-pool.ts';
 import type { Cidr } from './routing/cidr.ts';
 import { parseIpAddress } from './routing/ip-address.ts';
 import { PrefixTable } from './routing/prefix-table.ts';
@@ -13,8 +13,17 @@ export interface BackendCounts {
   readonly default: number;
 }
 
+/** What an agent serves. */
+export interface BackendClaims {
+  /** What its certificate covers, or everything where that is not asked for. */
+  readonly covered: AgentIdentifiers;
+  /** What it merely says; outranked by any covered claim to the same. */
+  readonly uncovered: AgentIdentifiers;
+}
+
 interface Entry {
-  readonly identifiers: AgentIdentifiers;
+  /** Whose counters it is part of. */
+  readonly counted: readonly (keyof BackendCounts)[];
   /** Its places in all pools. */
   readonly members: readonly PoolMember[];
 }
@@ -30,7 +39,7 @@ export class Backends {
   /** By canonical host or address. */
   readonly #hosts = new Map<string, BackendPool>();
   readonly #networks = new PrefixTable<BackendPool>();
-  readonly #counts = { destHost: 0, destCIDR: 0, defaultRoute: 0 };
+  readonly #counts = { destHost: 0, destCIDR: 0, defaultRoute: 0, default: 0 };
   readonly #onChange: (counts: BackendCounts, hasNew: boolean) => void;
 
   /** @param onChange told of every change of the counts, and whether a backend came */
@@ -43,11 +52,11 @@ export class Backends {
   }
 
   get counts(): BackendCounts {
-    return { ...this.#counts, default: this.#entries.size };
+    return { ...this.#counts };
   }
 
-  add(backend: Backend, identifiers: AgentIdentifiers = noIdentifiers): void {
-    this.#insert(backend, identifiers);
+  add(backend: Backend, claims: Partial<BackendClaims> = {}): void {
+    this.#insert(backend, claims);
     this.#onChange(this.counts, true);
   }
 
@@ -56,9 +65,9 @@ export class Backends {
   }
 
   /** The agent says anew what it serves. */
-  identify(backend: Backend, identifiers: AgentIdentifiers): void {
+  identify(backend: Backend, claims: Partial<BackendClaims>): void {
     if (!this.#take(backend)) return;
-    this.#insert(backend, identifiers);
+    this.#insert(backend, claims);
     this.#onChange(this.counts, false);
   }
 
@@ -86,9 +95,18 @@ export class Backends {
     return address ? this.#networks.matches(address) : [];
   }
 
-  #insert(backend: Backend, identifiers: AgentIdentifiers): void {
-    this.#entries.set(backend, { identifiers, members: this.#file(backend, identifiers) });
-    this.#count(identifiers, 1);
+  #insert(
+    backend: Backend,
+    { covered = noIdentifiers, uncovered = noIdentifiers }: Partial<BackendClaims>,
+  ): void {
+    const claimed = this.#file(backend, covered, 'covered');
+    const pools = new Set(claimed.map(({ pool }) => pool));
+    // A pool holds a backend once, by its better claim.
+    const said = this.#file(backend, uncovered, 'uncovered', pools);
+    const members = [this.#everyone.add(backend, 'covered'), ...claimed, ...said];
+    const counted = countersOf(covered, uncovered);
+    for (const name of counted) this.#counts[name]++;
+    this.#entries.set(backend, { counted, members });
   }
 
   /** @returns whether it was there */
@@ -97,17 +115,22 @@ export class Backends {
     if (!entry) return false;
     this.#entries.delete(backend);
     for (const member of entry.members) member.pool.remove(member);
-    this.#count(entry.identifiers, -1);
+    for (const name of entry.counted) this.#counts[name]--;
     return true;
   }
 
-  #file(backend: Backend, identifiers: AgentIdentifiers): PoolMember[] {
-    const pools = [this.#everyone];
+  #file(
+    backend: Backend,
+    identifiers: AgentIdentifiers,
+    rank: ClaimRank,
+    except: ReadonlySet<BackendPool> = new Set(),
+  ): PoolMember[] {
+    const pools: BackendPool[] = [];
     for (const host of identifiers.hosts) pools.push(this.#poolOfHost(host));
     for (const address of identifiers.addresses) pools.push(this.#poolOfHost(address));
     for (const cidr of identifiers.cidrs) pools.push(this.#poolOfNetwork(cidr));
     if (identifiers.defaultRoute) pools.push(this.#defaultRoute);
-    return pools.map((pool) => pool.add(backend));
+    return pools.filter((pool) => !except.has(pool)).map((pool) => pool.add(backend, rank));
   }
 
   #poolOfHost(name: string): BackendPool {
@@ -127,11 +150,13 @@ export class Backends {
     }
     return pool;
   }
+}
 
-  #count(identifiers: AgentIdentifiers, by: 1 | -1): void {
-    const { hosts, addresses, cidrs, defaultRoute } = identifiers;
-    if (hosts.length + addresses.length > 0) this.#counts.destHost += by;
-    if (cidrs.length > 0) this.#counts.destCIDR += by;
-    if (defaultRoute) this.#counts.defaultRoute += by;
-  }
+function countersOf(...claims: readonly AgentIdentifiers[]): (keyof BackendCounts)[] {
+  const isAny = (has: (identifiers: AgentIdentifiers) => boolean) => claims.some(has);
+  const names: (keyof BackendCounts)[] = ['default'];
+  if (isAny(({ hosts, addresses }) => hosts.length + addresses.length > 0)) names.push('destHost');
+  if (isAny(({ cidrs }) => cidrs.length > 0)) names.push('destCIDR');
+  if (isAny(({ defaultRoute }) => defaultRoute)) names.push('defaultRoute');
+  return names;
 }

@@ -23,6 +23,13 @@ const strategies = {
 
 export type StrategyName = keyof typeof strategies;
 
+/** Who may carry a target. */
+export interface RouteMatches {
+  readonly strategy: StrategyName;
+  /** At least one; the preferred ones first. */
+  readonly backends: readonly Backend[];
+}
+
 /** Picks the agent for a target. */
 export class Router {
   readonly #backends: Backends;
@@ -43,6 +50,17 @@ export class Router {
   get isReady(): boolean {
     const [first] = this.#names;
     return first !== undefined && this.#backends.counts[first] > 0;
+  }
+
+  /** What `pick` looks at first, for people who wonder; in time linear in what it finds. */
+  matches(target: Target): RouteMatches | undefined {
+    for (const strategy of this.#names) {
+      for (const pool of strategies[strategy](this.#backends, target)) {
+        const backends = pool.eligible();
+        if (backends.length > 0) return { strategy, backends };
+      }
+    }
+    return undefined;
   }
 
   /**

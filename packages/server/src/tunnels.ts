@@ -56,11 +56,11 @@ export class Tunnels {
           if (isNew) {
             identifiersText = hello.agentIdentifiers;
             this.#sessions.set(session, backend);
-            this.#backends.add(backend, this.#identifiersOf(hello, fields));
+            this.#backends.add(backend, { covered: this.#identifiersOf(hello, fields) });
             this.#logger.info({ ...fields, software: hello.software }, 'agent connected');
           } else if (hello.agentIdentifiers !== identifiersText) {
             identifiersText = hello.agentIdentifiers;
-            this.#backends.identify(backend, this.#identifiersOf(hello, fields));
+            this.#backends.identify(backend, { covered: this.#identifiersOf(hello, fields) });
             this.#logger.info(fields, 'agent identifiers changed');
           }
         },

@@ -7,7 +7,7 @@ t.test('all keys, repeated ones too', async (t) => {
   t.strictSame(parseAgentIdentifiers(text), {
     hosts: ['node-1', 'node-1.example'],
     addresses: ['10.0.0.1', '2001:db8::1'],
-    cidrs: [{ family: 4, address: '10.1.0.0', prefix: 16 }],
+    cidrs: [{ address: '10.1.0.0', prefix: 16 }],
     defaultRoute: true,
     warnings: [],
   });

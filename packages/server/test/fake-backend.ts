@@ -33,7 +33,7 @@ export function fakeBackends<Name extends string>(
   for (const [name, text] of Object.entries<string>(identifiers)) {
     const backend = new FakeBackend(name);
     fakes[name as Name] = backend;
-    backends.add(backend, parseAgentIdentifiers(text));
+    backends.add(backend, { covered: parseAgentIdentifiers(text) });
   }
   return { backends, fakes };
 }

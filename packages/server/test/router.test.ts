@@ -150,7 +150,9 @@ t.test('a silent backend is passed over, across strategies, until it is heard ag
 t.test('backends come, go, and say anew what they serve', async (t) => {
   const { backends, fakes } = fakeBackends({ a: 'host=n&cidr=10.0.0.0/8', b: 'host=n' });
   const router = new Router(backends, ['destHost', 'destCIDR']);
-  backends.identify(fakes.a, parseAgentIdentifiers('ipv4=10.0.0.1&default-route=true'));
+  backends.identify(fakes.a, {
+    covered: parseAgentIdentifiers('ipv4=10.0.0.1&default-route=true'),
+  });
   t.equal(picked(router, 'n'), 'b');
   t.equal(picked(router, '10.0.0.1'), 'a');
   t.equal(picked(router, '10.0.0.2'), '');
@@ -158,7 +160,7 @@ t.test('backends come, go, and say anew what they serve', async (t) => {
   backends.remove(fakes.b);
   backends.remove(fakes.b);
   t.equal(picked(router, 'n'), '');
-  backends.identify(fakes.b, parseAgentIdentifiers('host=n'));
+  backends.identify(fakes.b, { covered: parseAgentIdentifiers('host=n') });
   t.equal(picked(router, 'n'), '', 'one that has gone stays gone');
   backends.remove(fakes.a);
   t.strictSame(backends.counts, { destHost: 0, destCIDR: 0, defaultRoute: 0, default: 0 });
@@ -169,17 +171,17 @@ t.test('ready: the first strategy has a backend', async (t) => {
   const hostFirst = new Router(backends, ['destHost', 'default']);
   const anyFirst = new Router(backends, ['default', 'destHost']);
   t.notOk(hostFirst.isReady || anyFirst.isReady);
-  backends.add(new FakeBackend('a'), parseAgentIdentifiers('cidr=10.0.0.0/8'));
+  backends.add(new FakeBackend('a'), { covered: parseAgentIdentifiers('cidr=10.0.0.0/8') });
   t.strictSame([hostFirst.isReady, anyFirst.isReady], [false, true]);
-  backends.add(new FakeBackend('b'), parseAgentIdentifiers('ipv4=10.0.0.1'));
+  backends.add(new FakeBackend('b'), { covered: parseAgentIdentifiers('ipv4=10.0.0.1') });
   t.ok(hostFirst.isReady);
 });
 
 t.test('two agents of one ID are two backends', async (t) => {
   const backends = new Backends(() => {});
   const [one, other] = [new FakeBackend('same'), new FakeBackend('same')];
-  backends.add(one, parseAgentIdentifiers('host=n'));
-  backends.add(other, parseAgentIdentifiers('host=n'));
+  backends.add(one, { covered: parseAgentIdentifiers('host=n') });
+  backends.add(other, { covered: parseAgentIdentifiers('host=n') });
   const router = new Router(backends, ['destHost']);
   t.equal(router.pick(at('n'), one), other);
   backends.remove(one);
@@ -202,4 +204,33 @@ t.test('members of a large pool come and go in any order', async (t) => {
     if (Number(router.pick(at('x'))!.agentId) % 3 !== 2) t.fail('one that went or drains');
   }
   t.equal(backends.count, 666);
+});
+
+t.test('a claim that a certificate covers outranks one that is merely made', async (t) => {
+  const { backends, fakes } = fakeBackends({
+    owner: 'host=n&cidr=10.1.0.0/16',
+    other: 'cidr=10.2.0.0/16',
+  });
+  const claimed = parseAgentIdentifiers('host=n&host=m&cidr=10.1.0.0/16&cidr=10.1.1.0/24');
+  const rogue = new FakeBackend('rogue');
+  backends.add(rogue, { uncovered: claimed });
+  const router = new Router(backends, ['destHost', 'destCIDR', 'default']);
+  t.equal(picked(router, 'n'), 'owner');
+  t.equal(picked(router, '10.1.0.1'), 'owner');
+  t.equal(picked(router, 'm'), 'rogue', 'nobody else claims it');
+  t.strictSame(router.matches(at('n')), { strategy: 'destHost', backends: [fakes.owner] });
+  for (const change of ['isDraining', 'isSilent'] as const) {
+    fakes.owner[change] = true;
+    backends.refresh(fakes.owner);
+    t.notMatch(picked(new Router(backends, ['destHost']), 'n'), /rogue/, change);
+  }
+  t.equal(new Router(backends, ['destHost']).pick(at('n'), fakes.owner), undefined);
+  t.equal(backends.counts.destHost, 2);
+  backends.remove(fakes.owner);
+  t.equal(picked(router, 'n'), 'rogue');
+  backends.identify(rogue, { covered: claimed, uncovered: claimed });
+  t.equal(picked(router, 'n'), 'rogue');
+  backends.remove(rogue);
+  t.strictSame(backends.counts, { destHost: 0, destCIDR: 1, defaultRoute: 0, default: 1 });
+  t.equal(router.matches(at('n'))?.strategy, 'default');
 });

@@ -9,13 +9,26 @@ function standingOf(backend: Backend): Standing {
   return backend.isDraining ? 'draining' : 'ready';
 }
 
+/**
+ * What a claim rests on: the agent's certificate, or its word alone. As long as anybody's certificate
+ * covers a claim, those who merely make it are not picked.
+ */
+export type ClaimRank = 'covered' | 'uncovered';
+
 /** A backend's place in a pool; whoever added it keeps it. */
 export interface PoolMember {
   readonly backend: Backend;
   readonly pool: BackendPool;
+  readonly rank: ClaimRank;
   /** Where it is filed; only the pool changes these. */
   standing: Standing;
   position: number;
+}
+
+type Files = Readonly<Record<Standing, PoolMember[]>>;
+
+function isEmpty(files: Files): boolean {
+  return standings.every((standing) => files[standing].length === 0);
 }
 
 /**
@@ -23,26 +36,24 @@ export interface PoolMember {
  * member knows its position, and the last one takes the place of one that goes.
  */
 export class BackendPool {
-  readonly #filed: Readonly<Record<Standing, PoolMember[]>> = {
-    ready: [],
-    draining: [],
-    silent: [],
-  };
+  readonly #covered: Files = { ready: [], draining: [], silent: [] };
+  /** Made when needed: where claims must be covered, it never is. */
+  #uncovered: Files | undefined;
   readonly #onEmpty: () => void;
 
   constructor(onEmpty: () => void = () => {}) {
     this.#onEmpty = onEmpty;
   }
 
-  add(backend: Backend): PoolMember {
-    const member = { backend, pool: this, standing: standingOf(backend), position: 0 };
+  add(backend: Backend, rank: ClaimRank): PoolMember {
+    const member = { backend, pool: this, rank, standing: standingOf(backend), position: 0 };
     this.#file(member);
     return member;
   }
 
   remove(member: PoolMember): void {
     this.#unfile(member);
-    if (standings.every((standing) => this.#filed[standing].length === 0)) this.#onEmpty();
+    if (isEmpty(this.#covered) && (!this.#uncovered || isEmpty(this.#uncovered))) this.#onEmpty();
   }
 
   /** Files a member anew after its backend began to drain, fell silent or was heard again. */
@@ -57,25 +68,39 @@ export class BackendPool {
    * @param exclude a backend that was tried already
    */
   pick(random: () => number, exclude?: Backend): Backend | undefined {
-    return (
-      lessLoaded(this.#filed.ready, random, exclude) ??
-      lessLoaded(this.#filed.draining, random, exclude)
-    );
+    const { ready, draining } = this.#eligible();
+    return lessLoaded(ready, random, exclude) ?? lessLoaded(draining, random, exclude);
   }
 
   /** The same among those that are not heard of, for when there is nobody else at all. */
   pickSilent(random: () => number, exclude?: Backend): Backend | undefined {
-    return lessLoaded(this.#filed.silent, random, exclude);
+    return lessLoaded(this.#eligible().silent, random, exclude);
+  }
+
+  /** All that `pick` and `pickSilent` pick from, the preferred ones first; for people, in linear time. */
+  eligible(): Backend[] {
+    const files = this.#eligible();
+    return standings.flatMap((standing) => files[standing].map(({ backend }) => backend));
+  }
+
+  #eligible(): Files {
+    return this.#uncovered && isEmpty(this.#covered) ? this.#uncovered : this.#covered;
+  }
+
+  #filesOf({ rank }: PoolMember): Files {
+    if (rank === 'covered') return this.#covered;
+    this.#uncovered ??= { ready: [], draining: [], silent: [] };
+    return this.#uncovered;
   }
 
   #file(member: PoolMember): void {
-    const members = this.#filed[member.standing];
+    const members = this.#filesOf(member)[member.standing];
     member.position = members.length;
     members.push(member);
   }
 
   #unfile(member: PoolMember): void {
-    const members = this.#filed[member.standing];
+    const members = this.#filesOf(member)[member.standing];
     const last = members.pop()!;
     if (last === member) return;
     members[member.position] = last;

@@ -9,7 +9,6 @@ import {
 
 /** A network in its one canonical spelling: no bit beyond the prefix is set. */
 export interface Cidr {
-  readonly family: 4 | 6;
   /** Canonical, the network's first address. */
   readonly address: string;
   /** Bits that all addresses of the network share. */
@@ -29,7 +28,7 @@ export function parseCidr(text: string): Cidr | undefined {
   const prefix = Number(match[2]) - (isMapped ? MAPPED_PREFIX_BITS : 0);
   if (prefix < 0 || prefix > widthOf(address.family)) return undefined;
   const network = addressOfBits(address.family, networkBits(address, prefix));
-  return { family: address.family, address: network.text, prefix };
+  return { address: network.text, prefix };
 }
 
 function networkBits(address: IpAddress, prefix: number): bigint {

@@ -28,6 +28,11 @@ export function parseIpAddress(text: string): IpAddress | undefined {
   return { family, text: canonical };
 }
 
+/** An address that is canonical already. */
+export function canonicalAddress(text: string): IpAddress {
+  return { family: text.includes(':') ? 6 : 4, text };
+}
+
 /** How many bits addresses of a family have. */
 export function widthOf(family: 4 | 6): number {
   return family === 4 ? 32 : 128;

@@ -1,5 +1,5 @@
 import type { Cidr } from './cidr.ts';
-import { bitsOf, type IpAddress } from './ip-address.ts';
+import { bitsOf, canonicalAddress, type IpAddress } from './ip-address.ts';
 
 /**
  * Values by network, found by address, the longest prefix first.
@@ -11,15 +11,18 @@ export class PrefixTable<T> {
   readonly #families = { 4: new FamilyTable<T>(32), 6: new FamilyTable<T>(128) };
 
   get(cidr: Cidr): T | undefined {
-    return this.#families[cidr.family].get(bitsOfCidr(cidr), cidr.prefix);
+    const network = canonicalAddress(cidr.address);
+    return this.#families[network.family].get(bitsOf(network), cidr.prefix);
   }
 
   set(cidr: Cidr, value: T): void {
-    this.#families[cidr.family].set(bitsOfCidr(cidr), cidr.prefix, value);
+    const network = canonicalAddress(cidr.address);
+    this.#families[network.family].set(bitsOf(network), cidr.prefix, value);
   }
 
   delete(cidr: Cidr): void {
-    this.#families[cidr.family].delete(bitsOfCidr(cidr), cidr.prefix);
+    const network = canonicalAddress(cidr.address);
+    this.#families[network.family].delete(bitsOf(network), cidr.prefix);
   }
 
   /** Values of all networks that hold the address, the longest prefix first. */
@@ -77,8 +80,4 @@ class FamilyTable<T> {
     this.#levels = [...this.#levels, level].sort((a, b) => b.prefix - a.prefix);
     return level;
   }
-}
-
-function bitsOfCidr({ family, address }: Cidr): bigint {
-  return bitsOf({ family, text: address });
 }
