@@ -61,6 +61,7 @@ async function main(): Promise<void> {
       `--server-cert=${pki.frontend.server.certFile}`,
       `--server-key=${pki.frontend.server.keyFile}`,
       `--agent-port=${agentPort}`,
+      '--agent-authorization=enforce',
       `--agent-bind-address=${host}`,
       `--cluster-ca-cert=${pki.agent.caFile}`,
       `--cluster-cert=${pki.agent.server.certFile}`,

@@ -57,6 +57,8 @@ export async function startServer(
       healthPort: 0,
       adminPort: 0,
       agentsSettleTime: 0,
+      // The agents of a test share one certificate, which covers no claims.
+      agentAuthorization: 'off',
       ...given,
     },
     log.logger,

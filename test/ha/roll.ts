@@ -24,7 +24,7 @@ async function startLogs(server: FleetServer, target: Target): Promise<() => Pro
   if (status !== 200) throw new Error(`status ${status}`);
   const path = '/containerLogs/default/web-0/web?lines=10&intervalMs=100';
   socket.write(`GET ${path} HTTP/1.1\r\nHost: target\r\nConnection: close\r\n\r\n`);
-  const text = readText(socket);
+  const text = readText(socket).finally(() => socket.end());
   return async () =>
     (await text)
       .match(/line \d+ of 10\n/g)

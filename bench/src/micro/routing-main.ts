@@ -20,13 +20,18 @@ const batch = 1_000;
 /** What the router sees of a tunnel. */
 class IdleBackend implements Backend {
   readonly agentId: string;
-  readonly peer = { address: '', commonName: undefined };
+  readonly peer = { address: '', commonName: undefined, certificate: undefined };
+  readonly claims: Backend['claims'];
   readonly isSilent = false;
   isDraining = false;
   load = 0;
 
-  constructor(agentId: string) {
+  constructor(agentId: string, identifiers: string) {
     this.agentId = agentId;
+    this.claims = {
+      covered: parseAgentIdentifiers(identifiers),
+      uncovered: parseAgentIdentifiers(''),
+    };
   }
 
   dial(): never {
@@ -65,12 +70,12 @@ function report(what: string, rate: number): void {
 
 const backends = new Backends(() => {});
 const all = Array.from({ length: agentCount }, (_, index) => {
-  const backend = new IdleBackend(`agent-${index}`);
+  const backend = new IdleBackend(`agent-${index}`, identifiersOf(index));
   backend.isDraining = index % 10 === 0;
   backend.load = index % 7;
-  return { backend, identifiers: parseAgentIdentifiers(identifiersOf(index)) };
+  return backend;
 });
-for (const { backend, identifiers } of all) backends.add(backend, { covered: identifiers });
+for (const backend of all) backends.add(backend);
 
 /** Targets spread over all agents. */
 function targets(hostOf: (index: number) => string): readonly Target[] {
@@ -121,15 +126,15 @@ for (const [what, names, wanted] of cases) {
 report(
   'an agent goes and comes (7 identifiers)',
   rateOf((index) => {
-    const { backend, identifiers } = all[index % agentCount]!;
+    const backend = all[index % agentCount]!;
     backends.remove(backend);
-    backends.add(backend, { covered: identifiers });
+    backends.add(backend);
   }),
 );
 report(
   'an agent starts or stops to drain',
   rateOf((index) => {
-    const { backend } = all[index % agentCount]!;
+    const backend = all[index % agentCount]!;
     backend.isDraining = !backend.isDraining;
     backends.refresh(backend);
   }),

@@ -6,11 +6,16 @@ import {
   toTunnelError,
 } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
-import { dialTarget } from './dial-target.ts';
+import { dialTarget, type Lookup } from './dial-target.ts';
 import type { AgentMetrics } from './metrics.ts';
+import type { AddressCheck, TargetPolicy } from './target-policy.ts';
 
 export interface AcceptorOptions {
   readonly dialTimeoutMs: number;
+  /** The policy in force. */
+  policy(): TargetPolicy;
+  /** How names are resolved, if not by the system. */
+  readonly lookup?: Lookup | undefined;
   readonly logger: Logger;
   readonly metrics: AgentMetrics;
 }
@@ -28,34 +33,41 @@ export class Acceptor {
     const { metrics } = this.#options;
     const abort = new AbortController();
     const startedAtMs = performance.now();
+    const refuse = (thrown: unknown) => {
+      const error = toTunnelError(thrown, 'dial_failed');
+      metrics.onDialEnd(performance.now() - startedAtMs, error);
+      stream.refuse(error);
+      this.#log(stream, startedAtMs, {}, error);
+    };
     stream.handler = { onClose: (error) => abort.abort(error) };
+    let check: AddressCheck;
+    try {
+      check = this.#options.policy().checkTarget(stream.target);
+    } catch (thrown) {
+      refuse(thrown);
+      return;
+    }
     dialTarget(stream.target, {
       timeoutMs: this.#options.dialTimeoutMs,
       signal: abort.signal,
-    }).then(
-      (socket) => {
-        metrics.onDialEnd(performance.now() - startedAtMs);
-        stream.accept();
-        relay(socket, stream, {
-          resetCode: 'target_reset',
-          onFinish: ({ bytesFromSocket, bytesToSocket, error }) => {
-            metrics.onStreamEnd(bytesFromSocket, bytesToSocket, error);
-            this.#log(
-              stream,
-              startedAtMs,
-              { bytesFromTarget: bytesFromSocket, bytesToTarget: bytesToSocket },
-              error,
-            );
-          },
-        });
-      },
-      (thrown: unknown) => {
-        const error = toTunnelError(thrown, 'dial_failed');
-        metrics.onDialEnd(performance.now() - startedAtMs, error);
-        stream.refuse(error);
-        this.#log(stream, startedAtMs, {}, error);
-      },
-    );
+      lookup: this.#options.lookup,
+      check,
+    }).then((socket) => {
+      metrics.onDialEnd(performance.now() - startedAtMs);
+      stream.accept();
+      relay(socket, stream, {
+        resetCode: 'target_reset',
+        onFinish: ({ bytesFromSocket, bytesToSocket, error }) => {
+          metrics.onStreamEnd(bytesFromSocket, bytesToSocket, error);
+          this.#log(
+            stream,
+            startedAtMs,
+            { bytesFromTarget: bytesFromSocket, bytesToTarget: bytesToSocket },
+            error,
+          );
+        },
+      });
+    }, refuse);
   }
 
   #log(stream: TunnelStream, startedAtMs: number, bytes: object, error?: TunnelError): void {

@@ -1,7 +1,9 @@
 import type { AddressInfo } from 'node:net';
 import { MemoryBudget } from '@fairlead/protocol';
 import {
+  CertificateExpiry,
   completeOptions,
+  FileReloader,
   HttpAdmin,
   healthRoutes,
   type Logger,
@@ -12,8 +14,10 @@ import type { Lookup } from './dial-target.ts';
 import { EgressProxies } from './egress-proxy.ts';
 import { AgentMetrics } from './metrics.ts';
 import { type AgentOptions, agentOptions } from './options.ts';
+import { readTargetRules } from './policy-source.ts';
 import { ServerLinks } from './server-links.ts';
 import { statusRoutes } from './status.ts';
+import { TargetPolicy } from './target-policy.ts';
 import { loadAgentTls } from './tls.ts';
 import { TransportSelector, transportChoices } from './transport-selection.ts';
 
@@ -32,6 +36,8 @@ export interface FairleadAgent {
    * ends everything.
    */
   drain(): Promise<void>;
+  /** Looks at certificates and policy now, as it does by itself when they change. */
+  reload(): void;
   /** Ends everything at once. */
   close(): Promise<void>;
 }
@@ -40,7 +46,7 @@ export interface FairleadAgent {
  * Starts an agent; it goes on connecting until it is closed.
  * @param given options by their camelCase names; what is left out has its default
  * @param env where HTTPS_PROXY and NO_PROXY are looked up
- * @param lookup resolves the names of servers; default: getaddrinfo
+ * @param lookup how names are resolved, if not by the system
  * @throws UsageError for options and files that cannot work, StartupError for ports that cannot be had
  */
 export async function createAgent(
@@ -50,14 +56,24 @@ export async function createAgent(
   lookup?: Lookup,
 ): Promise<FairleadAgent> {
   const options = completeOptions(agentOptions, given);
-  const { tls, warnings } = loadAgentTls(options);
-  for (const warning of warnings) logger.warn(warning);
+  const loaded = loadAgentTls(options);
+  for (const warning of loaded.warnings) logger.warn(warning);
+  // One object for one set of credentials: TLS sessions are kept per object.
+  let { tls } = loaded;
+  const ownPorts = new Set<number>();
+  let policy = new TargetPolicy(readTargetRules(options), ownPorts);
 
   const metrics = new AgentMetrics();
   const proxies = new EgressProxies({ url: options.egressProxy, env });
   const selector = new TransportSelector(transportChoices(options.transport));
   const memory = new MemoryBudget(options.maxProcessWindow);
-  const acceptor = new Acceptor({ dialTimeoutMs: options.dialTimeout, logger, metrics });
+  const acceptor = new Acceptor({
+    dialTimeoutMs: options.dialTimeout,
+    policy: () => policy,
+    lookup,
+    logger,
+    metrics,
+  });
   let onIdle: (() => void) | undefined;
 
   const links = new ServerLinks({
@@ -88,7 +104,23 @@ export async function createAgent(
     logger,
   );
 
+  const metricPrefix = 'fairlead_agent_';
+  const expiry = new CertificateExpiry({ logger, registry: metrics.registry, metricPrefix });
+  expiry.update(loaded.expiries);
+  const reloader = new FileReloader({
+    logger,
+    intervalMs: options.reloadInterval,
+    registry: metrics.registry,
+    metricPrefix,
+  });
+  const watch = (name: string, paths: readonly (string | undefined)[], reload: () => void) => {
+    const given = paths.filter((path) => path !== undefined);
+    if (given.length > 0) reloader.add({ name, paths: given, reload });
+  };
+
   const close = async () => {
+    reloader.close();
+    expiry.close();
     await links.close();
     await Promise.all([health.close(), admin.close()]);
   };
@@ -131,6 +163,17 @@ export async function createAgent(
         host: options.adminBindAddress,
       }),
     };
+    ownPorts.add(addresses.health.port).add(addresses.admin.port);
+    // Tunnels go on; the next connection to a server shows the new certificate.
+    watch('certificates', [options.agentCert, options.agentKey, options.caCert], () => {
+      const renewed = loadAgentTls(options);
+      tls = renewed.tls;
+      for (const warning of renewed.warnings) logger.warn(warning);
+      expiry.update(renewed.expiries);
+    });
+    watch('policy', [options.policyFile], () => {
+      policy = new TargetPolicy(readTargetRules(options), ownPorts);
+    });
     links.start();
     return {
       addresses,
@@ -138,6 +181,7 @@ export async function createAgent(
         return links.isReady;
       },
       drain,
+      reload: () => reloader.check(),
       close,
     };
   } catch (error) {

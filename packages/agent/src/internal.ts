@@ -12,6 +12,7 @@ export { NoProxyList } from './no-proxy.ts';
 export type { TunnelTlsOptions } from './secure-socket.ts';
 export { ServerLink } from './server-link.ts';
 export type { TunnelHost } from './server-tunnel.ts';
+export { TargetPolicy } from './target-policy.ts';
 export { TlsSessionCache } from './tls-session-cache.ts';
 export {
   type TransportChoice,

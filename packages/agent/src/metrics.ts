@@ -53,8 +53,15 @@ export class AgentMetrics {
     registers: [this.registry],
   });
 
+  readonly #policyDenials = new Counter({
+    name: 'fairlead_agent_policy_denials_total',
+    help: 'Streams that --allow, --deny and --policy-file did not let through',
+    registers: [this.registry],
+  });
+
   onDialEnd(durationMs: number, error?: TunnelError): void {
     if (error) {
+      if (error.code === 'policy_denied') this.#policyDenials.inc();
       this.#dialFailures.inc({ reason: error.code === 'dial_timeout' ? 'timeout' : 'unknown' });
     } else {
       this.#dials.observe(durationMs / 1000);

@@ -13,6 +13,7 @@ import {
   type OptionsOf,
   option,
   refusedOption,
+  reloadOptions,
   tunnelOptions,
   UsageError,
   warnOfLogDestination,
@@ -20,6 +21,7 @@ import {
 
 const server = 'Server';
 const identity = 'Identity';
+const policy = 'Policy (which targets the agent dials)';
 const limits = 'Deadlines and limits';
 const health = 'Health, metrics and admin';
 
@@ -94,6 +96,24 @@ export const agentOptions = defineOptions({
         'What this agent serves, as a URL query: host=, ipv4=, ipv6=, cidr= (each may be repeated), default-route=true',
     }),
 
+    allow: option(kinds.list(kinds.targetRule), {
+      group: policy,
+      description:
+        'Targets that may be dialled, as 10.0.0.0/8, [fd00::/8]:443, node-1, *.example:1-1023 or *:10250; with any such rule all others are denied',
+      default: [],
+      defaultText: 'all but what is denied',
+    }),
+    deny: option(kinds.list(kinds.targetRule), {
+      group: policy,
+      description:
+        'Targets that may not be dialled, written as for --allow; wins over --allow. Link-local and cloud metadata addresses are denied unless an --allow rule is about them, the ports of the agent itself always',
+      default: [],
+    }),
+    'policy-file': option(kinds.filePath, {
+      group: policy,
+      description: 'File, YAML or JSON, with lists allow and deny of further rules',
+    }),
+
     'dial-timeout': option(kinds.duration({ minMs: 1 }), {
       group: limits,
       description: 'How long a dial to a target may take, name resolution included',
@@ -155,6 +175,8 @@ export const agentOptions = defineOptions({
     }),
 
     ...tunnelOptions,
+
+    ...reloadOptions,
 
     ...logOptions,
 

@@ -69,6 +69,7 @@ export class ServerTunnel implements HeldTunnel {
         hello: {
           software: `fairlead-agent/${version}`,
           agentId: options.agentId,
+          maxStreams: options.maxStreamsPerTunnel,
           ...(options.agentIdentifiers !== undefined && {
             agentIdentifiers: options.agentIdentifiers,
           }),
@@ -80,6 +81,7 @@ export class ServerTunnel implements HeldTunnel {
         handshakeTimeoutMs: options.handshakeTimeout,
         pingIntervalMs: options.pingInterval,
         pingTimeoutMs: options.pingTimeout,
+        maxStreams: options.maxStreamsPerTunnel,
         maxStreamWindowBytes: options.maxStreamWindow,
         memory: new MemoryBudget(options.maxTunnelWindow, memory),
       },

@@ -1,4 +1,4 @@
-import { loadTlsFiles } from '@fairlead/runtime';
+import { loadTlsFiles, type TlsFiles } from '@fairlead/runtime';
 import type { AgentOptions } from './options.ts';
 import type { TunnelTlsOptions } from './secure-socket.ts';
 
@@ -9,10 +9,9 @@ import type { TunnelTlsOptions } from './secure-socket.ts';
  */
 export function loadAgentTls(options: AgentOptions): {
   readonly tls: TunnelTlsOptions;
-  readonly warnings: readonly string[];
-} {
+} & Pick<TlsFiles, 'warnings' | 'expiries'> {
   const { agentCert, agentKey, caCert } = options;
-  const { context, warnings } = loadTlsFiles({
+  const { context, warnings, expiries } = loadTlsFiles({
     identity:
       agentCert !== undefined && agentKey !== undefined
         ? {
@@ -24,5 +23,5 @@ export function loadAgentTls(options: AgentOptions): {
     cipherSuites: options.cipherSuites,
     minVersion: options.tlsMinVersion,
   });
-  return { tls: { ...context, serverName: options.serverName }, warnings };
+  return { tls: { ...context, serverName: options.serverName }, warnings, expiries };
 }

@@ -54,6 +54,10 @@ t.test("defaults, Konnectivity's and our own", async (t) => {
     gracefulShutdownTimeout: 25_000,
     serverName: undefined,
     egressProxy: undefined,
+    allow: [],
+    deny: [],
+    policyFile: undefined,
+    maxStreamsPerTunnel: 20_000,
   });
   t.match(options.agentId, /^[0-9a-f-]{36}$/);
 });
@@ -69,6 +73,19 @@ t.test('several servers, by name and address', async (t) => {
     '--proxy-server-host=10.0.0.1',
   );
   t.strictSame(options.proxyServerHost, ['a.example', 'fd00::1', '10.0.0.1']);
+});
+
+t.test('policy rules, repeated or with commas', async (t) => {
+  const { options } = parse(
+    '--allow=10.0.0.0/8,[fd00::/8]:443',
+    '--allow=*.example:1-1023',
+    '--deny=*:22',
+  );
+  t.same(
+    options.allow.map(({ text }) => text),
+    ['10.0.0.0/8', '[fd00::/8]:443', '*.example:1-1023'],
+  );
+  t.match(options.deny, [{ text: '*:22' }]);
 });
 
 t.test('what could not work is refused', async (t) => {
@@ -90,6 +107,8 @@ t.test('what could not work is refused', async (t) => {
     [['--proxy-server-port=0'], /^--proxy-server-port: "0" is not a whole number from 1 to 65535$/],
     [['--reconnect-min=1m'], /^--reconnect-min must not be above --reconnect-max$/],
     [['--health-server-port=8094'], /^--health-server-port and --admin-server-port are both 8094/],
+    [['--allow=10.0.0.1/8'], /^--allow: "10\.0\.0\.1\/8" is not a rule such as /],
+    [['--deny=10.0.0.256'], /^--deny: "10\.0\.0\.256" is not a rule/],
     [['--max-stream-window=65535'], /^--max-stream-window: "65535" is below 64KiB$/],
     [['--egress-proxy=socks5://p:1'], /^--egress-proxy: "socks5:\/\/p:1" is not an http/],
   ];

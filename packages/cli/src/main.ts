@@ -5,6 +5,14 @@ const fairlead: CommandSet = {
   program: 'fairlead',
   summary: 'Tools for those who run Fairlead',
   commands: {
+    status: {
+      summary: 'Show the agents of a running server',
+      run: async (argv) => (await import('./status-command.ts')).runStatusCommand(argv),
+    },
+    why: {
+      summary: 'Explain what a running server does with a target',
+      run: async (argv) => (await import('./why-command.ts')).runWhyCommand(argv),
+    },
     pki: {
       summary: 'Make certificates for the server, its agents and its clients',
       // Loaded when asked for: node-forge is of no use to the other commands.

@@ -74,7 +74,8 @@ const table = defineOptions({
     }),
     cidr: option(names('CIDR'), {
       group: 'Agent',
-      description: 'Network that the agent may claim, such as 10.1.0.0/16; may be repeated',
+      description:
+        'Network that the agent may claim, such as 10.1.0.0/16, or with its parts, 10.1.0.0/16-24; may be repeated',
       default: [],
     }),
     'default-route': option(kinds.boolean, {

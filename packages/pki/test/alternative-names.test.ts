@@ -104,6 +104,14 @@ t.test('constraints of an agent become URIs in canonical form', async (t) => {
     'fairlead:default-route',
   ]);
   t.equal(await namesOf({ uris }), uris.map((uri) => `URI:${uri}`).join(', '));
+  t.same(
+    agentConstraintUris({ cidrs: ['10.1.0.0/16-24', '2001:DB8::/32-128', '10.1.0.0/16-16'] }),
+    [
+      'fairlead:cidr=10.1.0.0/16-24',
+      'fairlead:cidr=2001:db8::/32-128',
+      'fairlead:cidr=10.1.0.0/16-16',
+    ],
+  );
   t.same(agentConstraintUris({}), []);
   t.same(agentConstraintUris({ defaultRoute: false }), []);
 });
@@ -111,6 +119,7 @@ t.test('constraints of an agent become URIs in canonical form', async (t) => {
 for (const cidr of [
   ...['', '10.0.0.0', '10.0.0.0/', '10.0.0.0/33', '::/129', '10.0.0.0/08', '10.0.0.0/-1', '/8'],
   ...['10.0.0.0/8/8', 'host/8', '10.0.0/8', '10.0.0.0/8 ', '::ffff:10.0.0.0/104'],
+  ...['10.1.0.0/16-15', '10.1.0.0/16-33', '10.1.0.0/16-', '10.1.0.0/16-024', '::/0-129'],
   ...['10.1.0.1/16', '10.128.0.0/8', '2001:db8::1/64', '0.0.0.1/0', '10.1.2.129/25'],
 ]) {
   t.test(`bad_cidr ${JSON.stringify(cidr)}`, async (t) => {

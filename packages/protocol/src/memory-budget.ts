@@ -1,4 +1,10 @@
 /**
+ * From here on there is no room for new streams and growth. The rest is for streams that are open: were it
+ * not kept, every overrun would reset one of them before a new stream was ever refused.
+ */
+const fullShare = 7 / 8;
+
+/**
  * Counts the bytes that streams may make a process hold, against one cap.
  *
  * Two sums are kept: `granted` is what windows have grown beyond their first 64 KiB, `buffered` what
@@ -26,9 +32,9 @@ export class MemoryBudget {
     return this.#bufferedBytes;
   }
 
-  /** Whether a new stream would find the cap already reached (spec 4.6). */
+  /** Whether new streams are refused, since the cap is near (spec 4.6). */
   get isFull(): boolean {
-    return this.#parent ? this.#parent.isFull : this.#bufferedBytes >= this.limitBytes;
+    return this.#parent ? this.#parent.isFull : this.#bufferedBytes >= this.limitBytes * fullShare;
   }
 
   /** Takes room for a window's growth; false when there is none. */

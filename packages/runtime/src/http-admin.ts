@@ -15,7 +15,7 @@ export interface AdminReply {
 }
 
 /** Answers GET and HEAD for one path. */
-export type AdminRoute = () => AdminReply | Promise<AdminReply>;
+export type AdminRoute = (query: URLSearchParams) => AdminReply | Promise<AdminReply>;
 
 /** By path, without a query. */
 export type AdminRoutes = Readonly<Record<string, AdminRoute>>;
@@ -36,6 +36,11 @@ const defaultDeadlines: AdminDeadlines = {
 
 const maxHeadBytes = 8 * 1024;
 const maxConnections = 256;
+
+/** A reply in JSON. */
+export function jsonReply(status: number, value: unknown): AdminReply {
+  return { status, contentType: 'application/json', body: `${JSON.stringify(value)}\n` };
+}
 
 /** A reply of one line of text. */
 export function textReply(status: number, line: string): AdminReply {
@@ -116,14 +121,14 @@ export class HttpAdmin {
   }
 
   async #reply(request: IncomingMessage): Promise<AdminReply> {
-    const path = (request.url ?? '').split('?', 1)[0]!;
+    const [path = '', query = ''] = (request.url ?? '').split('?');
     const route = this.#routes.get(path);
     if (!route) return textReply(404, `nothing here; try ${[...this.#routes.keys()].join(' ')}`);
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       return textReply(405, 'only GET and HEAD are answered here');
     }
     try {
-      return await route();
+      return await route(new URLSearchParams(query));
     } catch (err) {
       this.#logger.error({ err, path }, 'an admin request failed');
       return textReply(500, 'internal error');

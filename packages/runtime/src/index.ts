@@ -1,6 +1,16 @@
 export { formatByteSize, parseByteSize } from './byte-size.ts';
+export {
+  CertificateExpiry,
+  type CertificateExpiryOptions,
+  type FileExpiry,
+} from './certificate-expiry.ts';
 export { type Command, runCommand } from './command.ts';
 export { describeOptions } from './describe-options.ts';
+export {
+  FileReloader,
+  type FileReloaderOptions,
+  type ReloadableFiles,
+} from './file-reloader.ts';
 export { configOptions, logOptions } from './general-options.ts';
 export { formatGoDuration, maxTimerMs, parseGoDuration } from './go-duration.ts';
 export { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
@@ -11,9 +21,19 @@ export {
   type AdminRoutes,
   HttpAdmin,
   healthRoutes,
+  jsonReply,
   metricsRoutes,
   textReply,
 } from './http-admin.ts';
+export {
+  embeddedAddress,
+  type IpAddress,
+  type IpNetwork,
+  ipAddressOf,
+  networkContains,
+  parseIpAddress,
+  parseIpNetwork,
+} from './ip-address.ts';
 export { konnectivityOptions } from './konnectivity-options.ts';
 export { type ListenPlace, listen, logListening } from './listen.ts';
 export { createLog, createLogger, type Logger, type LogSettings, logLevel } from './logger.ts';
@@ -44,11 +64,20 @@ export {
 } from './parse-options.ts';
 export type { NamedFile } from './pem-file.ts';
 export { type Program, type ProgramContext, type RunningProgram, runProgram } from './program.ts';
-export { readNamedBytes } from './read-named-file.ts';
-export { readYamlFile } from './read-yaml-file.ts';
+export { readCheckedFile } from './read-checked-file.ts';
+export { readNamedBytes, readNamedFile } from './read-named-file.ts';
 export { StartupError } from './startup-error.ts';
+export {
+  canonicalName,
+  parseTargetRule,
+  ruleCoversAddress,
+  ruleCoversName,
+  ruleCoversPort,
+  type TargetRule,
+  type TargetRules,
+  targetRuleSchema,
+} from './target-rule.ts';
 export { loadTlsFiles, type TlsFiles, type TlsFilesSpec } from './tls-files.ts';
 export { opensslCiphers, secureVersion, type TlsVersionName } from './tls-names.ts';
-export { checkWindows, tunnelOptions } from './tunnel-options.ts';
+export { checkWindows, reloadOptions, tunnelOptions } from './tunnel-options.ts';
 export { UsageError } from './usage-error.ts';
-export { WatchedFile } from './watched-file.ts';

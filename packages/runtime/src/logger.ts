@@ -21,12 +21,20 @@ export interface ProgramLog {
   readonly logger: Logger;
   /** Opens the log file anew, after a rotation; nothing to do for stderr. */
   reopen(): void;
+  /**
+   * Resolves when every line is written, or cannot be within a second; the log is of no use any more. Left
+   * to the exit of the process, a line under way could be lost, or come after those behind it.
+   */
+  close(): Promise<void>;
 }
 
 /** A reader that has stalled costs lines, not memory: beyond this, new ones are dropped. */
 const maxQueuedBytes = 16 * 1024 ** 2;
 
 const stderrFd = 2;
+
+/** A reader that has stalled does not hold up the end of the process for longer. */
+const maxCloseMs = 1000;
 
 /**
  * The level that `--log-level` or klog's -v asks for.
@@ -57,10 +65,20 @@ export function createLog(settings: LogSettings): ProgramLog {
     told = true;
   });
   return {
-    logger: createLogger(logLevel(settings), destination),
+    // Without flushSync, which pino would call behind a fatal line: it overtakes a write under way.
+    logger: createLogger(logLevel(settings), { write: (line) => destination.write(line) }),
     reopen: () => {
       if (path !== undefined) destination.reopen();
     },
+    close: () =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, maxCloseMs);
+        destination.once('close', () => {
+          clearTimeout(timer);
+          resolve();
+        });
+        destination.end();
+      }),
   };
 }
 

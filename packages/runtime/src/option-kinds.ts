@@ -7,6 +7,7 @@ import { formatByteSize, parseByteSize } from './byte-size.ts';
 import { formatGoDuration, maxTimerMs, parseGoDuration } from './go-duration.ts';
 import { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
 import { readHost } from './read-host.ts';
+import { badRule, parseTargetRule, type TargetRule } from './target-rule.ts';
 import { cipherSuiteNames, type TlsVersionName, tlsVersionNames } from './tls-names.ts';
 
 /** How the text of an option becomes a value of type T, and back. */
@@ -196,3 +197,10 @@ export const tlsVersion: OptionKind<TlsVersionName> = {
   ...oneOf(...tlsVersionNames),
   placeholder: 'VERSION',
 };
+
+/** Which targets a policy is about: `10.0.0.0/8`, `*.example:443`. */
+export const targetRule: OptionKind<TargetRule> = kind({
+  placeholder: 'RULE',
+  schema: reads(parseTargetRule, badRule),
+  format: ({ text: written }) => written,
+});

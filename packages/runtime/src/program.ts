@@ -2,7 +2,8 @@
 import { processInput, readCommandLine, reportFailure } from './command-line.ts';
 import { describeOptions } from './describe-options.ts';
 import type { logOptions } from './general-options.ts';
-import { createLog, type Logger, type LogSettings } from './logger.ts';
+import { letHeapGrow } from './heap-growth.ts';
+import { createLog, type Logger, type LogSettings, type ProgramLog } from './logger.ts';
 import type { OptionDeclarations, OptionTable, OptionValues } from './option-table.ts';
 import type { ParsedOptions, ParseInput } from './parse-options.ts';
 
@@ -19,6 +20,8 @@ export interface RunningProgram {
    * program's own time limit, then resolve. Exit code 0; a rejection is exit code 1.
    */
   drain(): Promise<void>;
+  /** Called at SIGHUP: look at the files that are in use. */
+  reload?(): void;
   /** For a program that may have to end by itself: a rejection is logged, exit code 1. */
   readonly ended?: Promise<never>;
 }
@@ -36,13 +39,14 @@ export interface Program<D extends LoggedDeclarations> {
  * Runs a program to its end and exits the process: 0 clean, 1 failure, 2 bad usage.
  *
  * The first SIGTERM or SIGINT drains, a second one ends at once with exit code 1. SIGHUP reopens
- * the log file. An exception that nobody caught is logged as fatal and ends the process.
+ * the log file and looks at the files in use. An exception that nobody caught is logged as fatal and ends the process.
  */
 export async function runProgram<D extends LoggedDeclarations>(
   program: Program<D>,
   input: ParseInput = processInput(),
 ): Promise<void> {
   const { table, version } = program;
+  letHeapGrow();
   try {
     const parsed = readCommandLine(table, version, input);
     if (parsed) await runParsed(program, parsed);
@@ -58,9 +62,13 @@ async function runParsed<D extends LoggedDeclarations>(
   // LoggedDeclarations says that these options are there; the compiler cannot see through D.
   const log = createLog(options as unknown as LogSettings);
   const { logger } = log;
-  process.on('SIGHUP', () => log.reopen());
+  let running: RunningProgram | undefined;
+  process.on('SIGHUP', () => {
+    log.reopen();
+    running?.reload?.();
+  });
   // Rejections that nobody handles arrive here as well.
-  process.on('uncaughtException', (err, origin) => exitFatal(logger, err, origin));
+  process.on('uncaughtException', (err, origin) => void exitFatal(log, err, origin));
   const stop = firstStopSignal(logger);
 
   logger.info(
@@ -73,16 +81,17 @@ async function runParsed<D extends LoggedDeclarations>(
   );
   for (const warning of warnings) logger.warn(warning);
 
-  const running = await program.start({ options, logger });
-  running.ended?.catch((err: unknown) => exitFatal(logger, err, 'ended'));
+  running = await program.start({ options, logger });
+  running.ended?.catch((err: unknown) => exitFatal(log, err, 'ended'));
   const signal = await stop;
   logger.info({ signal }, 'draining');
   try {
     await running.drain();
   } catch (err) {
-    exitFatal(logger, err, 'drain');
+    await exitFatal(log, err, 'drain');
   }
   logger.info('stopped');
+  await log.close();
   process.exit(0);
 }
 
@@ -103,8 +112,13 @@ function firstStopSignal(logger: Logger): Promise<NodeJS.Signals> {
   });
 }
 
-/** pino writes what is queued when the process exits. */
-function exitFatal(logger: Logger, err: unknown, origin: string): never {
+let isEnding = false;
+
+/** Ends the process with its last word written; what else fails meanwhile is not the reason. */
+async function exitFatal({ logger, close }: ProgramLog, err: unknown, origin: string) {
+  if (isEnding) return;
+  isEnding = true;
   logger.fatal({ err, origin }, 'fatal error');
+  await close();
   process.exit(1);
 }

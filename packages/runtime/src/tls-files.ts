@@ -1,6 +1,7 @@
 /** The TLS files that flags name, checked at start and made into a secure context. */
 import type { X509Certificate } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
+import type { FileExpiry } from './certificate-expiry.ts';
 import { type NamedFile, readCertificateFile, readKeyFile } from './pem-file.ts';
 import { opensslCiphers, secureVersion, type TlsVersionName } from './tls-names.ts';
 import { UsageError } from './usage-error.ts';
@@ -20,6 +21,8 @@ export interface TlsFiles {
   readonly context: SecureContextOptions;
   /** One line each: certificates that are out of their time. They are used all the same. */
   readonly warnings: readonly string[];
+  /** When the certificates of each file end. */
+  readonly expiries: readonly FileExpiry[];
 }
 
 /**
@@ -31,6 +34,7 @@ export interface TlsFiles {
  */
 export function loadTlsFiles(spec: TlsFilesSpec, now: Date = new Date()): TlsFiles {
   const warnings: string[] = [];
+  const expiries: FileExpiry[] = [];
   const ciphers = opensslCiphers(spec.cipherSuites);
   const context: SecureContextOptions = { minVersion: secureVersion(spec.minVersion) };
   if (ciphers !== undefined) {
@@ -50,13 +54,20 @@ export function loadTlsFiles(spec: TlsFilesSpec, now: Date = new Date()): TlsFil
     context.cert = pem;
     context.key = key.pem;
     warnings.push(...datesWarnings(certFile, certificates, now));
+    expiries.push(firstExpiry(certFile, certificates));
   }
   if (spec.ca) {
     const { pem, certificates } = readCertificateFile(spec.ca);
     context.ca = pem;
     warnings.push(...datesWarnings(spec.ca, certificates, now));
+    expiries.push(firstExpiry(spec.ca, certificates));
   }
-  return { context, warnings };
+  return { context, warnings, expiries };
+}
+
+function firstExpiry(file: NamedFile, certificates: readonly X509Certificate[]): FileExpiry {
+  const ends = certificates.map(({ validTo }) => new Date(validTo).getTime());
+  return { ...file, notAfter: new Date(Math.min(...ends)) };
 }
 
 function datesWarnings(

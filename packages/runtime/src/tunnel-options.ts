@@ -1,6 +1,6 @@
 /** Options of both ends of a tunnel, for tables to spread, and what they must fulfil together. */
 import { option } from './option.ts';
-import { byteSize, duration } from './option-kinds.ts';
+import { byteSize, duration, integer } from './option-kinds.ts';
 import { UsageError } from './usage-error.ts';
 
 const group = 'Deadlines and limits';
@@ -29,6 +29,11 @@ export const tunnelOptions = {
     description: 'How long open streams may go on after SIGTERM or SIGINT',
     default: 25_000,
   }),
+  'max-streams-per-tunnel': option(integer(1, 1_000_000), {
+    group,
+    description: 'Most streams that one tunnel may carry at once',
+    default: 20_000,
+  }),
   'max-stream-window': option(byteSize(firstWindowBytes, greatestWindowBytes), {
     group,
     description: 'Most bytes of one stream that may be under way towards this process',
@@ -43,6 +48,16 @@ export const tunnelOptions = {
     group,
     description: 'Most bytes by which all windows of the process may grow together',
     default: gib,
+  }),
+};
+
+/** How changed files are noticed, for tables to spread. */
+export const reloadOptions = {
+  'reload-interval': option(duration({ minMs: 100 }), {
+    group: 'General',
+    description:
+      'How often certificates, keys, CA bundles and policies are looked at, beside the notices of the system and SIGHUP',
+    default: 10_000,
   }),
 };
 

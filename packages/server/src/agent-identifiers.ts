@@ -1,5 +1,6 @@
+import { cleanText } from '@fairlead/protocol';
+import { canonicalName, parseIpAddress } from '@fairlead/runtime';
 import { type Cidr, parseCidr } from './routing/cidr.ts';
-import { parseIpAddress } from './routing/ip-address.ts';
 
 /** What an agent says that it serves, in canonical spellings and without duplicates. */
 export interface AgentIdentifiers {
@@ -29,12 +30,6 @@ const hostName =
 const goTrue = /^(1|t|T|TRUE|true|True)$/;
 const goFalse = /^(0|f|F|FALSE|false|False)$/;
 
-/** A host as it is compared: case and a trailing dot do not count. */
-export function canonicalHost(host: string): string {
-  const lower = host.toLowerCase();
-  return lower.endsWith('.') ? lower.slice(0, -1) : lower;
-}
-
 /**
  * Reads Konnectivity's agent identifiers: a URL query with the keys `host`, `ipv4`, `ipv6`, `cidr`,
  * which may be repeated, and `default-route`.
@@ -50,11 +45,12 @@ export function parseAgentIdentifiers(text: string): AgentIdentifiers {
   const warnings: string[] = [];
   let defaultRoute = false;
   const warn = (key: string, value: string, why: string) => {
-    warnings.push(`agent identifier ${key}=${value} ${why}; it matches nothing`);
+    warnings.push(`${cleanText(`${key}=${value}`, 128)} ${why}`);
   };
 
   for (const [key, value] of new URLSearchParams(text)) {
-    const address = parseIpAddress(value);
+    // A zone means something on one host only.
+    const address = value.includes('%') ? undefined : parseIpAddress(value);
     switch (key) {
       case 'ipv4':
       case 'ipv6':
@@ -62,7 +58,7 @@ export function parseAgentIdentifiers(text: string): AgentIdentifiers {
         else warn(key, value, 'is not an IP address');
         break;
       case 'host': {
-        const host = canonicalHost(value);
+        const host = canonicalName(value);
         if (address) addresses.add(address.text);
         else if (hostName.test(host)) hosts.add(host);
         else warn(key, value, 'is not a host name');

@@ -1,4 +1,5 @@
 import { type Session, type Target, TunnelError, type TunnelStream } from '@fairlead/protocol';
+import { type AgentClaims, emptyClaims } from './agent-authorization.ts';
 import type { AgentPeer } from './agent-port/agent-peer.ts';
 
 /**
@@ -8,6 +9,8 @@ import type { AgentPeer } from './agent-port/agent-peer.ts';
 export interface Backend {
   readonly agentId: string;
   readonly peer: AgentPeer;
+  /** What its agent serves; replaced as a whole when the agent says something new. */
+  readonly claims: AgentClaims;
   readonly isDraining: boolean;
   /** Whether the agent leaves a sign of life wanting; chosen only when there is no other. */
   readonly isSilent: boolean;
@@ -26,6 +29,7 @@ export class TunnelBackend implements Backend {
   readonly agentId: string;
   readonly peer: AgentPeer;
   readonly session: Session;
+  claims: AgentClaims = emptyClaims;
   readonly #onExhausted: () => void;
 
   /** @param onExhausted its own dials have used up the tunnel's stream IDs, so that it drains */

@@ -1,8 +1,8 @@
-import { type AgentIdentifiers, canonicalHost, noIdentifiers } from './agent-identifiers.ts';
+import { canonicalName, parseIpAddress } from '@fairlead/runtime';
+import type { AgentIdentifiers } from './agent-identifiers.ts';
 import type { Backend } from './backend.ts';
 import { BackendPool, type ClaimRank, type PoolMember } from './routing/backend-pool.ts';
 import type { Cidr } from './routing/cidr.ts';
-import { parseIpAddress } from './routing/ip-address.ts';
 import { PrefixTable } from './routing/prefix-table.ts';
 
 /** How many backends each strategy can choose from. */
@@ -11,14 +11,6 @@ export interface BackendCounts {
   readonly destCIDR: number;
   readonly defaultRoute: number;
   readonly default: number;
-}
-
-/** What an agent serves. */
-export interface BackendClaims {
-  /** What its certificate covers, or everything where that is not asked for. */
-  readonly covered: AgentIdentifiers;
-  /** What it merely says; outranked by any covered claim to the same. */
-  readonly uncovered: AgentIdentifiers;
 }
 
 interface Entry {
@@ -55,8 +47,8 @@ export class Backends {
     return { ...this.#counts };
   }
 
-  add(backend: Backend, claims: Partial<BackendClaims> = {}): void {
-    this.#insert(backend, claims);
+  add(backend: Backend): void {
+    this.#insert(backend);
     this.#onChange(this.counts, true);
   }
 
@@ -64,10 +56,10 @@ export class Backends {
     if (this.#take(backend)) this.#onChange(this.counts, false);
   }
 
-  /** The agent says anew what it serves. */
-  identify(backend: Backend, claims: Partial<BackendClaims>): void {
+  /** The backend's claims have changed. */
+  identify(backend: Backend): void {
     if (!this.#take(backend)) return;
-    this.#insert(backend, claims);
+    this.#insert(backend);
     this.#onChange(this.counts, false);
   }
 
@@ -86,7 +78,7 @@ export class Backends {
 
   /** Those that serve exactly this host or address, in whatever spelling. */
   forHost(host: string): BackendPool | undefined {
-    return this.#hosts.get(parseIpAddress(host)?.text ?? canonicalHost(host));
+    return this.#hosts.get(parseIpAddress(host)?.text ?? canonicalName(host));
   }
 
   /** Those that serve a network which holds the address, the longest prefix first; none for a name. */
@@ -95,10 +87,8 @@ export class Backends {
     return address ? this.#networks.matches(address) : [];
   }
 
-  #insert(
-    backend: Backend,
-    { covered = noIdentifiers, uncovered = noIdentifiers }: Partial<BackendClaims>,
-  ): void {
+  #insert(backend: Backend): void {
+    const { covered, uncovered } = backend.claims;
     const claimed = this.#file(backend, covered, 'covered');
     const pools = new Set(claimed.map(({ pool }) => pool));
     // A pool holds a backend once, by its better claim.

@@ -1,10 +1,12 @@
 import { type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
 import type { Backend } from './backend.ts';
+import type { BackendLimits } from './backend-limits.ts';
 import type { Caller, Dial, DialedStream } from './frontend/dial.ts';
 import type { Router } from './router.ts';
 
 export interface DialerOptions {
   readonly router: Router;
+  readonly limits: BackendLimits;
   /** For the whole dial, a second try included. */
   readonly timeoutMs: number;
   /** Told of failed attempts that were tried again elsewhere. */
@@ -15,13 +17,13 @@ export interface DialerOptions {
  * The server's dial: picks an agent and opens a stream. When the agent turns out to be gone or silent,
  * another one is tried, once, within the same deadline; never after the target itself has answered.
  */
-export function createDial({ router, timeoutMs, onRetry }: DialerOptions): Dial {
+export function createDial({ router, limits, timeoutMs, onRetry }: DialerOptions): Dial {
   const dialOn = async (
     backend: Backend,
     target: Target,
     signal: AbortSignal,
   ): Promise<DialedStream> => ({
-    stream: await backend.dial(target, signal),
+    stream: await limits.dial(backend, target, signal),
     agentId: backend.agentId,
   });
 

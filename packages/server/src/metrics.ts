@@ -1,7 +1,9 @@
 import type { TunnelError } from '@fairlead/protocol';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ClaimKind } from './agent-authorization.ts';
 import type { BackendCounts } from './backends.ts';
 import type { FrontEndObserver, FrontEndProtocol } from './frontend/observer.ts';
+import type { LimitName } from './frontend/stream-limits.ts';
 import type { StrategyName } from './router.ts';
 
 const prefix = 'konnectivity_network_proxy_server_';
@@ -26,6 +28,13 @@ function dialFailureReason(error: TunnelError): string {
 
 const durationBuckets = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60];
 const lifetimeBuckets = [0.01, 0.1, 1, 10, 60, 300, 1800, 7200, 86_400];
+
+/** What is read when somebody asks. */
+export interface MetricSources {
+  bufferedBytes(): number;
+  pendingHandshakes(): number;
+  claimConflicts(): number;
+}
 
 /** The server's metrics: Konnectivity's names where it has one, `fairlead_server_` otherwise. */
 export class ServerMetrics implements FrontEndObserver {
@@ -111,6 +120,51 @@ export class ServerMetrics implements FrontEndObserver {
     registers: [this.registry],
   });
 
+  readonly #limits = new Counter({
+    name: 'fairlead_server_limit_reached_total',
+    help: 'Streams and connections that were refused or cut off because a limit was reached, by limit',
+    labelNames: ['limit'],
+    registers: [this.registry],
+  });
+  readonly #policyDenials = new Counter({
+    name: 'fairlead_server_frontend_policy_denials_total',
+    help: 'Streams that --frontend-policy denied',
+    registers: [this.registry],
+  });
+  readonly #uncoveredClaims = new Counter({
+    name: 'fairlead_server_uncovered_claims_total',
+    help: 'Claims of agents that their certificates do not cover, by kind and by what became of them',
+    labelNames: ['kind', 'outcome'],
+    registers: [this.registry],
+  });
+
+  constructor(sources: MetricSources) {
+    const gauge = (name: string, help: string, read: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers: [this.registry],
+        collect() {
+          this.set(read());
+        },
+      });
+    gauge(
+      'fairlead_server_buffered_bytes',
+      'Bytes that streams hold because a peer does not take them',
+      sources.bufferedBytes,
+    );
+    gauge(
+      'fairlead_server_pending_handshakes',
+      'Connections that have not proved who they are',
+      sources.pendingHandshakes,
+    );
+    gauge(
+      'fairlead_server_claim_conflicts',
+      'Hosts and addresses that agents with different certificates claim',
+      sources.claimConflicts,
+    );
+  }
+
   onDialStart(protocol: FrontEndProtocol): void {
     this.#pendingDials.inc();
     if (protocol !== 'grpc') this.#httpConnections.inc();
@@ -154,6 +208,18 @@ export class ServerMetrics implements FrontEndObserver {
 
   onRetry(error: TunnelError): void {
     this.#retries.inc({ code: error.code });
+  }
+
+  onLimit(limit: LimitName): void {
+    this.#limits.inc({ limit });
+  }
+
+  onPolicyDenied(): void {
+    this.#policyDenials.inc();
+  }
+
+  onUncoveredClaim(kind: ClaimKind, refused: boolean): void {
+    this.#uncoveredClaims.inc({ kind, outcome: refused ? 'refused' : 'taken' });
   }
 
   onAgentHandshake(isResumed: boolean): void {

@@ -13,6 +13,7 @@ import {
   type OptionsOf,
   option,
   refusedOption,
+  reloadOptions,
   tunnelOptions,
   UsageError,
   warnOfLogDestination,
@@ -70,6 +71,11 @@ export const serverOptions = defineOptions({
       description: 'Take the socket over even from a process that still listens on it',
       default: false,
     }),
+    'frontend-policy': option(kinds.filePath, {
+      group: frontEnd,
+      description: 'Policy file, YAML or JSON: which callers may reach which targets',
+      defaultText: 'every caller may reach every target',
+    }),
     mode: option(kinds.oneOf('grpc', 'http-connect'), {
       group: frontEnd,
       description: 'Serve only this protocol',
@@ -110,6 +116,11 @@ export const serverOptions = defineOptions({
       description:
         'Secret of at least 32 bytes, the same on all servers, so that agents resume TLS sessions on any of them; read again when it changes',
       defaultText: 'a random one for each process',
+    }),
+    'agent-denylist': option(kinds.filePath, {
+      group: agents,
+      description:
+        'File of agent certificates that are not taken any more: lines serial:HEX, sha256:HEX or cn:NAME',
     }),
 
     'cipher-suites': option(kinds.list(kinds.cipherSuite), {
@@ -194,6 +205,37 @@ export const serverOptions = defineOptions({
       description: 'At the latest, it is ready this long after the first agent',
       default: 30_000,
     }),
+    'max-streams': option(kinds.integer(1, 10_000_000), {
+      group: limits,
+      description: 'Most streams at once, dialling or open',
+      default: 50_000,
+    }),
+    'max-streams-per-caller': option(kinds.integer(1, 10_000_000), {
+      group: limits,
+      description: 'Most streams of one caller; all callers over --uds-name are one',
+      default: 50_000,
+    }),
+    'max-pending-dials': option(kinds.integer(1, 10_000_000), {
+      group: limits,
+      description: 'Most streams that wait for their agents at once',
+      default: 10_000,
+    }),
+    'max-opens-per-second': option(kinds.integer(1, 10_000_000), {
+      group: limits,
+      description: 'Streams that one caller may open in a second; twice as many at once',
+      default: 20_000,
+    }),
+    'max-tunnel-bandwidth': option(kinds.byteSize(1024, Number.MAX_SAFE_INTEGER), {
+      group: limits,
+      description: 'Most payload bytes a second of one tunnel, in each direction',
+      defaultText: 'no limit',
+    }),
+    'max-handshakes': option(kinds.integer(1, 10_000_000), {
+      group: limits,
+      description:
+        'Most connections on all TLS ports that have not proved who they are; beyond, the one that has waited longest is cut off',
+      default: 4096,
+    }),
 
     'health-port': option(kinds.listenPort, {
       group: health,
@@ -217,6 +259,8 @@ export const serverOptions = defineOptions({
     }),
 
     ...tunnelOptions,
+
+    ...reloadOptions,
 
     ...logOptions,
 

@@ -1,26 +1,37 @@
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
+  CertificateExpiry,
   completeOptions,
+  FileReloader,
   HttpAdmin,
   healthRoutes,
   type Logger,
   metricsRoutes,
-  UsageError,
-  WatchedFile,
 } from '@fairlead/runtime';
+import { AgentAuthorizer } from './agent-authorization.ts';
+import { AgentDenyList } from './agent-port/agent-deny-list.ts';
 import { AgentListener } from './agent-port/agent-listener.ts';
+import type { AgentPeer } from './agent-port/agent-peer.ts';
+import { BackendLimits } from './backend-limits.ts';
 import { Backends } from './backends.ts';
+import { DialHistory } from './dial-history.ts';
 import { createDial } from './dialer.ts';
+import { ExclusiveClaims } from './exclusive-claims.ts';
 import { FrontEnd } from './frontend/front-end.ts';
+import type { TlsListener } from './frontend/tls-listener.ts';
+import { FrontEndPolicy } from './frontend-policy.ts';
+import { guardDial } from './guarded-dial.ts';
+import { HandshakeLimit } from './handshake-limit.ts';
 import { ServerMetrics } from './metrics.ts';
 import { frontEndPort, type ServerOptions, serverOptions } from './options.ts';
 import { PeerList } from './peer-list.ts';
 import { Readiness } from './readiness.ts';
 import { Router } from './router.ts';
 import { statusRoutes } from './status.ts';
-import { loadServerTls } from './tls.ts';
+import { loadAgentPortTls, loadFrontEndTls } from './tls.ts';
 import { Tunnels } from './tunnels.ts';
+import { whyRoutes } from './why.ts';
 
 /** Time between TCP probes of idle front-end clients. */
 const KEEP_ALIVE_MS = 30_000;
@@ -41,6 +52,8 @@ export interface FairleadServer {
    * ends everything.
    */
   drain(): Promise<void>;
+  /** Looks at certificates and policies now, as it does by itself when they change. */
+  reload(): void;
   /** Ends everything at once. */
   close(): Promise<void>;
 }
@@ -55,16 +68,51 @@ export async function createServer(
   logger: Logger,
 ): Promise<FairleadServer> {
   const options = completeOptions(serverOptions, given);
-  const tls = loadServerTls(options);
-  for (const warning of tls.warnings) logger.warn(warning);
+  const agentTls = loadAgentPortTls(options);
+  const frontEndTls = loadFrontEndTls(options);
+  for (const warning of [...agentTls.warnings, ...(frontEndTls?.warnings ?? [])]) {
+    logger.warn(warning);
+  }
+  const readPolicy = () =>
+    options.frontendPolicy === undefined
+      ? undefined
+      : FrontEndPolicy.read({ flag: '--frontend-policy', path: options.frontendPolicy });
+  const readDenyList = () =>
+    options.agentDenylist === undefined
+      ? undefined
+      : AgentDenyList.read({ flag: '--agent-denylist', path: options.agentDenylist });
+  let policy = readPolicy();
+  let denyList = readDenyList();
+  const whyDenied = (peer: AgentPeer) => {
+    const entry = denyList?.entryFor(peer);
+    return entry === undefined ? undefined : `--agent-denylist has ${entry}`;
+  };
+  if (options.proxyStrategies.includes('default')) {
+    logger.info('proxy strategy default: any agent may be given any target, whatever it claims');
+  }
 
-  const metrics = new ServerMetrics();
+  const exclusiveClaims = new ExclusiveClaims(logger);
+  const metrics: ServerMetrics = new ServerMetrics({
+    bufferedBytes: () => tunnels.bufferedBytes,
+    pendingHandshakes: () => handshakes.count,
+    claimConflicts: () => exclusiveClaims.conflicts().length,
+  });
+  const handshakes = new HandshakeLimit(options.maxHandshakes, () => metrics.onLimit('handshakes'));
   const backends = new Backends((counts, hasNew) => {
     metrics.setBackends(counts, options.proxyStrategies);
     if (hasNew) readiness.onAgent();
   });
   metrics.setBackends(backends.counts, options.proxyStrategies);
-  const tunnels = new Tunnels(options, logger, backends);
+  const tunnels = new Tunnels(options, logger, backends, {
+    authorizer: new AgentAuthorizer({
+      mode: options.agentAuthorization,
+      logger,
+      onUncovered: (kind, refused) => metrics.onUncoveredClaim(kind, refused),
+    }),
+    exclusiveClaims,
+    whyDenied,
+    onUnauthorized: () => metrics.onAgentRefused('unauthorized'),
+  });
   const router = new Router(backends, options.proxyStrategies);
   const readiness = new Readiness({
     settleMs: options.agentsSettleTime,
@@ -77,51 +125,83 @@ export async function createServer(
     logger,
     onChange: (list) => tunnels.setPeers(list),
   });
-  const dial = createDial({
-    router,
-    timeoutMs: options.backendDialTimeout,
-    onRetry: (error) => metrics.onRetry(error),
-  });
+  const history = new DialHistory();
+  const dial = guardDial(
+    createDial({
+      router,
+      limits: new BackendLimits({
+        maxStreams: options.maxStreamsPerTunnel,
+        bytesPerSecond: options.maxTunnelBandwidth,
+        onFull: () => metrics.onLimit('streams_per_tunnel'),
+      }),
+      timeoutMs: options.backendDialTimeout,
+      onRetry: (error) => metrics.onRetry(error),
+    }),
+    { policy: () => policy, history, onDenied: () => metrics.onPolicyDenied() },
+  );
 
   const frontEnd = new FrontEnd({
     dial,
     logger,
     observer: metrics,
     mode: options.mode,
+    limits: {
+      maxStreams: options.maxStreams,
+      maxStreamsPerCaller: options.maxStreamsPerCaller,
+      maxPendingDials: options.maxPendingDials,
+      maxOpensPerSecond: options.maxOpensPerSecond,
+      onLimit: (limit) => metrics.onLimit(limit),
+    },
     headTimeoutMs: options.headTimeout,
     maxHeadBytes: options.maxHeadBytes,
   });
   const agents = new AgentListener({
     host: options.agentBindAddress,
     port: options.agentPort,
-    tls: tls.agents,
+    tls: agentTls.context,
     handshakeTimeoutMs: options.handshakeTimeout,
     headTimeoutMs: options.headTimeout,
     maxHeadBytes: options.maxHeadBytes,
+    handshakes,
     logger,
+    whyDenied,
     onTunnel: (transport, peer) => tunnels.add(transport, peer),
     onRefused: (reason) => metrics.onAgentRefused(reason),
     onHandshake: (isResumed) => metrics.onAgentHandshake(isResumed),
   });
-  const ticketKeyWatch = watchTicketKeys();
 
+  let frontEndListener: TlsListener | undefined;
   const health = new HttpAdmin(
     { ...healthRoutes(() => readiness.whyNotReady(), 500), ...metricsRoutes(metrics.registry) },
     logger,
   );
   const admin = new HttpAdmin(
-    { ...metricsRoutes(metrics.registry), ...statusRoutes(options, tunnels, frontEnd) },
+    {
+      ...metricsRoutes(metrics.registry),
+      ...statusRoutes(options, tunnels, exclusiveClaims, frontEnd),
+      ...whyRoutes({ router, history, policy: () => policy }),
+    },
     logger,
   );
 
+  const metricPrefix = 'fairlead_server_';
+  const expiry = new CertificateExpiry({ logger, registry: metrics.registry, metricPrefix });
+  expiry.update([...agentTls.expiries, ...(frontEndTls?.expiries ?? [])]);
+  const reloader = new FileReloader({
+    logger,
+    intervalMs: options.reloadInterval,
+    registry: metrics.registry,
+    metricPrefix,
+  });
+
   const close = async () => {
     readiness.drain();
-    peers.close();
-    ticketKeyWatch?.close();
     agents.stop();
     await frontEnd.destroyAll();
     await tunnels.close();
     agents.destroyAll();
+    reloader.close();
+    expiry.close();
     await Promise.all([health.close(), admin.close()]);
   };
 
@@ -144,26 +224,13 @@ export async function createServer(
   };
 
   try {
-    peers.start();
+    peers.read();
     const addresses = await listenAll();
-    return { addresses, drain, close };
+    watchFiles();
+    return { addresses, drain, close, reload: () => reloader.check() };
   } catch (error) {
     await close();
     throw error;
-  }
-
-  /** Tickets of earlier keys mean a full handshake each, nothing worse. */
-  function watchTicketKeys(): WatchedFile | undefined {
-    if (options.tlsTicketKeyFile === undefined) return undefined;
-    return new WatchedFile(options.tlsTicketKeyFile, () => {
-      try {
-        agents.setSecureContext(loadServerTls(options).agents);
-        logger.info('TLS ticket keys changed');
-      } catch (error) {
-        if (!(error instanceof UsageError)) throw error;
-        logger.warn({ detail: error.message }, 'the TLS ticket keys stay as they were');
-      }
-    });
   }
 
   async function listenAll(): Promise<ServerAddresses> {
@@ -195,15 +262,48 @@ export async function createServer(
         deleteExisting: options.deleteExistingUdsFile,
       });
     }
-    if (port === undefined || !tls.frontEnd) return undefined;
-    const listener = await frontEnd.listenTls({
+    if (port === undefined || !frontEndTls) return undefined;
+    frontEndListener = await frontEnd.listenTls({
       port,
       host: options.serverBindAddress,
-      tls: tls.frontEnd,
+      tls: frontEndTls.context,
       handshakeTimeoutMs: options.handshakeTimeout,
       keepAliveMs: KEEP_ALIVE_MS,
+      handshakes,
     });
-    return listener.address;
+    return frontEndListener.address;
+  }
+
+  /** What is in use when a file turns out to be no good stays in use: each of these reads first. */
+  function watchFiles(): void {
+    const watch = (name: string, paths: readonly (string | undefined)[], reload: () => void) => {
+      const given = paths.filter((path) => path !== undefined);
+      if (given.length > 0) reloader.add({ name, paths: given, reload });
+    };
+    const { clusterCert, clusterKey, clusterCaCert, tlsTicketKeyFile } = options;
+    const { serverCert, serverKey, serverCaCert } = options;
+    const agentPortFiles = [clusterCert, clusterKey, clusterCaCert, tlsTicketKeyFile];
+    watch('agent-port certificates', agentPortFiles, () => {
+      const { context, warnings, expiries } = loadAgentPortTls(options);
+      agents.setSecureContext(context);
+      for (const warning of warnings) logger.warn(warning);
+      expiry.update(expiries);
+    });
+    watch('front-end certificates', [serverCert, serverKey, serverCaCert], () => {
+      const loaded = loadFrontEndTls(options);
+      if (!loaded) return;
+      frontEndListener?.setSecureContext(loaded.context);
+      for (const warning of loaded.warnings) logger.warn(warning);
+      expiry.update(loaded.expiries);
+    });
+    watch('front-end policy', [options.frontendPolicy], () => {
+      policy = readPolicy();
+    });
+    watch('peers', [options.peersFile], () => peers.read());
+    watch('agent deny list', [options.agentDenylist], () => {
+      denyList = readDenyList();
+      tunnels.closeDenied();
+    });
   }
 }
 

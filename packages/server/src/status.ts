@@ -1,37 +1,68 @@
-import type { AdminRoutes } from '@fairlead/runtime';
+import { type AdminRoutes, jsonReply } from '@fairlead/runtime';
+import { claimTexts } from './agent-port/claim-constraints.ts';
+import type { ClaimConflict, ExclusiveClaims } from './exclusive-claims.ts';
 import type { FrontEnd } from './frontend/front-end.ts';
 import type { ServerOptions } from './options.ts';
 import type { Tunnels } from './tunnels.ts';
 import { version } from './version.ts';
 
+/** The answer of `/api/v1/status`. */
+export interface ServerStatus {
+  readonly version: string;
+  readonly serverId: string;
+  /** Dialling or open, of all clients. */
+  readonly streams: number;
+  readonly agentAuthorization: ServerOptions['agentAuthorization'];
+  /** Hosts and addresses that more than one agent claims. */
+  readonly conflicts: readonly ClaimConflict[];
+  readonly agents: readonly AgentStatus[];
+}
+
+export interface AgentStatus {
+  readonly agentId: string;
+  readonly address: string;
+  readonly commonName: string | null;
+  /** Claims as the agent writes them (`host=node-1`): those that its certificate covers, and others. */
+  readonly covered: readonly string[];
+  readonly uncovered: readonly string[];
+  readonly transport: string;
+  readonly isDraining: boolean;
+  /** Leaves a PING unanswered. */
+  readonly isSilent: boolean;
+  readonly streams: number;
+  /** Null until the first round trip is known. */
+  readonly minRttMs: number | null;
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+}
+
 /** `/api/v1/status`: what the server is doing, as JSON. */
 export function statusRoutes(
   options: ServerOptions,
   tunnels: Tunnels,
+  exclusiveClaims: ExclusiveClaims,
   frontEnd: FrontEnd,
 ): AdminRoutes {
-  return {
-    '/api/v1/status': () => ({
-      status: 200,
-      contentType: 'application/json',
-      body: `${JSON.stringify({
-        version,
-        serverId: options.serverId,
-        streams: frontEnd.activeStreams,
-        agents: tunnels.backends.map(({ agentId, peer, session, isDraining }) => ({
-          agentId,
-          address: peer.address,
-          commonName: peer.commonName,
-          transport: session.transport.kind,
-          isDraining,
-          isSilent: session.isSilent,
-          streams: session.streamCount,
-          // Infinity until the first round trip is known; JSON has no word for it.
-          minRttMs: Number.isFinite(session.minRttMs) ? session.minRttMs : null,
-          receivedBytes: session.receivedBytes,
-          sentBytes: session.sentBytes,
-        })),
-      })}\n`,
-    }),
-  };
+  const status = (): ServerStatus => ({
+    version,
+    serverId: options.serverId,
+    streams: frontEnd.activeStreams,
+    agentAuthorization: options.agentAuthorization,
+    conflicts: exclusiveClaims.conflicts(),
+    agents: tunnels.backends.map(({ agentId, peer, session, isDraining, claims }) => ({
+      agentId,
+      address: peer.address,
+      commonName: peer.commonName ?? null,
+      covered: claimTexts(claims.covered),
+      uncovered: claimTexts(claims.uncovered),
+      transport: session.transport.kind,
+      isDraining,
+      isSilent: session.isSilent,
+      streams: session.streamCount,
+      minRttMs: Number.isFinite(session.minRttMs) ? session.minRttMs : null,
+      receivedBytes: session.receivedBytes,
+      sentBytes: session.sentBytes,
+    })),
+  });
+  return { '/api/v1/status': () => jsonReply(200, status()) };
 }

@@ -1,47 +1,62 @@
+import { createHash } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
-import { loadTlsFiles, type NamedFile } from '@fairlead/runtime';
+import { type FileExpiry, loadTlsFiles, type NamedFile, type TlsFiles } from '@fairlead/runtime';
 import { readTicketKeys } from './agent-port/ticket-keys.ts';
 import type { ServerOptions } from './options.ts';
 
-export interface ServerTls {
-  /** For the front end over TCP; undefined when it has no certificate. */
-  readonly frontEnd: SecureContextOptions | undefined;
-  readonly agents: SecureContextOptions;
+/** TLS of one port. */
+export interface PortTls {
+  readonly context: SecureContextOptions;
   /** One line each. */
   readonly warnings: readonly string[];
+  readonly expiries: readonly FileExpiry[];
 }
 
 /**
- * Reads the TLS files of both ports.
+ * Reads the TLS files of the agent port.
  * @throws UsageError that names flag, file and cure
  */
-export function loadServerTls(options: ServerOptions): ServerTls {
-  const common = { cipherSuites: options.cipherSuites, minVersion: options.tlsMinVersion };
-  const agents = loadTlsFiles({
-    ...common,
-    identity: identity('cluster', options.clusterCert, options.clusterKey),
-    ca: named('--cluster-ca-cert', options.clusterCaCert),
-  });
-  const ticketKeys = named('--tls-ticket-key-file', options.tlsTicketKeyFile);
-  const agentContext: SecureContextOptions = {
-    ...agents.context,
-    ...(ticketKeys && readTicketKeys(ticketKeys, agents.context.ca)),
-  };
-  const frontEndIdentity = identity('server', options.serverCert, options.serverKey);
-  if (!frontEndIdentity) {
-    return { frontEnd: undefined, agents: agentContext, warnings: agents.warnings };
-  }
-  const frontEnd = loadTlsFiles({
-    ...common,
-    identity: frontEndIdentity,
-    ca: named('--server-ca-cert', options.serverCaCert),
-  });
-  return {
-    frontEnd: frontEnd.context,
-    agents: agentContext,
-    warnings: [...frontEnd.warnings, ...agents.warnings],
-  };
+export function loadAgentPortTls(options: ServerOptions): PortTls {
+  const tls = portTls(
+    loadTlsFiles({
+      ...versions(options),
+      identity: identity('cluster', options.clusterCert, options.clusterKey),
+      ca: named('--cluster-ca-cert', options.clusterCaCert),
+    }),
+  );
+  const secret = named('--tls-ticket-key-file', options.tlsTicketKeyFile);
+  if (!secret) return tls;
+  const ticketKeys = readTicketKeys(secret, tls.context.ca);
+  return { ...tls, context: { ...tls.context, ticketKeys } };
 }
+
+/**
+ * Reads the TLS files of the front end over TCP; undefined when it has no certificate.
+ * @throws UsageError that names flag, file and cure
+ */
+export function loadFrontEndTls(options: ServerOptions): PortTls | undefined {
+  const shown = identity('server', options.serverCert, options.serverKey);
+  if (!shown) return undefined;
+  const ca = named('--server-ca-cert', options.serverCaCert);
+  return portTls(loadTlsFiles({ ...versions(options), identity: shown, ca }));
+}
+
+/**
+ * A session is resumed without another look at the client's certificate, so that only one that was
+ * made under the same CAs may be: the CA's removal then ends resumption, too.
+ */
+function portTls({ context, warnings, expiries }: TlsFiles): PortTls {
+  const sessionIdContext = createHash('sha256')
+    .update(String(context.ca))
+    .digest('hex')
+    .slice(0, 32);
+  return { context: { ...context, sessionIdContext }, warnings, expiries };
+}
+
+const versions = ({ cipherSuites, tlsMinVersion }: ServerOptions) => ({
+  cipherSuites,
+  minVersion: tlsMinVersion,
+});
 
 function identity(
   name: 'server' | 'cluster',

@@ -1,37 +1,53 @@
 import {
-  cleanText,
   type Hello,
   MemoryBudget,
   Session,
   type Transport,
   TunnelError,
+  toTunnelError,
 } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
-import { type AgentIdentifiers, parseAgentIdentifiers } from './agent-identifiers.ts';
+import type { AgentAuthorizer } from './agent-authorization.ts';
 import type { AgentPeer } from './agent-port/agent-peer.ts';
 import { TunnelBackend } from './backend.ts';
 import type { Backends } from './backends.ts';
+import type { ExclusiveClaims } from './exclusive-claims.ts';
+import { type TokenBucketOptions, TokenBuckets } from './frontend/token-buckets.ts';
 import type { ServerOptions } from './options.ts';
 import { version } from './version.ts';
 
-/** Of an agent's unreadable identifiers, so many are worth a log line. */
-const MAX_LOGGED_WARNINGS = 10;
+/** Who decides what agents may do. */
+export interface TunnelRules {
+  readonly authorizer: AgentAuthorizer;
+  readonly exclusiveClaims: ExclusiveClaims;
+  /** Why a peer with a valid certificate may not be here all the same. */
+  whyDenied(peer: AgentPeer): string | undefined;
+  /** Told of each tunnel that is refused for its claims. */
+  onUnauthorized(): void;
+}
+
+/** How often the agent of one certificate may change what it claims: a node's labels, not a stream of data. */
+const identifierChanges: TokenBucketOptions = { burst: 20, perSecond: 1 };
 
 /** Runs a session on every tunnel and keeps the list of backends in step. */
 export class Tunnels {
   readonly #options: ServerOptions;
   readonly #logger: Logger;
   readonly #backends: Backends;
+  readonly #rules: TunnelRules;
   readonly #memory: MemoryBudget;
   readonly #sessions = new Map<Session, TunnelBackend | undefined>();
+  readonly #changes = new TokenBuckets(identifierChanges);
+  readonly #agents = new WeakMap<Session, AgentPeer>();
   #peers: readonly string[] | undefined;
   /** Of these and of tunnels that are gone: the transports that may still have bytes to send. */
   readonly #transports = new Set<Promise<void>>();
 
-  constructor(options: ServerOptions, logger: Logger, backends: Backends) {
+  constructor(options: ServerOptions, logger: Logger, backends: Backends, rules: TunnelRules) {
     this.#options = options;
     this.#logger = logger;
     this.#backends = backends;
+    this.#rules = rules;
     this.#memory = new MemoryBudget(options.maxProcessWindow);
   }
 
@@ -45,24 +61,26 @@ export class Tunnels {
     const options = this.#options;
     const startedAtMs = performance.now();
     let backend: TunnelBackend | undefined;
-    let identifiersText: string | undefined;
+    let identifiers: string | undefined;
     const session = new Session(
       transport,
       {
         onHello: (hello) => {
-          const isNew = !backend;
-          backend ??= this.#backendOf(session, hello, peer);
-          const fields = this.#describe(transport, peer, backend);
-          if (isNew) {
-            identifiersText = hello.agentIdentifiers;
-            this.#sessions.set(session, backend);
-            this.#backends.add(backend, { covered: this.#identifiersOf(hello, fields) });
-            this.#logger.info({ ...fields, software: hello.software }, 'agent connected');
-          } else if (hello.agentIdentifiers !== identifiersText) {
-            identifiersText = hello.agentIdentifiers;
-            this.#backends.identify(backend, { covered: this.#identifiersOf(hello, fields) });
-            this.#logger.info(fields, 'agent identifiers changed');
+          if (backend) {
+            if (hello.agentIdentifiers !== identifiers) this.#authorizeAgain(backend, hello);
+            identifiers = hello.agentIdentifiers;
+            return;
           }
+          identifiers = hello.agentIdentifiers;
+          const candidate = this.#backendOf(session, hello, peer);
+          if (!this.#authorize(candidate, hello)) return;
+          backend = candidate;
+          this.#sessions.set(session, backend);
+          this.#backends.add(backend);
+          this.#logger.info(
+            { ...this.#describe(transport, peer, backend), software: hello.software },
+            'agent connected',
+          );
         },
         // Agents open no streams; the protocol would allow it.
         onOpen: (stream) =>
@@ -83,7 +101,10 @@ export class Tunnels {
         },
         onClose: (error) => {
           this.#sessions.delete(session);
-          if (backend) this.#backends.remove(backend);
+          if (backend) {
+            this.#backends.remove(backend);
+            this.#rules.exclusiveClaims.remove(backend);
+          }
           const fields = {
             ...this.#describe(transport, peer, backend),
             durationMs: Math.round(performance.now() - startedAtMs),
@@ -112,10 +133,23 @@ export class Tunnels {
       },
     );
     this.#sessions.set(session, undefined);
+    this.#agents.set(session, peer);
     const closed = session.transportClosed.then(() => {
       this.#transports.delete(closed);
     });
     this.#transports.add(closed);
+    // An HTTP/2 connection that was admitted long ago may ask for another tunnel at any time.
+    this.#closeIfDenied(session);
+  }
+
+  /** Bytes that the streams of all tunnels hold at the moment. */
+  get bufferedBytes(): number {
+    return this.#memory.bufferedBytes;
+  }
+
+  /** Ends the tunnels of peers that may not be here any more. */
+  closeDenied(): void {
+    for (const session of [...this.#sessions.keys()]) this.#closeIfDenied(session);
   }
 
   /** Tells all agents, now and later, where the servers are: `host:port`, at most 64 (spec 2.11). */
@@ -145,12 +179,39 @@ export class Tunnels {
     return backend;
   }
 
-  #identifiersOf({ agentIdentifiers }: Hello, fields: object): AgentIdentifiers {
-    const identifiers = parseAgentIdentifiers(agentIdentifiers ?? '');
-    for (const warning of identifiers.warnings.slice(0, MAX_LOGGED_WARNINGS)) {
-      this.#logger.warn({ ...fields, detail: cleanText(warning) }, 'bad agent identifier');
+  #closeIfDenied(session: Session): void {
+    const peer = this.#agents.get(session);
+    const reason = peer && this.#rules.whyDenied(peer);
+    if (reason !== undefined) session.close(new TunnelError('unauthorized', reason));
+  }
+
+  /** Judging costs time and log lines, which an agent must not command at will. */
+  #authorizeAgain(backend: TunnelBackend, hello: Hello): void {
+    const { address, certificate } = backend.peer;
+    const who = certificate?.fingerprint ?? address;
+    if (!this.#changes.has(who)) {
+      const text = 'the agent changes its identifiers too often';
+      backend.session.close(new TunnelError('limit_reached', text));
+      return;
     }
-    return identifiers;
+    this.#changes.take(who);
+    if (!this.#authorize(backend, hello)) return;
+    this.#backends.identify(backend);
+    this.#logger.info({ agent: backend.agentId, address }, 'agent identifiers changed');
+  }
+
+  /** Takes what an agent claims, or ends its tunnel and says false. */
+  #authorize(backend: TunnelBackend, { agentId, agentIdentifiers }: Hello): boolean {
+    const { authorizer, exclusiveClaims, onUnauthorized } = this.#rules;
+    try {
+      backend.claims = authorizer.authorize(agentId ?? '', agentIdentifiers, backend.peer);
+    } catch (error) {
+      onUnauthorized();
+      backend.session.close(toTunnelError(error));
+      return false;
+    }
+    exclusiveClaims.update(backend);
+    return true;
   }
 
   #describe(transport: Transport, peer: AgentPeer, backend: TunnelBackend | undefined): object {

@@ -1,5 +1,5 @@
 import { type ErrorCode, errorTable, TunnelError, type TunnelStream } from '@fairlead/protocol';
-import { type Caller, createDial, Router } from '@fairlead/server/internal';
+import { BackendLimits, type Caller, createDial, Router } from '@fairlead/server/internal';
 import t, { type Test } from 'tap';
 import { type FakeBackend, fakeBackends } from './fake-backend.ts';
 
@@ -19,7 +19,8 @@ function twoAgents(firstDial: (signal: AbortSignal) => Promise<TunnelStream>, ti
     };
   }
   const router = new Router(backends, ['default']);
-  const dial = createDial({ router, timeoutMs, onRetry: ({ code }) => retries.push(code) });
+  const limits = new BackendLimits({ maxStreams: 100, bytesPerSecond: undefined, onFull() {} });
+  const dial = createDial({ router, limits, timeoutMs, onRetry: ({ code }) => retries.push(code) });
   const signal = new AbortController().signal;
   return { fakes, backends, tried, retries, run: () => dial(target, caller, signal) };
 }
@@ -116,4 +117,14 @@ t.test('after the deadline there is no second try', async (t) => {
   );
   await t.rejects(run());
   t.equal(tried.length, 1);
+});
+
+t.test('an agent that has its limit of streams: the other one is tried', async (t) => {
+  const { fakes, tried, retries, run } = twoAgents(() => Promise.resolve(stream));
+  fakes.a.load = 100;
+  fakes.b.load = 100;
+  await t.rejects(run(), { code: 'limit_reached', message: /has 100 streams already/ });
+  t.strictSame([tried.length, retries], [0, ['limit_reached']]);
+  fakes.b.load = 99;
+  t.equal((await run()).agentId, 'b');
 });

@@ -4,7 +4,8 @@ import { type Backend, Backends, parseAgentIdentifiers } from '@fairlead/server/
 /** A backend without a tunnel. */
 export class FakeBackend implements Backend {
   readonly agentId: string;
-  readonly peer = { address: 'test', commonName: undefined };
+  readonly peer = { address: 'test', commonName: undefined, certificate: undefined };
+  claims: Backend['claims'];
   isDraining = false;
   isSilent = false;
   load = 0;
@@ -14,14 +15,23 @@ export class FakeBackend implements Backend {
   };
   readonly dialled: Target[] = [];
 
-  constructor(agentId: string) {
+  /** @param covered what its agent serves, as identifiers; @param uncovered what it merely claims */
+  constructor(agentId: string, covered = '', uncovered = '') {
     this.agentId = agentId;
+    this.claims = claims(covered, uncovered);
   }
 
   dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
     this.dialled.push(target);
     return this.onDial(target, signal);
   }
+}
+
+export function claims(covered: string, uncovered = ''): Backend['claims'] {
+  return {
+    covered: parseAgentIdentifiers(covered),
+    uncovered: parseAgentIdentifiers(uncovered),
+  };
 }
 
 /** Backends by their agents' IDs, with what each says that it serves. */
@@ -31,9 +41,9 @@ export function fakeBackends<Name extends string>(
   const backends = new Backends(() => {});
   const fakes = {} as Record<Name, FakeBackend>;
   for (const [name, text] of Object.entries<string>(identifiers)) {
-    const backend = new FakeBackend(name);
+    const backend = new FakeBackend(name, text);
     fakes[name as Name] = backend;
-    backends.add(backend, { covered: parseAgentIdentifiers(text) });
+    backends.add(backend);
   }
   return { backends, fakes };
 }

@@ -61,6 +61,15 @@ t.test("defaults, Konnectivity's and our own", async (t) => {
     maxStreamWindow: 16_777_216,
     maxTunnelWindow: 67_108_864,
     maxProcessWindow: 1_073_741_824,
+    maxStreams: 50_000,
+    maxStreamsPerCaller: 50_000,
+    maxStreamsPerTunnel: 20_000,
+    maxPendingDials: 10_000,
+    maxOpensPerSecond: 20_000,
+    maxHandshakes: 4096,
+    frontendPolicy: undefined,
+    agentDenylist: undefined,
+    reloadInterval: 10_000,
   });
   t.match(options.serverId, /^[0-9a-f-]{36}$/);
 });

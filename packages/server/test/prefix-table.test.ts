@@ -1,5 +1,6 @@
 import { BlockList } from 'node:net';
-import { PrefixTable, parseCidr, parseIpAddress } from '@fairlead/server/internal';
+import { parseIpAddress } from '@fairlead/runtime';
+import { PrefixTable, parseCidr } from '@fairlead/server/internal';
 import fc from 'fast-check';
 import t from 'tap';
 

@@ -1,11 +1,6 @@
-import {
-  Backends,
-  parseAgentIdentifiers,
-  Router,
-  type StrategyName,
-} from '@fairlead/server/internal';
+import { Backends, Router, type StrategyName } from '@fairlead/server/internal';
 import t from 'tap';
-import { FakeBackend, fakeBackends } from './fake-backend.ts';
+import { claims, FakeBackend, fakeBackends } from './fake-backend.ts';
 
 const at = (host: string) => ({ host, port: 10_250 });
 
@@ -150,9 +145,8 @@ t.test('a silent backend is passed over, across strategies, until it is heard ag
 t.test('backends come, go, and say anew what they serve', async (t) => {
   const { backends, fakes } = fakeBackends({ a: 'host=n&cidr=10.0.0.0/8', b: 'host=n' });
   const router = new Router(backends, ['destHost', 'destCIDR']);
-  backends.identify(fakes.a, {
-    covered: parseAgentIdentifiers('ipv4=10.0.0.1&default-route=true'),
-  });
+  fakes.a.claims = claims('ipv4=10.0.0.1&default-route=true');
+  backends.identify(fakes.a);
   t.equal(picked(router, 'n'), 'b');
   t.equal(picked(router, '10.0.0.1'), 'a');
   t.equal(picked(router, '10.0.0.2'), '');
@@ -160,7 +154,7 @@ t.test('backends come, go, and say anew what they serve', async (t) => {
   backends.remove(fakes.b);
   backends.remove(fakes.b);
   t.equal(picked(router, 'n'), '');
-  backends.identify(fakes.b, { covered: parseAgentIdentifiers('host=n') });
+  backends.identify(fakes.b);
   t.equal(picked(router, 'n'), '', 'one that has gone stays gone');
   backends.remove(fakes.a);
   t.strictSame(backends.counts, { destHost: 0, destCIDR: 0, defaultRoute: 0, default: 0 });
@@ -171,17 +165,17 @@ t.test('ready: the first strategy has a backend', async (t) => {
   const hostFirst = new Router(backends, ['destHost', 'default']);
   const anyFirst = new Router(backends, ['default', 'destHost']);
   t.notOk(hostFirst.isReady || anyFirst.isReady);
-  backends.add(new FakeBackend('a'), { covered: parseAgentIdentifiers('cidr=10.0.0.0/8') });
+  backends.add(new FakeBackend('a', 'cidr=10.0.0.0/8'));
   t.strictSame([hostFirst.isReady, anyFirst.isReady], [false, true]);
-  backends.add(new FakeBackend('b'), { covered: parseAgentIdentifiers('ipv4=10.0.0.1') });
+  backends.add(new FakeBackend('b', 'ipv4=10.0.0.1'));
   t.ok(hostFirst.isReady);
 });
 
 t.test('two agents of one ID are two backends', async (t) => {
   const backends = new Backends(() => {});
-  const [one, other] = [new FakeBackend('same'), new FakeBackend('same')];
-  backends.add(one, { covered: parseAgentIdentifiers('host=n') });
-  backends.add(other, { covered: parseAgentIdentifiers('host=n') });
+  const [one, other] = [new FakeBackend('same', 'host=n'), new FakeBackend('same', 'host=n')];
+  backends.add(one);
+  backends.add(other);
   const router = new Router(backends, ['destHost']);
   t.equal(router.pick(at('n'), one), other);
   backends.remove(one);
@@ -211,9 +205,9 @@ t.test('a claim that a certificate covers outranks one that is merely made', asy
     owner: 'host=n&cidr=10.1.0.0/16',
     other: 'cidr=10.2.0.0/16',
   });
-  const claimed = parseAgentIdentifiers('host=n&host=m&cidr=10.1.0.0/16&cidr=10.1.1.0/24');
-  const rogue = new FakeBackend('rogue');
-  backends.add(rogue, { uncovered: claimed });
+  const claimed = 'host=n&host=m&cidr=10.1.0.0/16&cidr=10.1.1.0/24';
+  const rogue = new FakeBackend('rogue', '', claimed);
+  backends.add(rogue);
   const router = new Router(backends, ['destHost', 'destCIDR', 'default']);
   t.equal(picked(router, 'n'), 'owner');
   t.equal(picked(router, '10.1.0.1'), 'owner');
@@ -228,7 +222,8 @@ t.test('a claim that a certificate covers outranks one that is merely made', asy
   t.equal(backends.counts.destHost, 2);
   backends.remove(fakes.owner);
   t.equal(picked(router, 'n'), 'rogue');
-  backends.identify(rogue, { covered: claimed, uncovered: claimed });
+  rogue.claims = claims(claimed, claimed);
+  backends.identify(rogue);
   t.equal(picked(router, 'n'), 'rogue');
   backends.remove(rogue);
   t.strictSame(backends.counts, { destHost: 0, destCIDR: 1, defaultRoute: 0, default: 1 });

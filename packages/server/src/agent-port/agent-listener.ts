@@ -6,7 +6,9 @@ import { type Logger, listen } from '@fairlead/runtime';
 import { callerOfTls, peerAddress } from '../frontend/caller.ts';
 import { endLingering } from '../frontend/lingering-end.ts';
 import { http1Refusal, refusalOf } from '../frontend/refusal.ts';
+import type { HandshakeLimit } from '../handshake-limit.ts';
 import { Http2Connections } from '../http2/http2-connections.ts';
+import { certificateOf } from './agent-certificate.ts';
 import { type AgentPeer, refusalOfPeer } from './agent-peer.ts';
 import { Http2Tunnels } from './http2-tunnels.ts';
 import { WebSocketTunnels } from './websocket-tunnels.ts';
@@ -21,7 +23,11 @@ export interface AgentListenerOptions {
   /** From the TLS handshake to a complete request for a tunnel. */
   readonly headTimeoutMs: number;
   readonly maxHeadBytes: number;
+  /** Of all listeners together; without it there is none. */
+  readonly handshakes?: HandshakeLimit;
   readonly logger: Logger;
+  /** Why a peer with a valid certificate may not come in all the same. */
+  whyDenied?(peer: AgentPeer): string | undefined;
   /** A peer that was admitted has opened a tunnel. */
   onTunnel(transport: Transport, peer: AgentPeer): void;
   onRefused(reason: string): void;
@@ -57,11 +63,11 @@ export class AgentListener {
       rejectUnauthorized: false,
       ALPNProtocols: [TUNNEL_ALPN, 'h2', 'http/1.1'],
       handshakeTimeout: options.handshakeTimeoutMs,
-      allowHalfOpen: true,
       noDelay: true,
     });
     this.#server.on('connection', (socket: Socket) => {
       this.#connections.add(socket);
+      options.handshakes?.begin(socket);
       socket.once('close', () => this.#connections.delete(socket));
     });
     this.#server.on('secureConnection', (socket: TLSSocket) => {
@@ -108,21 +114,26 @@ export class AgentListener {
   }
 
   #admit(socket: TLSSocket): void {
-    const { logger, onTunnel, onRefused } = this.#options;
+    const { logger, whyDenied, onTunnel, onRefused, handshakes } = this.#options;
+    // Only now: a peer that ends its side during the handshake is gone.
+    socket.allowHalfOpen = true;
     // 'close' follows every error, and is what the transports listen for.
     socket.on('error', () => {});
     const peer: AgentPeer = {
       address: peerAddress(socket),
       commonName: callerOfTls(socket).commonName,
+      certificate: certificateOf(socket),
     };
-    const reason = refusalOfPeer(socket);
+    const invalid = refusalOfPeer(socket);
+    const reason = invalid ?? whyDenied?.(peer);
     if (reason !== undefined) {
-      onRefused('certificate');
+      onRefused(invalid === undefined ? 'denied' : 'certificate');
       const { address, commonName } = peer;
       logger.warn({ listener: 'agent', address, commonName, reason }, 'agent refused');
       this.#refuse(socket, new TunnelError('unauthenticated', reason));
       return;
     }
+    handshakes?.end(socket);
     const take = (transport: Transport) => onTunnel(transport, peer);
     const silent = () => {
       onRefused('timeout');

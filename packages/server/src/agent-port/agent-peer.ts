@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls';
+import type { AgentCertificate } from './agent-certificate.ts';
 
 /** Who is behind a connection on the agent port, as far as its certificate says. */
 export interface AgentPeer {
@@ -6,6 +7,7 @@ export interface AgentPeer {
   readonly address: string;
   /** Of the certificate's subject. */
   readonly commonName: string | undefined;
+  readonly certificate: AgentCertificate | undefined;
 }
 
 /**

@@ -6,12 +6,6 @@ import { type NamedFile, readNamedBytes, UsageError } from '@fairlead/runtime';
 const TICKET_KEYS_BYTES = 48;
 const MIN_SECRET_BYTES = 32;
 
-/** The part of a TLS listener's options that decides which tickets it can read. */
-export interface TicketOptions {
-  readonly ticketKeys: Buffer;
-  readonly sessionIdContext: string;
-}
-
 /**
  * Makes TLS ticket keys from a secret that several servers share, so that a session begun on one is
  * resumed on any.
@@ -21,15 +15,12 @@ export interface TicketOptions {
  *
  * @throws UsageError for a file that cannot be read or is too short to be a secret
  */
-export function readTicketKeys(file: NamedFile, ca: SecureContextOptions['ca']): TicketOptions {
+export function readTicketKeys(file: NamedFile, ca: SecureContextOptions['ca']): Buffer {
   const secret = readSecret(file);
   const salt = createHash('sha256').update(String(ca)).digest();
-  const keys = hkdfSync('sha256', secret, salt, 'fairlead agent port tickets', TICKET_KEYS_BYTES);
-  return {
-    ticketKeys: Buffer.from(keys),
-    // Node's default is made from the command line, which differs from server to server.
-    sessionIdContext: 'fairlead agent port',
-  };
+  return Buffer.from(
+    hkdfSync('sha256', secret, salt, 'fairlead agent port tickets', TICKET_KEYS_BYTES),
+  );
 }
 
 function readSecret(file: NamedFile): Buffer {

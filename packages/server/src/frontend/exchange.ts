@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream';
 import { formatTarget, relay, type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
-import type { AbandonLimit } from './abandon-limit.ts';
 import { callerName } from './caller.ts';
 import type { Caller, Dial, DialedStream } from './dial.ts';
 import type { FrontEndObserver, FrontEndProtocol, StreamSummary } from './observer.ts';
+import type { StreamLease, StreamLimits } from './stream-limits.ts';
 
 /** A client's wish for a stream, and how to answer it in the client's protocol. */
 export interface StreamRequest {
@@ -26,21 +26,31 @@ export interface ExchangeHost {
   readonly dial: Dial;
   readonly logger: Logger;
   readonly observer: FrontEndObserver;
-  readonly abandonLimit: AbandonLimit;
+  readonly limits: StreamLimits;
 }
 
 /** One stream from its request to its end: dial, answer, relay, account. */
 export class Exchange {
   readonly #host: ExchangeHost;
   readonly #request: StreamRequest;
+  readonly #lease: StreamLease;
   readonly #abort = new AbortController();
   readonly #onEnd: (exchange: Exchange) => void;
   #dialed: DialedStream | undefined;
 
-  /** @param onEnd called once, when nothing is left to do but to tell of it */
-  constructor(host: ExchangeHost, request: StreamRequest, onEnd: (exchange: Exchange) => void) {
+  /**
+   * @param lease given back at the end
+   * @param onEnd called once, when nothing is left to do but to tell of it
+   */
+  constructor(
+    host: ExchangeHost,
+    request: StreamRequest,
+    lease: StreamLease,
+    onEnd: (exchange: Exchange) => void,
+  ) {
     this.#host = host;
     this.#request = request;
+    this.#lease = lease;
     this.#onEnd = onEnd;
   }
 
@@ -79,6 +89,7 @@ export class Exchange {
 
   #relay(dialed: DialedStream): void {
     this.#dialed = dialed;
+    this.#lease.onDialEnd();
     const { duplex, protocol, startedAtMs } = this.#request;
     this.#request.accept();
     relay(duplex, dialed.stream, {
@@ -90,6 +101,7 @@ export class Exchange {
           bytesToClient: bytesToSocket,
           ...(error && { error }),
         };
+        this.#lease.end();
         this.#onEnd(this);
         this.#host.observer.onStreamEnd(protocol, summary);
         this.#log(summary);
@@ -101,6 +113,7 @@ export class Exchange {
     const { protocol, startedAtMs } = this.#request;
     const durationMs = performance.now() - startedAtMs;
     this.#request.refuse(error);
+    this.#lease.end();
     this.#onEnd(this);
     this.#host.observer.onDialEnd(protocol, durationMs, error);
     this.#log({ durationMs, bytesFromClient: 0, bytesToClient: 0, error });
@@ -127,7 +140,7 @@ export class Exchange {
 
   /** Only a closed connection ends a dial: a client that ended its own side still reads. */
   #onClientGone = (): void => {
-    this.#host.abandonLimit.onAbandoned(callerName(this.#request.caller));
+    this.#lease.onAbandoned();
     this.#abort.abort(new TunnelError('cancelled', 'the client went away during the dial'));
   };
 }

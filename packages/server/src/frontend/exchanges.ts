@@ -1,6 +1,6 @@
-import { TunnelError } from '@fairlead/protocol';
-import { callerName } from './caller.ts';
+import { TunnelError, toTunnelError } from '@fairlead/protocol';
 import { Exchange, type ExchangeHost, type StreamRequest } from './exchange.ts';
+import type { StreamLease } from './stream-limits.ts';
 
 /** The open exchanges of a front end, whatever protocol they came by. */
 export class Exchanges {
@@ -18,18 +18,20 @@ export class Exchanges {
     return this.#open.size;
   }
 
-  /** Starts a stream, or refuses it: `shutting_down`, or `limit_reached` (AbandonLimit). */
+  /** Starts a stream, or refuses it: `shutting_down`, or `limit_reached` (StreamLimits). */
   start(request: StreamRequest): void {
     if (this.#draining) {
       this.#refuse(request, new TunnelError('shutting_down', 'the server is shutting down'));
       return;
     }
-    if (!this.#host.abandonLimit.allows(callerName(request.caller))) {
-      const text = 'the caller gave up too many dials; try again in a second';
-      this.#refuse(request, new TunnelError('limit_reached', text));
+    let lease: StreamLease;
+    try {
+      lease = this.#host.limits.admit(request.caller);
+    } catch (error) {
+      this.#refuse(request, toTunnelError(error));
       return;
     }
-    const exchange = new Exchange(this.#host, request, this.#onEnd);
+    const exchange = new Exchange(this.#host, request, lease, this.#onEnd);
     this.#open.add(exchange);
     exchange.start();
   }

@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import { TunnelError } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
 import { Http2Connections } from '../http2/http2-connections.ts';
-import { AbandonLimit, type AbandonLimitOptions, defaultAbandonLimit } from './abandon-limit.ts';
+import type { AbandonLimitOptions } from './abandon-limit.ts';
 import { callerName, callerOfTls, callerOfUds } from './caller.ts';
 import type { Caller, Dial } from './dial.ts';
 import { Exchanges } from './exchanges.ts';
@@ -20,6 +20,7 @@ import {
 import { endLingering } from './lingering-end.ts';
 import type { FrontEndObserver } from './observer.ts';
 import { http1Refusal, refusalOf } from './refusal.ts';
+import { openLimits, type StreamLimitOptions, StreamLimits } from './stream-limits.ts';
 import { TlsListener, type TlsListenerOptions } from './tls-listener.ts';
 import { UdsListener, type UdsListenerOptions } from './uds-listener.ts';
 
@@ -35,6 +36,8 @@ export interface FrontEndOptions {
   readonly headTimeoutMs: number;
   readonly maxHeadBytes: number;
   readonly abandonLimit?: AbandonLimitOptions;
+  /** Left out: no limits but that on abandoned dials. */
+  readonly limits?: StreamLimitOptions;
   /** Shared with other ports, if given; else of the front end's own. */
   readonly http2?: Http2Connections;
 }
@@ -58,8 +61,9 @@ export class FrontEnd {
   constructor(options: FrontEndOptions) {
     this.#options = options;
     const { dial, logger, observer, headTimeoutMs, maxHeadBytes } = options;
-    const abandonLimit = new AbandonLimit(options.abandonLimit ?? defaultAbandonLimit);
-    this.#exchanges = new Exchanges({ dial, logger, observer, abandonLimit });
+    const { abandonLimit, limits: given = openLimits } = options;
+    const limits = new StreamLimits({ ...given, ...(abandonLimit && { abandonLimit }) });
+    this.#exchanges = new Exchanges({ dial, logger, observer, limits });
     this.#routes = {
       mode: options.mode,
       onGrpc: options.onGrpc,

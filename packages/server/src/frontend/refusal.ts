@@ -6,6 +6,7 @@ import {
   type Target,
   type TunnelError,
 } from '@fairlead/protocol';
+import { FrontEndDenial } from '../frontend-policy.ts';
 
 /** Codes that do not speak of the server itself. */
 const places: Partial<Record<ErrorCode, 'agent' | 'target'>> = {
@@ -48,7 +49,8 @@ export function refusalOf(
   target?: Target,
   allow?: string,
 ): Refusal {
-  const at = `at the ${places[error.code] ?? 'server'}`;
+  const place = error instanceof FrontEndDenial ? undefined : places[error.code];
+  const at = `at the ${place ?? 'server'}`;
   const what = target ? `, target ${formatTarget(target)}` : '';
   const body = `${cleanText(error.message)} (${error.code} ${at}${what}, after ${Math.round(elapsedMs)} ms)\n`;
   return {

@@ -3,6 +3,7 @@ import { createServer, type SecureContextOptions, type Server, type TLSSocket } 
 import { TunnelError } from '@fairlead/protocol';
 import { type Logger, listen } from '@fairlead/runtime';
 import { refusalOfPeer } from '../agent-port/agent-peer.ts';
+import type { HandshakeLimit } from '../handshake-limit.ts';
 import { peerAddress } from './caller.ts';
 import { endLingering } from './lingering-end.ts';
 import { http1Refusal, refusalOf } from './refusal.ts';
@@ -17,6 +18,8 @@ export interface TlsListenerOptions {
   readonly handshakeTimeoutMs: number;
   /** Idle time before TCP probes the client; 0 switches probes off. */
   readonly keepAliveMs: number;
+  /** Of all listeners together; without it there is none. */
+  readonly handshakes?: HandshakeLimit;
 }
 
 /** TCP with mTLS: hands on connections whose client certificate was verified. */
@@ -53,8 +56,12 @@ export class TlsListener {
       const reason = hasCertificate(socket)
         ? refusalOfPeer(socket)
         : 'no client certificate was given';
-      if (reason === undefined) onConnection(socket);
-      else this.#refuse(socket, reason);
+      if (reason !== undefined) {
+        this.#refuse(socket, reason);
+        return;
+      }
+      options.handshakes?.end(socket);
+      onConnection(socket);
     });
     this.#server.on('tlsClientError', this.#onHandshakeFailed);
   }
@@ -88,6 +95,7 @@ export class TlsListener {
 
   #onTcpConnection = (socket: Socket): void => {
     this.#connections.add(socket);
+    this.#options.handshakes?.begin(socket);
     socket.once('close', () => this.#connections.delete(socket));
   };
 

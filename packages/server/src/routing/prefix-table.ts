@@ -1,5 +1,5 @@
+import { type IpAddress, parseIpAddress } from '@fairlead/runtime';
 import type { Cidr } from './cidr.ts';
-import { bitsOf, canonicalAddress, type IpAddress } from './ip-address.ts';
 
 /**
  * Values by network, found by address, the longest prefix first.
@@ -11,23 +11,23 @@ export class PrefixTable<T> {
   readonly #families = { 4: new FamilyTable<T>(32), 6: new FamilyTable<T>(128) };
 
   get(cidr: Cidr): T | undefined {
-    const network = canonicalAddress(cidr.address);
-    return this.#families[network.family].get(bitsOf(network), cidr.prefix);
+    const { family, value: bits } = parseIpAddress(cidr.address)!;
+    return this.#families[family].get(bits, cidr.prefix);
   }
 
   set(cidr: Cidr, value: T): void {
-    const network = canonicalAddress(cidr.address);
-    this.#families[network.family].set(bitsOf(network), cidr.prefix, value);
+    const { family, value: bits } = parseIpAddress(cidr.address)!;
+    this.#families[family].set(bits, cidr.prefix, value);
   }
 
   delete(cidr: Cidr): void {
-    const network = canonicalAddress(cidr.address);
-    this.#families[network.family].delete(bitsOf(network), cidr.prefix);
+    const { family, value: bits } = parseIpAddress(cidr.address)!;
+    this.#families[family].delete(bits, cidr.prefix);
   }
 
   /** Values of all networks that hold the address, the longest prefix first. */
-  matches(address: IpAddress): Generator<T> {
-    return this.#families[address.family].matches(bitsOf(address));
+  matches({ family, value }: IpAddress): Generator<T> {
+    return this.#families[family].matches(value);
   }
 }
 

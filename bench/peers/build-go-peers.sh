@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Builds Konnectivity, chisel and frp from their Go modules into bench/.peers/bin.
+#
+#     bench/peers/build-go-peers.sh [konnectivity|chisel|frp ...]     all three if none is named
+#
+# Each is built within a module of our own: Konnectivity's go.mod has a `replace`, which
+# `go install PACKAGE@VERSION` refuses.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+out=$(dirname "$here")/.peers/bin
+. "$here/versions.sh"
+mkdir -p "$out"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# build VERSION EXTRA-MODULES PACKAGE=PROGRAM...: builds packages of one version in a module that
+# requires them and the extra modules
+build() {
+  local version=$1 extra=$2 pair
+  shift 2
+  cd "$scratch"
+  rm -f go.mod go.sum
+  go mod init fairlead.example/peers
+  # shellcheck disable=SC2086
+  go get $extra $(for pair in "$@"; do echo "${pair%%=*}@$version"; done)
+  for pair in "$@"; do
+    go build -o "$out/${pair#*=}" "${pair%%=*}"
+    echo "$version" >"$out/${pair#*=}.version"
+  done
+}
+
+konnectivity=sigs.k8s.io/apiserver-network-proxy
+for peer in "${@:-konnectivity chisel frp}"; do
+  # shellcheck disable=SC2086
+  for name in $peer; do
+    case $name in
+      konnectivity)
+        build "$KONNECTIVITY_VERSION" "$konnectivity/konnectivity-client@$KONNECTIVITY_VERSION" \
+          "$konnectivity/cmd/server=konnectivity-server" "$konnectivity/cmd/agent=konnectivity-agent"
+        ;;
+      chisel) build "$CHISEL_VERSION" "" github.com/jpillora/chisel=chisel ;;
+      frp)
+        build "$FRP_VERSION" "" \
+          github.com/fatedier/frp/cmd/frps=frps github.com/fatedier/frp/cmd/frpc=frpc
+        ;;
+      *)
+        echo "build-go-peers.sh: unknown peer $name" >&2
+        exit 2
+        ;;
+    esac
+  done
+done

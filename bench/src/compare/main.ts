@@ -1,0 +1,51 @@
+/**
+ * `npm run bench:compare -- BASE [OPTIONS of npm run bench]`: alternates between the revision BASE
+ * and this checkout as it is, and prints ratios.
+ */
+import { workspaceRoot } from '@fairlead/testkit';
+import { type BenchOptions, optionsOrExit } from '../options.ts';
+import { exitOnSignals } from '../process/exit-on-signals.ts';
+import { ScratchDirectory } from '../process/scratch-directory.ts';
+import { isComplete } from '../results.ts';
+import { writeResults } from '../results-file.ts';
+import { measureSystems } from '../run/measure-systems.ts';
+import { progress } from '../run/progress.ts';
+import { fairlead } from '../systems/fairlead.ts';
+import { ratioTables } from './ratios.ts';
+import { buildWorktree } from './worktree.ts';
+
+exitOnSignals();
+const [revision, ...args] = process.argv.slice(2);
+if (revision === undefined || revision.startsWith('-')) {
+  console.error('usage: npm run bench:compare -- BASE [OPTIONS], as of npm run bench');
+  process.exit(2);
+}
+try {
+  await compare(revision, optionsOrExit('bench:compare', args));
+} catch (error) {
+  console.error(`bench:compare: ${(error as Error).message}`);
+  process.exitCode = 1;
+}
+
+async function compare(base: string, options: BenchOptions): Promise<void> {
+  const directory = new ScratchDirectory();
+  try {
+    progress.say(`building ${base}`);
+    const worktree = await buildWorktree(workspaceRoot, base, directory.path);
+    try {
+      const systems = [
+        fairlead({ name: 'base', about: `Fairlead at ${worktree.commit}`, root: worktree.root }),
+        fairlead({ name: 'candidate', about: 'Fairlead as it is in this checkout' }),
+      ];
+      const command = ['npm run bench:compare --', base, ...args].join(' ');
+      const results = await measureSystems(options, systems, command);
+      process.stdout.write(ratioTables(results, 'base', 'candidate'));
+      if (options.json !== undefined) writeResults(options.json, results);
+      if (!isComplete(results)) process.exitCode = 1;
+    } finally {
+      await worktree.close();
+    }
+  } finally {
+    await directory.close();
+  }
+}

@@ -1,0 +1,11 @@
+/** A slow link (testkit's) in a process of its own, so that its work disturbs nobody's event loop. */
+import { type SlowLinkOptions, startSlowLink } from '@fairlead/testkit';
+import type { TcpAddress } from '../load/route.ts';
+import { serveCalls } from '../process/calls.ts';
+
+serveCalls({
+  async start(options: SlowLinkOptions): Promise<TcpAddress> {
+    const { host, port } = await startSlowLink(options);
+    return { host, port };
+  },
+});

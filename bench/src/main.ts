@@ -1,0 +1,43 @@
+/** `npm run bench`: measures Fairlead beside its peers; see `--help`. */
+import { measures } from './measures/index.ts';
+import { type BenchOptions, optionsOrExit, usage } from './options.ts';
+import { exitOnSignals } from './process/exit-on-signals.ts';
+import { mergeResults } from './report/merge-results.ts';
+import { textTables } from './report/text-tables.ts';
+import { writeReport } from './report/write-report.ts';
+import { isComplete } from './results.ts';
+import { readResults, writeResults } from './results-file.ts';
+import { measureSystems } from './run/measure-systems.ts';
+import { systems } from './systems/index.ts';
+
+exitOnSignals();
+const args = process.argv.slice(2);
+const options = optionsOrExit('bench', args);
+try {
+  if (options.help) process.stdout.write(usage);
+  else if (options.list) list();
+  else await main(options);
+} catch (error) {
+  console.error(`bench: ${(error as Error).message}`);
+  process.exitCode = 1;
+}
+
+function list(): void {
+  for (const { name, title } of measures) console.log(`${name.padEnd(24)} ${title}`);
+  console.log();
+  for (const system of systems) {
+    const missing = system.missing();
+    const state = missing === undefined ? '' : ` [missing: ${missing}]`;
+    console.log(`${system.name.padEnd(24)} ${system.about}${state}`);
+  }
+}
+
+async function main(given: BenchOptions): Promise<void> {
+  const results = given.from
+    ? mergeResults(given.from.map(readResults))
+    : await measureSystems(given, given.systems, ['npm run bench --', ...args].join(' '));
+  process.stdout.write(textTables(results));
+  if (given.json !== undefined) writeResults(given.json, results);
+  if (given.report !== undefined) await writeReport(results, given.report);
+  if (!isComplete(results)) process.exitCode = 1;
+}

@@ -1,0 +1,113 @@
+import { Session, type Transport, type TunnelStream } from '@fairlead/protocol';
+
+const chunkBytes = 65_536;
+const messageBytes = 128;
+const chunk = Buffer.alloc(chunkBytes, 1);
+const message = Buffer.alloc(messageBytes, 1);
+
+/** The accepting end: a target named `source` sends for ever, any other one echoes. */
+export function serveStreams(transport: Transport): void {
+  new Session(
+    transport,
+    {
+      onHello() {},
+      onOpen: (stream) => (stream.target.host === 'source' ? sendForEver(stream) : echo(stream)),
+      onDraining() {},
+      onClose() {},
+    },
+    { role: 'agent', hello: { agentId: 'bench' } },
+  );
+}
+
+function sendForEver(stream: TunnelStream): void {
+  const pump = () => {
+    while (!stream.isClosed && stream.write(chunk));
+  };
+  stream.handler = { onData() {}, onEnd() {}, onDrain: pump, onClose() {} };
+  stream.accept();
+  pump();
+}
+
+function echo(stream: TunnelStream): void {
+  stream.handler = {
+    onData(bytes) {
+      stream.consumed(bytes.length);
+      stream.write(bytes);
+    },
+    onEnd: () => stream.end(),
+    onDrain() {},
+    onClose() {},
+  };
+  stream.accept();
+}
+
+/** The opening end. Resolves when the session can open streams. */
+export function openSession(transport: Transport): Promise<Session> {
+  return new Promise((resolve, reject) => {
+    const session: Session = new Session(
+      transport,
+      {
+        onHello: () => resolve(session),
+        onOpen() {},
+        onDraining() {},
+        onClose: (error) => reject(error ?? new Error('the session ended')),
+      },
+      { role: 'server', hello: { serverId: 'bench' } },
+    );
+  });
+}
+
+/** Counts while streams run; ends them with `stop`. */
+export interface Running {
+  count: number;
+  stop(): void;
+}
+
+/** Reads `source`s and counts bytes. */
+export function readBulk(session: Session, streams: number): Running {
+  const running: Running = { count: 0, stop: () => session.close() };
+  for (let i = 0; i < streams; i++) {
+    const stream: TunnelStream = session.open(
+      { host: 'source', port: 1 },
+      {
+        onData(bytes) {
+          running.count += bytes.length;
+          stream.consumed(bytes.length);
+        },
+        onEnd() {},
+        onDrain() {},
+        onClose() {},
+      },
+    );
+  }
+  return running;
+}
+
+/** Sends messages back and forth and counts them. */
+export function exchangeMessages(session: Session, streams: number): Running {
+  const running: Running = { count: 0, stop: () => session.close() };
+  for (let i = 0; i < streams; i++) {
+    let missing = messageBytes;
+    const send = () => {
+      missing = messageBytes;
+      stream.write(message);
+    };
+    const stream: TunnelStream = session.open(
+      { host: 'echo', port: 1 },
+      {
+        onOpened: send,
+        onData(bytes) {
+          stream.consumed(bytes.length);
+          missing -= bytes.length;
+          if (missing > 0) return;
+          running.count++;
+          send();
+        },
+        onEnd() {},
+        onDrain() {},
+        onClose() {},
+      },
+    );
+  }
+  return running;
+}

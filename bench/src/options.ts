@@ -1,0 +1,107 @@
+import { parseArgs } from 'node:util';
+import { measures } from './measures/index.ts';
+import type { Measure } from './measures/measure.ts';
+import { systems } from './systems/index.ts';
+import type { System } from './systems/system.ts';
+
+export const usage = `npm run bench -- [OPTIONS]
+
+  --only NAME,..    measures, or the beginnings of their names (all)
+  --peers NAME,..   systems (all whose programs are found)
+  --seconds N       how long to count in each round (5)
+  --warmup N        seconds to run before counting (1)
+  --rounds N        rounds, alternating between systems; medians are reported (5)
+  --node PATH       node binary for the systems that run in Node (this one)
+  --json FILE       write everything that was measured
+  --from FILE,..    read results that --json wrote instead of measuring
+  --report DIR      write DIR/RESULTS.md and DIR/charts/*.svg
+  --list            name all measures and systems
+
+Tables go to stdout, progress to stderr.
+`;
+
+export interface BenchOptions {
+  readonly measures: readonly Measure[];
+  readonly systems: readonly System[];
+  readonly seconds: number;
+  readonly warmupSeconds: number;
+  readonly rounds: number;
+  readonly nodePath: string;
+  readonly json?: string;
+  readonly from?: readonly string[];
+  readonly report?: string;
+  readonly list: boolean;
+  readonly help: boolean;
+}
+
+/** @throws Error with one line for unknown options, names and numbers */
+function readOptions(args: readonly string[]): BenchOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      only: { type: 'string' },
+      peers: { type: 'string' },
+      seconds: { type: 'string', default: '5' },
+      warmup: { type: 'string', default: '1' },
+      rounds: { type: 'string', default: '5' },
+      node: { type: 'string', default: process.execPath },
+      json: { type: 'string' },
+      from: { type: 'string' },
+      report: { type: 'string' },
+      list: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const { json, from, report } = values;
+  return {
+    measures: pick('--only', values.only, measures, isOrBegins),
+    systems: pick('--peers', values.peers, systems, is),
+    seconds: positive('--seconds', values.seconds),
+    warmupSeconds: positive('--warmup', values.warmup),
+    rounds: Math.ceil(positive('--rounds', values.rounds)),
+    nodePath: values.node,
+    ...(json === undefined ? {} : { json }),
+    ...(from === undefined ? {} : { from: from.split(',') }),
+    ...(report === undefined ? {} : { report }),
+    list: values.list,
+    help: values.help,
+  };
+}
+
+/** Like `readOptions`; a mistake ends the program with one line and exit code 2. */
+export function optionsOrExit(program: string, args: readonly string[]): BenchOptions {
+  try {
+    return readOptions(args);
+  } catch (error) {
+    console.error(`${program}: ${(error as Error).message}`);
+    process.exit(2);
+  }
+}
+
+const is = (wanted: string, name: string) => name === wanted;
+
+/** A whole name means that measure alone: `bulk-up-1` is no beginning of `bulk-up-10`. */
+const isOrBegins = (wanted: string, name: string) =>
+  measures.some((measure) => measure.name === wanted) ? name === wanted : name.startsWith(wanted);
+
+function pick<Named extends { readonly name: string }>(
+  flag: string,
+  list: string | undefined,
+  all: readonly Named[],
+  matches: (wanted: string, name: string) => boolean,
+): readonly Named[] {
+  if (list === undefined) return all;
+  const wanted = list.split(',').filter((name) => name !== '');
+  for (const name of wanted) {
+    if (!all.some((one) => matches(name, one.name))) {
+      throw new Error(`${flag}: ${name} is unknown; --list names them`);
+    }
+  }
+  return all.filter(({ name }) => wanted.some((one) => matches(one, name)));
+}
+
+function positive(flag: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new Error(`${flag}: ${text} is not a number above 0`);
+  return value;
+}

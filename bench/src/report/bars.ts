@@ -1,0 +1,114 @@
+import { findPart, type Results } from '../results.ts';
+
+/** One of the numbers to hold, judged by a run. */
+export interface Verdict {
+  readonly measure: string;
+  /** What is asked: `rate at least 1.2 × stunnel`. */
+  readonly bar: string;
+  /** What was found, in the bar's unit; undefined where there is no figure. */
+  readonly found: number | undefined;
+  /** A round of ours that failed is a failure, whatever the figures of the others say. */
+  readonly state: 'holds' | 'falls short' | 'failed' | 'not measured';
+}
+
+const subject = 'fairlead';
+
+interface Bar {
+  readonly measure: string;
+  readonly text: string;
+  readonly limit: { readonly atLeast: number } | { readonly atMost: number };
+  find(results: Results): number | undefined;
+}
+
+/** A figure of ours as a multiple of another system's. */
+function versus(measure: string, key: string, system: string, limit: Bar['limit']): Bar {
+  return {
+    measure,
+    text: `${key} ${limitText(limit)} × ${system}`,
+    limit,
+    find: (results) =>
+      quotient(figure(results, measure, subject, key), figure(results, measure, system, key)),
+  };
+}
+
+/** A figure of ours by itself. */
+function absolute(measure: string, key: string, unit: string, limit: Bar['limit']): Bar {
+  return {
+    measure,
+    text: `${key} ${limitText(limit)}${unit === '' ? '' : ` ${unit}`}`,
+    limit,
+    find: (results) => figure(results, measure, subject, key),
+  };
+}
+
+const konnectivities = ['konnectivity', 'konnectivity-grpc'];
+const directions = ['up', 'down'];
+
+/** The numbers to hold: docs/performance.md says where they come from. */
+const bars: readonly Bar[] = [
+  ...directions.map((way) => versus(`bulk-${way}-1`, 'rate', 'tls-relay', { atLeast: 0.95 })),
+  ...directions.map((way) => versus(`bulk-${way}-100`, 'rate', 'stunnel', { atLeast: 1.2 })),
+  versus('echo-50', 'rate', 'stunnel', { atLeast: 1.5 }),
+  versus('echo-50', 'p99', 'stunnel', { atMost: 1 }),
+  versus('open-20', 'rate', 'tls-relay', { atLeast: 10 }),
+  ...directions.map((way) => absolute(`echo-beside-bulk-${way}`, 'ratio', '', { atMost: 5 })),
+  ...directions.map((way) =>
+    absolute(`slow-link-echo-${way}`, 'p99', 'µs (round trip + 100 ms)', { atMost: 150_000 }),
+  ),
+  ...directions.map((way) => versus('link-100ms', way, 'direct', { atLeast: 0.8 })),
+  absolute('stalled-reader', 'bulk-ratio', '', { atLeast: 0.95 }),
+  absolute('stalled-reader', 'echo-ratio', '', { atLeast: 0.95 }),
+  absolute('stalled-reader', 'p99-ratio', '', { atMost: 1.2 }),
+  absolute('idle-streams', 'server-open', 'KiB', { atMost: 16 }),
+  absolute('idle-streams', 'agent-open', 'KiB', { atMost: 16 }),
+  ...konnectivities.flatMap((peer) => [
+    ...directions.flatMap((way) => [
+      versus(`bulk-${way}-1`, 'rate', peer, { atLeast: 3 }),
+      versus(`bulk-${way}-1`, 'tunnel-cpu', peer, { atMost: 1 }),
+    ]),
+    versus('http-keepalive', 'rate', peer, { atLeast: 1.5 }),
+  ]),
+];
+
+/** Judges all bars. */
+export function judge(results: Results): Verdict[] {
+  return bars.map((bar) => {
+    const found = bar.find(results);
+    return { measure: bar.measure, bar: bar.text, found, state: stateOf(bar, found, results) };
+  });
+}
+
+/** The figures of measures, and the CPU time of both ends of the tunnel together. */
+function figure(
+  results: Results,
+  measure: string,
+  system: string,
+  key: string,
+): number | undefined {
+  const medians = findPart(results, measure, system)?.medians;
+  if (key !== 'tunnel-cpu') return medians?.[key];
+  const [server, agent] = [medians?.['server-cpu'], medians?.['agent-cpu']];
+  return server === undefined || agent === undefined ? undefined : server + agent;
+}
+
+function quotient(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? undefined : a / b;
+}
+
+function stateOf(
+  { measure, limit }: Bar,
+  found: number | undefined,
+  results: Results,
+): Verdict['state'] {
+  const ours = findPart(results, measure, subject);
+  if (ours && ours.failures.length > 0) return 'failed';
+  if (found === undefined) return 'not measured';
+  const holds = 'atLeast' in limit ? found >= limit.atLeast : found <= limit.atMost;
+  return holds ? 'holds' : 'falls short';
+}
+
+function limitText(limit: Bar['limit']): string {
+  return 'atLeast' in limit
+    ? `at least ${limit.atLeast.toLocaleString('en')}`
+    : `at most ${limit.atMost.toLocaleString('en')}`;
+}

@@ -1,0 +1,10 @@
+/** A figure for people: three significant digits, thousands separated; a dash where there is none. */
+export function formatFigure(value: number | undefined): string {
+  if (value === undefined || Number.isNaN(value)) return '–';
+  if (value === Number.POSITIVE_INFINITY) return '∞';
+  const magnitude = Math.abs(value);
+  if (magnitude >= 1000) return Math.round(value).toLocaleString('en');
+  if (magnitude >= 100) return value.toFixed(0);
+  if (magnitude >= 10) return value.toFixed(1);
+  return value.toFixed(2);
+}

@@ -1,0 +1,28 @@
+import type { MeasureResults, Results } from '../results.ts';
+import { formatFigure } from './figures.ts';
+import { shownColumns } from './shown-columns.ts';
+
+/** All medians as tables for a terminal. */
+export function textTables(results: Results): string {
+  return results.measures.map(textTable).join('\n');
+}
+
+function textTable(measure: MeasureResults): string {
+  const columns = shownColumns(measure);
+  const rows = [
+    ['', ...columns.map(({ title, unit }) => (unit === '' ? title : `${title} ${unit}`))],
+    ...measure.systems
+      .filter(({ rounds }) => rounds.length > 0)
+      .map(({ system, medians }) => [
+        system,
+        ...columns.map(({ key }) => formatFigure(medians[key])),
+      ]),
+  ];
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join('  '),
+  );
+  return `${measure.title}\n${lines.join('\n')}\n`;
+}

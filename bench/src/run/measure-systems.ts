@@ -1,0 +1,69 @@
+import { availableParallelism, loadavg } from 'node:os';
+import { sharedTestPki } from '@fairlead/testkit';
+import { describeMachine } from '../machine.ts';
+import type { BenchOptions } from '../options.ts';
+import type { Results, SystemFacts } from '../results.ts';
+import { programVersion } from '../systems/program-version.ts';
+import type { System } from '../systems/system.ts';
+import { progress } from './progress.ts';
+import { run } from './run.ts';
+
+/** Load average per core above which others take part in the measurement. */
+const busyLoad = 0.3;
+
+/**
+ * Measures what the options ask for, with these systems; those whose programs are missing are
+ * skipped, loudly.
+ *
+ * @param command what the user typed, for the report
+ */
+export async function measureSystems(
+  options: Omit<BenchOptions, 'systems'>,
+  systems: readonly System[],
+  command: string,
+): Promise<Results> {
+  const { nodePath, seconds, rounds } = options;
+  const { present, missing } = sort(systems);
+  const startedAt = new Date().toISOString();
+  const loadAverage = loadavg()[0]!;
+  if (loadAverage > busyLoad * availableParallelism()) {
+    progress.warn(`the machine is BUSY (load ${loadAverage.toFixed(1)}): do not trust the figures`);
+  }
+  const measures = await run({
+    measures: options.measures,
+    systems: present,
+    rounds,
+    durationMs: seconds * 1000,
+    warmupMs: options.warmupSeconds * 1000,
+    nodePath,
+    pki: await sharedTestPki(),
+  });
+  const systemsNode = await programVersion(nodePath, ['--version'], /(v\S+)/);
+  return {
+    machine: describeMachine(systemsNode ?? 'unknown'),
+    runs: [{ startedAt, command, seconds, rounds, loadAverage }],
+    systems: await Promise.all(present.map((system) => facts(system, nodePath))),
+    missing,
+    measures,
+  };
+}
+
+function sort(systems: readonly System[]): { present: System[]; missing: Results['missing'] } {
+  const present: System[] = [];
+  const missing: { name: string; reason: string }[] = [];
+  for (const system of systems) {
+    const reason = system.missing();
+    if (reason === undefined) present.push(system);
+    else {
+      missing.push({ name: system.name, reason });
+      progress.warn(`${system.name} is SKIPPED, its program is missing: ${reason}`);
+    }
+  }
+  return { present, missing };
+}
+
+async function facts(system: System, nodePath: string): Promise<SystemFacts> {
+  const version = await system.version(nodePath);
+  const { name, about } = system;
+  return { name, about, ...(version === undefined ? {} : { version }) };
+}

@@ -1,0 +1,152 @@
+import type { SlowLinkOptions, TestPki } from '@fairlead/testkit';
+import type { LoadOrder } from '../load/load.ts';
+import type { TcpAddress } from '../load/route.ts';
+import type { Measure, Rig, Values } from '../measures/measure.ts';
+import { observe } from '../process/observe.ts';
+import { type RoleProcess, readUsage } from '../process/process-group.ts';
+import { ScratchDirectory } from '../process/scratch-directory.ts';
+import { Worker } from '../process/worker.ts';
+import type { RunningSystem, System } from '../systems/system.ts';
+import { waitUntilReachable } from './reachable.ts';
+import type { Targets } from './targets.ts';
+
+const loadEntry = new URL('../load/main.js', import.meta.url);
+const linkEntry = new URL('../link/main.js', import.meta.url);
+/** Ten thousand streams through the slowest peer. */
+const loadStartTimeoutMs = 180_000;
+const mib = 1024 ** 2;
+
+export interface SessionOptions {
+  readonly system: System;
+  readonly measure: Measure;
+  readonly targets: Targets;
+  readonly pki: TestPki;
+  readonly nodePath: string;
+  readonly durationMs: number;
+  readonly warmupMs: number;
+}
+
+/** One system that is up for one measure, over all of its rounds. */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #running: RunningSystem;
+  readonly #closers: readonly (() => Promise<void>)[];
+  readonly #loads = new Set<Worker>();
+
+  private constructor(
+    options: SessionOptions,
+    running: RunningSystem,
+    closers: readonly (() => Promise<void>)[],
+  ) {
+    this.#options = options;
+    this.#running = running;
+    this.#closers = closers;
+  }
+
+  /** Rejects when the system does not come to carry a stream. */
+  static async start(options: SessionOptions): Promise<Session> {
+    const { system, measure, targets, pki, nodePath } = options;
+    const closers: (() => Promise<void>)[] = [];
+    try {
+      const directory = new ScratchDirectory();
+      closers.push(() => directory.close());
+      const running = await system.start({
+        targets: targets.addresses,
+        directory: directory.path,
+        pki,
+        nodePath,
+        nodeArgs: measure.nodeArgs ?? [],
+        through: (address) => startLink(measure, address, closers),
+      });
+      closers.push(() => running.close());
+      for (const kind of measure.targets) await waitUntilReachable(running.route(kind));
+      return new Session(options, running, closers);
+    } catch (error) {
+      await closeInReverse(closers);
+      throw error;
+    }
+  }
+
+  /** Measures once. Rejects when the measure fails; loads are ended in any case. */
+  async round(): Promise<Values> {
+    try {
+      const values = await this.#options.measure.run(this.#rig());
+      return { ...values, ...this.#peaks() };
+    } finally {
+      await Promise.all([...this.#loads].map((load) => load.close()));
+      this.#loads.clear();
+    }
+  }
+
+  close(): Promise<void> {
+    return closeInReverse(this.#closers);
+  }
+
+  #rig(): Rig {
+    const { system, targets, nodePath, durationMs, warmupMs } = this.#options;
+    return {
+      system,
+      nodePath,
+      durationMs,
+      warmupMs,
+      fleetServer: () => this.#running.fleetServer,
+      route: (kind) => this.#running.route(kind),
+      target: (kind) => targets.workers.get(kind)!,
+      startLoad: (order, timeoutMs) => this.#startLoad(order, timeoutMs),
+      observe: (...workers) => observe(workers, this.#processes(), durationMs),
+      memory: () => readUsage(this.#running.processes),
+      signal: (signal) => {
+        for (const { pid } of this.#running.processes) process.kill(pid, signal);
+      },
+    };
+  }
+
+  async #startLoad(order: LoadOrder, timeoutMs = loadStartTimeoutMs): Promise<Worker> {
+    const load = await Worker.start(loadEntry);
+    this.#loads.add(load);
+    try {
+      await load.call('start', order, timeoutMs);
+      return load;
+    } catch (error) {
+      await load.close();
+      throw error;
+    }
+  }
+
+  #processes(): RoleProcess[] {
+    const clients = [...this.#loads].map(({ pid }): RoleProcess => ({ role: 'client', pid }));
+    const targets = [...this.#options.targets.workers.values()];
+    return [
+      ...this.#running.processes,
+      ...clients,
+      ...targets.map(({ pid }): RoleProcess => ({ role: 'target', pid })),
+    ];
+  }
+
+  #peaks(): Values {
+    const usage = readUsage(this.#running.processes);
+    return Object.fromEntries(
+      [...usage].map(([role, { peakRssBytes }]) => [`${role}-peak`, peakRssBytes / mib]),
+    );
+  }
+}
+
+async function startLink(
+  { link }: Measure,
+  address: TcpAddress,
+  closers: (() => Promise<void>)[],
+): Promise<TcpAddress> {
+  if (!link) return address;
+  const worker = await Worker.start(linkEntry);
+  closers.push(() => worker.close());
+  const options: SlowLinkOptions = {
+    to: address,
+    delayMs: link.roundTripMs / 2,
+    bytesPerSecond: link.bytesPerSecond,
+  };
+  return worker.call<TcpAddress>('start', options);
+}
+
+async function closeInReverse(closers: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const close of [...closers].reverse()) await close();
+}

@@ -1,0 +1,108 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { copyFile, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { findProgram, requireProgram } from '../process/find-program.ts';
+import { findFreePorts } from '../process/free-ports.ts';
+import { Program } from '../process/program.ts';
+import { programVersion } from './program-version.ts';
+import { closeAll, type System, type SystemContext, targetAddress } from './system.ts';
+
+const run = promisify(execFile);
+const cipher = 'aes128-gcm@openssh.com';
+/** sshd refuses to start as root without it; Debian's service makes it. */
+const separationDirectory = '/run/sshd';
+
+/** `ssh -R` with Unix domain sockets on the server's side. */
+export const openssh: System = {
+  name: 'openssh',
+  about: `C; ssh -R from UDS over one SSH connection, ${cipher}, public keys both ways`,
+  isNode: false,
+  isMultiplexed: true,
+  missing() {
+    if (!findProgram('sshd') || !findProgram('ssh')) {
+      return 'apt-get install openssh-server openssh-client';
+    }
+    const isRoot = process.getuid?.() === 0;
+    return isRoot && !existsSync(separationDirectory) ? `mkdir ${separationDirectory}` : undefined;
+  },
+  version: () => programVersion(findProgram('ssh'), ['-V'], /OpenSSH_(\S+?),? /),
+  async start(context: SystemContext) {
+    const { directory } = context;
+    const [hostKey, userKey] = [join(directory, 'host'), join(directory, 'user')];
+    await Promise.all([hostKey, userKey].map(makeKey));
+    await copyFile(`${userKey}.pub`, join(directory, 'authorized'));
+    const [port = 0] = await findFreePorts(1);
+    const sshd = await startServer(directory, hostKey, port);
+    const entrance = await context.through({ host: '127.0.0.1', port });
+    const forwards = [...context.targets].flatMap(([kind, target]) => [
+      '-R',
+      `${socketPath(context, kind)}:${target.host}:${target.port}`,
+    ]);
+    const ssh = await Program.start({
+      name: 'ssh',
+      command: requireProgram('ssh'),
+      args: [
+        ...['-N', '-F', 'none', '-i', userKey, '-c', cipher, '-p', String(entrance.port)],
+        ...options({
+          ExitOnForwardFailure: 'yes',
+          StrictHostKeyChecking: 'accept-new',
+          UserKnownHostsFile: join(directory, 'known'),
+        }),
+        ...forwards,
+        `${userInfo().username}@${entrance.host}`,
+      ],
+    });
+    return {
+      processes: [
+        { role: 'server', pid: sshd.pid },
+        { role: 'agent', pid: ssh.pid },
+      ],
+      route: (kind) => ({
+        by: 'forward',
+        address: { path: socketPath(context, kind) },
+        target: targetAddress(context, kind),
+      }),
+      close: () => closeAll([ssh, sshd]),
+    };
+  },
+};
+
+async function startServer(directory: string, hostKey: string, port: number): Promise<Program> {
+  const file = join(directory, 'sshd_config');
+  const lines = [
+    `Port ${port}`,
+    'ListenAddress 127.0.0.1',
+    `HostKey ${hostKey}`,
+    `AuthorizedKeysFile ${join(directory, 'authorized')}`,
+    'StrictModes no',
+    'UsePAM no',
+    'PasswordAuthentication no',
+    'PermitRootLogin prohibit-password',
+    'AllowStreamLocalForwarding yes',
+    'PidFile none',
+    `Ciphers ${cipher}`,
+    '',
+  ];
+  await writeFile(file, lines.join('\n'));
+  return Program.start({
+    name: 'sshd',
+    command: requireProgram('sshd'),
+    args: ['-D', '-e', '-f', file],
+    ready: [/Server listening on/],
+  });
+}
+
+async function makeKey(file: string): Promise<void> {
+  await run(requireProgram('ssh-keygen'), ['-q', '-t', 'ed25519', '-N', '', '-f', file]);
+}
+
+function options(values: Readonly<Record<string, string>>): string[] {
+  return Object.entries(values).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+}
+
+function socketPath(context: SystemContext, kind: string): string {
+  return join(context.directory, `${kind}.sock`);
+}

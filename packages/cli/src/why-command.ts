@@ -1,0 +1,62 @@
+import { defineOptions, kinds, option, type ParsedOptions, runCommand } from '@fairlead/runtime';
+import type { WhyReport } from '@fairlead/server';
+import { adminOptions, askAdmin } from './admin-request.ts';
+import { programVersion } from './program-version.ts';
+
+const table = defineOptions({
+  program: 'fairlead why',
+  summary: 'Explain what a running server does with a target: policy, agents, last dials',
+  positionals: { usage: 'HOST:PORT', min: 1, max: 1 },
+  options: {
+    ...adminOptions,
+    caller: option(kinds.list({ ...kinds.text, placeholder: 'CALLER' }), {
+      group: 'Server',
+      description: 'Who asks for the target: uds, or cn:NAME and any number of o:NAME',
+      default: [],
+      defaultText: 'uds, and all that the policy names',
+    }),
+  },
+});
+
+async function why({
+  options: { admin, caller, json },
+  positionals: [target = ''],
+}: ParsedOptions<typeof table.options>): Promise<void> {
+  const query = [['target', target], ...caller.map((word) => ['caller', word] as const)] as const;
+  const report = (await askAdmin(admin, '/api/v1/why', query)) as WhyReport;
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : explain(report));
+}
+
+/** `fairlead why HOST:PORT`. */
+export const runWhyCommand = (argv: readonly string[]): Promise<void> =>
+  runCommand({ table, version: programVersion(), run: why }, { argv, env: process.env });
+
+function explain({ target, policy, routing, dials }: WhyReport): string {
+  const lines = [`target   ${target}`];
+  for (const { caller, isAllowed, reason } of policy.callers) {
+    lines.push(`policy   ${caller}: ${isAllowed ? 'allowed' : 'DENIED'}, ${reason}`);
+  }
+  if (routing.strategy === null) {
+    lines.push('agents   none serves this target');
+  } else {
+    lines.push(`agents   strategy ${routing.strategy} finds ${routing.matches}`);
+  }
+  for (const agent of routing.agents) {
+    const state = agent.isDraining ? ', draining' : '';
+    lines.push(`         ${agent.agentId} at ${agent.address}, ${agent.streams} streams${state}`);
+    if (agent.uncovered.length > 0) {
+      lines.push(`           not covered by its certificate: ${agent.uncovered.join(' ')}`);
+    }
+  }
+  if (routing.matches > routing.agents.length) {
+    lines.push(`         and ${routing.matches - routing.agents.length} more`);
+  }
+  lines.push(`choice   ${routing.choice}`);
+  if (dials.length === 0) lines.push('dials    none lately');
+  for (const { at, caller, agentId, outcome, durationMs, detail } of dials) {
+    const through = agentId === undefined ? '' : ` through ${agentId}`;
+    lines.push(`dial     ${at} by ${caller}${through}: ${outcome} after ${durationMs} ms`);
+    if (detail !== undefined) lines.push(`           ${detail}`);
+  }
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,111 @@
+import { isIPv4, isIPv6 } from 'node:net';
+
+/** An address in its one canonical form, so that two spellings of one address are equal. */
+export interface IpAddress {
+  /** IPv4 with dots, IPv6 as RFC 5952 writes it, without brackets. */
+  readonly text: string;
+  readonly family: 4 | 6;
+  /** As one unsigned number of 32 or 128 bits. */
+  readonly value: bigint;
+}
+
+/** Addresses that share their first bits. */
+export interface IpNetwork {
+  /** `10.0.0.0/8`, canonical. */
+  readonly text: string;
+  readonly family: 4 | 6;
+  readonly value: bigint;
+  readonly prefixBits: number;
+}
+
+/**
+ * Reads an IPv4 address or an IPv6 address without brackets. An IPv4-mapped address is the IPv4 address
+ * that it stands for: the kernel dials the same. A zone (`%eth0`) is left out.
+ *
+ * @returns undefined for anything else
+ */
+export function parseIpAddress(text: string): IpAddress | undefined {
+  if (isIPv4(text)) return { text, family: 4, value: ipv4Value(text) };
+  if (!isIPv6(text)) return undefined;
+  const value = ipv6Value(text.replace(/%.*$/, ''));
+  return value >> 32n === mappedPrefix ? ipv4(value & low32) : ipv6(value);
+}
+
+/**
+ * Reads `10.0.0.0/8`, `fd00::/8`, or an address, which is a network of one.
+ *
+ * @returns undefined for anything else, also for bits set behind the prefix
+ */
+export function parseIpNetwork(text: string): IpNetwork | undefined {
+  const [, written, digits] = /^([^/]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? [];
+  const address = written === undefined ? undefined : parseIpAddress(written);
+  if (!address) return undefined;
+  const bits = bitsOf(address);
+  // A mapped network is written with the 96 bits that its addresses lose.
+  const lostBits = address.family === 4 && !isIPv4(written!) ? 96 : 0;
+  const prefixBits = digits === undefined ? bits : Number(digits) - lostBits;
+  if (prefixBits < 0 || prefixBits > bits) return undefined;
+  const hostBits = BigInt(bits - prefixBits);
+  if ((address.value >> hostBits) << hostBits !== address.value) return undefined;
+  const { family, value } = address;
+  return { text: `${address.text}/${prefixBits}`, family, value, prefixBits };
+}
+
+/** Whether the address, or the whole other network, lies in the network. */
+export function networkContains(network: IpNetwork, inner: IpAddress | IpNetwork): boolean {
+  if (network.family !== inner.family) return false;
+  if ('prefixBits' in inner && inner.prefixBits < network.prefixBits) return false;
+  const hostBits = BigInt(bitsOf(network) - network.prefixBits);
+  return network.value >> hostBits === inner.value >> hostBits;
+}
+
+/**
+ * The other address that a packet to this one may end up at: the IPv4 address inside a NAT64 one
+ * (64:ff9b::/96, RFC 6052) or a 6to4 one (2002::/16, RFC 3056), and loopback for `0.0.0.0` and `::`, which
+ * is where Linux connects them to.
+ */
+export function embeddedAddress({ family, value }: IpAddress): IpAddress | undefined {
+  if (family === 4) return value === 0n ? ipv4(loopbackValue) : undefined;
+  if (value === 0n) return ipv6(1n);
+  if (value >> 32n === nat64Prefix) return ipv4(value & low32);
+  if (value >> 112n === sixToFourPrefix) return ipv4((value >> 80n) & low32);
+  return undefined;
+}
+
+/** The address with these 32 or 128 bits. */
+export function ipAddressOf(family: 4 | 6, value: bigint): IpAddress {
+  return family === 4 ? ipv4(value) : ipv6(value);
+}
+
+const low32 = 0xffff_ffffn;
+const mappedPrefix = 0xffffn;
+const nat64Prefix = 0x0064_ff9b_0000_0000_0000_0000n;
+const sixToFourPrefix = 0x2002n;
+const loopbackValue = 0x7f00_0001n;
+
+const bitsOf = ({ family }: { readonly family: 4 | 6 }): number => (family === 4 ? 32 : 128);
+
+function ipv4Value(text: string): bigint {
+  return text.split('.').reduce((value, part) => (value << 8n) | BigInt(part), 0n);
+}
+
+function ipv4(value: bigint): IpAddress {
+  const parts = [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 0xffn);
+  return { text: parts.join('.'), family: 4, value };
+}
+
+/** The URL parser is Node's own canonicaliser, and never answers with a dotted tail. */
+const canonicalIpv6 = (text: string): string => new URL(`http://[${text}]/`).hostname.slice(1, -1);
+
+function ipv6Value(text: string): bigint {
+  const [head = [], tail = []] = canonicalIpv6(text)
+    .split('::')
+    .map((part) => (part === '' ? [] : part.split(':')));
+  const gap = new Array<string>(8 - head.length - tail.length).fill('0');
+  return BigInt(`0x${[...head, ...gap, ...tail].map((part) => part.padStart(4, '0')).join('')}`);
+}
+
+function ipv6(value: bigint): IpAddress {
+  const digits = value.toString(16).padStart(32, '0');
+  return { text: canonicalIpv6(digits.match(/.{4}/g)!.join(':')), family: 6, value };
+}

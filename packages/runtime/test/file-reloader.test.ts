@@ -1,0 +1,124 @@
+import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createLogger, FileReloader } from '@fairlead/runtime';
+import { Registry } from 'prom-client';
+import t, { type Test } from 'tap';
+
+interface Watch {
+  readonly reloader: FileReloader;
+  readonly registry: Registry;
+  /** What was put to use, the latest last. */
+  readonly used: string[];
+  readonly warnings: { files: string; detail: string }[];
+  /** Resolves when `isDone` holds after a reload or a refusal. */
+  until(isDone: () => boolean): Promise<void>;
+}
+
+/** Watches a file; content that begins with `bad` is no good. */
+function watchFile(t: Test, path: string, intervalMs: number): Watch {
+  const used: string[] = [];
+  const warnings: Watch['warnings'] = [];
+  const checks = new Set<() => void>();
+  const note = () => {
+    for (const check of [...checks]) check();
+  };
+  const logger = createLogger('info', {
+    write(text) {
+      const line = JSON.parse(text);
+      if (line.level === 'warn') warnings.push(line);
+      note();
+    },
+  });
+  const registry = new Registry();
+  const reloader = new FileReloader({ logger, intervalMs, registry, metricPrefix: 'x_' });
+  t.teardown(() => reloader.close());
+  reloader.add({
+    name: 'policy',
+    paths: [path],
+    reload: () => {
+      const text = readFileSync(path, 'utf8');
+      if (text.startsWith('bad')) throw new Error(`${path}: no good`);
+      used.push(text);
+    },
+  });
+  // The watcher alone does not keep a test alive.
+  const alive = setInterval(() => {}, 1000);
+  t.teardown(() => clearInterval(alive));
+  return {
+    reloader,
+    registry,
+    used,
+    warnings,
+    until: (isDone) =>
+      new Promise((resolve) => {
+        const check = () => {
+          if (!isDone()) return;
+          checks.delete(check);
+          resolve();
+        };
+        checks.add(check);
+        check();
+      }),
+  };
+}
+
+const never = 2 ** 30;
+
+t.test('a file that is written anew is noticed', async (t) => {
+  const path = join(t.testdir({ policy: 'one' }), 'policy');
+  const { used, until } = watchFile(t, path, never);
+  writeFileSync(path, 'two');
+  await until(() => used.at(-1) === 'two');
+});
+
+t.test("Kubernetes' swap of a symbolic link is noticed", async (t) => {
+  const directory = t.testdir({ '..1': { policy: 'one' } });
+  symlinkSync('..1', join(directory, '..data'));
+  symlinkSync(join('..data', 'policy'), join(directory, 'policy'));
+  const { used, until } = watchFile(t, join(directory, 'policy'), never);
+  mkdirSync(join(directory, '..2'));
+  writeFileSync(join(directory, '..2', 'policy'), 'two');
+  symlinkSync('..2', join(directory, '..data_tmp'));
+  renameSync(join(directory, '..data_tmp'), join(directory, '..data'));
+  await until(() => used.length > 0);
+  t.same(used, ['two']);
+});
+
+t.test('where the system tells nothing, the interval helps', async (t) => {
+  const directory = t.testdir({ elsewhere: { policy: 'one' } });
+  // A change behind a link is no change in the link's directory.
+  mkdirSync(join(directory, 'watched'));
+  symlinkSync('../elsewhere/policy', join(directory, 'watched', 'policy'));
+  const { used, until } = watchFile(t, join(directory, 'watched', 'policy'), 20);
+  writeFileSync(join(directory, 'elsewhere', 'policy'), 'two');
+  await until(() => used.at(-1) === 'two');
+});
+
+t.test('a file that is no good is told once, and the old one stays in use', async (t) => {
+  const path = join(t.testdir({ policy: 'one' }), 'policy');
+  const { reloader, registry, used, warnings } = watchFile(t, path, never);
+  writeFileSync(path, 'bad');
+  reloader.check();
+  reloader.check();
+  t.match(warnings, [{ files: 'policy', detail: `${path}: no good` }]);
+  t.equal(warnings.length, 1);
+  t.same(used, []);
+  writeFileSync(path, 'three');
+  reloader.check();
+  reloader.check();
+  t.same(used, ['three']);
+  t.match(await registry.metrics(), /x_file_reloads_total\{files="policy",outcome="refused"\} 1/);
+  t.match(await registry.metrics(), /x_file_reloads_total\{files="policy",outcome="used"\} 1/);
+});
+
+t.test('a file that goes away is no good, and may come back', async (t) => {
+  const directory = t.testdir({ policy: 'one' });
+  const path = join(directory, 'policy');
+  const { reloader, used, warnings } = watchFile(t, path, never);
+  renameSync(path, join(directory, 'away'));
+  reloader.check();
+  t.match(warnings, [{ detail: /ENOENT/ }]);
+  writeFileSync(path, 'two');
+  reloader.check();
+  t.same(used, ['two']);
+});

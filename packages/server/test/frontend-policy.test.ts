@@ -1,0 +1,101 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { UsageError } from '@fairlead/runtime';
+import { type Caller, FrontEndPolicy } from '@fairlead/server/internal';
+import t, { type Test } from 'tap';
+
+function read(t: Test, text: string): FrontEndPolicy {
+  const path = join(t.testdir(), 'policy.yaml');
+  writeFileSync(path, text);
+  return FrontEndPolicy.read({ flag: '--frontend-policy', path });
+}
+
+const uds: Caller = { kind: 'uds', organizations: [], address: '/s' };
+const mtls = (commonName: string, ...organizations: string[]): Caller => ({
+  kind: 'mtls',
+  commonName,
+  organizations,
+  address: '10.0.0.1:1',
+});
+
+const policyText = `
+rules:
+  - callers: [uds, "cn:kube-apiserver"]
+    allow: ["*:10250", "10.0.0.0/8"]
+  - callers: ["o:system:monitoring"]
+    allow: ["*.metrics.example:9100-9200"]
+  - callers: ["cn:narrow"]
+    allow: ["*", "10.1.0.0/16"]
+    deny: ["10.0.0.0/8:443", "secret.example"]
+`;
+
+t.test('who may go where', async (t) => {
+  const policy = read(t, policyText);
+  const allowed = (caller: Caller, host: string, port: number) =>
+    policy.decide(caller, { host, port }).isAllowed;
+  for (const caller of [uds, mtls('kube-apiserver')]) {
+    t.ok(allowed(caller, 'node-1', 10_250));
+    t.ok(allowed(caller, '192.0.2.1', 10_250), 'a star is about addresses, too');
+    t.ok(allowed(caller, '10.1.2.3', 80));
+    t.ok(allowed(caller, '::ffff:10.1.2.3', 80));
+    t.notOk(allowed(caller, 'node-1', 22));
+    t.notOk(allowed(caller, '192.0.2.1', 22));
+    t.notOk(allowed(caller, '10.1.2.3.example', 80), 'a name is in no network');
+    t.notOk(allowed(caller, '0x0a010203', 80));
+  }
+  const prometheus = mtls('prometheus', 'x', 'system:monitoring');
+  t.ok(allowed(prometheus, 'a.metrics.example', 9100));
+  t.ok(allowed(prometheus, 'A.Metrics.Example.', 9200));
+  t.notOk(allowed(prometheus, 'a.metrics.example', 9201));
+  t.notOk(allowed(prometheus, '10.1.2.3', 80));
+});
+
+t.test('a denial wins, and where networks are denied names are refused', async (t) => {
+  const policy = read(t, policyText);
+  const decide = (host: string, port: number) => policy.decide(mtls('narrow'), { host, port });
+  t.match(decide('10.1.2.3', 443), { isAllowed: false, reason: 'denied by "10.0.0.0/8:443"' });
+  t.match(decide('64:ff9b::10.1.2.3', 443), { isAllowed: false });
+  t.match(decide('10.1.2.3', 80), { isAllowed: true });
+  t.match(decide('a.example', 443), {
+    isAllowed: false,
+    reason: '"10.0.0.0/8:443" is denied, and a name may lead there; give an address',
+  });
+  t.match(decide('a.example', 80), { isAllowed: true, reason: 'allowed by "*"' });
+  t.match(decide('SECRET.example.', 80), { isAllowed: false });
+  t.match(decide('192.0.2.1', 443), { isAllowed: true });
+});
+
+t.test('a caller that no rule is about gets nowhere', async (t) => {
+  const policy = read(t, policyText);
+  const target = { host: 'node-1', port: 10_250 };
+  t.match(policy.decide(mtls('stranger', 'o1'), target), {
+    isAllowed: false,
+    reason: 'no rule is about cn:stranger, o:o1',
+  });
+  t.notOk(policy.decide(mtls('uds'), target).isAllowed, 'a common name is no socket');
+  t.notOk(policy.decide(mtls('system:monitoring'), target).isAllowed, 'nor an organization');
+  t.throws(() => policy.check(mtls('stranger'), target), { code: 'policy_denied' });
+  t.notOk(read(t, 'rules: []').decide(uds, target).isAllowed);
+  t.ok(read(t, 'rules: [{callers: ["*"], allow: ["*"]}]').decide(uds, target).isAllowed);
+});
+
+t.test('a file that makes no sense is told with its place', async (t) => {
+  const complaints: readonly [string, RegExp][] = [
+    [
+      'rules:\n  - callers: [usd]\n',
+      /policy\.yaml:2: rules\.0\.callers\.0: is none of uds, cn:NAME/,
+    ],
+    ['rules:\n  - callers: [uds]\n    alow: []\n', /policy\.yaml:2: rules\.0: .*"alow"/],
+    [
+      'rules:\n  - callers: [uds]\n    allow:\n      - 10.0.0.1/8\n',
+      /policy\.yaml:4: rules\.0\.allow\.0: "10/,
+    ],
+    ['rules:\n  - callers: []\n', /policy\.yaml:2: rules\.0\.callers: must name a caller/],
+    ['rule: []\n', /policy\.yaml:1: /],
+    ['[', /policy\.yaml:1: /],
+  ];
+  for (const [text, expected] of complaints) {
+    t.throws(() => read(t, text), { name: 'UsageError', message: expected }, text);
+    t.throws(() => read(t, text), UsageError);
+  }
+});

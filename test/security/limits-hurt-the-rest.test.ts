@@ -1,0 +1,267 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type ConnectReply, connectThrough, startEchoTarget } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import { loopback, startAgent, startServer, type TestServer, testPki, tlsOf } from './fixture.ts';
+import { rawAgent } from './raw-agent.ts';
+
+const pki = await testPki();
+const node = await pki.agent({ name: 'node' });
+
+/** A stream through the server, gone at the end of the test. */
+async function open(
+  t: Test,
+  via: Parameters<typeof connectThrough>[0]['via'],
+  target: string,
+): Promise<ConnectReply> {
+  const reply = await connectThrough({ via, target });
+  t.teardown(() => {
+    reply.socket.destroy();
+  });
+  return reply;
+}
+
+const limitReached = { status: 503, headers: { 'fairlead-error': 'limit_reached' } };
+
+async function echoes(socket: Socket, text: string): Promise<boolean> {
+  socket.write(text);
+  const [chunk] = (await once(socket, 'data')) as [Buffer];
+  return String(chunk) === text;
+}
+
+const reached = (server: TestServer, limit: string) =>
+  server.metric('fairlead_server_limit_reached_total', `{limit="${limit}"}`);
+
+async function startEcho(t: Test): Promise<string> {
+  const target = await startEchoTarget();
+  t.teardown(() => target.close());
+  return `${loopback}:${target.port}`;
+}
+
+t.test('streams per tunnel: the next goes to another agent, then 503', async (t) => {
+  const target = await startEcho(t);
+  const server = await startServer(t, { maxStreamsPerTunnel: 2 });
+  await startAgent(t, server, node, { agentId: 'one' });
+  await server.log.until('agent connected');
+  const streams = [await open(t, server.uds, target), await open(t, server.uds, target)];
+  const refused = await open(t, server.uds, target);
+  t.match(refused, limitReached);
+  t.match(refused.body, /^the tunnel has 2 streams already \(limit_reached at the server, /);
+  t.equal(await reached(server, 'streams_per_tunnel'), 1);
+
+  await startAgent(t, server, node, { agentId: 'two' });
+  await server.log.until('agent connected', ({ agent }) => agent === 'two');
+  for (const _ of streams) t.equal((await open(t, server.uds, target)).status, 200);
+  t.match(await open(t, server.uds, target), limitReached);
+  for (const { socket } of streams) t.ok(await echoes(socket, 'unhurt'));
+});
+
+t.test('streams that an agent takes: it says so itself', async (t) => {
+  const target = await startEcho(t);
+  const server = await startServer(t);
+  await startAgent(t, server, node, { maxStreamsPerTunnel: 1 });
+  await server.log.until('agent connected');
+  const first = await open(t, server.uds, target);
+  t.match(await open(t, server.uds, target), limitReached);
+  t.ok(await echoes(first.socket, 'unhurt'));
+  first.socket.destroy();
+  await server.log.until('stream', ({ bytesToClient }) => bytesToClient === 6);
+  t.equal((await open(t, server.uds, target)).status, 200, 'room comes back');
+});
+
+t.test('streams per caller: others have theirs', async (t) => {
+  const target = await startEcho(t);
+  const server = await startServer(t, { maxStreamsPerCaller: 2 });
+  await startAgent(t, server, node);
+  await server.log.until('agent connected');
+  const greedy = [await open(t, server.tcp, target), await open(t, server.tcp, target)];
+  const refused = await open(t, server.tcp, target);
+  t.match(refused, limitReached);
+  t.match(refused.body, /^the caller has 2 streams already/);
+  t.equal(await reached(server, 'streams_per_caller'), 1);
+  const other = await pki.client({ name: 'other' });
+  const via = { ...server.tcp, tls: tlsOf(pki, other) };
+  t.equal((await open(t, via, target)).status, 200, 'another caller');
+  t.equal((await open(t, server.uds, target)).status, 200, 'the socket');
+  for (const { socket } of greedy) t.ok(await echoes(socket, 'unhurt'));
+});
+
+t.test('streams in all', async (t) => {
+  const target = await startEcho(t);
+  const server = await startServer(t, { maxStreams: 2 });
+  await startAgent(t, server, node);
+  await server.log.until('agent connected');
+  const streams = [await open(t, server.tcp, target), await open(t, server.uds, target)];
+  t.match(await open(t, server.uds, target), limitReached);
+  t.equal(await reached(server, 'streams'), 1);
+  for (const { socket } of streams) t.ok(await echoes(socket, 'unhurt'));
+});
+
+t.test('pending dials: open streams do not count', async (t) => {
+  const server = await startServer(t, { maxPendingDials: 2 });
+  const agent = await rawAgent(t, server, node, {}, (stream) => {
+    if (stream.target.host !== 'silent') stream.accept();
+  });
+  await server.log.until('agent connected');
+  for (let index = 0; index < 4; index++) {
+    t.equal((await open(t, server.uds, 'fine:1')).status, 200);
+  }
+  const waiting = Promise.all([open(t, server.uds, 'silent:1'), open(t, server.tcp, 'silent:1')]);
+  while (agent.offered.length < 6) await new Promise(setImmediate);
+  t.match(await open(t, server.uds, 'fine:1'), limitReached);
+  t.equal(await reached(server, 'pending_dials'), 1);
+  for (const stream of agent.offered.slice(4)) stream.accept();
+  t.same(
+    (await waiting).map(({ status }) => status),
+    [200, 200],
+  );
+  t.equal((await open(t, server.uds, 'fine:1')).status, 200);
+});
+
+t.test('opens a second', async (t) => {
+  const target = await startEcho(t);
+  const server = await startServer(t, { maxOpensPerSecond: 1 });
+  await startAgent(t, server, node);
+  await server.log.until('agent connected');
+  const first = await open(t, server.tcp, target);
+  t.equal((await open(t, server.tcp, target)).status, 200, 'twice as many at once');
+  t.match(await open(t, server.tcp, target), limitReached);
+  t.equal(await reached(server, 'opens_per_caller'), 1);
+  t.equal((await open(t, server.uds, target)).status, 200, 'another caller');
+  t.ok(await echoes(first.socket, 'unhurt'));
+});
+
+t.test('silent connections: those that waited longest go, honest ones come in', async (t) => {
+  const target = await startEcho(t);
+  const server = await startServer(t, { maxHandshakes: 20 });
+  const { port: agentPort } = server.server.addresses.agent;
+  const silent = Array.from({ length: 100 }, (_, index) => {
+    const socket = connect({ host: loopback, port: index % 2 === 0 ? agentPort : server.tcp.port });
+    t.teardown(() => {
+      socket.destroy();
+    });
+    socket.on('error', () => {});
+    return { socket, closed: once(socket, 'close') };
+  });
+  await Promise.all(silent.map(({ socket }) => once(socket, 'connect')));
+  await Promise.any(silent.map(({ closed }) => closed));
+  await startAgent(t, server, node);
+  await server.log.until('agent connected');
+  const stream = await open(t, server.tcp, target);
+  t.equal(stream.status, 200);
+  t.ok(await echoes(stream.socket, 'unhurt'));
+  while ((await reached(server, 'handshakes')) < 80) await new Promise(setImmediate);
+  t.ok((await server.metric('fairlead_server_pending_handshakes')) <= 20);
+  for (const { socket } of silent) socket.destroy();
+  await Promise.all(silent.map(({ closed }) => closed));
+  while ((await server.metric('fairlead_server_pending_handshakes')) > 0) {
+    await new Promise(setImmediate);
+  }
+  t.ok(await echoes(stream.socket, 'still unhurt'));
+});
+
+/** A target that sends, at once, more than the systems on the way will hold. */
+async function startFlood(t: Test): Promise<string> {
+  const flood = Buffer.alloc(2 ** 25);
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.write(flood);
+  });
+  server.listen(0, loopback);
+  await once(server, 'listening');
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return `${loopback}:${(server.address() as AddressInfo).port}`;
+}
+
+t.test(
+  'memory: at the cap new streams are refused, above it the largest stalled one is reset',
+  async (t) => {
+    const [target, source] = [await startEcho(t), await startFlood(t)];
+    const kib = 1024;
+    const cap = 1024 * kib;
+    const server = await startServer(t, {
+      maxStreamWindow: 64 * kib,
+      maxTunnelWindow: 64 * kib,
+      maxProcessWindow: cap,
+    });
+    await startAgent(t, server, node);
+    await server.log.until('agent connected');
+    const healthy = await open(t, server.uds, target);
+    t.ok(await echoes(healthy.socket, 'before'));
+    const held = () => server.metric('fairlead_server_buffered_bytes');
+    // Clients that ask for much and read nothing: each comes to hold more than half a window.
+    const stalled: ConnectReply[] = [];
+    let refused: ConnectReply | undefined;
+    while (!refused) {
+      const reply = await open(t, server.tcp, source);
+      if (reply.status !== 200) refused = reply;
+      else stalled.push(reply);
+      while ((await held()) < Math.min(32 * kib * stalled.length, (cap * 7) / 8)) {
+        await new Promise(setImmediate);
+      }
+    }
+    t.match(refused, { status: 503, headers: { 'fairlead-error': 'memory_limit' } });
+    t.ok((await held()) <= cap);
+    const resets = () =>
+      server.metric('fairlead_server_stream_ends_total', '{code="memory_limit"}');
+    t.equal(await resets(), 0, 'below the cap nothing is reset');
+    t.ok(await echoes(healthy.socket, 'during'), 'a healthy stream goes on');
+
+    for (const { socket } of stalled.splice(0)) socket.destroy();
+    while ((await held()) > 0) await new Promise(setImmediate);
+    // Twice as many at once: they are let in before any of them holds a byte.
+    const many = Array.from({ length: 64 }, () => open(t, server.tcp, source));
+    stalled.push(...(await Promise.all(many)));
+    while ((await resets()) === 0) await new Promise(setImmediate);
+    t.ok((await held()) <= cap);
+    t.ok(await echoes(healthy.socket, 'after'), 'a stream that stalls is what is reset');
+    t.same(server.log.of('agent disconnected'), [], 'and so does the tunnel');
+    for (const { socket } of stalled) socket.destroy();
+    while ((await server.metric('fairlead_server_buffered_bytes')) > 0) {
+      await new Promise(setImmediate);
+    }
+    t.equal((await open(t, server.uds, target)).status, 200, 'room comes back');
+  },
+);
+
+t.test('bandwidth: a tunnel keeps to its rate, both ways', async (t) => {
+  const target = await startEcho(t);
+  const rate = 1024 ** 2;
+  const server = await startServer(t, { maxTunnelBandwidth: rate });
+  await startAgent(t, server, node, { agentId: 'one' });
+  await server.log.until('agent connected');
+  const [one, two] = [await open(t, server.uds, target), await open(t, server.uds, target)];
+  const startedAtMs = performance.now();
+  const bytes = 400 * 1024;
+  await Promise.all([echoBytes(one.socket, bytes), echoBytes(two.socket, bytes)]);
+  const tookMs = performance.now() - startedAtMs;
+  // A tenth of a second's bytes may go at once.
+  const leastMs = (1000 * (2 * bytes - 0.1 * rate - 2 * 65_536)) / rate;
+  t.ok(tookMs >= leastMs, `${tookMs} ms for what takes ${leastMs} ms at the least`);
+  t.ok(await echoes(one.socket, 'still there'));
+});
+
+/** Sends bytes and waits for them to come back, unchanged. */
+async function echoBytes(socket: Socket, total: number): Promise<void> {
+  const sent = Buffer.from(Array.from({ length: total }, (_, index) => index % 251));
+  const chunks: Buffer[] = [];
+  const done = new Promise<void>((resolve) => {
+    let received = 0;
+    const onData = (chunk: Buffer) => {
+      chunks.push(chunk);
+      received += chunk.length;
+      if (received < total) return;
+      socket.off('data', onData);
+      resolve();
+    };
+    socket.on('data', onData);
+  });
+  socket.write(sent);
+  await done;
+  if (!Buffer.concat(chunks).equals(sent)) throw new Error('the echo differs');
+}

@@ -1,0 +1,113 @@
+import { X509Certificate } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { connect } from 'node:http2';
+import { DuplexTransport, Session, TunnelError } from '@fairlead/protocol';
+import { TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol/internal';
+import { connectThrough, startEchoTarget } from '@fairlead/testkit';
+import t from 'tap';
+import {
+  type Credentials,
+  loopback,
+  startAgent,
+  startServer,
+  testPki,
+  transports,
+} from './fixture.ts';
+
+const pki = await testPki();
+
+const entries: Record<string, (credentials: Credentials) => string> = {
+  serial: ({ certPem }) => `serial:${new X509Certificate(certPem).serialNumber}`,
+  fingerprint: ({ certPem }) => `sha256:${new X509Certificate(certPem).fingerprint256}`,
+  'common name': () => 'cn:revoked',
+};
+
+for (const [kind, entryOf] of Object.entries(entries)) {
+  t.test(`a deny list that comes to name an agent by ${kind} ends its tunnel`, async (t) => {
+    const target = await startEchoTarget();
+    t.teardown(() => target.close());
+    const agentDenylist = await pki.file('denied', '# nobody yet\n\n');
+    const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
+    const [honest, revoked] = await Promise.all([
+      pki.agent({ name: 'honest' }),
+      pki.agent({ name: 'revoked' }),
+    ]);
+    const other = await startAgent(t, server, honest, { agentId: 'honest' });
+    const rogue = await startAgent(t, server, revoked, { agentId: 'revoked' });
+    await server.log.until('agent connected', ({ agent }) => agent === 'honest');
+    await server.log.until('agent connected', ({ agent }) => agent === 'revoked');
+
+    await writeFile(agentDenylist, `${entryOf(revoked)}\n`);
+    const ended = await rogue.log.until('disconnected');
+    t.match(ended, { code: 'unauthorized', reason: /^--agent-denylist has (serial|sha256|cn):/ });
+    t.match(await server.log.until('agent disconnected'), { agent: 'revoked' });
+    await server.log.until('agent refused', ({ commonName }) => commonName === 'revoked');
+    t.ok((await server.metric('fairlead_server_refused_agents_total', '{reason="denied"}')) >= 1);
+    t.same(other.log.of('disconnected'), [], 'nobody else is hurt');
+    const reply = await connectThrough({ via: server.uds, target: `${loopback}:${target.port}` });
+    t.equal(reply.status, 200);
+    reply.socket.destroy();
+  });
+}
+
+for (const transport of transports) {
+  t.test(`an agent that is on the list from the start, over ${transport}`, async (t) => {
+    const agentDenylist = await pki.file('denied-at-start', 'cn:revoked\n');
+    const server = await startServer(t, { agentDenylist });
+    const revoked = await pki.agent({ name: 'revoked' });
+    const { log } = await startAgent(t, server, revoked, { transport });
+    await server.log.until('agent refused');
+    await Promise.race([log.until('disconnected'), log.until('cannot connect')]);
+    t.same(server.log.of('agent connected'), []);
+  });
+}
+
+t.test('an open HTTP/2 connection brings no new tunnel', async (t) => {
+  const agentDenylist = await pki.file('denied-on-http2', '');
+  const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
+  const { certPem, keyPem } = await pki.agent({ name: 'revoked' });
+  const { port } = server.server.addresses.agent;
+  const connection = connect(`https://localhost:${port}`, {
+    ca: pki.agentCa.certPem,
+    cert: certPem,
+    key: keyPem,
+  });
+  t.teardown(() => connection.destroy());
+  const join = () => {
+    const stream = connection.request({
+      ':method': 'POST',
+      ':path': TUNNEL_PATH,
+      'content-type': TUNNEL_CONTENT_TYPE,
+    });
+    let close: (error?: TunnelError) => void = () => {};
+    const closed = new Promise<TunnelError | undefined>((resolve) => {
+      close = resolve;
+    });
+    const session = new Session(
+      new DuplexTransport(stream, 'http2'),
+      { onHello() {}, onOpen() {}, onDraining() {}, onClose: (error) => close(error) },
+      { role: 'agent', hello: { agentId: 'revoked' } },
+    );
+    t.teardown(() => session.destroy(new TunnelError('shutting_down')));
+    return closed;
+  };
+  const first = join();
+  await server.log.until('agent connected');
+  await writeFile(agentDenylist, 'cn:revoked\n');
+  t.match(await first, { code: 'unauthorized' });
+  t.notOk(connection.destroyed, 'the connection is still there');
+  t.match(await join(), { code: 'unauthorized', message: '--agent-denylist has cn:revoked' });
+  t.equal(server.log.of('agent connected').length, 1);
+});
+
+t.test('a list that makes no sense keeps the old one', async (t) => {
+  const agentDenylist = await pki.file('denied-badly', 'cn:revoked\n');
+  const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
+  await writeFile(agentDenylist, 'cn:revoked\nserial:xyz\n');
+  const told = await server.log.until('the new files are no good, the old ones stay in use');
+  t.match(told.detail, /^--agent-denylist: .*denied-badly:2: "serial:xyz" is none of serial:HEX, /);
+  const revoked = await pki.agent({ name: 'revoked' });
+  await startAgent(t, server, revoked);
+  await server.log.until('agent refused');
+  await t.rejects(startServer(t, { agentDenylist }), { name: 'UsageError' });
+});
