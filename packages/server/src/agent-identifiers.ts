@@ -14,15 +14,6 @@ export interface AgentIdentifiers {
   readonly warnings: readonly string[];
 }
 
-/** Of an agent that says nothing of itself. */
-export const noIdentifiers: AgentIdentifiers = {
-  hosts: [],
-  addresses: [],
-  cidrs: [],
-  defaultRoute: false,
-  warnings: [],
-};
-
 const hostName =
   /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/;
 
