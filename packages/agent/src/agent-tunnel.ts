@@ -15,7 +15,10 @@ import type { GrpcConnection } from './connect-grpc.ts';
 /** What a tunnel's owner needs of it, whatever is spoken on it; a Session has all of it. */
 export interface AgentTunnel {
   readonly transport: { readonly kind: TransportKind };
+  readonly isClosed: boolean;
   readonly isDraining: boolean;
+  /** Whether the server leaves a sign of life wanting. */
+  readonly isSilent: boolean;
   readonly streamCount: number;
   /** Resolves when what was sent has left, some time after the end. */
   readonly transportClosed: Promise<void>;
@@ -25,6 +28,8 @@ export interface AgentTunnel {
   readonly minRttMs: number;
   readonly receivedBytes: number;
   readonly sentBytes: number;
+  /** Asks for a sign of life when the server was silent for a while. */
+  askForLife(): void;
   /** Asks the server for no new streams; open ones go on. */
   drain(error: TunnelError): void;
   /** Ends the tunnel and its streams. */
@@ -55,6 +60,8 @@ class GrpcTunnel implements AgentTunnel {
   readonly peerHello: Hello;
   readonly #tunnel: ServingTunnel;
   #serverDrains = false;
+  /** Why this server is not wanted. */
+  #refusal: TunnelError | undefined;
 
   constructor(connection: GrpcConnection, handler: SessionHandler, options: AgentTunnelOptions) {
     const { session, stream, serverId, serverCount } = connection;
@@ -64,7 +71,7 @@ class GrpcTunnel implements AgentTunnel {
       {
         onOpen: (offered) => handler.onOpen(offered),
         onIdle: () => handler.onIdle?.(),
-        onClose: (error) => handler.onClose(error),
+        onClose: (error) => handler.onClose(this.#refusal ?? error),
       },
       {
         ...(options.pingIntervalMs !== undefined && { pingIntervalMs: options.pingIntervalMs }),
@@ -87,12 +94,24 @@ class GrpcTunnel implements AgentTunnel {
     });
     // Not within the constructor: the owner does not know this tunnel before it returns.
     process.nextTick(() => {
-      if (!this.#tunnel.isClosed) handler.onHello(this.peerHello);
+      if (this.#tunnel.isClosed) return;
+      this.#refusal = options.refusePeer?.(this.peerHello);
+      if (this.#refusal) this.close();
+      else handler.onHello(this.peerHello);
     });
+  }
+
+  get isClosed(): boolean {
+    return this.#tunnel.isClosed;
   }
 
   get isDraining(): boolean {
     return this.#serverDrains || this.#tunnel.isDraining;
+  }
+
+  /** A call that is lost ends; HTTP/2 tells of nothing before. */
+  get isSilent(): boolean {
+    return false;
   }
 
   get streamCount(): number {
@@ -114,6 +133,9 @@ class GrpcTunnel implements AgentTunnel {
   get sentBytes(): number {
     return this.#tunnel.sentBytes;
   }
+
+  /** The tunnel asks by itself, at its intervals. */
+  askForLife(): void {}
 
   drain(): void {
     this.#tunnel.drain();

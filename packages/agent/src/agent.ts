@@ -10,13 +10,12 @@ import {
   metricsRoutes,
 } from '@fairlead/runtime';
 import { Acceptor } from './acceptor.ts';
-import { Backoff } from './backoff.ts';
 import type { Lookup } from './dial-target.ts';
 import { EgressProxies } from './egress-proxy.ts';
 import { AgentMetrics } from './metrics.ts';
 import { type AgentOptions, agentOptions } from './options.ts';
 import { readTargetRules } from './policy-source.ts';
-import { ServerLink } from './server-link.ts';
+import { ServerLinks } from './server-links.ts';
 import { statusRoutes } from './status.ts';
 import { TargetPolicy } from './target-policy.ts';
 import { loadAgentTls } from './tls.ts';
@@ -47,7 +46,7 @@ export interface FairleadAgent {
  * Starts an agent; it goes on connecting until it is closed.
  * @param given options by their camelCase names; what is left out has its default
  * @param env where HTTPS_PROXY and NO_PROXY are looked up
- * @param lookup how the names of targets are resolved, if not by the system
+ * @param lookup how names are resolved, if not by the system
  * @throws UsageError for options and files that cannot work, StartupError for ports that cannot be had
  */
 export async function createAgent(
@@ -82,32 +81,28 @@ export async function createAgent(
   };
   let onIdle: (() => void) | undefined;
 
-  const links: ServerLink[] = options.proxyServerHost.map(
-    (host) =>
-      new ServerLink({
-        endpoint: { host, port: options.proxyServerPort },
-        options,
-        logger,
-        memory,
-        backoff: new Backoff({ minMs: options.reconnectMin, maxMs: options.reconnectMax }),
-        connect: (endpoint, signal) =>
-          selector.connect(endpoint, tls, {
-            timeoutMs: options.handshakeTimeout,
-            signal,
-            proxy: proxies.for(endpoint),
-            grpcIdentity,
-          }),
-        onStream: (stream) => acceptor.accept(stream),
-        onChange,
-        onConnectFailed: (error) => metrics.onConnectFailed(error.reason),
-        onLost: () => metrics.onTunnelLost(),
-        packetObserver: metrics.packetObserver,
+  const links = new ServerLinks({
+    options,
+    logger,
+    memory,
+    lookup,
+    isProxied: (endpoint) => proxies.for(endpoint) !== undefined,
+    connect: (endpoint, serverName, signal) =>
+      selector.connect(endpoint, tls, {
+        timeoutMs: options.handshakeTimeout,
+        signal,
+        serverName,
+        proxy: proxies.for(endpoint),
+        grpcIdentity,
       }),
-  );
+    onStream: (stream) => acceptor.accept(stream),
+    onChange,
+    onConnectFailed: (error) => metrics.onConnectFailed(error.reason),
+    onLost: () => metrics.onTunnelLost(),
+    packetObserver: metrics.packetObserver,
+  });
 
-  const countStreams = () => links.reduce((sum, link) => sum + link.streamCount, 0);
-  const isReady = () => links.some((link) => link.isReady);
-  const whyNotReady = () => (isReady() ? undefined : 'no server is connected');
+  const whyNotReady = () => (links.isReady ? undefined : 'no server is connected');
   const health = new HttpAdmin(
     { ...healthRoutes(whyNotReady, 503), ...metricsRoutes(metrics.registry) },
     logger,
@@ -134,29 +129,29 @@ export async function createAgent(
   const close = async () => {
     reloader.close();
     expiry.close();
-    await Promise.all(links.map((link) => link.close()));
+    await links.close();
     await Promise.all([health.close(), admin.close()]);
   };
 
   const drain = async () => {
-    for (const link of links) link.drain();
+    links.drain();
     const until = performance.now() + options.gracefulShutdownTimeout;
     const report = () => {
       const secondsLeft = Math.ceil((until - performance.now()) / 1000);
-      logger.info({ streams: countStreams(), secondsLeft }, 'draining');
+      logger.info({ streams: links.streamCount, secondsLeft }, 'draining');
     };
     const progress = setInterval(report, 1_000);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, options.gracefulShutdownTimeout);
       onIdle = () => {
-        if (countStreams() > 0) return;
+        if (links.streamCount > 0) return;
         clearTimeout(timer);
         resolve();
       };
       onIdle();
     });
     clearInterval(progress);
-    const streams = countStreams();
+    const streams = links.streamCount;
     if (streams > 0) logger.warn({ streams }, 'open streams are cut');
     await close();
   };
@@ -187,11 +182,11 @@ export async function createAgent(
     watch('policy', [options.policyFile], () => {
       policy = new TargetPolicy(readTargetRules(options), ownPorts);
     });
-    for (const link of links) void link.run();
+    links.start();
     return {
       addresses,
       get isReady() {
-        return isReady();
+        return links.isReady;
       },
       drain,
       reload: () => reloader.check(),
@@ -203,8 +198,8 @@ export async function createAgent(
   }
 
   function onChange(): void {
-    metrics.setServers(links.reduce((sum, link) => sum + link.readyTunnels, 0));
-    metrics.setKnownServers(Math.max(...links.map((link) => link.serverCount)));
+    metrics.setServers(links.readyCount);
+    metrics.setKnownServers(links.wantedCount);
     onIdle?.();
   }
 }

@@ -5,23 +5,32 @@ export interface BackoffOptions {
   readonly minMs?: number | undefined;
   /** No pause is longer. Default 30,000. */
   readonly maxMs?: number | undefined;
+  /** How much longer each pause is than the one before. Default 2. */
+  readonly factor?: number | undefined;
   /** Uniform in [0, 1). */
   readonly random?: (() => number) | undefined;
 }
 
 /**
- * The pauses between attempts that fail: twice as long each time, and each drawn at random from the
+ * The pauses between attempts that fail: longer each time, and each drawn at random from the
  * upper half of its range, so that agents that lost a server together do not come back together.
  */
 export class Backoff {
   readonly #minMs: number;
   readonly #maxMs: number;
+  readonly #factor: number;
   readonly #random: () => number;
   #ceilingMs: number;
 
-  constructor({ minMs = 500, maxMs = 30_000, random = Math.random }: BackoffOptions = {}) {
+  constructor({
+    minMs = 500,
+    maxMs = 30_000,
+    factor = 2,
+    random = Math.random,
+  }: BackoffOptions = {}) {
     this.#minMs = Math.min(minMs, maxMs);
     this.#maxMs = maxMs;
+    this.#factor = factor;
     this.#random = random;
     this.#ceilingMs = this.#firstCeilingMs;
   }
@@ -30,7 +39,7 @@ export class Backoff {
   next(): number {
     const ceilingMs = this.#ceilingMs;
     const floorMs = Math.max(this.#minMs, ceilingMs / 2);
-    this.#ceilingMs = Math.min(this.#maxMs, ceilingMs * 2);
+    this.#ceilingMs = Math.min(this.#maxMs, ceilingMs * this.#factor);
     return floorMs + this.#random() * (ceilingMs - floorMs);
   }
 

@@ -17,6 +17,8 @@ export interface ConnectOptions {
   readonly proxy?: EgressProxy | undefined;
   /** Needed by the gRPC transport only: the others introduce the agent later, in HELLO. */
   readonly grpcIdentity?: GrpcIdentity | undefined;
+  /** What the server's certificate must be for, unless the TLS options name another; default: the endpoint's host. */
+  readonly serverName?: string | undefined;
 }
 
 /** What a Konnectivity server is told with the call. */
@@ -48,14 +50,16 @@ interface Destroyable extends EventEmitter {
 /** One attempt to connect: knows its deadline, what it is doing, and what to clear away. */
 export class ConnectAttempt {
   readonly proxy: EgressProxy | undefined;
+  readonly serverName: string | undefined;
   readonly #timeoutMs: number;
   readonly #abort = new AbortController();
   readonly #owned = new Set<Destroyable>();
   #doing = 'connecting';
   #failure: ConnectFailure = 'handshake_timeout';
 
-  private constructor({ proxy, timeoutMs }: ConnectOptions) {
+  private constructor({ proxy, serverName, timeoutMs }: ConnectOptions) {
     this.proxy = proxy;
+    this.serverName = serverName;
     this.#timeoutMs = timeoutMs;
   }
 

@@ -57,7 +57,8 @@ export function interleaveFamilies(addresses: readonly LookupAddress[]): LookupA
   return mixed;
 }
 
-const systemLookup: Lookup = (host) => dns.lookup(host, { all: true, verbatim: true });
+/** getaddrinfo, which sorts by RFC 6724. */
+export const systemLookup: Lookup = (host) => dns.lookup(host, { all: true, verbatim: true });
 
 /**
  * Nobody listens, but the kernel gave this socket the target's own port as its source, and TCP's

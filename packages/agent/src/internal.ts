@@ -6,9 +6,14 @@ export { connectTls } from './connect-tls.ts';
 export { connectWebSocket } from './connect-websocket.ts';
 export { type DialOptions, dialTarget, interleaveFamilies, type Lookup } from './dial-target.ts';
 export { EgressProxies, type EgressProxy } from './egress-proxy.ts';
+export { HeldServers } from './held-servers.ts';
+export { NameWatch } from './name-watch.ts';
 export { NoProxyList } from './no-proxy.ts';
 export type { TunnelTlsOptions } from './secure-socket.ts';
+export { ServerLink } from './server-link.ts';
+export type { TunnelHost } from './server-tunnel.ts';
 export { TargetPolicy } from './target-policy.ts';
+export { TlsSessionCache } from './tls-session-cache.ts';
 export {
   type TransportChoice,
   TransportSelector,

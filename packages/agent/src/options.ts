@@ -26,7 +26,6 @@ const limits = 'Deadlines and limits';
 const health = 'Health, metrics and admin';
 
 const noLeases = 'leases are not supported yet; the servers say how many they are (--server-count)';
-const reconnecting = 'reconnecting is paced by --reconnect-min and --reconnect-max';
 
 export const agentOptions = defineOptions({
   program: 'fairlead-agent',
@@ -36,7 +35,7 @@ export const agentOptions = defineOptions({
 
     'proxy-server-host': option(kinds.list(kinds.host), {
       group: server,
-      description: 'Hosts of the servers to connect to; each gets a tunnel',
+      description: 'Hosts of the servers to connect to; each address of each gets a tunnel',
       default: ['127.0.0.1'],
     }),
     'proxy-server-port': option(kinds.remotePort, {
@@ -142,6 +141,24 @@ export const agentOptions = defineOptions({
       default: 30_000,
     }),
 
+    'sync-interval': option(kinds.duration({ minMs: 10 }), {
+      group: limits,
+      description:
+        'While servers are missing (see --server-count of the server): first pause before another look for them at the configured hosts; grows each time',
+      default: 500,
+    }),
+    'sync-interval-cap': option(kinds.duration({ minMs: 10 }), {
+      group: limits,
+      description: 'Longest pause between looks for missing servers',
+      default: 5_000,
+    }),
+    'resolve-interval': option(kinds.duration({ minMs: 10 }), {
+      group: limits,
+      description:
+        'How often the names of servers are resolved anew; each address of a name is connected to',
+      default: 30_000,
+    }),
+
     'health-server-port': option(kinds.listenPort, {
       group: health,
       description: 'Port of /healthz, /readyz and /metrics; 0 lets the system pick one',
@@ -197,20 +214,10 @@ export const agentOptions = defineOptions({
       default: [],
       reason: 'the ALPN name follows from --transport',
     }),
-    'sync-interval': ignoredOption(kinds.duration(), {
-      description: 'First pause between attempts to reach a server',
-      default: 1000,
-      reason: reconnecting,
-    }),
-    'sync-interval-cap': ignoredOption(kinds.duration(), {
-      description: 'Longest pause between attempts to reach a server',
-      default: 10_000,
-      reason: reconnecting,
-    }),
     'sync-forever': ignoredOption(kinds.boolean, {
       description: 'Go on looking for further servers',
       default: false,
-      reason: 'the agent never stops keeping its tunnels up',
+      reason: 'servers that change tell their agents',
     }),
     'probe-interval': ignoredOption(kinds.duration(), {
       description: 'How often the state of a connection is looked at',

@@ -40,7 +40,7 @@ export async function openServerConnection(
   const { serverName, ...credentials } = tls;
   const connection = await startTls(attempt, socket, {
     endpoint,
-    serverName,
+    serverName: serverName ?? attempt.serverName,
     context: { minVersion: 'TLSv1.3', ...credentials },
     sessions: TlsSessionCache.for(tls),
     protocols: [protocol],
@@ -68,7 +68,7 @@ export async function startTls(
   const { endpoint, sessions } = options;
   const peer = { address: formatTarget(endpoint), name: options.serverName ?? endpoint.host };
   attempt.begin(`waiting for the TLS handshake with ${peer.address}`);
-  const sessionKey = `${peer.address} ${peer.name} ${options.protocols.join()}`;
+  const sessionKey = { address: peer.address, group: `${peer.name} ${options.protocols.join()}` };
   const secured = attempt.own(
     connect({
       ...options.context,

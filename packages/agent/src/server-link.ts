@@ -1,69 +1,48 @@
-import type { PacketObserver } from '@fairlead/konnectivity';
-import {
-  formatTarget,
-  MemoryBudget,
-  type Target,
-  TunnelError,
-  type TunnelStream,
-} from '@fairlead/protocol';
-import type { Logger } from '@fairlead/runtime';
-import { type AgentTunnel, openTunnel } from './agent-tunnel.ts';
+import { formatTarget, type Target } from '@fairlead/protocol';
+import type { AgentTunnel } from './agent-tunnel.ts';
 import type { Backoff } from './backoff.ts';
 import type { ServerConnection } from './connect-attempt.ts';
 import { ConnectError } from './connect-error.ts';
-import type { AgentOptions } from './options.ts';
-import { version } from './version.ts';
+import { Pause } from './pause.ts';
+import { ServerTunnel, type TunnelHost } from './server-tunnel.ts';
 
 export interface ServerLinkOptions {
+  /** What is dialled. */
   readonly endpoint: Target;
-  readonly options: AgentOptions;
-  readonly logger: Logger;
-  readonly memory: MemoryBudget;
+  readonly host: TunnelHost;
+  /** Paces attempts that fail, and the first one after a loss. */
   readonly backoff: Backoff;
-  readonly packetObserver: PacketObserver;
+  /**
+   * Paces further attempts while servers are missing, for an address that may lead to several servers,
+   * such as a load balancer's. Without it the link is content with one.
+   */
+  readonly searchBackoff?: Backoff | undefined;
   connect(endpoint: Target, signal: AbortSignal): Promise<ServerConnection>;
-  onStream(stream: TunnelStream): void;
-  /** Tunnels that said HELLO came or went. */
-  onChange(): void;
   onConnectFailed(error: ConnectError): void;
-  /** A tunnel has ended, and not in order. */
-  onLost(error: TunnelError): void;
 }
 
-/** A tunnel of this link, and what its server said of itself. */
-interface Tunnel {
-  readonly session: AgentTunnel;
-  isReady: boolean;
-}
+/** A tunnel that drains sooner than this is no reason to dial again at once. */
+const SHORT_LIVED_MS = 1_000;
 
 /**
- * Keeps a tunnel to one server address: connects, reconnects with backoff, and makes a new tunnel as soon as
- * the old one drains, while the old one's streams go on.
+ * Dials one address: keeps a tunnel by it, unless its server is held by another way, makes a new one as
+ * soon as the old one drains, and goes on dialling while servers are missing (spec 2.10).
  */
 export class ServerLink {
   readonly #options: ServerLinkOptions;
-  readonly #tunnels = new Set<Tunnel>();
+  readonly #tunnels = new Set<ServerTunnel>();
   /** Of these and of tunnels that are gone: the transports that may still have bytes to send. */
   readonly #transports = new Set<Promise<void>>();
   readonly #stop = new AbortController();
-  #serverCount = 0;
+  readonly #pause = new Pause(this.#stop.signal);
+  /** The server that this address led to when the agent held it already. */
+  #heldElsewhere: string | undefined;
+  #lastMissing = 0;
+  /** Why the last attempt failed; undefined after one that did not. */
+  #lastFailure: string | undefined;
 
   constructor(options: ServerLinkOptions) {
     this.#options = options;
-  }
-
-  /** Whether a server is connected and asks for no change. */
-  get isReady(): boolean {
-    return [...this.#tunnels].some(({ isReady, session }) => isReady && !session.isDraining);
-  }
-
-  get readyTunnels(): number {
-    return [...this.#tunnels].filter(({ isReady }) => isReady).length;
-  }
-
-  /** How many servers there are, as this one says; 0 before it said so. */
-  get serverCount(): number {
-    return this.#serverCount;
   }
 
   get streamCount(): number {
@@ -72,7 +51,7 @@ export class ServerLink {
     return count;
   }
 
-  /** `host:port` of the server. */
+  /** `host:port` that is dialled. */
   get address(): string {
     return formatTarget(this.#options.endpoint);
   }
@@ -81,27 +60,35 @@ export class ServerLink {
     return [...this.#tunnels].map(({ session }) => session);
   }
 
+  get readyCount(): number {
+    return [...this.#tunnels].filter(({ isReady }) => isReady).length;
+  }
+
+  /** Whether it makes no more tunnels and has none left. */
+  get isDone(): boolean {
+    return this.#stop.signal.aborted && this.#tunnels.size === 0;
+  }
+
   /** Connects and stays connected until `stop`. */
   async run(): Promise<void> {
-    const { endpoint, logger, backoff } = this.#options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      try {
-        const connection = await this.#options.connect(endpoint, signal);
-        const end = await this.#useTunnel(connection);
-        // A server that drains has others beside it, or a successor: no reason to wait.
-        if (end === 'draining') continue;
-      } catch (error) {
-        if (signal.aborted) return;
-        if (!(error instanceof ConnectError)) throw error;
-        this.#options.onConnectFailed(error);
-        logger.warn(
-          { server: formatTarget(endpoint), reason: error.reason, detail: error.message },
-          'cannot connect',
-        );
+      if (!this.#wantsTunnel()) {
+        await this.#pause.untilWoken();
+        continue;
       }
-      await backoff.wait(signal);
+      await this.#pause.untilDue();
+      if (!signal.aborted && this.#wantsTunnel()) await this.#attempt();
     }
+  }
+
+  /** Servers came, went, or said something new. */
+  onHeldChanged(): void {
+    const missing = this.#missingCount();
+    if (missing > this.#lastMissing && this.#lastFailure === undefined) this.#searchSoon();
+    this.#lastMissing = missing;
+    this.#pause.wake();
+    for (const tunnel of [...this.#tunnels]) tunnel.closeIfDone();
   }
 
   /** Makes no new tunnel. */
@@ -112,7 +99,13 @@ export class ServerLink {
   /** Asks the servers to send no new streams; open ones go on. */
   drain(): void {
     this.stop();
-    for (const { session } of this.#tunnels) session.drain(new TunnelError('shutting_down'));
+    for (const tunnel of [...this.#tunnels]) tunnel.drain();
+  }
+
+  /** Makes no new tunnel, and ends each with its last stream. */
+  retire(): void {
+    this.stop();
+    for (const tunnel of [...this.#tunnels]) tunnel.retire();
   }
 
   /** Ends all tunnels; resolves when what they had to send has left, or cannot. */
@@ -122,77 +115,94 @@ export class ServerLink {
     await Promise.all(this.#transports);
   }
 
-  /** Resolves when the tunnel is gone, or asks to be replaced. */
-  #useTunnel(connection: ServerConnection): Promise<'draining' | 'closed'> {
-    const { options, endpoint, logger, memory } = this.#options;
-    const server = formatTarget(endpoint);
+  #wantsTunnel(): boolean {
+    const { held } = this.#options.host;
+    const isServed =
+      [...this.#tunnels].some(({ isReady }) => isReady) ||
+      (this.#heldElsewhere !== undefined && held.holds(this.#heldElsewhere));
+    return !isServed || this.#missingCount() > 0;
+  }
+
+  /** Servers that this link looks for beyond its own. */
+  #missingCount(): number {
+    const { host, searchBackoff } = this.#options;
+    return searchBackoff ? host.held.wantedCount - host.held.count : 0;
+  }
+
+  #searchSoon(): void {
+    const { searchBackoff } = this.#options;
+    if (!searchBackoff) return;
+    searchBackoff.reset();
+    const waitMs = searchBackoff.next();
+    if (performance.now() + waitMs < this.#pause.dueMs) this.#pause.dueIn(waitMs);
+  }
+
+  async #attempt(): Promise<void> {
+    const { endpoint, backoff, host } = this.#options;
+    const { signal } = this.#stop;
+    try {
+      const connection = await this.#options.connect(endpoint, signal);
+      if (signal.aborted) connection.destroy();
+      else await this.#useTransport(connection);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof ConnectError)) throw error;
+      this.#options.onConnectFailed(error);
+      const { reason, message } = error;
+      const fields = { server: this.address, reason, detail: message };
+      // One address of several that stays dead, such as the other family's of a name, is told once.
+      if (reason === this.#lastFailure && host.held.count > 0) {
+        host.logger.debug(fields, 'cannot connect');
+      } else {
+        host.logger.warn(fields, 'cannot connect');
+      }
+      this.#lastFailure = reason;
+      this.#pause.dueIn(backoff.next());
+    }
+  }
+
+  /** Resolves when it is known whether the tunnel is of use. */
+  #useTransport(connection: ServerConnection): Promise<void> {
+    const { endpoint, backoff, searchBackoff, host } = this.#options;
     return new Promise((resolve) => {
-      const tunnel: Tunnel = {
-        isReady: false,
-        session: openTunnel(
-          connection,
-          {
-            onHello: (hello) => {
-              this.#serverCount = hello.serverCount ?? 1;
-              if (!tunnel.isReady) {
-                tunnel.isReady = true;
-                this.#options.backoff.reset();
-                const { serverId, software } = hello;
-                logger.info(
-                  { server, serverId, software, transport: connection.kind },
-                  'connected',
-                );
-              }
-              this.#options.onChange();
-            },
-            onOpen: (stream) => this.#options.onStream(stream),
-            onDraining: (error) => {
-              logger.info({ server, reason: error.message }, 'server drains');
-              this.#options.onChange();
-              resolve('draining');
-              if (tunnel.session.streamCount === 0) tunnel.session.close();
-            },
-            onIdle: () => {
-              // Nobody sends new streams here any more.
-              if (tunnel.session.isDraining) tunnel.session.close();
-              this.#options.onChange();
-            },
-            onClose: (error) => {
-              this.#tunnels.delete(tunnel);
-              const fields = { server, code: error?.code, reason: error?.message };
-              if (error) this.#options.onLost(error);
-              if (error) logger.warn(fields, 'disconnected');
-              else logger.info(fields, 'disconnected');
-              this.#options.onChange();
-              resolve('closed');
-            },
-          },
-          {
-            role: 'agent',
-            hello: {
-              software: `fairlead-agent/${version}`,
-              agentId: options.agentId,
-              maxStreams: options.maxStreamsPerTunnel,
-              ...(options.agentIdentifiers !== undefined && {
-                agentIdentifiers: options.agentIdentifiers,
-              }),
-            },
-            handshakeTimeoutMs: options.handshakeTimeout,
-            pingIntervalMs: options.pingInterval,
-            pingTimeoutMs: options.pingTimeout,
-            maxStreams: options.maxStreamsPerTunnel,
-            maxStreamWindowBytes: options.maxStreamWindow,
-            memory: new MemoryBudget(options.maxTunnelWindow, memory),
-            stalledStreamTimeoutMs: options.stalledStreamTimeout,
-            packetObserver: this.#options.packetObserver,
-          },
-        ),
-      };
+      let readyAtMs: number | undefined;
+      const tunnel = new ServerTunnel(connection, endpoint, host, {
+        onReady: () => {
+          readyAtMs = performance.now();
+          this.#lastFailure = undefined;
+          this.#heldElsewhere = undefined;
+          backoff.reset();
+          searchBackoff?.reset();
+          this.#pause.dueIn((searchBackoff ?? backoff).next());
+          resolve();
+        },
+        onDraining: () => {
+          // A server that drains has others beside it, or a successor: no reason to wait.
+          const isShortLived = performance.now() - (readyAtMs ?? 0) < SHORT_LIVED_MS;
+          this.#pause.dueIn(isShortLived ? backoff.next() : 0);
+        },
+        onClose: ({ serverId }, error) => {
+          this.#tunnels.delete(tunnel);
+          if (error?.code === 'duplicate_tunnel' && readyAtMs === undefined) {
+            this.#lastFailure = undefined;
+            this.#heldElsewhere = serverId;
+            backoff.reset();
+            this.#pause.dueIn((searchBackoff ?? backoff).next());
+          } else if (!this.#hasReady()) {
+            this.#pause.dueIn(backoff.next());
+          }
+          resolve();
+        },
+      });
       this.#tunnels.add(tunnel);
       const closed = tunnel.session.transportClosed.then(() => {
         this.#transports.delete(closed);
       });
       this.#transports.add(closed);
     });
+  }
+
+  #hasReady(): boolean {
+    return [...this.#tunnels].some(({ isReady }) => isReady);
   }
 }

@@ -1,10 +1,10 @@
 import type { AdminRoutes } from '@fairlead/runtime';
 import type { AgentOptions } from './options.ts';
-import type { ServerLink } from './server-link.ts';
+import type { ServerLinks } from './server-links.ts';
 import { version } from './version.ts';
 
 /** `/api/v1/status`: what the agent is doing, as JSON. */
-export function statusRoutes(options: AgentOptions, links: readonly ServerLink[]): AdminRoutes {
+export function statusRoutes(options: AgentOptions, links: ServerLinks): AdminRoutes {
   return {
     '/api/v1/status': () => ({
       status: 200,
@@ -12,7 +12,7 @@ export function statusRoutes(options: AgentOptions, links: readonly ServerLink[]
       body: `${JSON.stringify({
         version,
         agentId: options.agentId,
-        servers: links.flatMap((link) =>
+        servers: links.all.flatMap((link) =>
           link.sessions.map((session) => ({
             address: link.address,
             serverId: session.peerHello?.serverId,

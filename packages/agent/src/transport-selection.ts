@@ -29,9 +29,19 @@ export function transportChoices(flag: string): readonly TransportChoice<ServerC
 /** After this time a slower transport that once worked no longer goes before the faster ones. */
 const memoryMs = 3_600_000;
 
+/** The same where the faster ones may have failed for another reason, such as a server that went away. */
+const doubtfulMemoryMs = 60_000;
+
 interface Memory<C extends ServerConnection> {
   readonly choice: TransportChoice<C>;
   readonly untilMs: number;
+  /** Since it worked last. */
+  failures: number;
+}
+
+/** A connection that breaks off says nothing sure about the transport: its server may have ended. */
+function isDoubtful({ reason }: ConnectError): boolean {
+  return reason === 'reset' || reason === 'handshake_timeout';
 }
 
 /**
@@ -58,13 +68,20 @@ export class TransportSelector<C extends ServerConnection = Transport> {
   async connect(endpoint: Target, tls: TunnelTlsOptions, options: ConnectOptions): Promise<C> {
     const server = formatTarget(endpoint);
     const failures: { kind: TransportKind; error: ConnectError }[] = [];
+    const memory = this.#worked.get(server);
     for (const choice of this.#order(server)) {
       try {
         const transport = await choice.connect(endpoint, tls, options);
-        this.#worked.set(server, { choice, untilMs: this.#now() + memoryMs });
+        const isSure = !failures.some((failure) => isDoubtful(failure.error));
+        const untilMs = this.#now() + (isSure ? memoryMs : doubtfulMemoryMs);
+        this.#worked.set(server, { choice, untilMs, failures: 0 });
         return transport;
       } catch (error) {
         if (!(error instanceof ConnectError) || !error.otherTransportMayWork) throw error;
+        // Behind a load balancer, one server that ends is no reason to go on by a slower way.
+        const workedLast =
+          memory !== undefined && choice === memory.choice && choice === this.#choices[0];
+        if (workedLast && isDoubtful(error) && memory.failures++ === 0) throw error;
         failures.push({ kind: choice.kind, error });
       }
     }

@@ -72,7 +72,11 @@ for (const reason of [
 
 t.test('what worked is tried first next time, per server, for an hour', async (t) => {
   let nowMs = 0;
-  const { choices, tried } = scripted({ tls: 'reset', websocket: 'works', http2: 'works' });
+  const { choices, tried } = scripted({
+    tls: 'protocol_mismatch',
+    websocket: 'works',
+    http2: 'works',
+  });
   const selector = new TransportSelector(choices, () => nowMs);
   await selector.connect(endpoint, {}, options);
   tried();
@@ -83,6 +87,31 @@ t.test('what worked is tried first next time, per server, for an hour', async (t
   nowMs = 3_600_001;
   await selector.connect(endpoint, {}, options);
   t.same(tried(), ['tls server.test', 'websocket server.test'], 'the fastest gets a new chance');
+});
+
+t.test('a connection that broke off is doubted for a minute only', async (t) => {
+  let nowMs = 0;
+  const { choices, tried } = scripted({ tls: 'reset', websocket: 'works' });
+  const selector = new TransportSelector(choices, () => nowMs);
+  await selector.connect(endpoint, {}, options);
+  nowMs = 60_001;
+  tried();
+  await selector.connect(endpoint, {}, options);
+  t.same(tried(), ['tls server.test', 'websocket server.test']);
+});
+
+t.test('a server that ends, once, does not drive the agent to a slower transport', async (t) => {
+  const { choices, tried, outcomes } = scripted({ tls: 'works', websocket: 'works' });
+  const selector = new TransportSelector(choices);
+  await selector.connect(endpoint, {}, options);
+  outcomes.tls = 'reset';
+  tried();
+  await t.rejects(selector.connect(endpoint, {}, options), {
+    reason: 'reset',
+    message: 'tls says reset',
+  });
+  t.same(tried(), ['tls server.test']);
+  t.equal((await selector.connect(endpoint, {}, options)).kind, 'websocket', 'twice, it does');
 });
 
 t.test('what worked and does so no more gives way to the others in order', async (t) => {

@@ -24,6 +24,7 @@ const table = {
   cancelled: row(0, 499, 'the caller gave up'),
   shutting_down: row(1, 503, 'the process is shutting down', true),
   superseded: row(2, 503, 'a newer tunnel took over', true),
+  duplicate_tunnel: row(3, 503, 'the agent holds a tunnel to this server already', true),
 
   // Violations of docs/spec.md: these end a session.
   protocol_error: row(16, 502, 'the peer violated the protocol'),

@@ -20,6 +20,8 @@ export interface LivenessHandler {
   isAwaited(): boolean;
   /** Streams wait for OPENED and the peer did not react to a PING. */
   onUnresponsive(): void;
+  /** A PING stays unanswered (spec 7.6), or the peer was heard again after that. */
+  onSilence?(isSilent: boolean): void;
 }
 
 /** Watches for signs of life (spec section 7). */
@@ -33,6 +35,7 @@ export class Liveness {
   #timer: NodeJS.Timeout | undefined;
   #probeTimer: NodeJS.Timeout | undefined;
   #probeSentAtMs: number | undefined;
+  #isSilent = false;
 
   constructor(options: LivenessOptions, handler: LivenessHandler) {
     this.#options = options;
@@ -45,9 +48,22 @@ export class Liveness {
     return performance.now() - this.#heardAtMs;
   }
 
+  /** Whether a PING has been unanswered for so long that the peer should not be relied on (spec 7.6). */
+  get isSilent(): boolean {
+    return this.#isSilent;
+  }
+
   /** Any received byte. */
   onBytes(): void {
     this.#heardAtMs = performance.now();
+    if (this.#isSilent) this.#setSilent(false);
+  }
+
+  /** Asks for a sign of life now, unless one is asked for already. */
+  ask(): void {
+    if (this.#heardAtMs < this.#pingedAtMs) return;
+    clearTimeout(this.#timer);
+    this.#ping();
   }
 
   /** A stream was opened: its answer, or a sign of life, is expected soon (spec 7.3). */
@@ -75,14 +91,26 @@ export class Liveness {
     }
     // What arrived while this process stood still has not been read yet.
     if (isAnswered || nowMs - this.#dueAtMs > LATE_MS) {
-      this.#pingedAtMs = nowMs;
-      this.#handler.sendPing();
-      // Not the whole timeout: an answer starts a new interval, which may end before.
-      return this.#wait(Math.min(pingIntervalMs, pingTimeoutMs));
+      return this.#ping();
     }
+    if (nowMs - this.#pingedAtMs >= ANSWER_MS) this.#setSilent(true);
     const leftMs = this.#pingedAtMs + pingTimeoutMs - nowMs;
-    if (leftMs > 0) return this.#wait(leftMs);
+    // An answer starts a new interval, which may end before the timeout would have.
+    if (leftMs > 0) return this.#wait(Math.min(pingIntervalMs, leftMs));
     this.#handler.onLost();
+  }
+
+  #ping(): void {
+    const { pingIntervalMs, pingTimeoutMs } = this.#options;
+    this.#pingedAtMs = performance.now();
+    this.#handler.sendPing();
+    this.#wait(Math.min(ANSWER_MS, pingIntervalMs, pingTimeoutMs));
+  }
+
+  #setSilent(isSilent: boolean): void {
+    if (this.#isSilent === isSilent) return;
+    this.#isSilent = isSilent;
+    this.#handler.onSilence?.(isSilent);
   }
 
   #probe(): void {
@@ -90,6 +118,8 @@ export class Liveness {
     const sentAtMs = this.#probeSentAtMs;
     if (sentAtMs !== undefined && this.#heardAtMs < sentAtMs) {
       this.#probeTimer = this.#probeSentAtMs = undefined;
+      // First, so that what is tried elsewhere does not come back here.
+      this.#setSilent(true);
       return this.#handler.onUnresponsive();
     }
     this.#probeSentAtMs = undefined;

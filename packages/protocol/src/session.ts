@@ -36,6 +36,11 @@ export interface SessionOptions {
   readonly memory?: MemoryBudget;
   /** The first ID this side gives to a stream, of the role's parity. */
   readonly firstStreamId?: number;
+  /**
+   * Looks at the peer's first HELLO before this side sends its own (spec 2.9); a returned error is the
+   * final GOAWAY and ends the session.
+   */
+  readonly refusePeer?: (hello: Hello) => TunnelError | undefined;
 }
 
 /** What a session tells its owner. `onClose` comes exactly once, and last. */
@@ -50,6 +55,8 @@ export interface SessionHandler {
   onDraining(error: TunnelError): void;
   /** The last open stream has closed. */
   onIdle?(): void;
+  /** The peer leaves a PING unanswered and should not be relied on (spec 7.6), or was heard again. */
+  onSilence?(isSilent: boolean): void;
   /** The tunnel is gone, without an error after an orderly end. */
   onClose(error?: TunnelError): void;
 }
@@ -113,6 +120,7 @@ export class Session {
         onLost: () => this.destroy(new TunnelError('tunnel_silent')),
         isAwaited: () => this.#someOpening(),
         onUnresponsive: () => this.#resetOpening(),
+        onSilence: (isSilent) => this.#handler.onSilence?.(isSilent),
       },
     );
     const helloMs = options.handshakeTimeoutMs ?? 10_000;
@@ -120,9 +128,7 @@ export class Session {
       this.close(new TunnelError('hello_timeout', `no HELLO within ${helloMs} ms`));
     }, helloMs);
     this.#helloTimer.unref();
-    this.#writer.control.hello({ versions: PROTOCOL_VERSIONS, ...options.hello });
-    // A PING at once, so that the round trip time is known before the first stream.
-    this.#writer.requestPing();
+    if (!options.refusePeer) this.#introduce();
     transport.start({
       onBytes: (chunk) => this.#onBytes(chunk),
       onClose: (error) => this.#onTransportClose(error),
@@ -150,6 +156,11 @@ export class Session {
   /** Milliseconds since the last byte from the peer. */
   get silentMs(): number {
     return this.#liveness.silentMs;
+  }
+
+  /** Whether the peer leaves a PING unanswered and should not be relied on (spec 7.6). */
+  get isSilent(): boolean {
+    return this.#liveness.isSilent;
   }
 
   /** Minimum round trip time of the last 10 s; Infinity before the first. */
@@ -193,6 +204,11 @@ export class Session {
     return stream;
   }
 
+  /** Asks the peer for a sign of life; if there is none, `isSilent` says so 2 s later. */
+  askForLife(): void {
+    if (!this.#isClosed) this.#liveness.ask();
+  }
+
   /** Tells the peer new values for fields of HELLO (spec 2.6). */
   updateHello(fields: Hello): void {
     if (this.#isClosed) return;
@@ -224,6 +240,12 @@ export class Session {
     if (this.#isClosed) return;
     this.#finish(error);
     this.transport.destroy(error);
+  }
+
+  #introduce(): void {
+    this.#writer.control.hello({ versions: PROTOCOL_VERSIONS, ...this.#options.hello });
+    // A PING at once, so that the round trip time is known before the first stream.
+    this.#writer.requestPing();
   }
 
   /** A peer that does not take the last bytes is not waited for. */
@@ -325,6 +347,9 @@ export class Session {
     if (!this.#peerHello) {
       agreeOnVersion(hello.versions);
       clearTimeout(this.#helloTimer);
+      const refusal = this.#options.refusePeer?.(hello);
+      if (refusal) return this.close(refusal);
+      if (this.#options.refusePeer) this.#introduce();
       this.#peerHello = hello;
     } else {
       const { versions } = this.#peerHello;

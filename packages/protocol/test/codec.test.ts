@@ -65,6 +65,7 @@ t.test('wire codes never change (spec 9)', async (t) => {
     'cancelled 0',
     'shutting_down 1',
     'superseded 2',
+    'duplicate_tunnel 3',
     'protocol_error 16',
     'frame_error 17',
     'flow_control_error 18',

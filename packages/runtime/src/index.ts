@@ -13,6 +13,7 @@ export {
 } from './file-reloader.ts';
 export { configOptions, logOptions } from './general-options.ts';
 export { formatGoDuration, maxTimerMs, parseGoDuration } from './go-duration.ts';
+export { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
 export {
   type AdminDeadlines,
   type AdminReply,
@@ -28,6 +29,7 @@ export {
   embeddedAddress,
   type IpAddress,
   type IpNetwork,
+  ipAddressOf,
   networkContains,
   parseIpAddress,
   parseIpNetwork,
@@ -63,7 +65,7 @@ export {
 export type { NamedFile } from './pem-file.ts';
 export { type Program, type ProgramContext, type RunningProgram, runProgram } from './program.ts';
 export { readCheckedFile } from './read-checked-file.ts';
-export { readNamedFile } from './read-named-file.ts';
+export { readNamedBytes, readNamedFile } from './read-named-file.ts';
 export { StartupError } from './startup-error.ts';
 export {
   canonicalName,

@@ -72,6 +72,11 @@ export function embeddedAddress({ family, value }: IpAddress): IpAddress | undef
   return undefined;
 }
 
+/** The address with these 32 or 128 bits. */
+export function ipAddressOf(family: 4 | 6, value: bigint): IpAddress {
+  return family === 4 ? ipv4(value) : ipv6(value);
+}
+
 const low32 = 0xffff_ffffn;
 const mappedPrefix = 0xffffn;
 const nat64Prefix = 0x0064_ff9b_0000_0000_0000_0000n;

@@ -52,6 +52,7 @@ warning; \`enableServiceLinks: false\` in the pod keeps them out.
 | \`--backend-dial-timeout\` | \`0\`, no limit | \`30s\` | a dial that never ends holds a client forever |
 | \`--graceful-shutdown-timeout\` | \`0\` | \`25s\` | an update must not cut \`kubectl logs\`; below the 30 s that Kubernetes gives |
 | \`--keepalive-time\` | \`1h\` | no effect | a dead tunnel is found in seconds, by \`--ping-interval\` and \`--ping-timeout\` |
+| \`--sync-interval\`, \`--sync-interval-cap\` | \`1s\`, \`10s\` | \`500ms\`, \`5s\` | a server that was replaced is found sooner |
 | \`--mode\` | \`grpc\` | both protocols | they are told apart by their first bytes |
 | \`--cluster-ca-cert\` | may be left out | required | without it anyone could join as an agent |
 | \`--server-ca-cert\` | may be left out | required for TCP | without it anyone could use the tunnels |

@@ -2,10 +2,11 @@
  * The kinds of value that an option can have. Every kind reads text, wherever the text comes from
  * (flag, environment, file), so that one spelling is right in all three places.
  */
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import { formatByteSize, parseByteSize } from './byte-size.ts';
 import { formatGoDuration, maxTimerMs, parseGoDuration } from './go-duration.ts';
+import { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
+import { readHost } from './read-host.ts';
 import { badRule, parseTargetRule, type TargetRule } from './target-rule.ts';
 import { cipherSuiteNames, type TlsVersionName, tlsVersionNames } from './tls-names.ts';
 
@@ -132,22 +133,19 @@ export function oneOf<const W extends string>(...words: readonly W[]): OptionKin
   });
 }
 
-const hostName =
-  /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/i;
-
-function readHost(written: string): string | undefined {
-  const bracketed = /^\[(.*)\]$/.exec(written)?.[1];
-  if (bracketed !== undefined) return isIP(bracketed) === 6 ? bracketed : undefined;
-  if (isIP(written) !== 0) return written;
-  // Four numbers that are no address are a mistyped address, not a name.
-  return hostName.test(written) && !/^[\d.]+$/.test(written) ? written : undefined;
-}
-
 /** An IPv4 or IPv6 address (brackets are taken off) or a host name, without a port. */
 export const host: OptionKind<string> = kind({
   placeholder: 'HOST',
   schema: reads(readHost, 'is neither an IP address nor a host name (a port has its own flag)'),
   emptyIsUnset: true,
+});
+
+/** A host and a port to connect to. */
+export const hostPort: OptionKind<HostPort> = kind({
+  placeholder: 'HOST:PORT',
+  schema: reads(parseHostPort, 'is not HOST:PORT (IPv6 as [ADDRESS]:PORT)'),
+  emptyIsUnset: true,
+  format: formatHostPort,
 });
 
 /** A name that ends up in logs, metrics and headers: visible ASCII, at most 253 characters. */

@@ -16,8 +16,13 @@ const cures: Readonly<Record<string, string>> = {
  * @throws UsageError with the origin, the path and the cure
  */
 export function readNamedFile(origin: string, path: string): string {
+  return readNamedBytes(origin, path).toString('utf8');
+}
+
+/** The same for a file that need not be text. @throws UsageError as `readNamedFile` does */
+export function readNamedBytes(origin: string, path: string): Buffer {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path);
   } catch (error) {
     const { code = 'unknown', message } = error as NodeJS.ErrnoException;
     throw new UsageError(`${origin}: ${path}: ${cures[code] ?? `cannot be read: ${message}`}`, {

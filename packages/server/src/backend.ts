@@ -12,6 +12,8 @@ export interface Backend {
   /** What its agent serves; replaced as a whole when the agent says something new. */
   readonly claims: AgentClaims;
   readonly isDraining: boolean;
+  /** Whether the agent leaves a sign of life wanting; chosen only when there is no other. */
+  readonly isSilent: boolean;
   /** Streams that are dialling or open. */
   readonly load: number;
   /**
@@ -28,15 +30,22 @@ export class TunnelBackend implements Backend {
   readonly peer: AgentPeer;
   readonly session: Session;
   claims: AgentClaims = emptyClaims;
+  readonly #onExhausted: () => void;
 
-  constructor(session: Session, agentId: string, peer: AgentPeer) {
+  /** @param onExhausted its own dials have used up the tunnel's stream IDs, so that it drains */
+  constructor(session: Session, agentId: string, peer: AgentPeer, onExhausted: () => void) {
     this.session = session;
     this.agentId = agentId;
     this.peer = peer;
+    this.#onExhausted = onExhausted;
   }
 
   get isDraining(): boolean {
     return this.session.isDraining;
+  }
+
+  get isSilent(): boolean {
+    return this.session.isSilent;
   }
 
   get load(): number {
@@ -46,6 +55,7 @@ export class TunnelBackend implements Backend {
   dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
     return new Promise((resolve, reject) => {
       const onAbort = () => stream.reset(signal.reason as TunnelError);
+      const wasDraining = this.session.isDraining;
       const stream = this.session.open(target, {
         onOpened: () => {
           signal.removeEventListener('abort', onAbort);
@@ -57,6 +67,7 @@ export class TunnelBackend implements Backend {
         },
       });
       signal.addEventListener('abort', onAbort);
+      if (this.session.isDraining && !wasDraining) this.#onExhausted();
     });
   }
 }

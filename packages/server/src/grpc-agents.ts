@@ -57,6 +57,11 @@ export class GrpcBackend implements Backend {
     return this.session.isDraining;
   }
 
+  /** Its liveness is judged by HTTP/2's own means, and a call that is lost ends. */
+  get isSilent(): boolean {
+    return false;
+  }
+
   get load(): number {
     return this.session.streamCount;
   }
@@ -121,7 +126,10 @@ export class GrpcAgents {
     const tunnel = new DialingTunnel(
       new PacketStream(stream, 'server', observer),
       {
-        onDraining: () => logger.info(describe(backend), 'agent drains'),
+        onDraining: () => {
+          backends.refresh(backend);
+          logger.info(describe(backend), 'agent drains');
+        },
         onUnknownDial: () => observer.onUnknownDial(),
         onClose: (error) => {
           this.#backends.delete(backend);

@@ -7,6 +7,11 @@ export {
   constraintsOf,
   splitClaims,
 } from './agent-port/claim-constraints.ts';
+export { readTicketKeys } from './agent-port/ticket-keys.ts';
+export type { Backend } from './backend.ts';
+export { BackendLimits } from './backend-limits.ts';
+export { Backends } from './backends.ts';
+export { createDial } from './dialer.ts';
 export { AbandonLimit } from './frontend/abandon-limit.ts';
 export { callerName } from './frontend/caller.ts';
 export { parseConnectTarget } from './frontend/connect-target.ts';
@@ -21,3 +26,8 @@ export { UdsListener } from './frontend/uds-listener.ts';
 export { FrontEndPolicy } from './frontend-policy.ts';
 export { Http2Connections } from './http2/http2-connections.ts';
 export { Pace } from './pace.ts';
+export { PeerList } from './peer-list.ts';
+export { Readiness } from './readiness.ts';
+export { Router, type StrategyName } from './router.ts';
+export { parseCidr } from './routing/cidr.ts';
+export { PrefixTable } from './routing/prefix-table.ts';

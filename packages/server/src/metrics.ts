@@ -8,10 +8,12 @@ import {
 import type { TunnelError } from '@fairlead/protocol';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ClaimKind } from './agent-authorization.ts';
+import type { BackendCounts } from './backends.ts';
 import type { GrpcObserver } from './frontend/grpc-requests.ts';
 import type { FrontEndObserver, FrontEndProtocol } from './frontend/observer.ts';
 import type { LimitName } from './frontend/stream-limits.ts';
 import type { AgentCallObserver } from './grpc-agents.ts';
+import type { StrategyName } from './router.ts';
 
 const prefix = 'konnectivity_network_proxy_server_';
 
@@ -113,6 +115,18 @@ export class ServerMetrics implements FrontEndObserver {
     name: `${prefix}stream_errors_total`,
     help: 'gRPC calls that failed',
     labelNames: ['segment', 'code', 'packet_type'],
+    registers: [this.registry],
+  });
+  readonly #readyBackends = new Gauge({
+    name: `${prefix}ready_backends`,
+    help: 'Tunnels to agents that each configured proxy strategy can choose from',
+    labelNames: ['proxy_strategy'],
+    registers: [this.registry],
+  });
+  readonly #handshakes = new Counter({
+    name: 'fairlead_server_agent_handshakes_total',
+    help: 'TLS handshakes with agents, by whether an earlier TLS session was resumed',
+    labelNames: ['resumed'],
     registers: [this.registry],
   });
   readonly #refused = new Counter({
@@ -281,7 +295,13 @@ export class ServerMetrics implements FrontEndObserver {
     this.#uncoveredClaims.inc({ kind, outcome: refused ? 'refused' : 'taken' });
   }
 
-  setBackends(count: number): void {
-    this.#backendConnections.set(count);
+  onAgentHandshake(isResumed: boolean): void {
+    this.#handshakes.inc({ resumed: String(isResumed) });
+  }
+
+  /** @param strategies those that are configured */
+  setBackends(counts: BackendCounts, strategies: readonly StrategyName[]): void {
+    this.#backendConnections.set(counts.default);
+    for (const name of strategies) this.#readyBackends.set({ proxy_strategy: name }, counts[name]);
   }
 }

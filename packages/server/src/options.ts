@@ -111,6 +111,12 @@ export const serverOptions = defineOptions({
       default: 'audit',
     }),
 
+    'tls-ticket-key-file': option(kinds.filePath, {
+      group: agents,
+      description:
+        'Secret of at least 32 bytes, the same on all servers, so that agents resume TLS sessions on any of them; read again when it changes',
+      defaultText: 'a random one for each process',
+    }),
     'agent-denylist': option(kinds.filePath, {
       group: agents,
       description:
@@ -151,6 +157,16 @@ export const serverOptions = defineOptions({
       },
     ),
 
+    'advertise-agent-address': option(kinds.hostPort, {
+      group: routing,
+      description: "This server's own address for agents, which agents are told to dial",
+    }),
+    'peers-file': option(kinds.filePath, {
+      group: routing,
+      description:
+        'YAML or JSON list of HOST:PORT, one for each server, which agents are told to dial; read again when it changes',
+    }),
+
     'backend-dial-timeout': option(kinds.duration({ zeroIsNever: true }), {
       group: limits,
       description: 'How long a dial through an agent may take; 0 is no limit',
@@ -178,6 +194,23 @@ export const serverOptions = defineOptions({
       default: 16 * 1024,
     }),
 
+    'shutdown-delay': option(kinds.duration(), {
+      group: limits,
+      description:
+        'How long after SIGTERM or SIGINT the server still takes new streams, so that those who watch /readyz can turn away first; nothing if nobody asked for it within a minute',
+      default: 3_000,
+    }),
+    'agents-settle-time': option(kinds.duration(), {
+      group: limits,
+      description:
+        'A server that has started is ready when no further agent has come for this long',
+      default: 3_000,
+    }),
+    'agents-settle-timeout': option(kinds.duration(), {
+      group: limits,
+      description: 'At the latest, it is ready this long after the first agent',
+      default: 30_000,
+    }),
     'max-streams': option(kinds.integer(1, 10_000_000), {
       group: limits,
       description: 'Most streams at once, dialling or open',
@@ -349,11 +382,5 @@ function checkFrontEnd(options: ServerOptions): void {
 function checkStrategies(options: ServerOptions): void {
   if (options.proxyStrategies.length === 0) {
     throw new UsageError('--proxy-strategies is empty: give at least "default"');
-  }
-  const missing = options.proxyStrategies.find((strategy) => strategy !== 'default');
-  if (missing) {
-    throw new UsageError(
-      `--proxy-strategies: ${missing} is not supported yet; only "default" is, which takes any agent`,
-    );
   }
 }

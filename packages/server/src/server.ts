@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   CertificateExpiry,
   completeOptions,
@@ -25,6 +26,8 @@ import { guardDial } from './guarded-dial.ts';
 import { HandshakeLimit } from './handshake-limit.ts';
 import { ServerMetrics } from './metrics.ts';
 import { frontEndPort, type ServerOptions, serverOptions } from './options.ts';
+import { PeerList } from './peer-list.ts';
+import { Readiness } from './readiness.ts';
 import { Router } from './router.ts';
 import { statusRoutes } from './status.ts';
 import { loadAgentPortTls, loadFrontEndTls } from './tls.ts';
@@ -96,7 +99,11 @@ export async function createServer(
     claimConflicts: () => exclusiveClaims.conflicts().length,
   });
   const handshakes = new HandshakeLimit(options.maxHandshakes, () => metrics.onLimit('handshakes'));
-  const backends = new Backends((count) => metrics.setBackends(count));
+  const backends = new Backends((counts, hasNew) => {
+    metrics.setBackends(counts, options.proxyStrategies);
+    if (hasNew) readiness.onAgent();
+  });
+  metrics.setBackends(backends.counts, options.proxyStrategies);
   const rules: TunnelRules = {
     authorizer: new AgentAuthorizer({
       mode: options.agentAuthorization,
@@ -116,7 +123,18 @@ export async function createServer(
     memory: tunnels.memory,
     observer: metrics.grpcCalls('Connect'),
   });
-  const router = new Router(backends, ['default']);
+  const router = new Router(backends, options.proxyStrategies);
+  const readiness = new Readiness({
+    settleMs: options.agentsSettleTime,
+    settleTimeoutMs: options.agentsSettleTimeout,
+    hasBackend: () => router.isReady,
+  });
+  const peers = new PeerList({
+    own: options.advertiseAgentAddress,
+    path: options.peersFile,
+    logger,
+    onChange: (list) => tunnels.setPeers(list),
+  });
   const history = new DialHistory();
   const dial = guardDial(
     createDial({
@@ -161,17 +179,13 @@ export async function createServer(
     onTunnel: (transport, peer) => tunnels.add(transport, peer),
     onAgentCall: (stream, headers, peer) => grpcAgents.add(stream, headers, peer),
     onRefused: (reason) => metrics.onAgentRefused(reason),
+    onHandshake: (isResumed) => metrics.onAgentHandshake(isResumed),
   });
 
   let frontEndListener: TlsListener | undefined;
   const allBackends = () => [...tunnels.backends, ...grpcAgents.backends];
-  let isDraining = false;
-  const whyNotReady = () => {
-    if (isDraining) return 'the server is draining';
-    return backends.count > 0 ? undefined : 'no agent is connected';
-  };
   const health = new HttpAdmin(
-    { ...healthRoutes(whyNotReady, 500), ...metricsRoutes(metrics.registry) },
+    { ...healthRoutes(() => readiness.whyNotReady(), 500), ...metricsRoutes(metrics.registry) },
     logger,
   );
   const admin = new HttpAdmin(
@@ -194,7 +208,7 @@ export async function createServer(
   });
 
   const close = async () => {
-    isDraining = true;
+    readiness.drain();
     agents.stop();
     await frontEnd.destroyAll();
     await Promise.all([tunnels.close(), grpcAgents.close()]);
@@ -205,20 +219,25 @@ export async function createServer(
   };
 
   const drain = async () => {
-    isDraining = true;
+    const untilMs = performance.now() + options.gracefulShutdownTimeout;
+    readiness.drain();
     agents.stop();
     tunnels.drain();
-    const progress = setInterval(
-      () => logger.info({ streams: frontEnd.activeStreams }, 'draining'),
-      1_000,
-    );
-    const timedOut = await finishesWithin(frontEnd.drain(), options.gracefulShutdownTimeout);
+    const progress = setInterval(() => {
+      const secondsLeft = Math.ceil((untilMs - performance.now()) / 1000);
+      logger.info({ streams: frontEnd.activeStreams, secondsLeft }, 'draining');
+    }, 1_000);
+    if (readiness.isWatched) {
+      await pause(Math.min(options.shutdownDelay, options.gracefulShutdownTimeout));
+    }
+    const timedOut = await finishesWithin(frontEnd.drain(), untilMs - performance.now());
     clearInterval(progress);
     if (timedOut) logger.warn({ streams: frontEnd.activeStreams }, 'open streams are cut');
     await close();
   };
 
   try {
+    peers.read();
     const addresses = await listenAll();
     watchFiles();
     return { addresses, drain, close, reload: () => reloader.check() };
@@ -274,8 +293,10 @@ export async function createServer(
       const given = paths.filter((path) => path !== undefined);
       if (given.length > 0) reloader.add({ name, paths: given, reload });
     };
-    const { clusterCert, clusterKey, clusterCaCert, serverCert, serverKey, serverCaCert } = options;
-    watch('agent-port certificates', [clusterCert, clusterKey, clusterCaCert], () => {
+    const { clusterCert, clusterKey, clusterCaCert, tlsTicketKeyFile } = options;
+    const { serverCert, serverKey, serverCaCert } = options;
+    const agentPortFiles = [clusterCert, clusterKey, clusterCaCert, tlsTicketKeyFile];
+    watch('agent-port certificates', agentPortFiles, () => {
       const { context, warnings, expiries } = loadAgentPortTls(options);
       agents.setSecureContext(context);
       for (const warning of warnings) logger.warn(warning);
@@ -291,6 +312,7 @@ export async function createServer(
     watch('front-end policy', [options.frontendPolicy], () => {
       policy = readPolicy();
     });
+    watch('peers', [options.peersFile], () => peers.read());
     watch('agent deny list', [options.agentDenylist], () => {
       denyList = readDenyList();
       tunnels.closeDenied();

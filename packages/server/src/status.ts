@@ -28,6 +28,8 @@ export interface AgentStatus {
   readonly uncovered: readonly string[];
   readonly transport: string;
   readonly isDraining: boolean;
+  /** Leaves a PING unanswered. */
+  readonly isSilent: boolean;
   readonly streams: number;
   /** Null until the first round trip is known. */
   readonly minRttMs: number | null;
@@ -48,7 +50,7 @@ export function statusRoutes(
     streams: frontEnd.activeStreams,
     agentAuthorization: options.agentAuthorization,
     conflicts: exclusiveClaims.conflicts(),
-    agents: backends().map(({ agentId, peer, session, isDraining, claims }) => ({
+    agents: backends().map(({ agentId, peer, session, isDraining, isSilent, claims }) => ({
       agentId,
       address: peer.address,
       commonName: peer.commonName ?? null,
@@ -56,6 +58,7 @@ export function statusRoutes(
       uncovered: claimTexts(claims.uncovered),
       transport: session.transport.kind,
       isDraining,
+      isSilent,
       streams: session.streamCount,
       minRttMs: Number.isFinite(session.minRttMs) ? session.minRttMs : null,
       receivedBytes: session.receivedBytes,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
 import { type FileExpiry, loadTlsFiles, type NamedFile, type TlsFiles } from '@fairlead/runtime';
+import { readTicketKeys } from './agent-port/ticket-keys.ts';
 import type { ServerOptions } from './options.ts';
 
 /** TLS of one port. */
@@ -16,13 +17,17 @@ export interface PortTls {
  * @throws UsageError that names flag, file and cure
  */
 export function loadAgentPortTls(options: ServerOptions): PortTls {
-  return portTls(
+  const tls = portTls(
     loadTlsFiles({
       ...versions(options),
       identity: identity('cluster', options.clusterCert, options.clusterKey),
       ca: named('--cluster-ca-cert', options.clusterCaCert),
     }),
   );
+  const secret = named('--tls-ticket-key-file', options.tlsTicketKeyFile);
+  if (!secret) return tls;
+  const ticketKeys = readTicketKeys(secret, tls.context.ca);
+  return { ...tls, context: { ...tls.context, ticketKeys } };
 }
 
 /**

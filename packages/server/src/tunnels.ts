@@ -39,7 +39,8 @@ export class Tunnels {
   readonly memory: MemoryBudget;
   readonly #sessions = new Map<Session, TunnelBackend | undefined>();
   readonly #changes = new TokenBuckets(identifierChanges);
-  readonly #peers = new WeakMap<Session, AgentPeer>();
+  readonly #agents = new WeakMap<Session, AgentPeer>();
+  #peers: readonly string[] | undefined;
   /** Of these and of tunnels that are gone: the transports that may still have bytes to send. */
   readonly #transports = new Set<Promise<void>>();
 
@@ -72,7 +73,7 @@ export class Tunnels {
             return;
           }
           identifiers = hello.agentIdentifiers;
-          const candidate = new TunnelBackend(session, hello.agentId ?? '', peer);
+          const candidate = this.#backendOf(session, hello, peer);
           if (!this.#authorize(candidate, hello)) return;
           backend = candidate;
           this.#sessions.set(session, backend);
@@ -86,10 +87,18 @@ export class Tunnels {
         onOpen: (stream) =>
           stream.refuse(new TunnelError('unauthorized', 'agents open no streams')),
         onDraining: (error) => {
+          if (backend) this.#backends.refresh(backend);
           this.#logger.info(
             { ...this.#describe(transport, peer, backend), reason: error.message },
             'agent drains',
           );
+        },
+        onSilence: (isSilent) => {
+          if (!backend) return;
+          this.#backends.refresh(backend);
+          const fields = this.#describe(transport, peer, backend);
+          if (isSilent) this.#logger.warn(fields, 'agent is silent');
+          else this.#logger.info(fields, 'agent is heard again');
         },
         onClose: (error) => {
           this.#sessions.delete(session);
@@ -103,7 +112,9 @@ export class Tunnels {
             code: error?.code,
             reason: error?.message,
           };
-          if (error) this.#logger.warn(fields, 'agent disconnected');
+          // The agent looks for other servers and found this one again: nothing was lost.
+          if (error?.code === 'duplicate_tunnel') this.#logger.debug(fields, 'duplicate tunnel');
+          else if (error) this.#logger.warn(fields, 'agent disconnected');
           else this.#logger.info(fields, 'agent disconnected');
         },
       },
@@ -113,6 +124,7 @@ export class Tunnels {
           software: `fairlead-server/${version}`,
           serverId: options.serverId,
           serverCount: options.serverCount,
+          ...(this.#peers && { peers: [...this.#peers] }),
         },
         handshakeTimeoutMs: options.handshakeTimeout,
         pingIntervalMs: options.pingInterval,
@@ -122,7 +134,7 @@ export class Tunnels {
       },
     );
     this.#sessions.set(session, undefined);
-    this.#peers.set(session, peer);
+    this.#agents.set(session, peer);
     const closed = session.transportClosed.then(() => {
       this.#transports.delete(closed);
     });
@@ -141,9 +153,18 @@ export class Tunnels {
     for (const session of [...this.#sessions.keys()]) this.#closeIfDenied(session);
   }
 
-  /** Asks all agents to use other servers; open streams go on. */
+  /** Tells all agents, now and later, where the servers are: `host:port`, at most 64 (spec 2.11). */
+  setPeers(peers: readonly string[]): void {
+    this.#peers = peers;
+    for (const session of this.#sessions.keys()) session.updateHello({ peers: [...peers] });
+  }
+
+  /** Asks all agents to use other servers; open streams go on, and new ones where there is no other way. */
   drain(): void {
-    for (const session of this.#sessions.keys()) session.drain(new TunnelError('shutting_down'));
+    for (const [session, backend] of this.#sessions) {
+      session.drain(new TunnelError('shutting_down'));
+      if (backend) this.#backends.refresh(backend);
+    }
   }
 
   /** Ends all tunnels; resolves when what they had to send has left, or cannot. */
@@ -152,8 +173,15 @@ export class Tunnels {
     await Promise.all(this.#transports);
   }
 
+  #backendOf(session: Session, { agentId = '' }: Hello, peer: AgentPeer): TunnelBackend {
+    const backend = new TunnelBackend(session, agentId, peer, () =>
+      this.#backends.refresh(backend),
+    );
+    return backend;
+  }
+
   #closeIfDenied(session: Session): void {
-    const peer = this.#peers.get(session);
+    const peer = this.#agents.get(session);
     const reason = peer && this.#rules.whyDenied(peer);
     if (reason !== undefined) session.close(new TunnelError('unauthorized', reason));
   }
@@ -168,7 +196,9 @@ export class Tunnels {
       return;
     }
     this.#changes.take(who);
-    this.#authorize(backend, hello);
+    if (!this.#authorize(backend, hello)) return;
+    this.#backends.identify(backend);
+    this.#logger.info({ agent: backend.agentId, address }, 'agent identifiers changed');
   }
 
   /** Takes what an agent claims, or ends its tunnel and says false. */

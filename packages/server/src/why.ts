@@ -126,9 +126,15 @@ function describeAgent({ agentId, peer, isDraining, load, claims }: Backend): Wh
 
 function choiceAmong(backends: readonly Backend[]): string {
   if (backends.length === 0) return 'no agent serves this target';
-  const lasting = backends.filter(({ isDraining }) => !isDraining);
-  const among = lasting.length > 0 ? lasting : backends;
+  const heard = backends.filter(({ isSilent }) => !isSilent);
+  const lasting = heard.filter(({ isDraining }) => !isDraining);
+  const among = [lasting, heard, backends].find((each) => each.length > 0)!;
   if (among.length === 1) return `${among[0]!.agentId}, the only one`;
-  const kind = lasting.length > 0 ? 'that do not drain' : 'though all drain';
+  const kind =
+    among === lasting
+      ? 'that do not drain'
+      : among === heard
+        ? 'though all drain'
+        : 'though all are silent';
   return `the less loaded of two picked at random from ${among.length} ${kind}`;
 }

@@ -52,6 +52,7 @@ t.test('a peer that was refused is refused again when it resumes its TLS session
       transport.destroy();
     },
     onRefused: () => {},
+    onHandshake: () => {},
   });
   const { port } = await listener.listen();
   t.teardown(() => {

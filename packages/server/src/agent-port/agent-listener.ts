@@ -34,6 +34,8 @@ export interface AgentListenerOptions {
   /** A Konnectivity agent that was admitted calls. Without it such calls are answered UNIMPLEMENTED. */
   onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void;
   onRefused(reason: string): void;
+  /** A TLS handshake succeeded, whether or not the peer is admitted then. */
+  onHandshake(isResumed: boolean): void;
 }
 
 /**
@@ -71,7 +73,11 @@ export class AgentListener {
       options.handshakes?.begin(socket);
       socket.once('close', () => this.#connections.delete(socket));
     });
-    this.#server.on('secureConnection', (socket: TLSSocket) => this.#admit(socket));
+    this.#server.on('secureConnection', (socket: TLSSocket) => {
+      // Asked now: once the connection has closed, Node 20 crashes on the question over TLS 1.2.
+      options.onHandshake(socket.isSessionReused());
+      this.#admit(socket);
+    });
     this.#server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
       const fields = { listener: 'agent', address: peerAddress(socket), reason: error.code };
       // Node leaves a socket open whose handshake took too long.

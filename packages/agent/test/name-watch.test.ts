@@ -1,0 +1,84 @@
+import { Backoff, type ConnectError, NameWatch } from '@fairlead/agent/internal';
+import t, { type Test } from 'tap';
+
+/** A watch over a name whose addresses the test decides. */
+function watch(t: Test, intervalMs: number) {
+  const told: string[] = [];
+  let answer: readonly string[] | undefined;
+  let lookups = 0;
+  let onEvent = () => {};
+  const name = new NameWatch({
+    name: 'servers.test',
+    intervalMs,
+    retryBackoff: new Backoff({ minMs: 5, maxMs: 5 }),
+    lookup: async (host) => {
+      lookups++;
+      onEvent();
+      if (!answer) throw Object.assign(new Error(host), { code: 'ENOTFOUND' });
+      return answer.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+    },
+    onAddresses: (addresses) => {
+      told.push(addresses.join(' '));
+      onEvent();
+    },
+    onFailed: ({ reason, message }: ConnectError) => {
+      told.push(`${reason}: ${message}`);
+      onEvent();
+    },
+  });
+  t.teardown(() => name.close());
+  return {
+    name,
+    told,
+    answer: (...addresses: string[]) => {
+      answer = addresses;
+    },
+    fail: () => {
+      answer = undefined;
+    },
+    lookups: () => lookups,
+    until: async (condition: () => boolean) => {
+      while (!condition()) {
+        await new Promise<void>((resolve) => {
+          onEvent = resolve;
+        });
+      }
+    },
+  };
+}
+
+t.test('changes are told, repetitions are not, and a failure forgets nothing', async (t) => {
+  const { name, told, answer, fail, lookups, until } = watch(t, 5);
+  answer('10.0.0.1', '10.0.0.2');
+  name.start();
+  await until(() => lookups() === 3);
+  answer('10.0.0.2', '10.0.0.1');
+  await until(() => lookups() === 6);
+  t.strictSame(told, ['10.0.0.1 10.0.0.2'], 'the order of addresses is no news');
+  fail();
+  await until(() => told.length > 1);
+  t.equal(told[1], 'dns_failed: dial tcp: lookup servers.test: no such host');
+  answer('::1', '10.0.0.3');
+  await until(() => told.includes('::1 10.0.0.3'));
+});
+
+t.test('a name that is unknown at first is asked for again', async (t) => {
+  const { name, told, answer, until } = watch(t, 60_000);
+  name.start();
+  await until(() => told.length > 1);
+  answer('10.0.0.1');
+  await until(() => told.at(-1) === '10.0.0.1');
+});
+
+t.test('doubt asks again before the interval is over, but not at once', async (t) => {
+  const { name, told, answer, until, lookups } = watch(t, 600_000);
+  answer('10.0.0.1');
+  name.start();
+  await until(() => told.length === 1);
+  answer('10.0.0.2');
+  const startedAtMs = performance.now();
+  name.doubt();
+  await until(() => told.length === 2);
+  t.equal(lookups(), 2);
+  t.ok(performance.now() - startedAtMs > 900);
+});

@@ -1,0 +1,313 @@
+import { type Duplex, duplexPair } from 'node:stream';
+import { type AgentOptions, agentOptions } from '@fairlead/agent';
+import {
+  Backoff,
+  ConnectError,
+  HeldServers,
+  ServerLink,
+  type TunnelHost,
+} from '@fairlead/agent/internal';
+import {
+  DuplexTransport,
+  type Hello,
+  MemoryBudget,
+  Session,
+  type Transport,
+  TunnelError,
+  type TunnelStream,
+} from '@fairlead/protocol';
+import { completeOptions, createLogger } from '@fairlead/runtime';
+import t, { type Test } from 'tap';
+
+/** A server's end of a tunnel to the agent under test. */
+interface Accepted {
+  readonly session: Session;
+  readonly serverId: string;
+  /** Why the agent ended it; unset while it lives, null after an orderly end. */
+  ended: TunnelError | null | undefined;
+}
+
+/** One end of a pair does not hear when the other is destroyed, as a socket does. */
+function breakTogether(one: Duplex, other: Duplex): void {
+  one.on('close', () => {
+    if (!one.readableEnded || !one.writableFinished) other.destroy();
+  });
+}
+
+/** An agent with links over memory to servers that a test plays. */
+class Stage {
+  readonly held = new HeldServers();
+  readonly accepted: Accepted[] = [];
+  readonly links: ServerLink[] = [];
+  attempts = 0;
+  /** Who answers the next attempt; undefined refuses the connection. */
+  next: (() => { hello: Hello; firstStreamId?: number } | undefined) | undefined;
+  readonly #host: TunnelHost;
+  #onEvent: () => void = () => {};
+
+  constructor(t: Test) {
+    const options = completeOptions(agentOptions, {
+      agentId: 'x',
+      pingInterval: 100,
+      pingTimeout: 60_000,
+    }) as AgentOptions;
+    this.#host = {
+      options,
+      logger: createLogger('silent', { write: () => {} }),
+      memory: new MemoryBudget(1e9),
+      held: this.held,
+      packetObserver: { onPacket() {}, onError() {} },
+      onStream: (stream: TunnelStream) => stream.accept(),
+      onLost: () => {},
+      onChange: () => {
+        for (const link of this.links) link.onHeldChanged();
+        this.changed();
+      },
+    };
+    t.teardown(async () => {
+      for (const { session } of this.accepted) session.destroy(new TunnelError('shutting_down'));
+      await Promise.all(this.links.map((link) => link.close()));
+    });
+    // Sessions do not keep the process up by themselves.
+    const alive = setInterval(() => {}, 1_000);
+    t.teardown(() => clearInterval(alive));
+  }
+
+  link({ searches = false } = {}): ServerLink {
+    const backoff = () => new Backoff({ minMs: 10, maxMs: 20 });
+    const link = new ServerLink({
+      endpoint: { host: 'server.test', port: 8091 },
+      host: this.#host,
+      backoff: backoff(),
+      ...(searches && { searchBackoff: backoff() }),
+      connect: async () => this.#connect(),
+      onConnectFailed: () => this.changed(),
+    });
+    this.links.push(link);
+    void link.run();
+    return link;
+  }
+
+  changed(): void {
+    this.#onEvent();
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      await new Promise<void>((resolve) => {
+        this.#onEvent = resolve;
+      });
+    }
+  }
+
+  /** IDs of servers with a tunnel that both sides keep. */
+  get up(): string[] {
+    return this.accepted
+      .filter(({ session, ended }) => ended === undefined && session.peerHello)
+      .map(({ serverId }) => serverId);
+  }
+
+  #connect(): Transport {
+    this.attempts++;
+    const server = this.next?.();
+    if (!server) throw new ConnectError('refused', 'refused');
+    const [near, far] = duplexPair();
+    breakTogether(near, far);
+    breakTogether(far, near);
+    const accepted: Accepted = {
+      serverId: server.hello.serverId ?? '',
+      ended: undefined,
+      session: new Session(
+        new DuplexTransport(far, 'memory'),
+        {
+          onHello: () => this.changed(),
+          onOpen: () => {},
+          onDraining: () => this.changed(),
+          onClose: (error) => {
+            accepted.ended = error ?? null;
+            this.changed();
+          },
+        },
+        {
+          role: 'server',
+          hello: server.hello,
+          ...(server.firstStreamId && { firstStreamId: server.firstStreamId }),
+        },
+      ),
+    };
+    this.accepted.push(accepted);
+    return new DuplexTransport(near, 'memory');
+  }
+}
+
+const say = (serverId: string, serverCount = 1) => ({ hello: { serverId, serverCount } });
+
+t.test('a lost tunnel is made anew', async (t) => {
+  const stage = new Stage(t);
+  stage.next = () => say('a');
+  stage.link();
+  await stage.until(() => stage.up.length === 1);
+  stage.accepted[0]!.session.destroy(new TunnelError('tunnel_lost'));
+  await stage.until(() => stage.accepted.length === 2 && stage.up.length === 1);
+  t.equal(stage.held.count, 1);
+});
+
+t.test(
+  '2.9 a server that is held already is told so, and dialled again when it is lost',
+  async (t) => {
+    const stage = new Stage(t);
+    stage.next = () => say('a');
+    stage.link();
+    await stage.until(() => stage.up.length === 1);
+    stage.link();
+    await stage.until(() => stage.accepted.at(-1)?.ended !== undefined);
+    t.equal(stage.accepted[1]?.ended?.code, 'duplicate_tunnel');
+    t.equal(stage.accepted[1]?.session.peerHello, undefined, 'it never heard a HELLO');
+
+    const [first, second] = stage.links;
+    first!.stop();
+    stage.accepted[0]!.session.destroy(new TunnelError('tunnel_lost'));
+    await stage.until(() => stage.up.length === 1);
+    t.equal(second!.readyCount, 1, 'the second way steps in');
+  },
+);
+
+t.test('2.10 a search goes on until all servers are held, and begins again', async (t) => {
+  const stage = new Stage(t);
+  const order = ['a', 'a', 'a', 'b', 'b', 'c'];
+  stage.next = () => say(order.shift() ?? 'd', 3);
+  stage.link({ searches: true });
+  await stage.until(() => stage.up.length === 3);
+  t.strictSame(stage.up.sort(), ['a', 'b', 'c']);
+  t.equal(stage.attempts, 6);
+  const b = stage.accepted.find(({ serverId, ended }) => serverId === 'b' && ended === undefined);
+  b!.session.destroy(new TunnelError('tunnel_lost'));
+  await stage.until(() => stage.up.includes('d'));
+  t.strictSame(stage.up.sort(), ['a', 'c', 'd']);
+});
+
+t.test('2.10 a server that says there are more starts the search', async (t) => {
+  const stage = new Stage(t);
+  stage.next = () => say('a');
+  stage.link({ searches: true });
+  await stage.until(() => stage.up.length === 1);
+  stage.next = () => say('b', 2);
+  stage.accepted[0]!.session.updateHello({ serverCount: 2 });
+  await stage.until(() => stage.held.count === 2);
+  t.equal(stage.attempts, 2);
+});
+
+t.test('2.9 the same ID is no duplicate of a tunnel that drains', async (t) => {
+  const stage = new Stage(t);
+  stage.next = () => say('a');
+  stage.link();
+  await stage.until(() => stage.up.length === 1);
+  stage.accepted[0]!.session.drain(new TunnelError('shutting_down'));
+  await stage.until(() => stage.up.length === 2);
+  t.equal(stage.held.count, 1);
+  t.equal(stage.accepted[0]!.ended, undefined, '6.2 a server that drains ends its tunnel itself');
+  stage.accepted[0]!.session.close();
+  await stage.until(() => stage.up.length === 1);
+});
+
+t.test('2.9 nor of one whose server is silent', async (t) => {
+  const stage = new Stage(t);
+  stage.next = () => say('a');
+  stage.link();
+  await stage.until(() => stage.up.length === 1);
+  // Deaf and dumb from here on: a machine that lost power.
+  const { transport } = stage.accepted[0]!.session;
+  transport.write = () => true;
+  stage.link();
+  await stage.until(() => stage.accepted.at(-1)?.ended !== undefined);
+  t.equal(stage.accepted[1]?.ended?.code, 'duplicate_tunnel', 'at first it is not known');
+  // A third way, as a restart of the server behind a load balancer would be.
+  const [held] = stage.links;
+  await stage.until(() => held!.sessions[0]?.isSilent ?? true);
+  stage.link();
+  await stage.until(() => stage.up.filter((id) => id === 'a').length === 2);
+});
+
+t.test('3.12, 6.2 used-up IDs: a new tunnel, then the idle old one is closed', async (t) => {
+  const stage = new Stage(t);
+  const firstStreamId = 2 ** 31 - 2 * 2 ** 20 - 4;
+  stage.next = () => ({ ...say('a'), ...(stage.accepted.length === 0 && { firstStreamId }) });
+  stage.link();
+  await stage.until(() => stage.up.length === 1);
+  const [old] = stage.accepted;
+  const streams = Array.from({ length: 3 }, () =>
+    old!.session.open({ host: '127.0.0.1', port: 1 }, { onClose: () => {} }),
+  );
+  await stage.until(() => stage.up.length === 2);
+  t.notOk(
+    streams.some(({ isClosed }) => isClosed),
+    'its streams go on',
+  );
+  t.equal(stage.held.count, 1);
+  for (const stream of streams) {
+    t.equal(old!.ended, undefined);
+    stream.reset(new TunnelError('cancelled'));
+  }
+  await stage.until(() => old!.ended !== undefined);
+  t.equal(old!.ended, null);
+  t.equal(stage.accepted.length, 2);
+});
+
+t.test('a retired link ends each tunnel with its last stream', async (t) => {
+  const stage = new Stage(t);
+  stage.next = () => say('a');
+  const link = stage.link();
+  await stage.until(() => stage.up.length === 1);
+  const { session } = stage.accepted[0]!;
+  const stream = await new Promise<TunnelStream>((resolve) => {
+    const opening: TunnelStream = session.open(
+      { host: '127.0.0.1', port: 1 },
+      { onOpened: () => resolve(opening), onClose: () => stage.changed() },
+    );
+  });
+  link.retire();
+  await stage.until(() => session.isDraining);
+  t.notOk(stream.isClosed);
+  t.notOk(link.isDone);
+  stream.reset(new TunnelError('cancelled'));
+  await stage.until(() => stage.accepted[0]!.ended !== undefined);
+  t.ok(link.isDone);
+  t.equal(stage.attempts, 1, 'it is not dialled again');
+});
+
+t.test('2.11 peers: those of all servers, and the last known when nobody is left', async (t) => {
+  const stage = new Stage(t);
+  const servers = [
+    { serverId: 'a', serverCount: 2, peers: ['p:1', 'q:1'] },
+    { serverId: 'b', serverCount: 2, peers: ['q:1', 'r:1'] },
+  ];
+  stage.next = () => ({ hello: servers.shift() ?? {} });
+  stage.link({ searches: true });
+  await stage.until(() => stage.held.count === 2);
+  t.strictSame([...stage.held.peers].sort(), ['p:1', 'q:1', 'r:1']);
+  stage.next = undefined;
+  const [a, b] = stage.accepted;
+  a!.session.drain(new TunnelError('shutting_down'));
+  await stage.until(() => stage.held.count === 1);
+  t.strictSame([...stage.held.peers].sort(), ['q:1', 'r:1'], 'a drains: its word does not count');
+  b!.session.updateHello({ peers: ['s:1'] });
+  await stage.until(() => stage.held.peers.includes('s:1'));
+  t.strictSame([...stage.held.peers], ['s:1']);
+  b!.session.destroy(new TunnelError('tunnel_lost'));
+  await stage.until(() => stage.held.count === 0);
+  t.strictSame([...stage.held.peers], ['s:1']);
+});
+
+t.test('2.11 at most 64 peers, whatever the servers say', async (t) => {
+  const stage = new Stage(t);
+  const list = (prefix: string) => Array.from({ length: 60 }, (_, index) => `${prefix}${index}:1`);
+  const servers = ['a', 'b'].map((serverId) => ({
+    serverId,
+    serverCount: 2,
+    peers: list(serverId),
+  }));
+  stage.next = () => ({ hello: servers.shift() ?? {} });
+  stage.link({ searches: true });
+  await stage.until(() => stage.held.count === 2);
+  t.equal(stage.held.peers.length, 64);
+});

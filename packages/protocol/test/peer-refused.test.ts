@@ -1,0 +1,52 @@
+import { TunnelError } from '@fairlead/protocol';
+import t from 'tap';
+import { HELLO, RawPeer } from './raw-peer.ts';
+import { connectedPair, memoryTransports, startPair } from './session-pair.ts';
+
+t.test('2.9 an agent that looks first sends nothing before it has the HELLO', async (t) => {
+  const seen: unknown[] = [];
+  const peer = new RawPeer(t, 'agent', {
+    refusePeer: (hello) => {
+      seen.push(hello.versions);
+      return undefined;
+    },
+  });
+  // The session has had its turn to write when this arrives.
+  await new Promise((resolve) => setImmediate(resolve));
+  t.strictSame(peer.frames, []);
+  peer.send(HELLO);
+  await peer.frame('HELLO');
+  t.equal(peer.frames[0]?.name, 'HELLO');
+  t.strictSame(seen, [[1]]);
+  peer.send(HELLO);
+  await peer.on.until(() => peer.on.hellos.length === 2);
+  t.equal(seen.length, 1, 'it looks once');
+});
+
+t.test('2.9 a PING that comes with the HELLO is answered after ours', async (t) => {
+  const peer = new RawPeer(t, 'agent', { refusePeer: () => undefined });
+  peer.send(HELLO, '09 00 0008 00000000 0102030405060708');
+  await peer.frame('PONG');
+  t.equal(peer.frames[0]?.name, 'HELLO');
+});
+
+t.test('2.9 a server that is refused hears GOAWAY and no HELLO', async (t) => {
+  const transports = memoryTransports();
+  const refusePeer = () => new TunnelError('duplicate_tunnel');
+  const { server, onServer, onAgent } = startPair(transports, {}, { refusePeer });
+  t.teardown(() => server.transport.destroy());
+  t.equal((await onServer.closed())?.code, 'duplicate_tunnel');
+  t.equal((await onAgent.closed())?.code, 'duplicate_tunnel');
+  t.strictSame([onServer.hellos, onAgent.hellos], [[], []]);
+});
+
+t.test('a session that looked first works like any other', async (t) => {
+  const { server, agent } = await connectedPair(
+    t,
+    memoryTransports(),
+    {},
+    { refusePeer: ({ serverId }) => (serverId ? undefined : new TunnelError('internal_error')) },
+  );
+  t.equal(server.peerHello?.agentId, 'agent-1');
+  t.equal(agent.peerHello?.serverId, 'server-1');
+});

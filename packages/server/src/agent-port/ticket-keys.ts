@@ -1,0 +1,37 @@
+import { createHash, hkdfSync } from 'node:crypto';
+import type { SecureContextOptions } from 'node:tls';
+import { type NamedFile, readNamedBytes, UsageError } from '@fairlead/runtime';
+
+/** What node:tls takes: a name, an HMAC key and an AES key of 16 bytes each. */
+const TICKET_KEYS_BYTES = 48;
+const MIN_SECRET_BYTES = 32;
+
+/**
+ * Makes TLS ticket keys from a secret that several servers share, so that a session begun on one is
+ * resumed on any.
+ *
+ * A ticket stands for a client certificate that was verified by certain CAs. The keys therefore depend
+ * on the CAs too: after a change of CA no earlier ticket is taken, and the front end's never are.
+ *
+ * @throws UsageError for a file that cannot be read or is too short to be a secret
+ */
+export function readTicketKeys(file: NamedFile, ca: SecureContextOptions['ca']): Buffer {
+  const secret = readSecret(file);
+  const salt = createHash('sha256').update(String(ca)).digest();
+  return Buffer.from(
+    hkdfSync('sha256', secret, salt, 'fairlead agent port tickets', TICKET_KEYS_BYTES),
+  );
+}
+
+function readSecret(file: NamedFile): Buffer {
+  const bytes = readNamedBytes(file.flag, file.path);
+  let length = bytes.length;
+  // Whether an editor ended the line must not matter.
+  while (length > 0 && (bytes[length - 1] === 0x0a || bytes[length - 1] === 0x0d)) length--;
+  if (length < MIN_SECRET_BYTES) {
+    throw new UsageError(
+      `${file.flag}: ${file.path}: holds ${length} bytes, a secret has at least ${MIN_SECRET_BYTES}; make one: openssl rand -hex 48`,
+    );
+  }
+  return bytes.subarray(0, length);
+}

@@ -1,0 +1,102 @@
+import { parseAgentIdentifiers } from '@fairlead/server/internal';
+import t from 'tap';
+
+t.test('all keys, repeated ones too', async (t) => {
+  const text =
+    'host=node-1&host=Node-1.Example.&ipv4=10.0.0.1&ipv6=2001:DB8:0::1&cidr=10.1.0.0/16&default-route=true';
+  t.strictSame(parseAgentIdentifiers(text), {
+    hosts: ['node-1', 'node-1.example'],
+    addresses: ['10.0.0.1', '2001:db8::1'],
+    cidrs: [{ address: '10.1.0.0', prefix: 16 }],
+    defaultRoute: true,
+    warnings: [],
+  });
+});
+
+t.test('nothing', async (t) => {
+  const { hosts, addresses, cidrs, defaultRoute, warnings } = parseAgentIdentifiers('');
+  t.strictSame([hosts, addresses, cidrs, warnings], [[], [], [], []]);
+  t.equal(defaultRoute, false);
+});
+
+t.test('one address in many spellings is one identifier', async (t) => {
+  const spellings = {
+    '10.0.0.1': ['10.0.0.1', '::ffff:10.0.0.1', '::FFFF:a00:1', '0:0:0:0:0:ffff:0a00:0001'],
+    '2001:db8::1': ['2001:db8::1', '2001:0DB8:0:0:0:0:0:0001', '2001:db8:0:0::1'],
+    '::': ['::', '0::0', '0:0:0:0:0:0:0:0'],
+  };
+  for (const [canonical, texts] of Object.entries(spellings)) {
+    for (const key of ['ipv4', 'ipv6', 'host']) {
+      const query = texts.map((text) => `${key}=${text}`).join('&');
+      const { addresses, hosts } = parseAgentIdentifiers(query);
+      t.strictSame(addresses, [canonical], query);
+      t.strictSame(hosts, []);
+    }
+  }
+});
+
+t.test('networks lose the bits beyond their prefix', async (t) => {
+  const spellings: Record<string, string> = {
+    '10.1.2.3/16': '10.1.0.0/16',
+    '10.1.2.3/32': '10.1.2.3/32',
+    '1.2.3.4/0': '0.0.0.0/0',
+    '::ffff:10.1.2.3/112': '10.1.0.0/16',
+    '2001:DB8::1/32': '2001:db8::/32',
+    'ff::/0': '::/0',
+    '2001:db8::1/128': '2001:db8::1/128',
+    '2001:db8:ffff:ffff:ffff::/45': '2001:db8:fff8::/45',
+  };
+  for (const [text, canonical] of Object.entries(spellings)) {
+    const { cidrs, warnings } = parseAgentIdentifiers(`cidr=${text}`);
+    t.strictSame(warnings, []);
+    t.strictSame(
+      cidrs.map(({ address, prefix }) => `${address}/${prefix}`),
+      [canonical],
+      text,
+    );
+  }
+});
+
+t.test('what cannot be read is a warning and matches nothing', async (t) => {
+  const bad = [
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: what an unexpanded manifest carries
+    'ipv4=${HOST_IP}',
+    'ipv4=$(HOST_IP)',
+    'ipv4=',
+    'ipv4=10.0.0.256',
+    'ipv4=010.0.0.1',
+    'ipv4=10.0.0.1:80',
+    'ipv6=fe80::1%25eth0',
+    'host=',
+    'host=a b',
+    'host=*.example',
+    `host=${'a'.repeat(254)}`,
+    'cidr=10.0.0.0',
+    'cidr=10.0.0.0/33',
+    'cidr=10.0.0.0/-1',
+    'cidr=10.0.0.0/8/9',
+    'cidr=10.0.0/8',
+    'cidr=::/129',
+    'cidr=::ffff:10.0.0.0/95',
+    'default-route=yes',
+    'Host=a',
+    'ip=10.0.0.1',
+    'constructor=a',
+  ];
+  for (const part of bad) {
+    const { warnings, ...identifiers } = parseAgentIdentifiers(`${part}&host=good`);
+    t.equal(warnings.length, 1, part);
+    t.match(warnings[0], /^\S+=.* (is|has) n\w+ /);
+    t.strictSame(identifiers, { hosts: ['good'], addresses: [], cidrs: [], defaultRoute: false });
+  }
+});
+
+t.test('default-route is one of the booleans of Go', async (t) => {
+  for (const word of ['1', 't', 'T', 'true', 'TRUE', 'True']) {
+    t.equal(parseAgentIdentifiers(`default-route=${word}`).defaultRoute, true, word);
+  }
+  for (const word of ['0', 'f', 'F', 'false', 'FALSE', 'False']) {
+    const { defaultRoute, warnings } = parseAgentIdentifiers(`default-route=${word}`);
+    t.strictSame([defaultRoute, warnings], [false, []], word);
+  }
+});

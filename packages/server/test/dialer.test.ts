@@ -1,0 +1,130 @@
+import { type ErrorCode, errorTable, TunnelError, type TunnelStream } from '@fairlead/protocol';
+import { BackendLimits, type Caller, createDial, Router } from '@fairlead/server/internal';
+import t, { type Test } from 'tap';
+import { type FakeBackend, fakeBackends } from './fake-backend.ts';
+
+const caller: Caller = { kind: 'uds', organizations: [], address: 'test' };
+const target = { host: 'node-1', port: 10_250 };
+const stream = {} as TunnelStream;
+
+/** Two agents; the first dial, whichever it goes to, ends as given, later ones reach the target. */
+function twoAgents(firstDial: (signal: AbortSignal) => Promise<TunnelStream>, timeoutMs = 10_000) {
+  const { backends, fakes } = fakeBackends({ a: '', b: '' });
+  const tried: FakeBackend[] = [];
+  const retries: string[] = [];
+  for (const fake of [fakes.a, fakes.b]) {
+    fake.onDial = (_target, signal) => {
+      tried.push(fake);
+      return tried.length === 1 ? firstDial(signal) : Promise.resolve(stream);
+    };
+  }
+  const router = new Router(backends, ['default']);
+  const limits = new BackendLimits({ maxStreams: 100, bytesPerSecond: undefined, onFull() {} });
+  const dial = createDial({ router, limits, timeoutMs, onRetry: ({ code }) => retries.push(code) });
+  const signal = new AbortController().signal;
+  return { fakes, backends, tried, retries, run: () => dial(target, caller, signal) };
+}
+
+const elsewhere: readonly ErrorCode[] = [
+  'tunnel_lost',
+  'tunnel_silent',
+  'limit_reached',
+  'shutting_down',
+  'memory_limit',
+  'ids_exhausted',
+  'hello_timeout',
+];
+
+for (const code of elsewhere) {
+  t.test(`${code}: the other agent is tried, once`, async (t) => {
+    const { tried, retries, run } = twoAgents(() => Promise.reject(new TunnelError(code)));
+    const { agentId } = await run();
+    t.equal(tried.length, 2);
+    t.equal(agentId, tried[1]?.agentId);
+    t.not(tried[0], tried[1]);
+    t.strictSame(retries, [code]);
+  });
+}
+
+const targetsOwn = (Object.keys(errorTable) as ErrorCode[]).filter((code) =>
+  /^(target_|dns_|dial_|policy_)/.test(code),
+);
+
+t.test('what the target or its agent answered is the answer', async (t) => {
+  t.ok(targetsOwn.length >= 6);
+  for (const code of targetsOwn) {
+    const { tried, run } = twoAgents(() => Promise.reject(new TunnelError(code)));
+    await t.rejects(run(), { code });
+    t.equal(tried.length, 1, code);
+  }
+});
+
+t.test('not a third time', async (t) => {
+  const { fakes, tried, run } = twoAgents(() => Promise.resolve(stream));
+  for (const fake of [fakes.a, fakes.b]) {
+    fake.onDial = async () => {
+      tried.push(fake);
+      throw new TunnelError('tunnel_lost', fake.agentId);
+    };
+  }
+  await t.rejects(run(), { code: 'tunnel_lost', message: /./ });
+  t.equal(tried.length, 2);
+});
+
+t.test('nobody else to try: the first error', async (t) => {
+  const { backends, fakes, run } = twoAgents(() =>
+    Promise.reject(new TunnelError('tunnel_lost', 'the first')),
+  );
+  backends.remove(fakes.b);
+  await t.rejects(run(), { code: 'tunnel_lost', message: 'the first' });
+});
+
+t.test('no agent at all', async (t) => {
+  const { backends, fakes, run } = twoAgents(() => Promise.resolve(stream));
+  backends.remove(fakes.a);
+  backends.remove(fakes.b);
+  await t.rejects(run(), { code: 'no_agent' });
+});
+
+/** Settles as a stream does that is reset by an aborted signal. */
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason));
+  });
+}
+
+t.test('the deadline is for both tries together', async (t: Test) => {
+  const { fakes, tried, run } = twoAgents(() => Promise.resolve(stream), 50);
+  for (const fake of [fakes.a, fakes.b]) {
+    fake.onDial = (_target, signal) => {
+      tried.push(fake);
+      return tried.length === 1
+        ? Promise.reject(new TunnelError('tunnel_lost'))
+        : untilAborted(signal);
+    };
+  }
+  await t.rejects(run(), { code: 'backend_dial_timeout' });
+  t.equal(tried.length, 2);
+});
+
+t.test('after the deadline there is no second try', async (t) => {
+  const { tried, run } = twoAgents(
+    (signal) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(new TunnelError('tunnel_lost')));
+      }),
+    20,
+  );
+  await t.rejects(run());
+  t.equal(tried.length, 1);
+});
+
+t.test('an agent that has its limit of streams: the other one is tried', async (t) => {
+  const { fakes, tried, retries, run } = twoAgents(() => Promise.resolve(stream));
+  fakes.a.load = 100;
+  fakes.b.load = 100;
+  await t.rejects(run(), { code: 'limit_reached', message: /has 100 streams already/ });
+  t.strictSame([tried.length, retries], [0, ['limit_reached']]);
+  fakes.b.load = 99;
+  t.equal((await run()).agentId, 'b');
+});

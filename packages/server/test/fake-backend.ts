@@ -1,0 +1,49 @@
+import type { Target, TunnelStream } from '@fairlead/protocol';
+import { type Backend, Backends, parseAgentIdentifiers } from '@fairlead/server/internal';
+
+/** A backend without a tunnel. */
+export class FakeBackend implements Backend {
+  readonly agentId: string;
+  readonly peer = { address: 'test', commonName: undefined, certificate: undefined };
+  claims: Backend['claims'];
+  isDraining = false;
+  isSilent = false;
+  load = 0;
+  /** What a dial does; fails unless a test says else. */
+  onDial: (target: Target, signal: AbortSignal) => Promise<TunnelStream> = async () => {
+    throw new Error(`${this.agentId} was dialled`);
+  };
+  readonly dialled: Target[] = [];
+
+  /** @param covered what its agent serves, as identifiers; @param uncovered what it merely claims */
+  constructor(agentId: string, covered = '', uncovered = '') {
+    this.agentId = agentId;
+    this.claims = claims(covered, uncovered);
+  }
+
+  dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
+    this.dialled.push(target);
+    return this.onDial(target, signal);
+  }
+}
+
+export function claims(covered: string, uncovered = ''): Backend['claims'] {
+  return {
+    covered: parseAgentIdentifiers(covered),
+    uncovered: parseAgentIdentifiers(uncovered),
+  };
+}
+
+/** Backends by their agents' IDs, with what each says that it serves. */
+export function fakeBackends<Name extends string>(
+  identifiers: Readonly<Record<Name, string>>,
+): { readonly backends: Backends; readonly fakes: Readonly<Record<Name, FakeBackend>> } {
+  const backends = new Backends(() => {});
+  const fakes = {} as Record<Name, FakeBackend>;
+  for (const [name, text] of Object.entries<string>(identifiers)) {
+    const backend = new FakeBackend(name, text);
+    fakes[name as Name] = backend;
+    backends.add(backend);
+  }
+  return { backends, fakes };
+}

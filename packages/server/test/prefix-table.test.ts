@@ -1,0 +1,82 @@
+import { BlockList } from 'node:net';
+import { parseIpAddress } from '@fairlead/runtime';
+import { PrefixTable, parseCidr } from '@fairlead/server/internal';
+import fc from 'fast-check';
+import t from 'tap';
+
+function cidr(text: string) {
+  const parsed = parseCidr(text);
+  if (!parsed) throw new Error(text);
+  return parsed;
+}
+
+function matches<T>(table: PrefixTable<T>, address: string): T[] {
+  const parsed = parseIpAddress(address);
+  if (!parsed) throw new Error(address);
+  return [...table.matches(parsed)];
+}
+
+function tableOf(...texts: string[]): PrefixTable<string> {
+  const table = new PrefixTable<string>();
+  for (const text of texts) table.set(cidr(text), text);
+  return table;
+}
+
+t.test('the longest prefix comes first, whatever the order of insertion', async (t) => {
+  const nets = ['0.0.0.0/0', '10.0.0.0/8', '10.1.0.0/16', '10.1.2.0/24', '10.1.2.3/32'];
+  for (const order of [nets, [...nets].reverse()]) {
+    const table = tableOf(...order);
+    t.strictSame(matches(table, '10.1.2.3'), [...nets].reverse());
+    t.strictSame(matches(table, '10.1.2.4'), [
+      '10.1.2.0/24',
+      '10.1.0.0/16',
+      '10.0.0.0/8',
+      '0.0.0.0/0',
+    ]);
+    t.strictSame(matches(table, '11.0.0.0'), ['0.0.0.0/0']);
+    t.strictSame(matches(table, '::1'), [], 'a network of IPv4 holds no IPv6 address');
+  }
+});
+
+t.test('a network of IPv6 holds no IPv4 address, mapped or not', async (t) => {
+  const table = tableOf('::/0', '2001:db8::/32');
+  t.strictSame(matches(table, '10.0.0.1'), []);
+  t.strictSame(matches(table, '::ffff:10.0.0.1'), []);
+  t.strictSame(matches(table, '2001:db8::9'), ['2001:db8::/32', '::/0']);
+});
+
+t.test('what was deleted is gone, its neighbours stay', async (t) => {
+  const table = tableOf('10.0.0.0/8', '10.1.0.0/16', '10.2.0.0/16');
+  table.delete(cidr('10.1.0.0/16'));
+  table.delete(cidr('10.9.0.0/17'));
+  t.strictSame(matches(table, '10.1.0.1'), ['10.0.0.0/8']);
+  t.strictSame(matches(table, '10.2.0.1'), ['10.2.0.0/16', '10.0.0.0/8']);
+  t.equal(table.get(cidr('10.1.0.0/16')), undefined);
+  t.equal(table.get(cidr('10.2.3.4/16')), '10.2.0.0/16');
+});
+
+for (const [family, address, width] of [
+  [4, fc.ipV4(), 32],
+  [6, fc.ipV6(), 128],
+] as const) {
+  const type = `ipv${family}` as const;
+  /** No mapped address among those of IPv6: they are IPv4's. */
+  const own = address.filter((text) => parseIpAddress(text)?.family === family);
+
+  t.test(`${type}: matches what node's BlockList matches, network by network`, async () => {
+    const network = fc.tuple(own, fc.integer({ min: 0, max: width }));
+    fc.assert(
+      fc.property(fc.array(network, { maxLength: 20 }), own, (networks, probe) => {
+        const expected = networks.filter(([base, prefix]) => {
+          const list = new BlockList();
+          list.addSubnet(base, prefix, type);
+          return list.check(probe, type);
+        });
+        const prefixes = [...new Set(expected.map(([, prefix]) => prefix))].sort((a, b) => b - a);
+        const table = tableOf(...networks.map(([base, prefix]) => `${base}/${prefix}`));
+        const found = matches(table, probe).map((text) => Number(text.split('/')[1]));
+        return found.join() === prefixes.join();
+      }),
+    );
+  });
+}

@@ -1,0 +1,64 @@
+import { Readiness } from '@fairlead/server/internal';
+import t, { type Test } from 'tap';
+
+/** Readiness on a clock that only the test moves. */
+function onClock(t: Test, hasBackend: () => boolean = () => true) {
+  let nowMs = 1_000_000;
+  const { now } = performance;
+  performance.now = () => nowMs;
+  t.teardown(() => {
+    performance.now = now;
+  });
+  const readiness = new Readiness({ settleMs: 3_000, settleTimeoutMs: 30_000, hasBackend });
+  return {
+    readiness,
+    isReady: () => readiness.whyNotReady() === undefined,
+    after: (ms: number) => {
+      nowMs += ms;
+    },
+  };
+}
+
+t.test('ready when no further agent has come for 3 s', async (t) => {
+  let agents = 0;
+  const { readiness, isReady, after } = onClock(t, () => agents > 0);
+  t.match(readiness.whyNotReady(), /^no agent is connected/);
+  after(60_000);
+  t.notOk(isReady(), 'time alone makes no fleet');
+  for (agents = 1; agents <= 5; agents++) {
+    readiness.onAgent();
+    after(2_900);
+    t.equal(readiness.whyNotReady(), 'agents are still arriving');
+  }
+  after(100);
+  t.ok(isReady());
+  readiness.onAgent();
+  t.ok(isReady(), 'later arrivals are the usual coming and going');
+  agents = 0;
+  t.notOk(isReady());
+});
+
+t.test('agents that never stop arriving: 30 s after the first one', async (t) => {
+  const { readiness, isReady, after } = onClock(t);
+  let ms = 0;
+  for (; ms < 30_000; ms += 2_000) {
+    readiness.onAgent();
+    t.notOk(isReady(), `${ms} ms`);
+    after(2_000);
+  }
+  readiness.onAgent();
+  t.ok(isReady());
+});
+
+t.test('a server that drains is not ready, and knows whether somebody will notice', async (t) => {
+  const { readiness, after } = onClock(t);
+  t.notOk(readiness.isWatched);
+  readiness.onAgent();
+  after(3_000);
+  t.equal(readiness.whyNotReady(), undefined);
+  t.ok(readiness.isWatched);
+  readiness.drain();
+  t.equal(readiness.whyNotReady(), 'the server is draining');
+  after(60_000);
+  t.notOk(readiness.isWatched, 'nobody has asked for a minute');
+});

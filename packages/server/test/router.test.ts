@@ -1,0 +1,231 @@
+import { Backends, Router, type StrategyName } from '@fairlead/server/internal';
+import t from 'tap';
+import { claims, FakeBackend, fakeBackends } from './fake-backend.ts';
+
+const at = (host: string) => ({ host, port: 10_250 });
+
+/** The IDs that a router picks for a host, in a good many picks. */
+function picked(router: Router, host: string, exclude?: FakeBackend): string {
+  const ids = new Set<string>();
+  for (let count = 0; count < 100; count++) {
+    const backend = router.pick(at(host), exclude);
+    if (backend) ids.add(backend.agentId);
+  }
+  return [...ids].sort().join(' ');
+}
+
+t.test('destHost compares names as names and addresses as addresses', async (t) => {
+  const { backends } = fakeBackends({
+    name: 'host=Node-1.Example.',
+    v4: 'ipv4=10.0.0.1',
+    v6: 'ipv6=2001:DB8::0:1',
+    other: 'host=node-2&ipv4=10.0.0.2',
+  });
+  const router = new Router(backends, ['destHost']);
+  for (const host of ['node-1.example', 'NODE-1.example.', 'node-1.EXAMPLE']) {
+    t.equal(picked(router, host), 'name', host);
+  }
+  for (const host of ['10.0.0.1', '::ffff:10.0.0.1', '::FFFF:A00:1']) {
+    t.equal(picked(router, host), 'v4', host);
+  }
+  for (const host of ['2001:db8::1', '2001:0db8:0:0:0:0:0:1', '2001:DB8::0.0.0.1']) {
+    t.equal(picked(router, host), 'v6', host);
+  }
+  for (const host of ['node-1', '10.0.0.3', '::a00:1', '167772161', 'constructor']) {
+    t.equal(picked(router, host), '', host);
+  }
+});
+
+t.test('destCIDR: the longest prefix wins; names are in no network', async (t) => {
+  const { backends } = fakeBackends({
+    all: 'cidr=0.0.0.0/0',
+    wide: 'cidr=10.0.0.0/8',
+    narrow: 'cidr=10.1.0.0/16&cidr=fd00::/8',
+    twin: 'cidr=10.1.0.0/16',
+  });
+  const router = new Router(backends, ['destCIDR']);
+  t.equal(picked(router, '10.1.255.255'), 'narrow twin');
+  t.equal(picked(router, '::ffff:10.1.0.1'), 'narrow twin');
+  t.equal(picked(router, '10.2.0.0'), 'wide');
+  t.equal(picked(router, '192.0.2.1'), 'all');
+  t.equal(picked(router, 'fd12::1'), 'narrow');
+  t.equal(picked(router, 'fe80::1'), '');
+  t.equal(picked(router, 'node-1'), '');
+});
+
+t.test('strategies are asked in their order, each may pass', async (t) => {
+  const { backends } = fakeBackends({
+    host: 'host=node-1&ipv4=10.0.0.1',
+    net: 'cidr=10.0.0.0/8',
+    route: 'default-route=true',
+    plain: '',
+  });
+  const picks = (...names: StrategyName[]) =>
+    ['node-1', '10.0.0.1', '10.0.0.9', 'else'].map((host) =>
+      picked(new Router(backends, names), host),
+    );
+  const any = 'host net plain route';
+  t.strictSame(picks('destHost', 'destCIDR', 'defaultRoute', 'default'), [
+    'host',
+    'host',
+    'net',
+    'route',
+  ]);
+  t.strictSame(picks('destCIDR', 'destHost', 'default'), ['host', 'net', 'net', any]);
+  t.strictSame(picks('defaultRoute', 'destHost'), ['route', 'route', 'route', 'route']);
+  t.strictSame(picks('default', 'destHost'), [any, any, any, any]);
+  t.strictSame(picks('destHost', 'destCIDR'), ['host', 'host', 'net', '']);
+});
+
+t.test('the less loaded of two; of many, never the most loaded', async (t) => {
+  const { backends, fakes } = fakeBackends({ a: '', b: '', c: '' });
+  const router = new Router(backends, ['default']);
+  fakes.a.load = 1;
+  fakes.b.load = 2;
+  fakes.c.load = 3;
+  t.equal(picked(router, 'x'), 'a b');
+  backends.remove(fakes.b);
+  t.equal(picked(router, 'x'), 'a');
+  t.equal(picked(router, 'x', fakes.a), 'c');
+});
+
+t.test('equals are picked alike', async (t) => {
+  const names = Array.from({ length: 5 }, (_, index) => `agent-${index}`);
+  const { backends, fakes } = fakeBackends(Object.fromEntries(names.map((name) => [name, ''])));
+  const router = new Router(backends, ['default']);
+  const counts = new Map<string, number>();
+  const picks = 20_000;
+  for (let count = 0; count < picks; count++) {
+    const { agentId } = router.pick(at('x'))!;
+    counts.set(agentId, (counts.get(agentId) ?? 0) + 1);
+  }
+  // Five standard deviations of a binomial with p = 1/5.
+  const spread = 5 * Math.sqrt(picks * 0.2 * 0.8);
+  for (const name of names) {
+    t.ok(Math.abs(counts.get(name)! - picks / 5) < spread, `${name} ${counts.get(name)}`);
+  }
+  t.equal(picked(router, 'x', fakes['agent-3']), 'agent-0 agent-1 agent-2 agent-4');
+});
+
+t.test('a draining backend is used when there is no other for the target', async (t) => {
+  const { backends, fakes } = fakeBackends({ a: 'host=n', b: 'host=n', c: 'host=m' });
+  const router = new Router(backends, ['destHost', 'default']);
+  fakes.a.isDraining = true;
+  backends.refresh(fakes.a);
+  t.equal(picked(router, 'n'), 'b');
+  fakes.b.isDraining = true;
+  backends.refresh(fakes.b);
+  t.equal(picked(router, 'n'), 'a b', 'rather than one that does not serve the host');
+  t.equal(picked(router, 'n', fakes.a), 'b');
+});
+
+t.test('a silent backend is passed over, across strategies, until it is heard again', async (t) => {
+  const { backends, fakes } = fakeBackends({
+    host: 'host=n&ipv4=10.1.0.1',
+    near: 'cidr=10.1.0.0/16',
+    far: 'cidr=10.0.0.0/8',
+  });
+  const router = new Router(backends, ['destHost', 'destCIDR']);
+  const silence = (backend: FakeBackend, isSilent: boolean) => {
+    backend.isSilent = isSilent;
+    backends.refresh(backend);
+  };
+  silence(fakes.host, true);
+  t.equal(picked(router, '10.1.0.1'), 'near');
+  silence(fakes.near, true);
+  t.equal(picked(router, '10.1.0.1'), 'far');
+  t.equal(picked(router, 'n'), 'host', 'there is nobody else');
+  silence(fakes.far, true);
+  t.equal(picked(router, '10.1.0.1'), 'host', 'all are silent: the order of the strategies');
+  t.equal(picked(router, '10.1.0.1', fakes.host), 'near');
+  silence(fakes.host, false);
+  t.equal(picked(router, '10.1.0.1'), 'host');
+});
+
+t.test('backends come, go, and say anew what they serve', async (t) => {
+  const { backends, fakes } = fakeBackends({ a: 'host=n&cidr=10.0.0.0/8', b: 'host=n' });
+  const router = new Router(backends, ['destHost', 'destCIDR']);
+  fakes.a.claims = claims('ipv4=10.0.0.1&default-route=true');
+  backends.identify(fakes.a);
+  t.equal(picked(router, 'n'), 'b');
+  t.equal(picked(router, '10.0.0.1'), 'a');
+  t.equal(picked(router, '10.0.0.2'), '');
+  t.strictSame(backends.counts, { destHost: 2, destCIDR: 0, defaultRoute: 1, default: 2 });
+  backends.remove(fakes.b);
+  backends.remove(fakes.b);
+  t.equal(picked(router, 'n'), '');
+  backends.identify(fakes.b);
+  t.equal(picked(router, 'n'), '', 'one that has gone stays gone');
+  backends.remove(fakes.a);
+  t.strictSame(backends.counts, { destHost: 0, destCIDR: 0, defaultRoute: 0, default: 0 });
+});
+
+t.test('ready: the first strategy has a backend', async (t) => {
+  const backends = new Backends(() => {});
+  const hostFirst = new Router(backends, ['destHost', 'default']);
+  const anyFirst = new Router(backends, ['default', 'destHost']);
+  t.notOk(hostFirst.isReady || anyFirst.isReady);
+  backends.add(new FakeBackend('a', 'cidr=10.0.0.0/8'));
+  t.strictSame([hostFirst.isReady, anyFirst.isReady], [false, true]);
+  backends.add(new FakeBackend('b', 'ipv4=10.0.0.1'));
+  t.ok(hostFirst.isReady);
+});
+
+t.test('two agents of one ID are two backends', async (t) => {
+  const backends = new Backends(() => {});
+  const [one, other] = [new FakeBackend('same', 'host=n'), new FakeBackend('same', 'host=n')];
+  backends.add(one);
+  backends.add(other);
+  const router = new Router(backends, ['destHost']);
+  t.equal(router.pick(at('n'), one), other);
+  backends.remove(one);
+  t.equal(router.pick(at('n')), other);
+});
+
+t.test('members of a large pool come and go in any order', async (t) => {
+  const backends = new Backends(() => {});
+  const all = Array.from({ length: 1000 }, (_, index) => new FakeBackend(String(index)));
+  for (const backend of all) backends.add(backend);
+  for (const [index, backend] of all.entries()) {
+    if (index % 3 === 0) backends.remove(backend);
+    if (index % 3 === 1) {
+      backend.isDraining = true;
+      backends.refresh(backend);
+    }
+  }
+  const router = new Router(backends, ['default']);
+  for (let count = 0; count < 3000; count++) {
+    if (Number(router.pick(at('x'))!.agentId) % 3 !== 2) t.fail('one that went or drains');
+  }
+  t.equal(backends.count, 666);
+});
+
+t.test('a claim that a certificate covers outranks one that is merely made', async (t) => {
+  const { backends, fakes } = fakeBackends({
+    owner: 'host=n&cidr=10.1.0.0/16',
+    other: 'cidr=10.2.0.0/16',
+  });
+  const claimed = 'host=n&host=m&cidr=10.1.0.0/16&cidr=10.1.1.0/24';
+  const rogue = new FakeBackend('rogue', '', claimed);
+  backends.add(rogue);
+  const router = new Router(backends, ['destHost', 'destCIDR', 'default']);
+  t.equal(picked(router, 'n'), 'owner');
+  t.equal(picked(router, '10.1.0.1'), 'owner');
+  t.equal(picked(router, 'm'), 'rogue', 'nobody else claims it');
+  t.strictSame(router.matches(at('n')), { strategy: 'destHost', backends: [fakes.owner] });
+  for (const change of ['isDraining', 'isSilent'] as const) {
+    fakes.owner[change] = true;
+    backends.refresh(fakes.owner);
+    t.notMatch(picked(new Router(backends, ['destHost']), 'n'), /rogue/, change);
+  }
+  t.equal(new Router(backends, ['destHost']).pick(at('n'), fakes.owner), undefined);
+  t.equal(backends.counts.destHost, 2);
+  backends.remove(fakes.owner);
+  t.equal(picked(router, 'n'), 'rogue');
+  rogue.claims = claims(claimed, claimed);
+  backends.identify(rogue);
+  t.equal(picked(router, 'n'), 'rogue');
+  backends.remove(rogue);
+  t.strictSame(backends.counts, { destHost: 0, destCIDR: 1, defaultRoute: 0, default: 1 });
+  t.equal(router.matches(at('n'))?.strategy, 'default');
+});

@@ -1,0 +1,144 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { startEchoTarget, startPodTarget, startSlowLink } from '@fairlead/testkit';
+import t from 'tap';
+import { startAgentProcess } from './agent-process.ts';
+import { metric, openStream, request, startAgent, startServer } from './fleet.ts';
+
+/** Sends a line and waits for its echo. */
+async function echoed(socket: Socket, text: string): Promise<boolean> {
+  socket.write(text);
+  const [chunk] = (await once(socket, 'data')) as [Buffer];
+  return chunk.toString() === text;
+}
+
+/** How long it takes, in ms. */
+async function timed(work: Promise<unknown>): Promise<number> {
+  const startedAtMs = performance.now();
+  await work;
+  return performance.now() - startedAtMs;
+}
+
+t.test('an agent that is frozen: dials go elsewhere in time, nobody else waits', async (t) => {
+  const [pod, echo] = [await startPodTarget(), await startEchoTarget()];
+  t.teardown(() => Promise.all([pod.close(), echo.close()]));
+  const server = await startServer(t, 'a', { pingInterval: 20_000, pingTimeout: 20_000 });
+  const processes = {
+    one: await startAgentProcess(t, server.agentPort, 'one'),
+    other: await startAgentProcess(t, server.agentPort, 'other'),
+  };
+  await server.log.until(() => server.agentIds().length === 2);
+
+  // A stream through each: two at the same time go to different agents.
+  const streams = await Promise.all([openStream(server, echo), openStream(server, echo)]);
+  for (const { socket } of streams) t.ok(await echoed(socket, 'before'));
+
+  processes.one.kill('SIGSTOP');
+  const dialMs = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      let failure: string | undefined;
+      const ms = await timed(
+        request(server, pod).then((outcome) => {
+          failure = outcome;
+        }),
+      );
+      t.equal(failure, undefined);
+      return ms;
+    }),
+  );
+  const slowest = Math.max(...dialMs);
+  t.ok(slowest < 5_000, `the slowest of 20 dials took ${Math.round(slowest)} ms`);
+  t.match(await server.log.line('agent is silent'), { agent: 'one' });
+  t.ok((await metric(server, 'fairlead_server_dial_retries_total{code="tunnel_silent"}')) > 0);
+
+  // Known now: no dial goes there any more, though its tunnel is still up.
+  t.equal(server.agentIds().length, 2);
+  const laterMs = await timed(Promise.all(Array.from({ length: 50 }, () => request(server, pod))));
+  t.ok(laterMs < 1_500, `50 more took ${Math.round(laterMs)} ms`);
+  const answers = streams.map(({ socket }) => echoed(socket, 'during'));
+  t.ok(await Promise.any(answers), 'the other agent serves its stream meanwhile');
+
+  processes.one.kill('SIGCONT');
+  t.match(await server.log.line('agent is heard again'), { agent: 'one' });
+  t.strictSame(await Promise.all(answers), [true, true], 'the frozen stream goes on');
+  for (const { socket } of streams) socket.destroy();
+});
+
+t.test('the only agent is frozen: the dial says so, in seconds', async (t) => {
+  const pod = await startPodTarget();
+  t.teardown(() => pod.close());
+  const server = await startServer(t, 'a');
+  const agent = await startAgentProcess(t, server.agentPort, 'one');
+  await server.log.line('agent connected');
+  agent.kill('SIGSTOP');
+  for (const within of [5_000, 4_000]) {
+    const startedAtMs = performance.now();
+    t.match(await request(server, pod), /^504 .*the agent stopped answering/);
+    const tookMs = performance.now() - startedAtMs;
+    t.ok(tookMs < within, `${Math.round(tookMs)} ms`);
+  }
+  agent.kill('SIGCONT');
+  await server.log.line('agent is heard again');
+  t.equal(await request(server, pod), undefined);
+});
+
+t.test('a partitioned agent: its streams end with a code, and it comes back', async (t) => {
+  const echo = await startEchoTarget();
+  t.teardown(() => echo.close());
+  const [pingInterval, pingTimeout] = [400, 800];
+  const server = await startServer(t, 'a', { pingInterval, pingTimeout });
+  const link = await startSlowLink({
+    to: { host: '127.0.0.1', port: server.agentPort },
+    delayMs: 0,
+    bytesPerSecond: 1e9,
+  });
+  t.teardown(() => link.close());
+  const { agent, log } = await startAgent(t, link.port, {
+    agentId: 'x',
+    pingInterval,
+    pingTimeout,
+  });
+  await server.log.line('agent connected');
+  const streams = await Promise.all([1, 2, 3].map(() => openStream(server, echo)));
+  for (const { socket } of streams) {
+    socket.on('error', () => {});
+    t.ok(await echoed(socket, 'before'));
+  }
+
+  link.sever();
+  const ends = streams.map(({ socket }) => once(socket, 'end'));
+  const endedMs = await timed(Promise.all(ends));
+  t.ok(endedMs < pingInterval + pingTimeout + 1_000, `ended after ${Math.round(endedMs)} ms`);
+  t.ok(endedMs > pingTimeout, 'not before the timeout');
+  t.match(await server.log.line('agent disconnected'), { code: 'tunnel_silent' });
+  await server.log.line('stream', 2);
+  t.strictSame(
+    server.log.of('stream').map(({ end }) => end),
+    ['tunnel_silent', 'tunnel_silent', 'tunnel_silent'],
+  );
+  t.strictSame(
+    [
+      await metric(server, 'konnectivity_network_proxy_server_established_connections'),
+      await metric(server, 'konnectivity_network_proxy_server_ready_backend_connections'),
+      await metric(
+        server,
+        'konnectivity_network_proxy_server_ready_backends{proxy_strategy="default"}',
+      ),
+    ],
+    [0, 0, 0],
+  );
+  await log.line('disconnected');
+  t.notOk(agent.isReady);
+  const backMs = await timed(
+    (async () => {
+      // What the link still holds of the dead connection must not matter.
+      link.reset();
+      link.resume();
+      await server.log.line('agent connected', 1);
+    })(),
+  );
+  t.comment(`back after ${Math.round(backMs)} ms`);
+  const [reply] = [await openStream(server, echo)];
+  t.ok(await echoed(reply.socket, 'after'));
+  reply.socket.destroy();
+});

@@ -1,0 +1,66 @@
+import { startEchoTarget, startPodTarget } from '@fairlead/testkit';
+import t from 'tap';
+import { isReady, openStream, request, startAgent, startServer } from './fleet.ts';
+
+t.test('a server that drains is unready first, and still serves who has not noticed', async (t) => {
+  const [pod, echo] = [await startPodTarget(), await startEchoTarget()];
+  t.teardown(() => Promise.all([pod.close(), echo.close()]));
+  const server = await startServer(t, 'a', {
+    shutdownDelay: 600,
+    gracefulShutdownTimeout: 20_000,
+  });
+  const { log } = await startAgent(t, server.agentPort, { agentId: 'x' });
+  await server.log.line('agent connected');
+  t.ok(await isReady(server));
+  const open = await openStream(server, echo);
+
+  const drained = server.server.drain();
+  t.notOk(await isReady(server), 'at once');
+  await log.line('server drains');
+  for (let count = 0; count < 3; count++) t.equal(await request(server, pod), undefined);
+
+  const progress = await server.log.line('draining');
+  t.equal(progress.streams, 1);
+  t.ok(Number(progress.secondsLeft) >= 17 && Number(progress.secondsLeft) <= 20);
+  t.match(await request(server, pod), /ECONNREFUSED|ENOENT/, 'and then no more');
+  open.socket.end('last words');
+  t.equal(Buffer.concat(await open.socket.toArray()).toString(), 'last words');
+  await drained;
+});
+
+t.test('nobody asks for readiness: nobody is waited for', async (t) => {
+  const server = await startServer(t, 'a', { shutdownDelay: 20_000 });
+  const startedAtMs = performance.now();
+  await server.server.drain();
+  t.ok(performance.now() - startedAtMs < 5_000);
+});
+
+t.test(
+  'an agent that drains: no new streams while there is another, open ones go on',
+  async (t) => {
+    const [pod, echo] = [await startPodTarget(), await startEchoTarget()];
+    t.teardown(() => Promise.all([pod.close(), echo.close()]));
+    const server = await startServer(t, 'a');
+    const leaving = await startAgent(t, server.agentPort, {
+      agentId: 'leaving',
+      gracefulShutdownTimeout: 20_000,
+    });
+    await server.log.line('agent connected');
+    const open = await openStream(server, echo);
+
+    const drained = leaving.agent.drain();
+    await server.log.line('agent drains');
+    t.equal(await request(server, pod), undefined, 'it is the only one, and still serves');
+    await startAgent(t, server.agentPort, { agentId: 'staying' });
+    await server.log.line('agent connected', 1);
+    for (let count = 0; count < 5; count++) t.equal(await request(server, pod), undefined);
+    t.match(await leaving.log.line('draining'), { streams: 1 });
+    t.equal(pod.stats.requests, 6);
+
+    open.socket.end('last words');
+    t.equal(Buffer.concat(await open.socket.toArray()).toString(), 'last words');
+    await drained;
+    t.strictSame(server.agentIds(), ['staying']);
+    t.equal(await request(server, pod), undefined);
+  },
+);

@@ -1,0 +1,53 @@
+import { startPodTarget } from '@fairlead/testkit';
+import t from 'tap';
+import { type FleetAgent, startAgent, startBalancer, untilReady } from './fleet.ts';
+import { type Kill, startLoad, wasInFlight } from './load.ts';
+import { type ServerProcess, startServerProcess } from './server-process.ts';
+
+const serverFlags = ['--server-count=3'];
+
+/** Waits until each agent has joined so many servers since it started. */
+async function untilHeld(agents: readonly FleetAgent[], count: number): Promise<void> {
+  await Promise.all(agents.map(({ log }) => log.until(() => log.of('connected').length >= count)));
+}
+
+t.test('servers that are killed in turn take only their own requests along', async (t) => {
+  const target = await startPodTarget();
+  t.teardown(() => target.close());
+  const servers: ServerProcess[] = await Promise.all(
+    ['a', 'b', 'c'].map((id) => startServerProcess(t, id, serverFlags)),
+  );
+  const balancer = await startBalancer(
+    t,
+    servers.map(({ agentPort }) => agentPort),
+  );
+  const agents = await Promise.all(
+    ['one', 'two', 'three'].map((agentId) => startAgent(t, balancer.port, { agentId })),
+  );
+  await untilHeld(agents, 3);
+  for (const server of servers) await untilReady(server);
+
+  const load = startLoad(servers, [target]);
+  const kills = new Map<string, Kill>();
+  for (const [at, server] of [...servers.entries()]) {
+    const fromMs = performance.now();
+    server.process.kill('SIGKILL');
+    await server.process.exit;
+    kills.set(server.id, { fromMs, toMs: performance.now() });
+    balancer.ports.delete(server.agentPort);
+    const successor = await startServerProcess(t, `${server.id}-next`, serverFlags);
+    balancer.ports.add(successor.agentPort);
+    await untilReady(successor);
+    servers[at] = successor;
+    t.comment(`replaced and ready after ${Math.round(performance.now() - fromMs)} ms`);
+    await untilHeld(agents, 4 + at);
+  }
+  const { sent, failures } = await load.stop();
+  t.comment(`${sent} requests, ${failures.length} of them in flight to a server that was killed`);
+  t.ok(sent > 50);
+  const others = failures.filter((failure) => {
+    const kill = kills.get(failure.serverId);
+    return !kill || !wasInFlight(failure, kill);
+  });
+  t.strictSame(others, []);
+});

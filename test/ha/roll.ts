@@ -1,0 +1,58 @@
+import { readText, startPodTarget } from '@fairlead/testkit';
+import type { Test } from 'tap';
+import { type FleetServer, openStream, untilReady } from './fleet.ts';
+import { startLoad, type Target } from './load.ts';
+
+export const agentCount = 10;
+
+/** Of a client that asks for readiness right before each request. */
+export const timing = { shutdownDelay: 1_000, gracefulShutdownTimeout: 10_000 };
+
+export async function startTargets(t: Test, hosts: readonly string[]): Promise<Target[]> {
+  return Promise.all(
+    hosts.map(async (host) => {
+      const target = await startPodTarget({ host });
+      t.teardown(() => target.close());
+      return target;
+    }),
+  );
+}
+
+/** Begins a stream that takes a second, whatever becomes of its server meanwhile. */
+async function startLogs(server: FleetServer, target: Target): Promise<() => Promise<string>> {
+  const { socket, status } = await openStream(server, target);
+  if (status !== 200) throw new Error(`status ${status}`);
+  const path = '/containerLogs/default/web-0/web?lines=10&intervalMs=100';
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: target\r\nConnection: close\r\n\r\n`);
+  const text = readText(socket).finally(() => socket.end());
+  return async () =>
+    (await text)
+      .match(/line \d+ of 10\n/g)
+      ?.at(-1)
+      ?.trim() ?? (await text);
+}
+
+/** Restarts each server in turn, and tells of the load meanwhile. */
+export async function roll(
+  t: Test,
+  servers: FleetServer[],
+  targets: readonly Target[],
+  replace: (server: FleetServer, at: number) => Promise<FleetServer>,
+): Promise<void> {
+  const load = startLoad(servers, targets);
+  for (const [at, server] of [...servers.entries()]) {
+    const lastLine = await startLogs(server, targets[at]!);
+    const startedAtMs = performance.now();
+    await server.server.drain();
+    t.comment(`${server.id} drained within ${Math.round(performance.now() - startedAtMs)} ms`);
+    t.equal(await lastLine(), 'line 10 of 10', 'an open stream was not cut');
+    t.equal(server.log.of('open streams are cut').length, 0);
+    const successor = await replace(server, at);
+    servers[at] = successor;
+    await untilReady(successor);
+  }
+  const { sent, failures } = await load.stop();
+  t.comment(`${sent} requests`);
+  t.ok(sent > 100, `${sent} requests were sent`);
+  t.strictSame(failures, []);
+}

@@ -1,0 +1,40 @@
+import t from 'tap';
+import { loopback, startAgent, startServer, untilConnected, untilReady } from './fleet.ts';
+import { agentCount, roll, startTargets, timing } from './roll.ts';
+
+t.test('at fixed addresses, each target has one agent', async (t) => {
+  const hosts = Array.from({ length: agentCount }, (_, index) => `127.0.1.${index + 1}`);
+  const targets = await startTargets(t, hosts);
+  const addresses = [loopback, '127.0.0.2', '127.0.0.3'];
+  const given = {
+    serverCount: 3,
+    proxyStrategies: ['destHost'] as const,
+    agentsSettleTime: 1_500,
+    ...timing,
+  };
+  const first = await startServer(t, 'a', given);
+  const { agentPort } = first;
+  const servers = [first];
+  for (const agentBindAddress of addresses.slice(1)) {
+    servers.push(await startServer(t, agentBindAddress, { ...given, agentPort, agentBindAddress }));
+  }
+  for (const [index, host] of hosts.entries()) {
+    await startAgent(t, agentPort, {
+      agentId: `agent-${index}`,
+      agentIdentifiers: `ipv4=${host}`,
+      proxyServerHost: addresses,
+      serverName: 'localhost',
+    });
+  }
+  await untilConnected(servers, () =>
+    servers.every((server) => server.agentIds().length === agentCount),
+  );
+  for (const server of servers) await untilReady(server);
+  await roll(t, servers, targets, (server, at) =>
+    startServer(t, `${server.id}-next`, {
+      ...given,
+      agentPort,
+      agentBindAddress: addresses[at]!,
+    }),
+  );
+});
