@@ -73,15 +73,7 @@ t.test('what could not work is refused', async (t) => {
   const complaints: readonly [string[], RegExp][] = [
     [['--agent-key='], /^--agent-key is missing: it goes with --agent-cert$/],
     [['--agent-cert='], /^--agent-cert is missing: it goes with --agent-key$/],
-    [
-      ['--service-account-token-path=/t'],
-      /^--service-account-token-path: token .* not supported yet/,
-    ],
     [['--count-server-leases'], /^--count-server-leases: leases are not supported yet/],
-    [
-      ['--transport=grpc'],
-      /^--transport=grpc is not supported yet; use auto, tls, websocket or http2$/,
-    ],
     [['--transport=quic'], /^--transport: "quic" is none of auto, /],
     [['--proxy-server-host=,'], /^--proxy-server-host is empty/],
     [['--proxy-server-host=a:8091'], /^--proxy-server-host: "a:8091" is neither/],

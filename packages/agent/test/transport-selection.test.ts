@@ -36,7 +36,7 @@ function scripted(outcomes: Partial<Record<TransportKind, Outcome>>) {
 
 t.test('--transport names one, or auto all in order', async (t) => {
   const kinds = (flag: string) => transportChoices(flag).map(({ kind }) => kind);
-  t.same(kinds('auto'), ['tls', 'websocket', 'http2']);
+  t.same(kinds('auto'), ['tls', 'websocket', 'http2', 'grpc']);
   t.same(kinds('websocket'), ['websocket']);
   t.same(kinds('carrier-pigeon'), []);
 });
