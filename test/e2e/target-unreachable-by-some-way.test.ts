@@ -75,7 +75,7 @@ async function getPods(stream: Duplex, host: string): Promise<{ status: number; 
   });
 }
 
-for (const transport of transports) {
+for (const transport of [...transports, 'grpc']) {
   t.test(`an HTTPS target through a ${transport} tunnel`, async (t) => {
     const { server } = await startService(t, { agent: { transport } });
     const ports = await startTargets(t);

@@ -1,6 +1,7 @@
 export { Backoff, type BackoffOptions } from './backoff.ts';
 export type { ConnectOptions, Connector } from './connect-attempt.ts';
 export { ConnectError, type ConnectFailure } from './connect-error.ts';
+export { connectGrpc, type GrpcConnection } from './connect-grpc.ts';
 export { connectHttp2 } from './connect-http2.ts';
 export { connectTls } from './connect-tls.ts';
 export { connectWebSocket } from './connect-websocket.ts';

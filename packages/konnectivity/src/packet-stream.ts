@@ -17,6 +17,9 @@ const highWaterBytes = 256 * 1024;
 /** A DATA packet carries at most this much; peers take messages of 4 MiB. */
 const maxDataBytes = 1024 * 1024;
 
+/** How long trailers have to leave before the stream is reset behind them. */
+const trailersMs = 1_000;
+
 /** What a packet stream reports. No method is called before `start`, and none after `onClose`. */
 export interface PacketStreamHandler {
   onPacket(packet: Packet): void;
@@ -167,9 +170,11 @@ export class PacketStream {
   #sendTrailers(): void {
     const stream = this.#stream as ServerHttp2Stream;
     stream.sendTrailers(grpcTrailers(this.#error));
-    // The answer is complete: whatever the peer still sends, nobody wants it (RFC 9113 section 8.1).
+    // The answer is complete: whatever the peer still sends, nobody wants it (RFC 9113 section 8.1). Peers
+    // end their side at the trailers; a reset at once would overtake them in our own queue.
     stream.resume();
-    stream.close(constants.NGHTTP2_NO_ERROR);
+    const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), trailersMs);
+    stream.once('close', () => clearTimeout(timer));
   }
 
   #onData(chunk: Buffer): void {
@@ -204,6 +209,8 @@ export class PacketStream {
     if (this.#decoder.isInMessage) {
       this.#fail(new GrpcError('INTERNAL', 'the call ended within a message'));
     }
+    // A server that has ended takes nothing any more.
+    if (!this.#isServer) this.end();
     this.#handler?.onEnd();
   }
 

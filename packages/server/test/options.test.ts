@@ -152,6 +152,7 @@ t.test('token authentication and leases are refused, not ignored', async (t) => 
 t.test('warnings about flags that do less than they seem to', async (t) => {
   t.match(parse(...uds, ...cluster, '--log-file=/x').warnings, [/--logtostderr=false/]);
   t.match(parse(...uds, ...cluster, '--logtostderr=false').warnings, [/goes to stderr/]);
+  t.same(parse(...uds, ...cluster, '--mode=grpc').warnings, []);
 });
 
 t.test('PROXY_SERVER_ID names the server', async (t) => {

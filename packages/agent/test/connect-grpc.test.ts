@@ -1,0 +1,137 @@
+import { writeFile } from 'node:fs/promises';
+import { createSecureServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { join } from 'node:path';
+import {
+  ConnectError,
+  connectGrpc,
+  TransportSelector,
+  transportChoices,
+} from '@fairlead/agent/internal';
+import { CONNECT_METHOD, GrpcError, trailersOnly } from '@fairlead/konnectivity';
+import { makeTemporaryDirectory } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import { agentTls, serverTls, timeoutMs } from './connect-fixtures.ts';
+import { listenForTest } from './tunnel-servers.ts';
+
+type Answer = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
+
+const greet: Answer = (stream) =>
+  stream.respond({
+    ':status': 200,
+    'content-type': 'application/grpc',
+    serverid: 'server-1',
+    servercount: '3',
+  });
+
+/** A server that knows HTTP/2 alone, as Konnectivity's does. */
+async function startServer(t: Test, answer: Answer = greet) {
+  const calls: IncomingHttpHeaders[] = [];
+  const server = createSecureServer({ ...serverTls, ALPNProtocols: ['h2'] });
+  server.on('sessionError', () => {});
+  server.on('stream', (stream, headers) => {
+    stream.on('error', () => {});
+    calls.push(headers);
+    if (headers['content-type'] === 'application/grpc') answer(stream, headers);
+    else stream.respond({ ':status': 415 }, { endStream: true });
+  });
+  const { port, allClosed } = await listenForTest(t, server);
+  return { endpoint: { host: '127.0.0.1', port }, calls, allClosed };
+}
+
+const grpcIdentity = { agentId: 'node-1', agentIdentifiers: 'host=node1&ipv4=1.2.3.4' };
+
+t.test('the call says who the agent is, and its answer who the server is', async (t) => {
+  const { endpoint, calls, allClosed } = await startServer(t);
+  const connection = await connectGrpc(endpoint, agentTls, { timeoutMs, grpcIdentity });
+  t.match(connection, { kind: 'grpc', serverId: 'server-1', serverCount: 3 });
+  t.match(calls[0], {
+    ':path': CONNECT_METHOD,
+    te: 'trailers',
+    agentid: 'node-1',
+    agentidentifiers: 'host=node1&ipv4=1.2.3.4',
+    authorization: undefined,
+  });
+  connection.destroy();
+  await allClosed();
+});
+
+t.test('the token is read for each connection', async (t) => {
+  const directory = await makeTemporaryDirectory();
+  t.teardown(() => directory.close());
+  const tokenPath = join(directory.path, 'token');
+  const { endpoint, calls } = await startServer(t);
+  const connect = () =>
+    connectGrpc(endpoint, agentTls, { timeoutMs, grpcIdentity: { ...grpcIdentity, tokenPath } });
+  await t.rejects(connect(), { reason: 'own_token', message: /--service-account-token-path/ });
+  t.same(calls, [], 'without it nothing is sent');
+  for (const token of ['first', 'second']) {
+    await writeFile(tokenPath, `${token}\n`);
+    (await connect()).destroy();
+    t.equal(calls.at(-1)?.authorization, `Bearer ${token}`);
+  }
+});
+
+t.test('refusals', async (t) => {
+  const refusals: [string, Answer, Partial<ConnectError>, RegExp][] = [
+    [
+      'a status for who we are',
+      (stream) => stream.respond(trailersOnly(new GrpcError('UNAUTHENTICATED', 'no token'))),
+      { reason: 'own_certificate' },
+      /UNAUTHENTICATED: no token/,
+    ],
+    [
+      'another status',
+      (stream) => stream.respond(trailersOnly(new GrpcError('UNIMPLEMENTED', 'unknown service'))),
+      { reason: 'http_refused' },
+      /unknown service/,
+    ],
+    [
+      'an HTTP status',
+      (stream) => {
+        stream.respond({ ':status': 503 });
+        stream.end('try later');
+      },
+      { reason: 'http_refused' },
+      /503: try later/,
+    ],
+    [
+      'no serverID',
+      (stream) => stream.respond({ ':status': 200, servercount: '1' }),
+      { reason: 'protocol_mismatch' },
+      /serverID/,
+    ],
+    [
+      'no number of servers',
+      (stream) => stream.respond({ ':status': 200, serverid: 'a', servercount: 'many' }),
+      { reason: 'protocol_mismatch' },
+      /serverCount/,
+    ],
+    ['a reset', (stream) => stream.close(2), { reason: 'reset' }, /./],
+  ];
+  for (const [name, answer, wanted, text] of refusals) {
+    const { endpoint, allClosed } = await startServer(t, answer);
+    const error = await connectGrpc(endpoint, agentTls, { timeoutMs, grpcIdentity }).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    t.ok(error instanceof ConnectError, name);
+    t.match(error, wanted, name);
+    t.match((error as Error).message, text, name);
+    await allClosed();
+  }
+});
+
+t.test('auto comes to it last, and remembers', async (t) => {
+  const { endpoint, calls } = await startServer(t);
+  const selector = new TransportSelector(transportChoices('auto'));
+  const options = { timeoutMs, grpcIdentity };
+  (await selector.connect(endpoint, agentTls, options)).destroy();
+  t.same(
+    calls.map((headers) => headers['content-type']),
+    ['application/fairlead', 'application/grpc'],
+  );
+  const again = await selector.connect(endpoint, agentTls, options);
+  t.equal(again.kind, 'grpc');
+  t.equal(calls.length, 3);
+  again.destroy();
+});

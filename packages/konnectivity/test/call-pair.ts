@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import { connect, createServer, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import {
+  CONNECT_METHOD,
+  type GrpcError,
+  type Packet,
+  type PacketObserver,
+  PacketStream,
+} from '@fairlead/konnectivity';
+import type { Test } from 'tap';
+
+const observer: PacketObserver = { onPacket() {}, onError() {} };
+
+/** Both ends of one gRPC call, over real HTTP/2. */
+export interface CallPair {
+  readonly server: PacketStream;
+  readonly client: PacketStream;
+}
+
+/** Connects over loopback; everything is closed with the test. */
+export async function startCall(t: Test): Promise<CallPair> {
+  const http2 = createServer().listen(0, '127.0.0.1');
+  await once(http2, 'listening');
+  const session = connect(`http://127.0.0.1:${(http2.address() as AddressInfo).port}`);
+  t.teardown(() => {
+    session.destroy();
+    http2.close();
+  });
+  session.on('error', () => {});
+  const request = session.request(
+    { ':method': 'POST', ':path': CONNECT_METHOD, 'content-type': 'application/grpc' },
+    { endStream: false },
+  );
+  const [stream] = (await once(http2, 'stream')) as [ServerHttp2Stream];
+  stream.respond({ ':status': 200 }, { waitForTrailers: true });
+  return {
+    server: new PacketStream(stream, 'server', observer),
+    client: new PacketStream(request, 'client', observer),
+  };
+}
+
+/** A peer that does nothing by itself: it plays agents and servers of every kind. */
+export class RawPeer {
+  readonly received: Packet[] = [];
+  closed: { readonly error: GrpcError | undefined } | undefined;
+  readonly #wire: PacketStream;
+  readonly #checks = new Set<() => void>();
+
+  constructor(wire: PacketStream) {
+    this.#wire = wire;
+    wire.start({
+      onPacket: (packet) => {
+        this.received.push(packet);
+        this.#check();
+      },
+      onDrain: () => {},
+      onEnd: () => {},
+      onClose: (error) => {
+        this.closed = { error };
+        this.#check();
+      },
+    });
+  }
+
+  send(packet: Packet): void {
+    if (packet.type === 'DATA') this.#wire.sendData(packet.connectId, packet.data);
+    else this.#wire.send(packet);
+  }
+
+  end(): void {
+    this.#wire.end();
+  }
+
+  /** The next packet that has not been taken. */
+  async take<T extends Packet['type']>(type: T): Promise<Extract<Packet, { type: T }>> {
+    await this.until(() => this.received.length > 0);
+    const packet = this.received.shift()!;
+    if (packet.type !== type) throw new Error(`wanted ${type}, got ${packet.type}`);
+    return packet as Extract<Packet, { type: T }>;
+  }
+
+  /** Waits until it holds, which is asked after every packet and the close. */
+  until(holds: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const check = () => {
+        if (!holds()) return;
+        this.#checks.delete(check);
+        resolve();
+      };
+      this.#checks.add(check);
+      check();
+    });
+  }
+
+  #check(): void {
+    for (const check of [...this.#checks]) check();
+  }
+}

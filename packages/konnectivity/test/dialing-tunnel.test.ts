@@ -1,0 +1,273 @@
+import { DialingTunnel, type DialingTunnelOptions } from '@fairlead/konnectivity';
+import { MemoryBudget, TunnelError } from '@fairlead/protocol';
+import t, { type Test } from 'tap';
+import { RawPeer, startCall } from './call-pair.ts';
+import { RecordingHandler } from './recording-handler.ts';
+
+const target = { host: 'fd00::1', port: 443 };
+const never = new AbortController().signal;
+
+/** The server's tunnel, and an agent that is played by the test. */
+async function start(t: Test, options: Partial<DialingTunnelOptions> = {}) {
+  const { server, client } = await startCall(t);
+  const agent = new RawPeer(client);
+  const events: string[] = [];
+  const heldUp: boolean[] = [];
+  let onClosed: (error: TunnelError | undefined) => void = () => {};
+  const closed = new Promise<TunnelError | undefined>((resolve) => {
+    onClosed = resolve;
+  });
+  const tunnel = new DialingTunnel(
+    server,
+    {
+      onDraining: () => events.push('draining'),
+      onUnknownDial: () => events.push('unknown dial'),
+      onClose: (error) => onClosed(error),
+    },
+    {
+      probe: (onAnswer) => onAnswer(1),
+      onHeldUp: (isHeldUp) => heldUp.push(isHeldUp),
+      ...options,
+    },
+  );
+  t.teardown(() => tunnel.destroy(new TunnelError('shutting_down')));
+  return { tunnel, agent, events, heldUp, closed };
+}
+
+type Started = Awaited<ReturnType<typeof start>>;
+
+async function dial({ tunnel, agent }: Started, connectId = 1n) {
+  const dialing = tunnel.dial(target, never);
+  const { random } = await agent.take('DIAL_REQ');
+  agent.send({ type: 'DIAL_RSP', random, connectId, error: '' });
+  return dialing;
+}
+
+const data = (connectId: bigint, text: string) =>
+  ({ type: 'DATA', connectId, error: '', data: Buffer.from(text) }) as const;
+
+t.test('a dial, bytes both ways, and the target’s end', async (t) => {
+  const started = await start(t);
+  const { tunnel, agent } = started;
+  const dialing = tunnel.dial(target, never);
+  t.equal(tunnel.streamCount, 1);
+  const request = await agent.take('DIAL_REQ');
+  t.match(request, { protocol: 'tcp', address: '[fd00::1]:443' });
+  t.ok(request.random > 0n && request.random < 2n ** 63n);
+  agent.send({ type: 'DIAL_RSP', random: request.random, connectId: 7n, error: '' });
+  // Bytes right behind it wait for the consumer.
+  agent.send(data(7n, 'hello'));
+  const stream = await dialing;
+  t.same(stream.target, target);
+  const heard = new RecordingHandler(stream);
+  stream.write(Buffer.from('request'));
+  t.match(await agent.take('DATA'), { connectId: 7n, data: Buffer.from('request') });
+  agent.send({ type: 'CLOSE_RSP', connectId: 7n, error: '' });
+  await heard.until(() => heard.ends === 1);
+  t.equal(heard.text, 'hello');
+  t.same(heard.closes, [], 'the client has not ended its side');
+  t.equal(stream.write(Buffer.from('late')), true, 'which nobody takes any more');
+  stream.end();
+  t.same(heard.closes, [undefined]);
+  t.equal(tunnel.streamCount, 0);
+  t.same(agent.received, [], 'the agent has closed already');
+});
+
+t.test('two dials at once go by their random numbers', async (t) => {
+  const { tunnel, agent } = await start(t);
+  const dials = [tunnel.dial({ host: 'a', port: 1 }, never), tunnel.dial(target, never)];
+  const [first, second] = [await agent.take('DIAL_REQ'), await agent.take('DIAL_REQ')];
+  agent.send({ type: 'DIAL_RSP', random: second.random, connectId: 1n, error: '' });
+  agent.send({ type: 'DIAL_RSP', random: first.random, connectId: 2n, error: '' });
+  const streams = await Promise.all(dials);
+  t.same(
+    streams.map((stream) => stream.target.host),
+    ['a', 'fd00::1'],
+  );
+  new RecordingHandler(streams[1]!);
+  const heard = new RecordingHandler(streams[0]!);
+  agent.send(data(2n, 'for a'));
+  await heard.until(() => heard.text === 'for a');
+});
+
+t.test('a dial that fails says why', async (t) => {
+  const { tunnel, agent } = await start(t);
+  const dialing = tunnel.dial(target, never);
+  const { random } = await agent.take('DIAL_REQ');
+  const error = 'dial tcp [fd00::1]:443: connect: connection refused';
+  agent.send({ type: 'DIAL_RSP', random, connectId: 0n, error });
+  await t.rejects(dialing, { code: 'target_refused', message: error });
+  t.equal(tunnel.streamCount, 0);
+});
+
+t.test('a dial that is given up is cancelled, and its late answer closed', async (t) => {
+  const { tunnel, agent, events } = await start(t);
+  const abort = new AbortController();
+  const dialing = tunnel.dial(target, abort.signal);
+  const { random } = await agent.take('DIAL_REQ');
+  abort.abort(new TunnelError('cancelled'));
+  await t.rejects(dialing, { code: 'cancelled' });
+  t.same(await agent.take('DIAL_CLS'), { type: 'DIAL_CLS', random });
+  agent.send({ type: 'DIAL_RSP', random, connectId: 5n, error: '' });
+  t.same(await agent.take('CLOSE_REQ'), { type: 'CLOSE_REQ', connectId: 5n });
+  t.same(events, ['unknown dial']);
+  // Stragglers of what was closed are nobody's concern, those of what is unknown are answered.
+  agent.send(data(5n, 'straggler'));
+  agent.send(data(6n, 'unknown'));
+  t.same(await agent.take('CLOSE_REQ'), { type: 'CLOSE_REQ', connectId: 6n });
+});
+
+t.test('a client’s end is kept back until the target has ended', async (t) => {
+  const started = await start(t);
+  const { agent } = started;
+  const stream = await dial(started);
+  const heard = new RecordingHandler(stream);
+  stream.write(Buffer.from('request'));
+  stream.end();
+  await agent.take('DATA');
+  agent.send(data(1n, 'the answer'));
+  agent.send({ type: 'CLOSE_RSP', connectId: 1n, error: '' });
+  await heard.until(() => heard.closes.length > 0);
+  t.match(heard, { text: 'the answer', ends: 1, closes: [undefined] });
+  t.same(agent.received, []);
+});
+
+t.test('and is told at last when the target stays', async (t) => {
+  const started = await start(t, { halfCloseTimeoutMs: 20 });
+  const heard = new RecordingHandler(await dial(started));
+  const stream = await dial(started, 2n);
+  const other = new RecordingHandler(stream);
+  stream.end();
+  t.same(await started.agent.take('CLOSE_REQ'), { type: 'CLOSE_REQ', connectId: 2n });
+  t.match(other, { ends: 1, closes: [undefined] }, 'in order');
+  t.same(heard.closes, [], 'those whose client has not ended stay');
+});
+
+t.test('a client that stays after the target has closed is reset at last', async (t) => {
+  const started = await start(t, { halfCloseTimeoutMs: 20 });
+  const heard = new RecordingHandler(await dial(started));
+  started.agent.send({ type: 'CLOSE_RSP', connectId: 1n, error: '' });
+  await heard.until(() => heard.closes.length > 0);
+  t.match(heard.closes, [{ code: 'cancelled' }]);
+});
+
+t.test('a reset tells the agent, an error of the agent the consumer', async (t) => {
+  const started = await start(t);
+  const stream = await dial(started);
+  const heard = new RecordingHandler(stream);
+  stream.reset(new TunnelError('client_reset'));
+  t.same(await started.agent.take('CLOSE_REQ'), { type: 'CLOSE_REQ', connectId: 1n });
+  t.match(heard.closes, [{ code: 'client_reset' }]);
+  const other = new RecordingHandler(await dial(started, 2n));
+  started.agent.send({ type: 'CLOSE_RSP', connectId: 2n, error: 'unrecognized connectID' });
+  await other.until(() => other.closes.length > 0);
+  t.match(other.closes, [{ code: 'target_reset', message: 'unrecognized connectID' }]);
+});
+
+t.test(
+  'a full stream stops the tunnel, and is reset when its consumer makes no progress',
+  async (t) => {
+    const started = await start(t, { stalledStreamTimeoutMs: 50 });
+    const { agent, heldUp } = started;
+    const stalled = new RecordingHandler(await dial(started, 1n), false);
+    const healthy = new RecordingHandler(await dial(started, 2n));
+    const piece = 'x'.repeat(64 * 1024);
+    for (let count = 0; count < 64; count += 1) agent.send(data(1n, piece));
+    agent.send(data(2n, 'behind it'));
+    await healthy.until(() => healthy.text === 'behind it');
+    t.match(stalled.closes, [{ code: 'limit_reached' }]);
+    t.ok(stalled.bytes >= 1024 * 1024, 'a MiB was taken');
+    t.ok(stalled.bytes < 2 * 1024 * 1024, 'and not much more');
+    t.same(heldUp, [true, false]);
+    t.same(await agent.take('CLOSE_REQ'), { type: 'CLOSE_REQ', connectId: 1n });
+  },
+);
+
+t.test('a full stream whose consumer goes on loses nothing', async (t) => {
+  const started = await start(t, { stalledStreamTimeoutMs: 5_000 });
+  const stream = await dial(started);
+  const slow = new RecordingHandler(stream, false);
+  const total = 4 * 1024 * 1024;
+  for (let sent = 0; sent < total; sent += 65_536) started.agent.send(data(1n, 'x'.repeat(65_536)));
+  let taken = 0;
+  while (taken < total) {
+    await slow.until(() => slow.bytes > taken);
+    const bytes = slow.bytes - taken;
+    taken += bytes;
+    // Later than the reading of the tunnel, so that it becomes full now and then.
+    setImmediate(() => stream.consumed(bytes));
+  }
+  t.equal(slow.bytes, total);
+  t.same(slow.closes, []);
+});
+
+t.test('above the memory cap the largest stream is reset, and no new one is dialled', async (t) => {
+  const memory = new MemoryBudget(128 * 1024);
+  const started = await start(t, { memory });
+  const small = new RecordingHandler(await dial(started, 1n), false);
+  const large = new RecordingHandler(await dial(started, 2n), false);
+  started.agent.send(data(1n, 'x'.repeat(30 * 1024)));
+  started.agent.send(data(2n, 'x'.repeat(98 * 1024)));
+  await large.until(() => large.bytes > 0);
+  await t.rejects(started.tunnel.dial(target, never), { code: 'memory_limit' });
+  started.agent.send(data(2n, 'x'));
+  await large.until(() => large.closes.length > 0);
+  t.match(large.closes, [{ code: 'memory_limit' }]);
+  t.same(small.closes, []);
+  t.equal(memory.bufferedBytes, 30 * 1024);
+});
+
+t.test('the end of the tunnel ends all of it', async (t) => {
+  const started = await start(t);
+  const { tunnel, agent, closed } = started;
+  const heard = new RecordingHandler(await dial(started));
+  const dialing = tunnel.dial(target, never);
+  await agent.take('DIAL_REQ');
+  agent.end();
+  await t.rejects(dialing, { code: 'tunnel_lost' });
+  t.match(heard.closes, [{ code: 'tunnel_lost' }]);
+  t.match(await closed, { code: 'tunnel_lost' });
+  await tunnel.transportClosed;
+  await t.rejects(tunnel.dial(target, never), { code: 'tunnel_lost' });
+});
+
+t.test('an end without streams is in order, from either side', async (t) => {
+  const first = await start(t);
+  first.agent.end();
+  t.equal(await first.closed, undefined);
+  const second = await start(t);
+  second.tunnel.close();
+  await second.agent.until(() => second.agent.closed !== undefined);
+  t.same(second.agent.closed, { error: undefined });
+});
+
+t.test('DRAIN, and DIAL_CLS from an agent', async (t) => {
+  const { tunnel, agent, events } = await start(t);
+  const dialing = tunnel.dial(target, never);
+  const { random } = await agent.take('DIAL_REQ');
+  agent.send({ type: 'DRAIN' });
+  agent.send({ type: 'DIAL_CLS', random });
+  await t.rejects(dialing, { code: 'dial_failed' });
+  t.equal(tunnel.isDraining, true);
+  t.same(events, ['draining']);
+});
+
+t.test('an agent that gives two connections one number is cut off', async (t) => {
+  const started = await start(t);
+  await dial(started, 1n);
+  await t.rejects(dial(started, 1n), { code: 'protocol_error' });
+  t.match(await started.closed, { code: 'protocol_error' });
+});
+
+t.test('a silent agent loses its dials, later the tunnel', async (t) => {
+  let probes = 0;
+  const started = await start(t, {
+    pingIntervalMs: 100,
+    pingTimeoutMs: 100,
+    probe: () => {
+      probes += 1;
+    },
+  });
+  t.match(await started.closed, { code: 'tunnel_silent' });
+  t.ok(probes >= 2, 'one at the start, one when it was silent');
+});
