@@ -219,6 +219,8 @@ export async function startAgent(
 ): Promise<Agent> {
   const { agent } = await testPki();
   const [adminPort, healthPort] = await Promise.all([pickPort(), pickPort()]);
+  const isArrival = ({ msg }: { readonly msg: string }) => /agent connected/i.test(msg);
+  const before = server.process.logs.filter(isArrival).length;
   const process = await start(t, kind, 'agent', {
     'proxy-server-host': loopback,
     'proxy-server-port': server.agentPort,
@@ -235,6 +237,12 @@ export async function startAgent(
   });
   const started = { kind, process, adminPort };
   await waitUntilConnected(started);
+  // The server may learn of it a moment later.
+  let seen = 0;
+  await server.process.waitForLog((line) => {
+    if (isArrival(line)) seen += 1;
+    return seen > before;
+  });
   return started;
 }
 
