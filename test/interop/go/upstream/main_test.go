@@ -7,9 +7,11 @@
 package tests
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -28,6 +30,7 @@ import (
 
 	serveropts "sigs.k8s.io/apiserver-network-proxy/cmd/server/app/options"
 	clientmetrics "sigs.k8s.io/apiserver-network-proxy/konnectivity-client/pkg/client/metrics"
+	agentmetrics "sigs.k8s.io/apiserver-network-proxy/pkg/agent/metrics"
 	servermetrics "sigs.k8s.io/apiserver-network-proxy/pkg/server/metrics"
 	testmetrics "sigs.k8s.io/apiserver-network-proxy/pkg/testing/metrics"
 	"sigs.k8s.io/apiserver-network-proxy/tests/framework"
@@ -54,7 +57,7 @@ func TestMain(m *testing.M) {
 		Framework.ProxyServerRunner = serverProgram{*serverPath}
 	}
 	if *agentPath != "" {
-		Framework.AgentRunner = &framework.ExternalAgentRunner{ExecutablePath: *agentPath}
+		Framework.AgentRunner = &agentProgram{framework.ExternalAgentRunner{ExecutablePath: *agentPath}}
 	}
 	if err := framework.InitCertsDir(); err != nil {
 		log.Fatal(err)
@@ -109,6 +112,7 @@ func (program serverProgram) Start(t testing.TB, opts framework.ProxyServerOpts)
 		process: process,
 		health:  net.JoinHostPort(loopback, strconv.Itoa(o.HealthPort)),
 		agent:   net.JoinHostPort(loopback, strconv.Itoa(o.AgentPort)),
+		admin:   net.JoinHostPort(loopback, strconv.Itoa(o.AdminPort)),
 		front:   o.UdsName,
 	}
 	t.Cleanup(server.Stop)
@@ -122,9 +126,9 @@ func (program serverProgram) Start(t testing.TB, opts framework.ProxyServerOpts)
 }
 
 type serverProcess struct {
-	process              *exec.Cmd
-	health, agent, front string
-	stopOnce             sync.Once
+	process                     *exec.Cmd
+	health, admin, agent, front string
+	stopOnce                    sync.Once
 }
 
 func (s *serverProcess) answers(path string) bool {
@@ -148,27 +152,129 @@ func (s *serverProcess) Stop() {
 	})
 }
 
-func (s *serverProcess) metricsURL() string { return fmt.Sprintf("http://%s/metrics", s.health) }
-
 func (s *serverProcess) Metrics() testmetrics.ServerTester {
-	return &testmetrics.Tester{Endpoint: s.metricsURL()}
+	return metricValues{fmt.Sprintf("http://%s/metrics", s.health)}
 }
 
+// ConnectedBackends counts agents by ID, as Konnectivity does.
 func (s *serverProcess) ConnectedBackends() (int, error) {
-	response, err := http.Get(s.metricsURL())
+	response, err := http.Get(fmt.Sprintf("http://%s/api/v1/status", s.admin))
 	if err != nil {
 		return 0, err
+	}
+	defer response.Body.Close()
+	var status struct {
+		Agents []struct {
+			AgentID string `json:"agentId"`
+		} `json:"agents"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
+		return 0, err
+	}
+	ids := map[string]bool{}
+	for _, agent := range status.Agents {
+		ids[agent.AgentID] = true
+	}
+	return len(ids), nil
+}
+
+// agentProgram starts an agent as Konnectivity's own framework does, and compares its metrics by value.
+type agentProgram struct{ framework.ExternalAgentRunner }
+
+func (program *agentProgram) Start(t testing.TB, opts framework.AgentOpts) (framework.Agent, error) {
+	agent, err := program.ExternalAgentRunner.Start(t, opts)
+	if err != nil {
+		return nil, err
+	}
+	tester, ok := agent.Metrics().(*testmetrics.Tester)
+	if !ok {
+		return nil, fmt.Errorf("the framework has changed: metrics are a %T", agent.Metrics())
+	}
+	return agentProcess{agent, metricValues{tester.Endpoint}}, nil
+}
+
+type agentProcess struct {
+	framework.Agent
+	metrics metricValues
+}
+
+func (a agentProcess) Metrics() testmetrics.AgentTester { return a.metrics }
+
+// metricValues compares metrics by name, label and value. Konnectivity's own tester compares the help
+// text as well, which is each program's own.
+type metricValues struct{ url string }
+
+var (
+	_ testmetrics.ServerTester = metricValues{}
+	_ testmetrics.AgentTester  = metricValues{}
+)
+
+func (m metricValues) expect(subsystem, name string, expected map[string]int) error {
+	response, err := http.Get(m.url)
+	if err != nil {
+		return err
 	}
 	defer response.Body.Close()
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(response.Body)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	name := prometheus.BuildFQName(servermetrics.Namespace, servermetrics.Subsystem, "ready_backend_connections")
-	family, found := families[name]
-	if !found || len(family.GetMetric()) == 0 {
-		return 0, fmt.Errorf("no metric %s", name)
+	fullName := prometheus.BuildFQName(servermetrics.Namespace, subsystem, name)
+	family, found := families[fullName]
+	if !found {
+		return fmt.Errorf("no metric %s", fullName)
 	}
-	return int(family.GetMetric()[0].GetGauge().GetValue()), nil
+	got := map[string]int{}
+	for _, metric := range family.GetMetric() {
+		label := ""
+		for _, pair := range metric.GetLabel() {
+			label = pair.GetValue()
+		}
+		got[label] = int(metric.GetCounter().GetValue() + metric.GetGauge().GetValue())
+	}
+	if !maps.Equal(got, expected) {
+		return fmt.Errorf("%s is %v, not %v", fullName, got, expected)
+	}
+	return nil
+}
+
+func labelled[Reason ~string](values map[Reason]int) map[string]int {
+	named := map[string]int{}
+	for reason, count := range values {
+		named[string(reason)] = count
+	}
+	return named
+}
+
+func (m metricValues) ExpectServerDialFailures(expected map[servermetrics.DialFailureReason]int) error {
+	return m.expect(servermetrics.Subsystem, "dial_failure_count", labelled(expected))
+}
+
+func (m metricValues) ExpectServerDialFailure(reason servermetrics.DialFailureReason, count int) error {
+	return m.ExpectServerDialFailures(map[servermetrics.DialFailureReason]int{reason: count})
+}
+
+func (m metricValues) ExpectServerPendingDials(count int) error {
+	return m.expect(servermetrics.Subsystem, "pending_backend_dials", map[string]int{"": count})
+}
+
+func (m metricValues) ExpectServerReadyBackends(count int) error {
+	return m.expect(servermetrics.Subsystem, "ready_backend_connections", map[string]int{"": count})
+}
+
+func (m metricValues) ExpectServerEstablishedConns(count int) error {
+	return m.expect(servermetrics.Subsystem, "established_connections", map[string]int{"": count})
+}
+
+func (m metricValues) ExpectAgentDialFailures(expected map[agentmetrics.DialFailureReason]int) error {
+	return m.expect(agentmetrics.Subsystem, "endpoint_dial_failure_total", labelled(expected))
+}
+
+func (m metricValues) ExpectAgentDialFailure(reason agentmetrics.DialFailureReason, count int) error {
+	return m.ExpectAgentDialFailures(map[agentmetrics.DialFailureReason]int{reason: count})
+}
+
+func (m metricValues) ExpectAgentEndpointConnections(count int) error {
+	return m.expect(agentmetrics.Subsystem, "open_endpoint_connections", map[string]int{"": count})
 }
