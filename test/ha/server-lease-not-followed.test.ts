@@ -1,6 +1,5 @@
 /** Servers that come and go by their Leases, seen by agents that nobody restarts. */
-import { createServer } from 'node:net';
-import { KubernetesApi } from '@fairlead/testkit';
+import { KubernetesApi, pickPort } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { startAgentProcess } from './agent-process.ts';
 import { type FleetServer, loopback, startAgent, startBalancer, startServer } from './fleet.ts';
@@ -40,21 +39,6 @@ const leaseTimes = (leaseDurationSeconds: number) => ({
   renewTime: new Date().toISOString().replace('Z', '000Z'),
 });
 
-/** A port for a process that must know it before it listens, from below the range that the system uses. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const probe = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      probe.once('error', () => resolve(false));
-      probe.listen(port, loopback, () => resolve(true));
-    });
-    if (!isFree) continue;
-    await new Promise((resolve) => probe.close(resolve));
-    return port;
-  }
-}
-
 const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
   while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
 };
@@ -67,7 +51,7 @@ t.test('processes: a server more, a server less, and the API gone for a while', 
   const api = await startApi(t);
   const kubeconfig = await api.kubeconfig();
   const start = async (id: string): Promise<ServerProcess> => {
-    const port = await freePort();
+    const port = await pickPort();
     return startServerProcess(t, id, [
       ...[`--kubeconfig=${kubeconfig}`, '--enable-lease-controller'],
       ...[`--agent-port=${port}`, `--advertise-agent-address=${loopback}:${port}`],

@@ -200,9 +200,12 @@ export class ServerTunnel implements HeldTunnel {
       code: error?.code,
       reason: error?.message,
     };
+    const refusal = this.#isReady ? undefined : identityFailure(error?.code);
     if (error?.code === 'duplicate_tunnel') logger.debug(fields, 'server is held already');
-    else if (error && !this.#isReady && identityFailure(error.code)) {
-      logger.warn(fields, 'the server refuses this agent');
+    else if (error && refusal) {
+      // As where a transport has an answer of its own for it.
+      const { server, serverId } = fields;
+      logger.warn({ server, serverId, reason: refusal, detail: error.message }, 'cannot connect');
     } else if (error) {
       onLost(error);
       logger.warn(fields, 'disconnected');

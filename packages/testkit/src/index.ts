@@ -21,6 +21,7 @@ export { KubernetesApi, type TokenOwner } from './kubernetes-api.ts';
 export { ApiStatus, type StoredLease } from './lease-store.ts';
 export type { Endpoint, EndpointOptions, Started } from './listener.ts';
 export { makeOpensslPki } from './openssl-pki.ts';
+export { pickPort } from './pick-port.ts';
 export {
   countOpenFiles,
   type ProcessStats,

@@ -130,7 +130,7 @@ export class KubernetesApi implements Started {
   /** Tells all watchers how far they are. */
   bookmark(): void {
     const metadata = { resourceVersion: String(this.leases.version) };
-    const object = { kind: 'Lease', metadata, spec: {} };
+    const object = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec: {} };
     for (const { response } of this.#watchers) {
       response.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
     }
@@ -201,12 +201,17 @@ export class KubernetesApi implements Started {
         return undefined;
       }
       const metadata = { resourceVersion: String(this.leases.version) };
-      return { kind: 'LeaseList', metadata, items: this.leases.all(namespace, selector) };
+      return {
+        apiVersion: 'coordination.k8s.io/v1',
+        kind: 'LeaseList',
+        metadata,
+        items: this.leases.all(namespace, selector),
+      };
     }
     if (method === 'PUT') return this.leases.update(namespace, name, body as GivenLease);
     if (method === 'DELETE') {
       this.leases.delete(namespace, name, (body as { preconditions?: object }).preconditions);
-      return { kind: 'Status', status: 'Success' };
+      return { apiVersion: 'v1', kind: 'Status', status: 'Success' };
     }
     return this.leases.get(namespace, name);
   }
@@ -230,7 +235,12 @@ export class KubernetesApi implements Started {
 
   #review(body: unknown): object {
     const { spec } = body as { spec: { token: string; audiences: string[] } };
-    return { kind: 'TokenReview', spec, status: this.#verdict(spec) };
+    return {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenReview',
+      spec,
+      status: this.#verdict(spec),
+    };
   }
 
   #verdict({ token, audiences }: { token: string; audiences: string[] }): object {

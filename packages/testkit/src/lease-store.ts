@@ -1,5 +1,7 @@
 /** Leases as the Kubernetes API keeps them (coordination.k8s.io/v1), with versions and a history to watch. */
 
+const typeOfLease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' } as const;
+
 export interface StoredLease {
   readonly metadata: {
     readonly name: string;
@@ -159,7 +161,11 @@ export class LeaseStore {
 
   #record(type: LeaseEvent['type'], { metadata, spec }: StoredLease): StoredLease {
     this.#version += 1;
-    const object = { metadata: { ...metadata, resourceVersion: String(this.#version) }, spec };
+    const object = {
+      ...typeOfLease,
+      metadata: { ...metadata, resourceVersion: String(this.#version) },
+      spec,
+    };
     const event = { type, version: this.#version, object };
     this.#history.push(event);
     this.#onEvent(event);
