@@ -196,8 +196,9 @@ export class KubernetesApi implements Started {
     if (name === undefined) {
       if (method === 'POST') return this.leases.create(namespace, body as GivenLease);
       if (url.searchParams.get('watch') === 'true') {
-        const since = Number(url.searchParams.get('resourceVersion'));
-        this.#watch({ namespace, selector, response }, since);
+        const watcher = { namespace, selector, response };
+        if (url.searchParams.get('sendInitialEvents') === 'true') this.#watchList(watcher);
+        else this.#watch(watcher, Number(url.searchParams.get('resourceVersion')));
         return undefined;
       }
       const metadata = { resourceVersion: String(this.leases.version) };
@@ -226,6 +227,18 @@ export class KubernetesApi implements Started {
       this.#watchers.delete(watcher);
       this.#events.emit('answer');
     });
+  }
+
+  /** A watch that begins with what there is (KEP-3157), as newer Go clients ask for it. */
+  #watchList(watcher: Watcher): void {
+    this.#watch(watcher, this.leases.version);
+    for (const object of this.leases.all(watcher.namespace, watcher.selector)) {
+      watcher.response.write(`${JSON.stringify({ type: 'ADDED', object })}\n`);
+    }
+    const annotations = { 'k8s.io/initial-events-end': 'true' };
+    const metadata = { resourceVersion: String(this.leases.version), annotations };
+    const object = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec: {} };
+    watcher.response.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
   }
 
   #tell({ namespace, selector, response }: Watcher, { type, object }: LeaseEvent): void {
