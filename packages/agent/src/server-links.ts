@@ -43,7 +43,7 @@ export interface ServerLinksOptions {
 export class ServerLinks {
   readonly #options: ServerLinksOptions;
   readonly #host: TunnelHost;
-  readonly #held = new HeldServers();
+  readonly #held: HeldServers;
   readonly #names: NameWatch[] = [];
   /** By what is dialled; those of configured hosts and those of peers. */
   readonly #configured = new Map<string, ServerLink>();
@@ -55,6 +55,7 @@ export class ServerLinks {
   constructor(options: ServerLinksOptions) {
     this.#options = options;
     const { options: flags, logger, memory, onStream, onLost, packetObserver } = options;
+    this.#held = new HeldServers(flags.serverCountSource);
     this.#host = {
       options: flags,
       logger,
@@ -107,7 +108,13 @@ export class ServerLinks {
     return this.all.reduce((sum, link) => sum + link.readyCount, 0);
   }
 
-  /** How many servers there are, as they say. */
+  /** Takes notice of how many servers there are by their Leases. */
+  setLeaseCount(count: number): void {
+    this.#held.setLeaseCount(count);
+    this.#onChange();
+  }
+
+  /** How many servers there are, as they or their Leases say. */
   get wantedCount(): number {
     return this.#held.wantedCount;
   }

@@ -28,7 +28,7 @@ function describe(report: ServerStatus): string {
   const rows = report.agents.map((agent) => [
     agent.agentId,
     agent.address,
-    agent.commonName ?? '-',
+    agent.commonName ?? agent.node ?? agent.account ?? '-',
     agent.isDraining ? `${agent.transport} (draining)` : agent.transport,
     String(agent.streams),
     agent.minRttMs === null ? '-' : `${agent.minRttMs.toFixed(1)} ms`,
@@ -36,12 +36,13 @@ function describe(report: ServerStatus): string {
     String(agent.sentBytes),
   ]);
   if (rows.length > 0) {
-    const head = ['AGENT', 'ADDRESS', 'CERTIFICATE', 'TRANSPORT', 'STREAMS', 'RTT', 'IN', 'OUT'];
+    const head = ['AGENT', 'ADDRESS', 'IDENTITY', 'TRANSPORT', 'STREAMS', 'RTT', 'IN', 'OUT'];
     lines.push('', ...columns([head, ...rows]));
   }
-  for (const { agentId, uncovered } of report.agents) {
+  for (const { agentId, uncovered, commonName, account } of report.agents) {
     if (uncovered.length > 0) {
-      lines.push('', `${agentId}: its certificate does not cover ${uncovered.join(' ')}`);
+      const credential = commonName === null && account !== null ? 'token' : 'certificate';
+      lines.push('', `${agentId}: its ${credential} does not cover ${uncovered.join(' ')}`);
     }
   }
   for (const { claim, agents } of report.conflicts) {

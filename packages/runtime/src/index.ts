@@ -35,6 +35,7 @@ export {
   parseIpNetwork,
 } from './ip-address.ts';
 export { konnectivityOptions } from './konnectivity-options.ts';
+export { kubernetesGroup, kubernetesOptions } from './kubernetes-options.ts';
 export { type ListenPlace, listen, logListening } from './listen.ts';
 export { createLog, createLogger, type Logger, type LogSettings, logLevel } from './logger.ts';
 export {

@@ -8,6 +8,7 @@ import {
 import type { TunnelError } from '@fairlead/protocol';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ClaimKind } from './agent-authorization.ts';
+import type { ReviewOutcome } from './agent-port/token-authenticator.ts';
 import type { BackendCounts } from './backends.ts';
 import type { GrpcObserver } from './frontend/grpc-requests.ts';
 import type { FrontEndObserver, FrontEndProtocol } from './frontend/observer.ts';
@@ -178,6 +179,13 @@ export class ServerMetrics implements FrontEndObserver {
     registers: [this.registry],
   });
 
+  readonly #tokenReviews = new Counter({
+    name: 'fairlead_server_token_reviews_total',
+    help: 'Tokens of agents that the Kubernetes API was asked about, by outcome',
+    labelNames: ['outcome'],
+    registers: [this.registry],
+  });
+
   constructor(sources: MetricSources) {
     const gauge = (name: string, help: string, read: () => number) =>
       new Gauge({
@@ -293,6 +301,10 @@ export class ServerMetrics implements FrontEndObserver {
 
   onUncoveredClaim(kind: ClaimKind, refused: boolean): void {
     this.#uncoveredClaims.inc({ kind, outcome: refused ? 'refused' : 'taken' });
+  }
+
+  onTokenReview(outcome: ReviewOutcome): void {
+    this.#tokenReviews.inc({ outcome });
   }
 
   onAgentHandshake(isResumed: boolean): void {

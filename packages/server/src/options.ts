@@ -9,25 +9,23 @@ import {
   ignoredOption,
   kinds,
   konnectivityOptions,
+  kubernetesGroup,
+  kubernetesOptions,
   logOptions,
   type OptionsOf,
   option,
-  refusedOption,
   reloadOptions,
   tunnelOptions,
   UsageError,
   warnOfLogDestination,
 } from '@fairlead/runtime';
+import { leaseNameOf } from './lease-name.ts';
 
 const frontEnd = 'Front end (where kube-apiserver and other clients enter)';
 const agents = 'Agents';
 const routing = 'Routing';
 const limits = 'Deadlines and limits';
 const health = 'Health, metrics and admin';
-
-const noTokens = 'token authentication is not supported yet; use --cluster-ca-cert';
-const noApiServer = 'this version does not talk to the Kubernetes API';
-const noLeases = 'leases are not supported yet; set --server-count';
 
 export const serverOptions = defineOptions({
   program: 'fairlead-server',
@@ -92,7 +90,8 @@ export const serverOptions = defineOptions({
     }),
     'cluster-ca-cert': option(kinds.filePath, {
       group: agents,
-      description: 'CA certificates (PEM) that sign the certificates of agents',
+      description:
+        'CA certificates (PEM) that sign the certificates of agents; may be left out where tokens say who agents are',
     }),
     'agent-port': option(kinds.listenPort, {
       group: agents,
@@ -107,7 +106,7 @@ export const serverOptions = defineOptions({
     'agent-authorization': option(kinds.oneOf('off', 'audit', 'enforce'), {
       group: agents,
       description:
-        'Whether an agent may claim only what its certificate covers: audit logs and counts uncovered claims, enforce refuses them',
+        'Whether an agent may claim only what its certificate or token covers: audit logs and counts uncovered claims, enforce refuses them',
       default: 'audit',
     }),
 
@@ -120,7 +119,20 @@ export const serverOptions = defineOptions({
     'agent-denylist': option(kinds.filePath, {
       group: agents,
       description:
-        'File of agent certificates that are not taken any more: lines serial:HEX, sha256:HEX or cn:NAME',
+        'File of agent certificates, and nodes of tokens, that are not taken any more: lines serial:HEX, sha256:HEX, cn:NAME or node:NAME',
+    }),
+    'agent-namespace': option(kinds.text, {
+      group: agents,
+      description:
+        'Namespace of the service account whose tokens agents must show; with --agent-service-account and --authentication-audience',
+    }),
+    'agent-service-account': option(kinds.text, {
+      group: agents,
+      description: 'Name of that service account',
+    }),
+    'authentication-audience': option(kinds.text, {
+      group: agents,
+      description: 'Audience that the tokens must be for',
     }),
 
     'cipher-suites': option(kinds.list(kinds.cipherSuite), {
@@ -144,7 +156,8 @@ export const serverOptions = defineOptions({
     }),
     'server-count': option(kinds.integer(1, 10_000), {
       group: routing,
-      description: 'How many servers an agent should be connected to',
+      description:
+        'How many servers an agent should be connected to; with --enable-lease-controller only until the Leases are known',
       default: 1,
     }),
     'proxy-strategies': option(
@@ -159,7 +172,8 @@ export const serverOptions = defineOptions({
 
     'advertise-agent-address': option(kinds.hostPort, {
       group: routing,
-      description: "This server's own address for agents, which agents are told to dial",
+      description:
+        "This server's own address for agents, which agents are told to dial; other servers learn it from this one's Lease",
     }),
     'peers-file': option(kinds.filePath, {
       group: routing,
@@ -264,6 +278,29 @@ export const serverOptions = defineOptions({
       default: '127.0.0.1',
     }),
 
+    ...kubernetesOptions,
+    'kubeconfig-qps': option(kinds.decimal(0, 100_000), {
+      group: kubernetesGroup,
+      description: 'Tokens that the Kubernetes API is asked about in a second; 0 means 50',
+      default: 0,
+    }),
+    'kubeconfig-burst': option(kinds.integer(0, 100_000), {
+      group: kubernetesGroup,
+      description: 'The same at once, after a pause; 0 means 100',
+      default: 0,
+    }),
+    'enable-lease-controller': option(kinds.boolean, {
+      group: kubernetesGroup,
+      description:
+        'Publish this server as a Lease, count the servers by theirs, and tell agents the addresses that they advertise',
+      default: false,
+    }),
+    'lease-label': option(kinds.labels, {
+      group: kubernetesGroup,
+      description: "Labels of the servers' Leases",
+      default: { 'k8s-app': 'konnectivity-server' },
+    }),
+
     ...tunnelOptions,
 
     ...reloadOptions,
@@ -271,42 +308,6 @@ export const serverOptions = defineOptions({
     ...logOptions,
 
     ...konnectivityOptions,
-
-    'agent-namespace': refusedOption(kinds.text, {
-      description: 'Namespace of the agents whose tokens are accepted',
-      reason: noTokens,
-    }),
-    'agent-service-account': refusedOption(kinds.text, {
-      description: 'Service account of the agents whose tokens are accepted',
-      reason: noTokens,
-    }),
-    'authentication-audience': refusedOption(kinds.text, {
-      description: 'Audience that a token must name',
-      reason: noTokens,
-    }),
-    'kubeconfig-qps': ignoredOption(kinds.text, {
-      description: 'Requests a second to the Kubernetes API',
-      reason: noApiServer,
-    }),
-    'kubeconfig-burst': ignoredOption(kinds.text, {
-      description: 'Requests at once to the Kubernetes API',
-      reason: noApiServer,
-    }),
-    'enable-lease-controller': refusedOption(kinds.boolean, {
-      description: 'Publish this server as a Lease',
-      default: false,
-      reason: noLeases,
-    }),
-    'lease-namespace': ignoredOption(kinds.text, {
-      description: 'Namespace of the Leases',
-      default: 'kube-system',
-      reason: noLeases,
-    }),
-    'lease-label': ignoredOption(kinds.text, {
-      description: 'Label of the Leases',
-      default: 'k8s-app=konnectivity-server',
-      reason: noLeases,
-    }),
 
     'frontend-keepalive-time': ignoredOption(kinds.duration(), {
       description: 'gRPC keepalive towards clients',
@@ -320,7 +321,7 @@ export const serverOptions = defineOptions({
     }),
   },
 
-  check(options, { warn }) {
+  check(options, { isGiven, warn }) {
     checkPair(['server-cert', options.serverCert], ['server-key', options.serverKey]);
     checkPair(['cluster-cert', options.clusterCert], ['cluster-key', options.clusterKey]);
     if (!options.clusterCert) {
@@ -328,9 +329,11 @@ export const serverOptions = defineOptions({
         '--cluster-cert and --cluster-key are missing: give the certificate for the agent port',
       );
     }
-    if (!options.clusterCaCert) {
-      throw new UsageError(
-        '--cluster-ca-cert is missing: without it anyone could join as an agent; give the CA that signs agent certificates',
+    checkAuthentication(options);
+    checkLease(options);
+    if (isGiven('kubeconfig') && !options.agentNamespace && !options.enableLeaseController) {
+      warn(
+        '--kubeconfig has no effect: it is for token authentication (--agent-namespace) and --enable-lease-controller',
       );
     }
     checkFrontEnd(options);
@@ -375,6 +378,36 @@ function checkFrontEnd(options: ServerOptions): void {
       options.udsName === undefined ? ' or use --uds-name' : ' or leave --server-port out';
     throw new UsageError(
       `${missing.join(', ')} missing: the front end on port ${port} takes mutual TLS only; give the files${cure}`,
+    );
+  }
+}
+
+function checkAuthentication(options: ServerOptions): void {
+  const needed = {
+    '--agent-namespace': options.agentNamespace,
+    '--agent-service-account': options.agentServiceAccount,
+    '--authentication-audience': options.authenticationAudience,
+  };
+  const missing = Object.entries(needed)
+    .filter(([, value]) => value === undefined)
+    .map(([name]) => name);
+  if (missing.length === 0) return;
+  if (missing.length < Object.keys(needed).length) {
+    throw new UsageError(
+      `${missing.join(', ')} missing: tokens are judged by all of ${Object.keys(needed).join(', ')}`,
+    );
+  }
+  if (!options.clusterCaCert) {
+    throw new UsageError(
+      '--cluster-ca-cert is missing: without it anyone could join as an agent; give the CA that signs agent certificates, or have tokens judged (--agent-namespace)',
+    );
+  }
+}
+
+function checkLease(options: ServerOptions): void {
+  if (options.enableLeaseController && leaseNameOf(options.serverId) === undefined) {
+    throw new UsageError(
+      `--server-id=${options.serverId} cannot be part of a Lease's name: use lower-case letters, digits, "-" and "."`,
     );
   }
 }

@@ -29,8 +29,10 @@ import { frontEndPort, type ServerOptions, serverOptions } from './options.ts';
 import { PeerList } from './peer-list.ts';
 import { Readiness } from './readiness.ts';
 import { Router } from './router.ts';
+import { createServerLeases } from './server-leases.ts';
 import { statusRoutes } from './status.ts';
 import { loadAgentPortTls, loadFrontEndTls } from './tls.ts';
+import { createTokenAuthentication } from './token-authentication.ts';
 import { type TunnelRules, Tunnels } from './tunnels.ts';
 import { whyRoutes } from './why.ts';
 
@@ -98,6 +100,9 @@ export async function createServer(
     pendingHandshakes: () => handshakes.count,
     claimConflicts: () => exclusiveClaims.conflicts().length,
   });
+  const tokens = await createTokenAuthentication(options, logger, (outcome) =>
+    metrics.onTokenReview(outcome),
+  );
   const handshakes = new HandshakeLimit(options.maxHandshakes, () => metrics.onLimit('handshakes'));
   const backends = new Backends((counts, hasNew) => {
     metrics.setBackends(counts, options.proxyStrategies);
@@ -135,6 +140,18 @@ export async function createServer(
     logger,
     onChange: (list) => tunnels.setPeers(list),
   });
+  const leases = options.enableLeaseController
+    ? await createServerLeases({
+        options,
+        logger,
+        registry: metrics.registry,
+        onServers: ({ count, agentAddresses }) => {
+          tunnels.setServerCount(count);
+          grpcAgents.setServerCount(count);
+          peers.setLeased(agentAddresses);
+        },
+      })
+    : undefined;
   const history = new DialHistory();
   const dial = guardDial(
     createDial({
@@ -170,13 +187,14 @@ export async function createServer(
     host: options.agentBindAddress,
     port: options.agentPort,
     tls: agentTls.context,
+    tokens: tokens?.authenticator,
     handshakeTimeoutMs: options.handshakeTimeout,
     headTimeoutMs: options.headTimeout,
     maxHeadBytes: options.maxHeadBytes,
     handshakes,
     logger,
     whyDenied,
-    onTunnel: (transport, peer) => tunnels.add(transport, peer),
+    onTunnel: (transport, peer, identify) => tunnels.add(transport, peer, identify),
     onAgentCall: (stream, headers, peer) => grpcAgents.add(stream, headers, peer),
     onRefused: (reason) => metrics.onAgentRefused(reason),
     onHandshake: (isResumed) => metrics.onAgentHandshake(isResumed),
@@ -210,9 +228,12 @@ export async function createServer(
   const close = async () => {
     readiness.drain();
     agents.stop();
+    const withdrawn = leases?.close();
     await frontEnd.destroyAll();
     await Promise.all([tunnels.close(), grpcAgents.close()]);
     agents.destroyAll();
+    await withdrawn;
+    tokens?.close();
     reloader.close();
     expiry.close();
     await Promise.all([health.close(), admin.close()]);
@@ -230,6 +251,8 @@ export async function createServer(
     if (readiness.isWatched) {
       await pause(Math.min(options.shutdownDelay, options.gracefulShutdownTimeout));
     }
+    // Not before: agents leave a server whose Lease is gone.
+    void leases?.withdraw();
     const timedOut = await finishesWithin(frontEnd.drain(), untilMs - performance.now());
     clearInterval(progress);
     if (timedOut) logger.warn({ streams: frontEnd.activeStreams }, 'open streams are cut');
@@ -240,6 +263,7 @@ export async function createServer(
     peers.read();
     const addresses = await listenAll();
     watchFiles();
+    leases?.start();
     return { addresses, drain, close, reload: () => reloader.check() };
   } catch (error) {
     await close();

@@ -23,7 +23,10 @@ export interface AgentStatus {
   readonly agentId: string;
   readonly address: string;
   readonly commonName: string | null;
-  /** Claims as the agent writes them (`host=node-1`): those that its certificate covers, and others. */
+  /** Of its token: the service account, and the node that it is bound to. */
+  readonly account: string | null;
+  readonly node: string | null;
+  /** Claims as the agent writes them (`host=node-1`): those that its certificate or token covers, and others. */
   readonly covered: readonly string[];
   readonly uncovered: readonly string[];
   readonly transport: string;
@@ -54,6 +57,8 @@ export function statusRoutes(
       agentId,
       address: peer.address,
       commonName: peer.commonName ?? null,
+      account: peer.token?.username ?? null,
+      node: peer.token?.nodeName ?? null,
       covered: claimTexts(claims.covered),
       uncovered: claimTexts(claims.uncovered),
       transport: session.transport.kind,
