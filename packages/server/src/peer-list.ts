@@ -18,8 +18,8 @@ const peersSchema = z.array(
 );
 
 export interface PeerListOptions {
-  /** This server's own address for agents. */
-  readonly own: HostPort | undefined;
+  /** This server's own address for agents, and those of its fellow workers. */
+  readonly own: readonly HostPort[];
   /** A YAML or JSON list of `host:port`. */
   readonly path: string | undefined;
   readonly logger: Logger;
@@ -54,8 +54,8 @@ export class PeerList {
 
   #update(): void {
     const { own, logger, onChange } = this.#options;
-    const ownAddress = own ? [formatHostPort(own)] : [];
-    const all = [...new Set([...ownAddress, ...this.#fromFile, ...this.#fromLeases])];
+    const ownAddresses = own.map(formatHostPort);
+    const all = [...new Set([...ownAddresses, ...this.#fromFile, ...this.#fromLeases])];
     const peers = all.slice(0, MAX_PEERS);
     while (Buffer.byteLength(JSON.stringify(peers)) > MAX_PEERS_BYTES) peers.pop();
     if (peers.length < all.length) {
