@@ -66,6 +66,7 @@ export type { NamedFile } from './pem-file.ts';
 export { type Program, type ProgramContext, type RunningProgram, runProgram } from './program.ts';
 export { readCheckedFile } from './read-checked-file.ts';
 export { readNamedBytes, readNamedFile } from './read-named-file.ts';
+export { describeRelease, type Release, release } from './release.ts';
 export { StartupError } from './startup-error.ts';
 export {
   canonicalName,

@@ -6,6 +6,7 @@ import { letHeapGrow } from './heap-growth.ts';
 import { createLog, type Logger, type LogSettings, type ProgramLog } from './logger.ts';
 import type { OptionDeclarations, OptionTable, OptionValues } from './option-table.ts';
 import type { ParsedOptions, ParseInput } from './parse-options.ts';
+import { type Release, stampedCommit } from './release.ts';
 
 /** What a program's start gets. */
 export interface ProgramContext<D extends OptionDeclarations> {
@@ -13,7 +14,7 @@ export interface ProgramContext<D extends OptionDeclarations> {
   readonly logger: Logger;
 }
 
-/** A program that has started. */
+/** A program that has running. */
 export interface RunningProgram {
   /**
    * Called once, at the first SIGTERM or SIGINT: take no new work, let open work finish within the
@@ -28,9 +29,8 @@ export interface RunningProgram {
 
 type LoggedDeclarations = OptionDeclarations & typeof logOptions;
 
-export interface Program<D extends LoggedDeclarations> {
+export interface Program<D extends LoggedDeclarations> extends Release {
   readonly table: OptionTable<D>;
-  readonly version: string;
   /** StartupError and UsageError that it throws are told as one line on stderr. */
   start(context: ProgramContext<D>): Promise<RunningProgram>;
 }
@@ -45,10 +45,10 @@ export async function runProgram<D extends LoggedDeclarations>(
   program: Program<D>,
   input: ParseInput = processInput(),
 ): Promise<void> {
-  const { table, version } = program;
+  const { table } = program;
   letHeapGrow();
   try {
-    const parsed = readCommandLine(table, version, input);
+    const parsed = readCommandLine(table, program, input);
     if (parsed) await runParsed(program, parsed);
   } catch (error) {
     process.exit(reportFailure(table.program, error));
@@ -74,6 +74,7 @@ async function runParsed<D extends LoggedDeclarations>(
   logger.info(
     {
       version: program.version,
+      commit: stampedCommit,
       node: process.version,
       options: describeOptions(program.table, options),
     },

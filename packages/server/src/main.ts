@@ -1,10 +1,10 @@
-import { runProgram } from '@fairlead/runtime';
+import { release, runProgram } from '@fairlead/runtime';
 import { serverOptions } from './options.ts';
 import { createServer } from './server.ts';
-import { version } from './version.ts';
 
-await runProgram({
+// Not awaited: a bundle of CommonJS, which V8's code cache needs, has no top-level await.
+void runProgram({
   table: serverOptions,
-  version,
+  ...release,
   start: ({ options, logger }) => createServer(options, logger),
 });
