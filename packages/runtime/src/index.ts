@@ -5,6 +5,7 @@ export {
   type FileExpiry,
 } from './certificate-expiry.ts';
 export { type Command, runCommand } from './command.ts';
+export { counted } from './counted.ts';
 export { describeOptions } from './describe-options.ts';
 export {
   FileReloader,

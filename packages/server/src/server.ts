@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import {
   CertificateExpiry,
   completeOptions,
+  counted,
   FileReloader,
   HttpAdmin,
   healthRoutes,
@@ -55,6 +56,8 @@ export interface FairleadServer {
   drain(): Promise<void>;
   /** Looks at certificates and policies now, as it does by itself when they change. */
   reload(): void;
+  /** In a line, for a person: how many agents and streams there are. */
+  describe(): string;
   /** Ends everything at once. */
   close(): Promise<void>;
 }
@@ -240,10 +243,14 @@ export async function createServer(
     peers.read();
     const addresses = await listenAll();
     watchFiles();
-    return { addresses, drain, close, reload: () => reloader.check() };
+    return { addresses, drain, close, describe, reload: () => reloader.check() };
   } catch (error) {
     await close();
     throw error;
+  }
+
+  function describe(): string {
+    return `${counted(allBackends().length, 'agent')}, ${counted(frontEnd.activeStreams, 'stream')}`;
   }
 
   async function listenAll(): Promise<ServerAddresses> {
