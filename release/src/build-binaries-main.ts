@@ -2,22 +2,19 @@
  * `npm run build:binaries [-- --platform=linux-x64,...] [--archive]`: single-file programs in dist-binaries, with
  * their bill of materials, licences and checksums.
  */
-import { createHash } from 'node:crypto';
 import {
   copyFileSync,
-  createReadStream,
   linkSync,
   mkdirSync,
-  readdirSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join, relative } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { type Bundle, makeBundle } from './bundle.ts';
+import { writeChecksums } from './checksums.ts';
 import { thirdPartyLicences } from './licences.ts';
 import { signMacho } from './macho-signature.ts';
 import { buildFor, type Platform, platforms } from './node-builds.ts';
@@ -39,7 +36,7 @@ const bundle = await makeBundle(join(outputDirectory, 'fairlead.cjs'));
 const npmSbom = readNpmSbom();
 for (const platform of wanted) await buildPlatform(bundle, platform);
 rmSync(bundle.file);
-await writeChecksums();
+await writeChecksums(outputDirectory);
 
 /** @returns all of them where nothing is asked for */
 function readPlatforms(asked: string | undefined): readonly Platform[] {
@@ -87,21 +84,6 @@ function archive(platform: Platform): void {
     env: { XZ_OPT: '-T0' },
   });
   say(`${relative(root, file)}: ${inMegabytes(file)}`);
-}
-
-/** For `sha256sum -c SHA256SUMS`; links are left out. */
-async function writeChecksums(): Promise<void> {
-  const files = readdirSync(outputDirectory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-  const lines: string[] = [];
-  for (const file of files) {
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(file), hash);
-    lines.push(`${hash.digest('hex')}  ${relative(outputDirectory, file)}\n`);
-  }
-  writeFileSync(join(outputDirectory, 'SHA256SUMS'), lines.join(''));
 }
 
 function inMegabytes(file: string): string {
