@@ -62,6 +62,7 @@ for (const program of ['server', 'agent'] as const) {
       t.comment('SKIPPED: this systemd-analyze knows no --offline');
       return;
     }
-    t.equal(security.status, 0, security.told);
+    t.comment(security.told.trim().split('\n').at(-1)!);
+    t.equal(security.status, 0, 'exposed no more than needed');
   });
 }
