@@ -81,6 +81,17 @@ const serverMistakes: Record<string, Mistake> = {
   },
 };
 
+for (const name of [
+  'a missing file',
+  'a key that does not match',
+  'a front-end port in use',
+  'an agent port in use',
+  'a socket path that cannot be',
+]) {
+  const { flags, ...mistake } = serverMistakes[name]!;
+  serverMistakes[`${name}, with workers`] = { ...mistake, flags: { ...flags, workers: '2' } };
+}
+
 const agentMistakes: Record<string, Mistake> = {
   'a wrong flag': { flags: { 'agent-certt': 'x' }, code: 2, says: /--agent-certt.*--agent-cert/ },
   'a missing file': { flags: { 'ca-cert': missing }, code: 2, says: /--ca-cert.*\/no\/such\/file/ },

@@ -1,6 +1,6 @@
 import { formatTarget, type Target } from '@fairlead/protocol';
+import type { Backoff } from '@fairlead/runtime';
 import type { AgentTunnel } from './agent-tunnel.ts';
-import type { Backoff } from './backoff.ts';
 import type { ServerConnection } from './connect-attempt.ts';
 import { ConnectError } from './connect-error.ts';
 import { Pause } from './pause.ts';

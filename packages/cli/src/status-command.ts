@@ -20,11 +20,23 @@ export const runStatusCommand = (argv: readonly string[]): Promise<void> =>
   runCommand({ table, ...release, run: status }, { argv, env: process.env });
 
 function describe(report: ServerStatus): string {
+  const { workers = [] } = report;
+  const agentCount = new Set(report.agents.map(({ agentId }) => agentId)).size;
+  const agents =
+    workers.length > 0
+      ? `${report.agents.length} tunnels of ${agentCount} agents`
+      : `${report.agents.length} agents`;
   const lines = [
     `server ${report.serverId}, version ${report.version}: ${report.streams} streams, ` +
-      `${report.agents.length} agents, agent authorization ${report.agentAuthorization}`,
+      `${agents}, agent authorization ${report.agentAuthorization}`,
   ];
+  for (const { worker, pid, state, reason, replacements } of workers) {
+    const why = reason === undefined ? '' : ` (${reason})`;
+    const past = replacements === 0 ? '' : `, replaced ${replacements} times`;
+    lines.push(`worker ${worker}, pid ${pid ?? '-'}: ${state}${why}${past}`);
+  }
   const rows = report.agents.map((agent) => [
+    ...(workers.length > 0 ? [String(agent.worker)] : []),
     agent.agentId,
     agent.address,
     agent.commonName ?? '-',
@@ -36,13 +48,15 @@ function describe(report: ServerStatus): string {
   ]);
   if (rows.length > 0) {
     const head = ['AGENT', 'ADDRESS', 'CERTIFICATE', 'TRANSPORT', 'STREAMS', 'RTT', 'IN', 'OUT'];
-    lines.push('', ...columns([head, ...rows]));
+    lines.push('', ...columns([workers.length > 0 ? ['WORKER', ...head] : head, ...rows]));
   }
-  for (const { agentId, uncovered } of report.agents) {
-    if (uncovered.length > 0) {
-      lines.push('', `${agentId}: its certificate does not cover ${uncovered.join(' ')}`);
-    }
-  }
+  const uncoveredLines = report.agents
+    .filter(({ uncovered }) => uncovered.length > 0)
+    .map(
+      ({ agentId, uncovered }) =>
+        `${agentId}: its certificate does not cover ${uncovered.join(' ')}`,
+    );
+  for (const line of new Set(uncoveredLines)) lines.push('', line);
   for (const { claim, agents } of report.conflicts) {
     const who = agents.map(({ agentId, address }) => `${agentId} (${address})`);
     lines.push('', `${claim} is claimed by ${who.join(' and ')}`);

@@ -11,6 +11,8 @@ export interface ListenPlace {
   readonly port: number;
   /** undefined: all addresses, IPv6 and IPv4. */
   readonly host: string | undefined;
+  /** A socket that another process has bound there, and has logged. */
+  readonly fd?: number | undefined;
 }
 
 const reasons: Readonly<Record<string, string>> = {
@@ -34,18 +36,21 @@ export async function listen(
   place: ListenPlace,
   logger: Logger,
 ): Promise<AddressInfo> {
-  const { listener, port, host } = place;
+  const { listener, port, host, fd } = place;
   await new Promise<void>((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException) => reject(listenError(place, error));
     server.once('error', onError);
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+    const at = fd === undefined ? { port, ...(host === undefined ? {} : { host }) } : { fd };
+    server.listen(at, () => {
       server.off('error', onError);
       server.on('error', (err) => logger.error({ err, listener }, 'the listener failed'));
       resolve();
     });
   });
   const address = server.address() as AddressInfo;
-  logListening(logger, listener, { address: address.address, port: address.port });
+  if (fd === undefined) {
+    logListening(logger, listener, { address: address.address, port: address.port });
+  }
   return address;
 }
 
@@ -58,7 +63,8 @@ export function logListening(
   logger.info({ listener, ...at }, 'listening');
 }
 
-function listenError(place: ListenPlace, error: NodeJS.ErrnoException): StartupError {
+/** Why a place cannot be listened on, as one line with the flag and the cure. */
+export function listenError(place: ListenPlace, error: NodeJS.ErrnoException): StartupError {
   const { flag, port, host = '' } = place;
   const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   const reason = reasons[error.code ?? ''] ?? error.message;

@@ -125,7 +125,11 @@ function firstStopSignal(logger: Logger): Promise<NodeJS.Signals> {
 let isEnding = false;
 
 /** Ends the process with its last word written; what else fails meanwhile is not the reason. */
-async function exitFatal({ logger, close }: ProgramLog, err: unknown, origin: string) {
+export async function exitFatal(
+  { logger, close }: ProgramLog,
+  err: unknown,
+  origin: string,
+): Promise<void> {
   if (isEnding) return;
   isEnding = true;
   logger.fatal({ err, origin }, 'fatal error');

@@ -7,7 +7,6 @@ export {
   constraintsOf,
   splitClaims,
 } from './agent-port/claim-constraints.ts';
-export { readTicketKeys } from './agent-port/ticket-keys.ts';
 export type { Backend } from './backend.ts';
 export { BackendLimits } from './backend-limits.ts';
 export { Backends } from './backends.ts';

@@ -179,10 +179,16 @@ export class ServerMetrics implements FrontEndObserver {
   });
 
   constructor(sources: MetricSources) {
-    const gauge = (name: string, help: string, read: () => number) =>
+    const gauge = (
+      name: string,
+      help: string,
+      read: () => number,
+      aggregator: 'sum' | 'max' = 'sum',
+    ) =>
       new Gauge({
         name,
         help,
+        aggregator,
         registers: [this.registry],
         collect() {
           this.set(read());
@@ -202,6 +208,8 @@ export class ServerMetrics implements FrontEndObserver {
       'fairlead_server_claim_conflicts',
       'Hosts and addresses that agents with different certificates claim',
       sources.claimConflicts,
+      // Every worker knows the same agents.
+      'max',
     );
   }
 

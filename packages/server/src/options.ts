@@ -24,10 +24,18 @@ const agents = 'Agents';
 const routing = 'Routing';
 const limits = 'Deadlines and limits';
 const health = 'Health, metrics and admin';
+const workers = 'Workers (several processes that share the ports)';
 
 const noTokens = 'token authentication is not supported yet; use --cluster-ca-cert';
 const noApiServer = 'this version does not talk to the Kubernetes API';
 const noLeases = 'leases are not supported yet; set --server-count';
+
+/** What HELLO can carry (spec 2.4). */
+const MAX_ID_LENGTH = 255;
+const MAX_SERVER_COUNT = 65_535;
+
+/** As many as agents can be told the addresses of (spec 2.4). */
+const MAX_WORKERS = 64;
 
 export const serverOptions = defineOptions({
   program: 'fairlead-server',
@@ -159,7 +167,8 @@ export const serverOptions = defineOptions({
 
     'advertise-agent-address': option(kinds.hostPort, {
       group: routing,
-      description: "This server's own address for agents, which agents are told to dial",
+      description:
+        "This server's own address for agents, which agents are told to dial; with --workers, its host is told with the port of each worker (--worker-agent-port)",
     }),
     'peers-file': option(kinds.filePath, {
       group: routing,
@@ -243,6 +252,24 @@ export const serverOptions = defineOptions({
       default: 4096,
     }),
 
+    workers: option(kinds.integer(1, MAX_WORKERS), {
+      group: workers,
+      description:
+        'How many processes serve the ports; to agents each is a server of its own, named by --server-id and its number. Limits hold for each worker, --max-process-window for all together',
+      default: 1,
+    }),
+    'worker-agent-port': option(kinds.listenPort, {
+      group: workers,
+      description:
+        "Port on which agents reach the first worker itself, the next one's is one higher, and so on; used with --advertise-agent-address only; 0 lets the system pick them",
+      default: 0,
+    }),
+    'worker-timeout': option(kinds.duration({ minMs: 500 }), {
+      group: workers,
+      description: 'A worker that gives no sign of life for this long is killed and replaced',
+      default: 10_000,
+    }),
+
     'health-port': option(kinds.listenPort, {
       group: health,
       description: 'Port of /healthz, /readyz and /metrics; 0 lets the system pick one',
@@ -320,7 +347,7 @@ export const serverOptions = defineOptions({
     }),
   },
 
-  check(options, { warn }) {
+  check(options, { warn, isGiven }) {
     checkPair(['server-cert', options.serverCert], ['server-key', options.serverKey]);
     checkPair(['cluster-cert', options.clusterCert], ['cluster-key', options.clusterKey]);
     if (!options.clusterCert) {
@@ -339,7 +366,12 @@ export const serverOptions = defineOptions({
       { name: 'agent-port', port: options.agentPort, address: options.agentBindAddress },
       { name: 'health-port', port: options.healthPort, address: options.healthBindAddress },
       { name: 'admin-port', port: options.adminPort, address: options.adminBindAddress },
+      ...workerAgentPorts(options),
     ]);
+    checkWorkers(options);
+    if (isGiven('worker-agent-port') && workerAgentPorts(options).length === 0) {
+      warn('--worker-agent-port is not used without --workers and --advertise-agent-address');
+    }
     checkStrategies(options);
     checkWindows(options);
     warnOfLogDestination(options, warn);
@@ -382,5 +414,42 @@ function checkFrontEnd(options: ServerOptions): void {
 function checkStrategies(options: ServerOptions): void {
   if (options.proxyStrategies.length === 0) {
     throw new UsageError('--proxy-strategies is empty: give at least "default"');
+  }
+}
+
+/** The port for agents that each worker has to itself, in their order; none when agents are not told of it. */
+export function workerAgentPorts(
+  options: Pick<
+    ServerOptions,
+    'workers' | 'workerAgentPort' | 'advertiseAgentAddress' | 'agentBindAddress'
+  >,
+): { readonly name: string; readonly port: number; readonly address: string | undefined }[] {
+  const { workers: count, workerAgentPort, advertiseAgentAddress, agentBindAddress } = options;
+  if (count === 1 || advertiseAgentAddress === undefined) return [];
+  return Array.from({ length: count }, (_, index) => ({
+    name: 'worker-agent-port',
+    port: workerAgentPort === 0 ? 0 : workerAgentPort + index,
+    address: agentBindAddress,
+  }));
+}
+
+/** The name of a worker towards agents. */
+export function workerServerId(serverId: string, worker: number): string {
+  return `${serverId}-${worker}`;
+}
+
+function checkWorkers(options: ServerOptions): void {
+  const { workers: count, serverId, serverCount } = options;
+  if (count === 1) return;
+  if (workerServerId(serverId, count).length > MAX_ID_LENGTH) {
+    throw new UsageError('--server-id is too long for --workers, which add their numbers to it');
+  }
+  if (serverCount * count > MAX_SERVER_COUNT) {
+    throw new UsageError(
+      `--server-count times --workers is above ${MAX_SERVER_COUNT}, more than agents can be told`,
+    );
+  }
+  if (workerAgentPorts(options).some(({ port }) => port > 65_535)) {
+    throw new UsageError(`--worker-agent-port and the ${count - 1} ports above end beyond 65535`);
   }
 }

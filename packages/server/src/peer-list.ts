@@ -18,8 +18,8 @@ const peersSchema = z.array(
 );
 
 export interface PeerListOptions {
-  /** This server's own address for agents. */
-  readonly own: HostPort | undefined;
+  /** This server's own address for agents, and those of its fellow workers. */
+  readonly own: readonly HostPort[];
   /** A YAML or JSON list of `host:port`. */
   readonly path: string | undefined;
   readonly logger: Logger;
@@ -41,7 +41,7 @@ export class PeerList {
     const { own, path, logger, onChange } = this.#options;
     const fromFile =
       path === undefined ? [] : readCheckedFile({ flag: '--peers-file', path }, peersSchema);
-    const all = [...new Set([...(own ? [formatHostPort(own)] : []), ...fromFile])];
+    const all = [...new Set([...own.map(formatHostPort), ...fromFile])];
     const peers = all.slice(0, MAX_PEERS);
     while (Buffer.byteLength(JSON.stringify(peers)) > MAX_PEERS_BYTES) peers.pop();
     if (peers.length < all.length) {

@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   CertificateExpiry,
@@ -9,6 +9,7 @@ import {
   healthRoutes,
   type Logger,
   metricsRoutes,
+  UsageError,
 } from '@fairlead/runtime';
 import { AgentAuthorizer } from './agent-authorization.ts';
 import { AgentDenyList } from './agent-port/agent-deny-list.ts';
@@ -34,6 +35,7 @@ import { statusRoutes } from './status.ts';
 import { loadAgentPortTls, loadFrontEndTls } from './tls.ts';
 import { type TunnelRules, Tunnels } from './tunnels.ts';
 import { whyRoutes } from './why.ts';
+import type { WorkerPlace } from './workers/messages.ts';
 
 /** Time between TCP probes of idle front-end clients. */
 const KEEP_ALIVE_MS = 30_000;
@@ -63,7 +65,7 @@ export interface FairleadServer {
 }
 
 /**
- * Starts a server.
+ * Starts a server in this process.
  * @param given options by their camelCase names; what is left out has its default
  * @throws UsageError for options and files that cannot work, StartupError for ports that cannot be had
  */
@@ -72,8 +74,23 @@ export async function createServer(
   logger: Logger,
 ): Promise<FairleadServer> {
   const options = completeOptions(serverOptions, given);
-  const agentTls = loadAgentPortTls(options);
-  const frontEndTls = loadFrontEndTls(options);
+  if (options.workers > 1) {
+    throw new UsageError('--workers is for the program: createServer() makes one server');
+  }
+  const { start, drain, describe, reload, close } = assembleServer(options, logger);
+  return { addresses: await start(), drain, describe, reload, close };
+}
+
+/**
+ * Makes all parts of a server, of which `start` then opens the ports.
+ * @param options complete and checked
+ * @param place what a worker of a server is given by its primary; without it all ports are its own
+ * @throws UsageError for files that cannot work
+ */
+export function assembleServer(options: ServerOptions, logger: Logger, place?: WorkerPlace) {
+  const secret = place?.ticketSecret;
+  const agentTls = loadAgentPortTls(options, secret);
+  let frontEndTls = loadFrontEndTls(options, secret);
   for (const warning of [...agentTls.warnings, ...(frontEndTls?.warnings ?? [])]) {
     logger.warn(warning);
   }
@@ -133,7 +150,7 @@ export async function createServer(
     hasBackend: () => router.isReady,
   });
   const peers = new PeerList({
-    own: options.advertiseAgentAddress,
+    own: [options.advertiseAgentAddress ?? [], place?.fellows ?? []].flat(),
     path: options.peersFile,
     logger,
     onChange: (list) => tunnels.setPeers(list),
@@ -172,6 +189,7 @@ export async function createServer(
   const agents = new AgentListener({
     host: options.agentBindAddress,
     port: options.agentPort,
+    fd: place?.sockets.agent,
     tls: agentTls.context,
     handshakeTimeoutMs: options.handshakeTimeout,
     headTimeoutMs: options.headTimeout,
@@ -191,14 +209,11 @@ export async function createServer(
     { ...healthRoutes(() => readiness.whyNotReady(), 500), ...metricsRoutes(metrics.registry) },
     logger,
   );
-  const admin = new HttpAdmin(
-    {
-      ...metricsRoutes(metrics.registry),
-      ...statusRoutes(options, allBackends, exclusiveClaims, frontEnd),
-      ...whyRoutes({ router, history, policy: () => policy }),
-    },
-    logger,
-  );
+  const reports = {
+    ...statusRoutes(options, allBackends, exclusiveClaims, frontEnd),
+    ...whyRoutes({ router, history, policy: () => policy }),
+  };
+  const admin = new HttpAdmin({ ...metricsRoutes(metrics.registry), ...reports }, logger);
 
   const metricPrefix = 'fairlead_server_';
   const expiry = new CertificateExpiry({ logger, registry: metrics.registry, metricPrefix });
@@ -239,15 +254,35 @@ export async function createServer(
     await close();
   };
 
-  try {
-    peers.read();
-    const addresses = await listenAll();
-    watchFiles();
-    return { addresses, drain, close, describe, reload: () => reloader.check() };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  /** @throws UsageError, StartupError; nothing is left open then */
+  const opened = async <T>(open: () => Promise<T>): Promise<T> => {
+    try {
+      peers.read();
+      const result = await open();
+      watchFiles();
+      return result;
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  };
+
+  return {
+    start: () => opened(listenAll),
+    drain,
+    close,
+    describe,
+    reload: () => reloader.check(),
+    /** What a primary needs of its worker. */
+    worker: {
+      start: () => opened(async () => place?.sockets.agent !== undefined && agents.listen()),
+      openFrontEnd: () => listenFrontEnd(frontEndPort(options)),
+      takeAgent: (socket: Socket) => agents.take(socket),
+      readiness,
+      reports,
+      registry: metrics.registry,
+    },
+  };
 
   function describe(): string {
     return `${counted(allBackends().length, 'agent')}, ${counted(frontEnd.activeStreams, 'stream')}`;
@@ -280,12 +315,14 @@ export async function createServer(
         path: options.udsName,
         takeover: options.udsTakeover,
         deleteExisting: options.deleteExistingUdsFile,
+        shared: place?.sockets.uds,
       });
     }
     if (port === undefined || !frontEndTls) return undefined;
     frontEndListener = await frontEnd.listenTls({
       port,
       host: options.serverBindAddress,
+      fd: place?.sockets.frontEnd,
       tls: frontEndTls.context,
       handshakeTimeoutMs: options.handshakeTimeout,
       keepAliveMs: KEEP_ALIVE_MS,
@@ -304,14 +341,15 @@ export async function createServer(
     const { serverCert, serverKey, serverCaCert } = options;
     const agentPortFiles = [clusterCert, clusterKey, clusterCaCert, tlsTicketKeyFile];
     watch('agent-port certificates', agentPortFiles, () => {
-      const { context, warnings, expiries } = loadAgentPortTls(options);
+      const { context, warnings, expiries } = loadAgentPortTls(options, secret);
       agents.setSecureContext(context);
       for (const warning of warnings) logger.warn(warning);
       expiry.update(expiries);
     });
     watch('front-end certificates', [serverCert, serverKey, serverCaCert], () => {
-      const loaded = loadFrontEndTls(options);
+      const loaded = loadFrontEndTls(options, secret);
       if (!loaded) return;
+      frontEndTls = loaded;
       frontEndListener?.setSecureContext(loaded.context);
       for (const warning of loaded.warnings) logger.warn(warning);
       expiry.update(loaded.expiries);

@@ -85,6 +85,7 @@ t.test('the TCP front end: open without a UDS, beside one only on request', asyn
 });
 
 t.test('what would let strangers in, or could not work, is refused', async (t) => {
+  const ownPorts = ['--workers=2', '--advertise-agent-address=10.0.0.1:8091'];
   const complaints: readonly [string[], RegExp][] = [
     [[...uds], /^--cluster-cert and --cluster-key are missing: /],
     [
@@ -113,6 +114,23 @@ t.test('what would let strangers in, or could not work, is refused', async (t) =
     ],
     [[...uds, ...cluster, '--max-stream-window=128MiB'], /^--max-stream-window must not be above/],
     [[...uds, ...cluster, '--max-tunnel-window=2GiB'], /^--max-tunnel-window must not be above/],
+    [[...uds, ...cluster, '--workers=0'], /^--workers: "0" is not a whole number from 1 to 64$/],
+    [
+      [...uds, ...cluster, '--workers=8', '--server-count=10000'],
+      /^--server-count times --workers is above 65535/,
+    ],
+    [
+      [...uds, ...cluster, '--workers=10', `--server-id=${'x'.repeat(253)}`],
+      /^--server-id is too long for --workers/,
+    ],
+    [
+      [...uds, ...cluster, ...ownPorts, '--worker-agent-port=8091'],
+      /^--agent-port and --worker-agent-port are both 8091/,
+    ],
+    [
+      [...uds, ...cluster, ...ownPorts, '--worker-agent-port=65535'],
+      /^--worker-agent-port and the 1 ports above end beyond 65535$/,
+    ],
     [[...uds, ...cluster, '--proxy-strategies=dest'], /^--proxy-strategies: "dest" is none of/],
   ];
   for (const [argv, expected] of complaints) t.match(complaint(...argv), expected, argv.join(' '));

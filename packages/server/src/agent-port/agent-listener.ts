@@ -18,6 +18,8 @@ export interface AgentListenerOptions {
   readonly host: string | undefined;
   /** 0 for an ephemeral port. */
   readonly port: number;
+  /** A socket that another process has bound there. */
+  readonly fd?: number | undefined;
   /** Certificate, key and the agents' CA. */
   readonly tls: SecureContextOptions;
   readonly handshakeTimeoutMs: number;
@@ -96,8 +98,15 @@ export class AgentListener {
 
   /** @throws StartupError that names the flag */
   listen(): Promise<AddressInfo> {
-    const { host, port, logger } = this.#options;
-    return listen(this.#server, { listener: 'agent', flag: '--agent-port', host, port }, logger);
+    const { host, port, fd, logger } = this.#options;
+    const place = { listener: 'agent', flag: '--agent-port', host, port, fd };
+    return listen(this.#server, place, logger);
+  }
+
+  /** Takes a TCP connection that somebody else has accepted, as if it had come to this listener. */
+  take(socket: Socket): void {
+    socket.setNoDelay(true);
+    this.#server.emit('connection', socket);
   }
 
   /** Certificates for handshakes from now on; open tunnels go on. */

@@ -13,7 +13,8 @@ export interface BackoffOptions {
 
 /**
  * The pauses between attempts that fail: longer each time, and each drawn at random from the
- * upper half of its range, so that agents that lost a server together do not come back together.
+ * upper half of its range, so that those who failed together (agents that lost one server) do not come back
+ * together.
  */
 export class Backoff {
   readonly #minMs: number;

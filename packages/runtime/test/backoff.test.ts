@@ -1,4 +1,4 @@
-import { Backoff } from '@fairlead/agent/internal';
+import { Backoff } from '@fairlead/runtime';
 import t from 'tap';
 
 const shortest = () => 0;
