@@ -34,7 +34,7 @@ export interface WorkerStart {
 
 export type SharedSocketName = 'frontEnd' | 'uds' | 'agent';
 
-export interface WorkerReadiness {
+interface WorkerReadiness {
   readonly whyNotReady: string | undefined;
   /** Whether clients can come to this worker. */
   readonly isFrontEndOpen: boolean;
