@@ -3,6 +3,7 @@ import { MemoryBudget } from '@fairlead/protocol';
 import {
   CertificateExpiry,
   completeOptions,
+  counted,
   FileReloader,
   HttpAdmin,
   healthRoutes,
@@ -39,6 +40,8 @@ export interface FairleadAgent {
   drain(): Promise<void>;
   /** Looks at certificates and policy now, as it does by itself when they change. */
   reload(): void;
+  /** In a line, for a person: how many servers and streams there are. */
+  describe(): string;
   /** Ends everything at once. */
   close(): Promise<void>;
 }
@@ -201,6 +204,8 @@ export async function createAgent(
         return links.isReady;
       },
       drain,
+      describe: () =>
+        `connected to ${links.readyCount} of ${counted(links.wantedCount, 'server')}, ${counted(links.streamCount, 'stream')}`,
       reload: () => reloader.check(),
       close,
     };

@@ -21,4 +21,5 @@ const fairlead: CommandSet = {
   },
 };
 
-await runNamedCommand(fairlead, process.argv.slice(2));
+// Not awaited: a bundle of CommonJS, which V8's code cache needs, has no top-level await.
+void runNamedCommand(fairlead, process.argv.slice(2));

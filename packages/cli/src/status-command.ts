@@ -1,7 +1,6 @@
-import { defineOptions, type ParsedOptions, runCommand } from '@fairlead/runtime';
+import { defineOptions, type ParsedOptions, release, runCommand } from '@fairlead/runtime';
 import type { ServerStatus } from '@fairlead/server';
 import { adminOptions, askAdmin } from './admin-request.ts';
-import { programVersion } from './program-version.ts';
 
 const table = defineOptions({
   program: 'fairlead status',
@@ -18,7 +17,7 @@ async function status({
 
 /** `fairlead status`. */
 export const runStatusCommand = (argv: readonly string[]): Promise<void> =>
-  runCommand({ table, version: programVersion(), run: status }, { argv, env: process.env });
+  runCommand({ table, ...release, run: status }, { argv, env: process.env });
 
 function describe(report: ServerStatus): string {
   const { workers = [] } = report;

@@ -1,7 +1,13 @@
-import { defineOptions, kinds, option, type ParsedOptions, runCommand } from '@fairlead/runtime';
+import {
+  defineOptions,
+  kinds,
+  option,
+  type ParsedOptions,
+  release,
+  runCommand,
+} from '@fairlead/runtime';
 import type { WhyReport } from '@fairlead/server';
 import { adminOptions, askAdmin } from './admin-request.ts';
-import { programVersion } from './program-version.ts';
 
 const table = defineOptions({
   program: 'fairlead why',
@@ -29,7 +35,7 @@ async function why({
 
 /** `fairlead why HOST:PORT`. */
 export const runWhyCommand = (argv: readonly string[]): Promise<void> =>
-  runCommand({ table, version: programVersion(), run: why }, { argv, env: process.env });
+  runCommand({ table, ...release, run: why }, { argv, env: process.env });
 
 function explain({ target, policy, routing, dials }: WhyReport): string {
   const lines = [`target   ${target}`];

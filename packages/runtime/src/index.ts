@@ -6,6 +6,7 @@ export {
   type FileExpiry,
 } from './certificate-expiry.ts';
 export { type Command, runCommand } from './command.ts';
+export { counted } from './counted.ts';
 export { describeOptions } from './describe-options.ts';
 export {
   FileReloader,
@@ -82,6 +83,7 @@ export {
 } from './program.ts';
 export { readCheckedFile } from './read-checked-file.ts';
 export { readNamedBytes, readNamedFile } from './read-named-file.ts';
+export { describeRelease, type Release, release } from './release.ts';
 export { StartupError } from './startup-error.ts';
 export {
   canonicalName,

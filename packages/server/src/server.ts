@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import {
   CertificateExpiry,
   completeOptions,
+  counted,
   FileReloader,
   HttpAdmin,
   healthRoutes,
@@ -59,6 +60,8 @@ export interface FairleadServer {
   drain(): Promise<void>;
   /** Looks at certificates and policies now, as it does by itself when they change. */
   reload(): void;
+  /** In a line, for a person: how many agents and streams there are. */
+  describe(): string;
   /** Ends everything at once. */
   close(): Promise<void>;
 }
@@ -76,8 +79,8 @@ export async function createServer(
   if (options.workers > 1) {
     throw new UsageError('--workers is for the program: createServer() makes one server');
   }
-  const { start, drain, reload, close } = await assembleServer(options, logger);
-  return { addresses: await start(), drain, reload, close };
+  const { start, drain, describe, reload, close } = await assembleServer(options, logger);
+  return { addresses: await start(), drain, describe, reload, close };
 }
 
 /**
@@ -292,6 +295,7 @@ export async function assembleServer(options: ServerOptions, logger: Logger, pla
     start: () => opened(listenAll),
     drain,
     close,
+    describe,
     reload: () => reloader.check(),
     /** What a primary needs of its worker. */
     worker: {
@@ -303,6 +307,10 @@ export async function assembleServer(options: ServerOptions, logger: Logger, pla
       registry: metrics.registry,
     },
   };
+
+  function describe(): string {
+    return `${counted(allBackends().length, 'agent')}, ${counted(frontEnd.activeStreams, 'stream')}`;
+  }
 
   async function listenAll(): Promise<ServerAddresses> {
     const { healthPort, healthBindAddress, adminPort, adminBindAddress } = options;

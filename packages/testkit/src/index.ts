@@ -32,6 +32,7 @@ export {
 export type { LogLine } from './process-log.ts';
 export {
   closeAfter,
+  commandOf,
   type ListenerAddress,
   type ProcessExit,
   type ProcessOptions,
