@@ -1,5 +1,5 @@
 /** What a load does with its stream's events. */
-export interface LoadHandler {
+export interface ClientHandler {
   /** The way to the target is open, as far as the client can know. */
   onOpen(): void;
   /** The bytes are overwritten after the call. */
@@ -11,7 +11,7 @@ export interface LoadHandler {
 }
 
 /** One stream to a target, whatever carries it. */
-export interface LoadStream {
+export interface ClientStream {
   /** @returns false when the caller should hold back until `onDrain` */
   write(chunk: Buffer): boolean;
   /** Stops reading, for good. */

@@ -1,17 +1,24 @@
 import { Duplex } from 'node:stream';
-import type { LoadStream } from './load-stream.ts';
-import { openLoadStream } from './open-load-stream.ts';
+import type { ClientStream } from './client-stream.ts';
+import { openClientStream } from './open-client-stream.ts';
 import type { Route } from './route.ts';
 
-/** A `LoadStream` as a Node Duplex, for clients that want a socket. Writes wait for the opening. */
-export class LoadDuplex extends Duplex {
-  readonly #stream: LoadStream;
+/** A `ClientStream` as a Node Duplex, for clients that want a socket. Writes wait for the opening. */
+export class ClientDuplex extends Duplex {
+  #stream: ClientStream | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #isOpen = false;
   #waiting: (() => void) | undefined;
 
-  constructor(route: Route) {
+  /** @param delayMs how long to wait before it connects */
+  constructor(route: Route, delayMs = 0) {
     super();
-    this.#stream = openLoadStream(route, {
+    if (delayMs <= 0) this.#open(route);
+    else this.#timer = setTimeout(() => this.#open(route), delayMs);
+  }
+
+  #open(route: Route): void {
+    this.#stream = openClientStream(route, {
       onOpen: () => {
         this.#isOpen = true;
         this.#goOn();
@@ -31,7 +38,7 @@ export class LoadDuplex extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
     const write = () => {
-      if (this.#stream.write(chunk)) callback();
+      if (this.#stream!.write(chunk)) callback();
       else this.#waiting = callback;
     };
     if (this.#isOpen) write();
@@ -39,12 +46,13 @@ export class LoadDuplex extends Duplex {
   }
 
   override _final(callback: () => void): void {
-    this.#stream.end();
+    if (this.#isOpen) this.#stream!.end();
     callback();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#stream.destroy();
+    clearTimeout(this.#timer);
+    this.#stream?.destroy();
     callback(error);
   }
 

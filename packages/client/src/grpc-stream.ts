@@ -1,4 +1,6 @@
-import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream } from 'http2-wrapper';
+import { ClientError, toClientError } from './client-error.ts';
+import type { ClientHandler, ClientStream } from './client-stream.ts';
 import {
   encodeCloseRequest,
   encodeDataHead,
@@ -6,8 +8,7 @@ import {
   type PacketHandler,
   PacketReader,
 } from './grpc-packet.ts';
-import { openHttp2Session } from './http2-session.ts';
-import type { LoadHandler, LoadStream } from './load-stream.ts';
+import { connectionErrorOf, openHttp2Session } from './http2-session.ts';
 import type { Route } from './route.ts';
 
 const maxRandom = 2 ** 31;
@@ -16,17 +17,16 @@ const maxRandom = 2 ** 31;
  * A stream by Konnectivity's gRPC ProxyService, on a connection of its own, as kube-apiserver
  * does it in GRPC mode.
  */
-export class GrpcStream implements LoadStream, PacketHandler {
+export class GrpcStream implements ClientStream, PacketHandler {
   readonly #session: ClientHttp2Session;
   readonly #stream: ClientHttp2Stream;
-  readonly #handler: LoadHandler;
+  readonly #handler: ClientHandler;
   #connectId = 0;
   #error: Error | undefined;
 
-  constructor(route: Route, handler: LoadHandler) {
+  constructor(route: Route, handler: ClientHandler) {
     this.#handler = handler;
     this.#session = openHttp2Session(route);
-    this.#session.on('error', this.#onError);
     const stream = this.#session.request({
       ':method': 'POST',
       ':path': '/ProxyService/Proxy',
@@ -34,20 +34,26 @@ export class GrpcStream implements LoadStream, PacketHandler {
       te: 'trailers',
     });
     this.#stream = stream;
+    stream.once('response', (headers) => {
+      const status = headers[':status'];
+      if (status !== 200) {
+        this.#error ??= new ClientError(`status_${status}`, `gRPC was answered with ${status}`);
+      }
+    });
     const packets = new PacketReader(this);
     stream.on('data', (chunk: Buffer) => packets.push(chunk));
     stream.on('drain', () => handler.onDrain());
     stream.on('error', this.#onError);
     stream.once('close', () => {
       this.#session.destroy();
-      handler.onClose(this.#error);
+      handler.onClose(connectionErrorOf(this.#session) ?? this.#error);
     });
     stream.write(encodeDialRequest(route.target, Math.floor(Math.random() * maxRandom)));
   }
 
   onDialResponse(connectId: number, error: string): void {
     if (error !== '') {
-      this.#onError(new Error(`the dial failed: ${error}`));
+      this.#error ??= new ClientError('dial_failed', error);
       this.destroy();
       return;
     }
@@ -85,6 +91,6 @@ export class GrpcStream implements LoadStream, PacketHandler {
   }
 
   readonly #onError = (error: Error): void => {
-    this.#error ??= error;
+    this.#error ??= toClientError(error);
   };
 }

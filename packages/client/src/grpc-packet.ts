@@ -3,7 +3,7 @@
  * encoding. Written out by hand because a general codec would make the load generator the
  * slowest part of the measurement.
  */
-import type { TcpAddress } from './route.ts';
+import { authorityOf, type TcpAddress } from './route.ts';
 
 const grpcHeadBytes = 5;
 const packetType = { dialRequest: 0, dialResponse: 1, closeRequest: 2, closeResponse: 3, data: 4 };
@@ -22,7 +22,7 @@ const thirdVarint = 0x18;
 export function encodeDialRequest(target: TcpAddress, random: number): Buffer {
   const message = [
     ...text(firstBytes, 'tcp'),
-    ...text(secondBytes, `${target.host}:${target.port}`),
+    ...text(secondBytes, authorityOf(target)),
     thirdVarint,
     ...varint(random),
   ];
