@@ -35,7 +35,7 @@ export {
   parseIpNetwork,
 } from './ip-address.ts';
 export { konnectivityOptions } from './konnectivity-options.ts';
-export { type ListenPlace, listen, logListening } from './listen.ts';
+export { bind, type ListenPlace, listen, logListening } from './listen.ts';
 export { createLog, createLogger, type Logger, type LogSettings, logLevel } from './logger.ts';
 export {
   type InertOption,
@@ -55,6 +55,7 @@ export {
   type OptionSource,
   type OptionsOf,
   type OptionTable,
+  type OptionValues,
 } from './option-table.ts';
 export {
   completeOptions,

@@ -22,7 +22,27 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /**
- * Binds a listener (net, tls and http servers alike) and logs where.
+ * Binds a listener (net, tls and http servers alike).
+ * @throws StartupError naming flag, address and reason
+ */
+export async function bind(
+  server: Server,
+  place: Omit<ListenPlace, 'listener'>,
+): Promise<AddressInfo> {
+  const { port, host } = place;
+  await new Promise<void>((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException) => reject(listenError(place, error));
+    server.once('error', onError);
+    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+      server.off('error', onError);
+      resolve();
+    });
+  });
+  return server.address() as AddressInfo;
+}
+
+/**
+ * Binds a listener and logs where.
  *
  * Errors that come later, such as running out of file descriptors in accept, are logged and do not
  * end the process: the next connection may work.
@@ -34,17 +54,9 @@ export async function listen(
   place: ListenPlace,
   logger: Logger,
 ): Promise<AddressInfo> {
-  const { listener, port, host } = place;
-  await new Promise<void>((resolve, reject) => {
-    const onError = (error: NodeJS.ErrnoException) => reject(listenError(place, error));
-    server.once('error', onError);
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
-      server.off('error', onError);
-      server.on('error', (err) => logger.error({ err, listener }, 'the listener failed'));
-      resolve();
-    });
-  });
-  const address = server.address() as AddressInfo;
+  const { listener } = place;
+  const address = await bind(server, place);
+  server.on('error', (err) => logger.error({ err, listener }, 'the listener failed'));
   logListening(logger, listener, { address: address.address, port: address.port });
   return address;
 }
@@ -58,7 +70,10 @@ export function logListening(
   logger.info({ listener, ...at }, 'listening');
 }
 
-function listenError(place: ListenPlace, error: NodeJS.ErrnoException): StartupError {
+function listenError(
+  place: Omit<ListenPlace, 'listener'>,
+  error: NodeJS.ErrnoException,
+): StartupError {
   const { flag, port, host = '' } = place;
   const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   const reason = reasons[error.code ?? ''] ?? error.message;

@@ -82,6 +82,28 @@ export function integer(min: number, max: number): OptionKind<number> {
   });
 }
 
+/** A number from `min` on, with decimals or without. */
+export function decimal(min: number): OptionKind<number> {
+  return kind({
+    placeholder: 'NUMBER',
+    schema: reads((digits) => {
+      const value = /^\d+(\.\d+)?$/.test(digits) ? Number(digits) : Number.NaN;
+      return value >= min ? value : undefined;
+    }, `is not a number from ${min} on`),
+  });
+}
+
+/** A part of a whole, as a number from 0 to 1: `0.1%`, or `0.001`. */
+export const ratio: OptionKind<number> = kind({
+  placeholder: 'PERCENT',
+  schema: reads((written) => {
+    const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(written);
+    const value = match ? Number(match[1]) / (match[2] ? 100 : 1) : Number.NaN;
+    return value <= 1 ? value : undefined;
+  }, 'is not a part of a whole, such as 0.1% or 0.001'),
+  format: (value) => `${value * 100}%`,
+});
+
 /** A port to listen on; 0 lets the system pick one. */
 export const listenPort: OptionKind<number> = { ...integer(0, 65_535), placeholder: 'PORT' };
 
