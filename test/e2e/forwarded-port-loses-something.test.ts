@@ -18,7 +18,7 @@ import {
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { loopback, startService } from './fixture.ts';
-import { echoLine } from './ways-in.ts';
+import { echoLine, gone } from './ways-in.ts';
 
 const { server } = await startService(t);
 const uds = ['--proxy', `unix:${server.uds.path}`];
@@ -111,8 +111,7 @@ t.test('a target that is down is a warning, and each connection is told why', as
   const { running, open } = await startForward(t, uds, refused);
   const said = ({ msg }: { msg?: unknown }) => String(msg);
   await running.waitForLog((line) => /warning: target .*target_refused/.test(said(line)));
-  const socket = open();
-  await once(socket, 'close');
+  await gone(open());
   await running.waitForLog((line) => /connection for \d+: .*target_refused/.test(said(line)));
 });
 
@@ -124,7 +123,7 @@ t.test('Ctrl-C ends it', async (t) => {
   await echoLine(socket, 'hello\n');
   running.kill('SIGINT');
   t.same(await running.exit, { code: 0, signal: null });
-  await once(socket, 'close');
+  await gone(socket);
 });
 
 const taken = createServer().listen(0, loopback);
