@@ -1,16 +1,15 @@
 /** `--proxy` and what goes with it: the way of a client's command to a front end. */
 import type { ClientTls, Route, TcpAddress } from '@fairlead/client';
 import {
-  checkPair,
   formatHostPort,
   kinds,
-  loadTlsFiles,
   type OptionDeclarations,
   type OptionValues,
   option,
   parseHostPort,
   UsageError,
 } from '@fairlead/runtime';
+import { readTlsFlags } from './tls-flags.ts';
 
 /** What `sun_path` holds on Linux, less its closing zero byte. */
 const maxPathBytes = 107;
@@ -93,38 +92,10 @@ function readHttpsAddress(proxy: string): TcpAddress {
 }
 
 function readTls(flags: ProxyFlags, warn: (text: string) => void): ClientTls {
-  const { proxyCaCert, proxyCert, proxyKey, proxyServerName } = flags;
-  checkPair(['proxy-cert', proxyCert], ['proxy-key', proxyKey]);
-  const { context, warnings } = loadTlsFiles({
-    identity:
-      proxyCert === undefined || proxyKey === undefined
-        ? undefined
-        : {
-            cert: { flag: '--proxy-cert', path: proxyCert },
-            key: { flag: '--proxy-key', path: proxyKey },
-          },
-    ca: proxyCaCert === undefined ? undefined : { flag: '--proxy-ca-cert', path: proxyCaCert },
-    cipherSuites: [],
-    minVersion: 'VersionTLS12',
-  });
-  for (const warning of warnings) warn(warning);
+  const { proxyCaCert: ca, proxyCert: cert, proxyKey: key, proxyServerName } = flags;
   return {
-    ...pems(context),
+    ...readTlsFlags('proxy', { ca, cert, key }, warn),
     ...(proxyServerName === undefined ? {} : { serverName: proxyServerName }),
-  };
-}
-
-/** `loadTlsFiles` reads texts. */
-export function pems(context: {
-  readonly ca?: unknown;
-  readonly cert?: unknown;
-  readonly key?: unknown;
-}): Pick<ClientTls, 'ca' | 'cert' | 'key'> {
-  const { ca, cert, key } = context;
-  return {
-    ...(typeof ca === 'string' ? { ca } : {}),
-    ...(typeof cert === 'string' ? { cert } : {}),
-    ...(typeof key === 'string' ? { key } : {}),
   };
 }
 

@@ -1,13 +1,8 @@
 import type { Route } from '@fairlead/client';
 import type { HttpTls, LoadOrder } from '@fairlead/load';
-import {
-  checkPair,
-  formatHostPort,
-  loadTlsFiles,
-  parseHostPort,
-  UsageError,
-} from '@fairlead/runtime';
-import { pems, proxyRoute } from '../proxy-options.ts';
+import { formatHostPort, parseHostPort, UsageError } from '@fairlead/runtime';
+import { proxyRoute } from '../proxy-options.ts';
+import { readTlsFlags } from '../tls-flags.ts';
 import type { BenchFlags } from './bench-options.ts';
 
 /** What the load does, by the name that reports use. */
@@ -151,24 +146,12 @@ function readTarget(written: string): TargetUrl {
 
 function readTargetTls(flags: BenchFlags, warn: (text: string) => void): HttpTls {
   const { targetCaCert, targetCert, targetKey, targetInsecure } = flags;
-  checkPair(['target-cert', targetCert], ['target-key', targetKey]);
   if (targetInsecure && targetCaCert !== undefined) {
     throw new UsageError('--target-insecure and --target-ca-cert: give one of them');
   }
-  const { context, warnings } = loadTlsFiles({
-    identity:
-      targetCert === undefined || targetKey === undefined
-        ? undefined
-        : {
-            cert: { flag: '--target-cert', path: targetCert },
-            key: { flag: '--target-key', path: targetKey },
-          },
-    ca: targetCaCert === undefined ? undefined : { flag: '--target-ca-cert', path: targetCaCert },
-    cipherSuites: [],
-    minVersion: 'VersionTLS12',
-  });
-  for (const warning of warnings) warn(warning);
-  return { ...pems(context), ...(targetInsecure ? { takesAny: true } : {}) };
+  const files = { ca: targetCaCert, cert: targetCert, key: targetKey };
+  const tls = readTlsFlags('target', files, warn);
+  return { ...tls, ...(targetInsecure ? { takesAny: true } : {}) };
 }
 
 function refuseTargetTls(flags: BenchFlags): undefined {

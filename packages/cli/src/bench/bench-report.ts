@@ -1,18 +1,8 @@
-import type { LatencyPoint, MeterReport, MeterSample } from '@fairlead/load';
+import type { LatencyPoint, LatencyReport, MeterReport, MeterSample } from '@fairlead/load';
 import { proxyName } from '../proxy-options.ts';
 import type { BenchFlags } from './bench-options.ts';
 import type { BenchMode, BenchPlan } from './bench-plan.ts';
 import { judge, type Verdict } from './thresholds.ts';
-
-/** Durations in microseconds. */
-interface ReportedLatency {
-  readonly p50Us: number;
-  readonly p90Us: number;
-  readonly p99Us: number;
-  readonly p999Us: number;
-  readonly maxUs: number;
-  readonly meanUs: number;
-}
 
 /** One second, or what was left of the last one. */
 interface ReportedSample {
@@ -63,7 +53,7 @@ export interface BenchReport {
     readonly example: string;
   }[];
   /** Null where nothing was answered, and in upload and download. */
-  readonly latency: ReportedLatency | null;
+  readonly latency: LatencyReport | null;
   readonly distribution: readonly LatencyPoint[];
   readonly samples: readonly ReportedSample[];
   readonly generator: {
@@ -142,7 +132,7 @@ export function makeReport(
   };
 }
 
-function latencyOf(meter: MeterReport): ReportedLatency | null {
+function latencyOf(meter: MeterReport): LatencyReport | null {
   const { p50Us, p90Us, p99Us, p999Us, maxUs, meanUs } = meter;
   return Number.isFinite(p50Us) ? { p50Us, p90Us, p99Us, p999Us, maxUs, meanUs } : null;
 }
