@@ -1,4 +1,10 @@
-import { defineOptions, type ParsedOptions, release, runCommand } from '@fairlead/runtime';
+import {
+  defineOptions,
+  type ParsedOptions,
+  release,
+  runCommand,
+  StartupError,
+} from '@fairlead/runtime';
 import type { ServerStatus } from '@fairlead/server';
 import { adminOptions, askAdmin } from './admin-request.ts';
 
@@ -12,6 +18,12 @@ async function status({
   options: { admin, json },
 }: ParsedOptions<typeof table.options>): Promise<void> {
   const report = (await askAdmin(admin, '/api/v1/status')) as ServerStatus;
+  // An agent has an admin port too, whose status is its own.
+  if (!Array.isArray(report?.agents)) {
+    throw new StartupError(
+      `--admin ${admin.href}: this is no server's status; is it the admin port of an agent? A server's is its --admin-port`,
+    );
+  }
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(report));
 }
 

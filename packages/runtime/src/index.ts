@@ -39,7 +39,7 @@ export {
 } from './ip-address.ts';
 export { konnectivityOptions } from './konnectivity-options.ts';
 export { kubernetesGroup, kubernetesOptions } from './kubernetes-options.ts';
-export { type ListenPlace, listen, listenError, logListening } from './listen.ts';
+export { bind, type ListenPlace, listen, listenError, logListening } from './listen.ts';
 export {
   createLog,
   createLogger,
@@ -66,6 +66,7 @@ export {
   type OptionSource,
   type OptionsOf,
   type OptionTable,
+  type OptionValues,
 } from './option-table.ts';
 export {
   completeOptions,

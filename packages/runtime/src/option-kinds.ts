@@ -110,6 +110,17 @@ function readLabels(written: string): Readonly<Record<string, string>> | undefin
   return Object.fromEntries(pairs.map((pair) => [pair?.[1], pair?.[2]]));
 }
 
+/** A part of a whole, as a number from 0 to 1: `0.1%`, or `0.001`. */
+export const ratio: OptionKind<number> = kind({
+  placeholder: 'PERCENT',
+  schema: reads((written) => {
+    const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(written);
+    const value = match ? Number(match[1]) / (match[2] ? 100 : 1) : Number.NaN;
+    return value <= 1 ? value : undefined;
+  }, 'is not a part of a whole, such as 0.1% or 0.001'),
+  format: (value) => `${value * 100}%`,
+});
+
 /** A port to listen on; 0 lets the system pick one. */
 export const listenPort: OptionKind<number> = { ...integer(0, 65_535), placeholder: 'PORT' };
 
