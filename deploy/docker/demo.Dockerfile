@@ -4,6 +4,7 @@ FROM node:24-bookworm-slim AS build
 WORKDIR /src
 COPY package.json package-lock.json tsconfig.base.json ./
 COPY bench/package.json bench/
+COPY release/package.json release/
 COPY demo demo
 COPY packages packages
 COPY deploy/docker deploy/docker

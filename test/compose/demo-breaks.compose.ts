@@ -2,10 +2,11 @@
  * docker-compose.yml, built and run: nothing crosses, networks that are not apart, a killed server that is
  * missed, a container that has more rights than it needs or does not end in order.
  */
-import { existsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { workspaceRoot } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { readDocPage } from '../docs/doc-blocks.ts';
 import { ComposeProject, type Container, whyNoDocker } from './compose-project.ts';
 import { reachedFrom } from './dials.ts';
 
@@ -30,6 +31,18 @@ async function waitForTraffic(project: ComposeProject, by: readonly string[]): P
 
 function addressIn(project: ComposeProject, container: Container, network: string): string {
   return container.NetworkSettings.Networks[`${project.name}_${network}`]?.IPAddress ?? '';
+}
+
+/** Each `docker compose run` of docs/compose.md, in the networks of this test. */
+function documentedRuns(): string[][] {
+  const page = readDocPage('', readFileSync(join(workspaceRoot, 'docs/compose.md'), 'utf8'));
+  return page.blocks
+    .flatMap(({ code }) => code.split('\n'))
+    .map((line) =>
+      /^docker compose (run .*?)(?: +#.*)?$/.exec(line)?.[1]?.replace('10.210.', '10.211.'),
+    )
+    .filter((line) => line !== undefined)
+    .map((line) => line.split(' '));
 }
 
 async function tryAll(t: Test, project: ComposeProject): Promise<void> {
@@ -58,29 +71,15 @@ async function tryAll(t: Test, project: ComposeProject): Promise<void> {
 
   await t.test('the networks are apart', (t) => checkNetworks(t, project));
 
-  await t.test('the client does what kube-apiserver does', async (t) => {
-    for (const args of [['get'], ['logs', 'node-b'], ['exec'], ['copy', 'node-b', '64']]) {
-      const { code, output } = await project.tryCompose('run', '--rm', 'client', ...args);
-      t.equal(code, 0, `client ${args.join(' ')}\n${output}`);
+  await t.test('client and load do what docs/compose.md prints', async (t) => {
+    const commands = documentedRuns();
+    t.ok(commands.length >= 8, `${commands.length} commands`);
+    for (const args of commands) {
+      const { code, output } = await project.tryCompose(...args);
+      t.equal(code, 0, `${args.join(' ')}\n${output}`);
+      if (args.includes('load')) t.match(output, /p99/, 'it says what it measured');
     }
     t.equal((await project.tryCompose('run', '--rm', 'client', 'get', 'node-c')).code, 2);
-  });
-
-  const hasBench = existsSync(join(workspaceRoot, 'packages/cli/src/bench'));
-  const skip = hasBench ? false : '`fairlead bench` IS NOT THERE: NO LOAD WAS TRIED';
-  await t.test('a load test runs and says what it measured', { skip }, async (t) => {
-    const { code, output } = await project.tryCompose(
-      ...[
-        'run',
-        '--rm',
-        'load',
-        '--target=https://node-a:10250/pods',
-        '--streams=20',
-        '--duration=3s',
-      ],
-    );
-    t.equal(code, 0, output);
-    t.match(output, /p99/);
   });
 
   await t.test('a server that is killed is not missed, and comes back', async (t) => {

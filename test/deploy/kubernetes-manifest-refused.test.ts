@@ -105,19 +105,8 @@ function checkContainer(t: Test, container: Container, pod: PodSpec): void {
   t.notMatch(argv.join(' '), /\$[({]/, 'everything is expanded');
 
   const program = name === 'fairlead-server' ? 'server' : 'agent';
-  const read = readArgs(program, argv);
-  if (read.unsupported !== undefined) {
-    t.pass('the arguments', {
-      skip: `THIS VERSION DOES NOT TAKE THE ARGUMENTS: ${read.unsupported}`,
-    });
-    return;
-  }
-  const { options, warnings } = read.parsed;
-  const ofTokens = warnings.find((text) => /--agent-cert .* missing/.test(text));
-  const skip = argv.some((arg) => arg.startsWith('--service-account-token-path=')) && ofTokens;
-  t.same(warnings, [], 'the program has nothing to say against its arguments', {
-    skip: skip ? `THIS VERSION'S SERVERS TAKE NO TOKENS: ${ofTokens}` : false,
-  });
+  const { options, warnings } = readArgs(program, argv);
+  t.same(warnings, [], 'the program has nothing to say against its arguments');
   t.ok(
     pod.terminationGracePeriodSeconds * 1000 > options.gracefulShutdownTimeout,
     'the kubelet waits for the drain',

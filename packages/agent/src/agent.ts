@@ -3,6 +3,7 @@ import { MemoryBudget } from '@fairlead/protocol';
 import {
   CertificateExpiry,
   completeOptions,
+  counted,
   FileReloader,
   HttpAdmin,
   healthRoutes,
@@ -12,6 +13,7 @@ import {
 import { Acceptor } from './acceptor.ts';
 import type { Lookup } from './dial-target.ts';
 import { EgressProxies } from './egress-proxy.ts';
+import { createLeaseCount } from './lease-count.ts';
 import { AgentMetrics } from './metrics.ts';
 import { type AgentOptions, agentOptions } from './options.ts';
 import { readTargetRules } from './policy-source.ts';
@@ -38,6 +40,8 @@ export interface FairleadAgent {
   drain(): Promise<void>;
   /** Looks at certificates and policy now, as it does by itself when they change. */
   reload(): void;
+  /** In a line, for a person: how many servers and streams there are. */
+  describe(): string;
   /** Ends everything at once. */
   close(): Promise<void>;
 }
@@ -77,7 +81,6 @@ export async function createAgent(
   const grpcIdentity = {
     agentId: options.agentId,
     agentIdentifiers: options.agentIdentifiers,
-    tokenPath: options.serviceAccountTokenPath,
   };
   let onIdle: (() => void) | undefined;
 
@@ -94,6 +97,7 @@ export async function createAgent(
         serverName,
         proxy: proxies.for(endpoint),
         grpcIdentity,
+        tokenPath: options.serviceAccountTokenPath,
       }),
     onStream: (stream) => acceptor.accept(stream),
     onChange,
@@ -101,6 +105,15 @@ export async function createAgent(
     onLost: () => metrics.onTunnelLost(),
     packetObserver: metrics.packetObserver,
   });
+
+  const leaseCount = options.countServerLeases
+    ? await createLeaseCount({
+        options,
+        logger,
+        registry: metrics.registry,
+        onCount: (count) => links.setLeaseCount(count),
+      })
+    : undefined;
 
   const whyNotReady = () => (links.isReady ? undefined : 'no server is connected');
   const health = new HttpAdmin(
@@ -127,10 +140,11 @@ export async function createAgent(
   };
 
   const close = async () => {
+    const counted = leaseCount?.close();
     reloader.close();
     expiry.close();
     await links.close();
-    await Promise.all([health.close(), admin.close()]);
+    await Promise.all([health.close(), admin.close(), counted]);
   };
 
   const drain = async () => {
@@ -182,6 +196,7 @@ export async function createAgent(
     watch('policy', [options.policyFile], () => {
       policy = new TargetPolicy(readTargetRules(options), ownPorts);
     });
+    leaseCount?.start();
     links.start();
     return {
       addresses,
@@ -189,6 +204,8 @@ export async function createAgent(
         return links.isReady;
       },
       drain,
+      describe: () =>
+        `connected to ${links.readyCount} of ${counted(links.wantedCount, 'server')}, ${counted(links.streamCount, 'stream')}`,
       reload: () => reloader.check(),
       close,
     };

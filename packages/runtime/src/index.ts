@@ -1,3 +1,4 @@
+export { Backoff, type BackoffOptions } from './backoff.ts';
 export { formatByteSize, parseByteSize } from './byte-size.ts';
 export {
   CertificateExpiry,
@@ -5,6 +6,7 @@ export {
   type FileExpiry,
 } from './certificate-expiry.ts';
 export { type Command, runCommand } from './command.ts';
+export { counted } from './counted.ts';
 export { describeOptions } from './describe-options.ts';
 export {
   FileReloader,
@@ -13,6 +15,7 @@ export {
 } from './file-reloader.ts';
 export { configOptions, logOptions } from './general-options.ts';
 export { formatGoDuration, maxTimerMs, parseGoDuration } from './go-duration.ts';
+export { letHeapGrow } from './heap-growth.ts';
 export { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
 export {
   type AdminDeadlines,
@@ -35,8 +38,16 @@ export {
   parseIpNetwork,
 } from './ip-address.ts';
 export { konnectivityOptions } from './konnectivity-options.ts';
-export { type ListenPlace, listen, logListening } from './listen.ts';
-export { createLog, createLogger, type Logger, type LogSettings, logLevel } from './logger.ts';
+export { kubernetesGroup, kubernetesOptions } from './kubernetes-options.ts';
+export { bind, type ListenPlace, listen, listenError, logListening } from './listen.ts';
+export {
+  createLog,
+  createLogger,
+  type Logger,
+  type LogSettings,
+  logLevel,
+  type ProgramLog,
+} from './logger.ts';
 export {
   type InertOption,
   ignoredOption,
@@ -55,6 +66,7 @@ export {
   type OptionSource,
   type OptionsOf,
   type OptionTable,
+  type OptionValues,
 } from './option-table.ts';
 export {
   completeOptions,
@@ -63,9 +75,16 @@ export {
   parseOptions,
 } from './parse-options.ts';
 export type { NamedFile } from './pem-file.ts';
-export { type Program, type ProgramContext, type RunningProgram, runProgram } from './program.ts';
+export {
+  exitFatal,
+  type Program,
+  type ProgramContext,
+  type RunningProgram,
+  runProgram,
+} from './program.ts';
 export { readCheckedFile } from './read-checked-file.ts';
 export { readNamedBytes, readNamedFile } from './read-named-file.ts';
+export { describeRelease, type Release, release } from './release.ts';
 export { StartupError } from './startup-error.ts';
 export {
   canonicalName,
