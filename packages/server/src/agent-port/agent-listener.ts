@@ -3,14 +3,13 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { DuplexTransport, type Transport, TunnelError } from '@fairlead/protocol';
 import { FrameBatch, HTTP2_WINDOW_BYTES, TUNNEL_ALPN } from '@fairlead/protocol/internal';
-import { type Logger, listen } from '@fairlead/runtime';
+import { type HandshakeLimit, type Logger, listen, refusalOfPeer } from '@fairlead/runtime';
 import { callerOfTls, peerAddress } from '../frontend/caller.ts';
 import { endLingering } from '../frontend/lingering-end.ts';
 import { http1Refusal, refusalOf } from '../frontend/refusal.ts';
-import type { HandshakeLimit } from '../handshake-limit.ts';
 import { Http2Connections } from '../http2/http2-connections.ts';
 import { certificateOf } from './agent-certificate.ts';
-import { type AgentPeer, refusalOfPeer } from './agent-peer.ts';
+import type { AgentPeer } from './agent-peer.ts';
 import { Http2Tunnels } from './http2-tunnels.ts';
 import { WebSocketTunnels } from './websocket-tunnels.ts';
 

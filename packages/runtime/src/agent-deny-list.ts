@@ -1,17 +1,25 @@
-import type { NamedFile } from '@fairlead/runtime';
-import { readNamedFile, UsageError } from '@fairlead/runtime';
-import { canonicalHex } from './agent-certificate.ts';
-import type { AgentPeer } from './agent-peer.ts';
+import { type CertificateIdentity, canonicalHex, canonicalSerial } from './certificate-identity.ts';
+import type { NamedFile } from './pem-file.ts';
+import { readNamedFile } from './read-named-file.ts';
+import { UsageError } from './usage-error.ts';
+
+/** Whom the list is asked about. */
+export interface DeniablePeer {
+  readonly commonName: string | undefined;
+  readonly certificate: CertificateIdentity | undefined;
+}
 
 /** Certificates that are not taken any more, whatever their dates say. */
 export class AgentDenyList {
   readonly #serials = new Set<string>();
   readonly #fingerprints = new Set<string>();
   readonly #commonNames = new Set<string>();
+  readonly #enrolments = new Set<string>();
 
   /**
-   * Reads a file of lines `serial:HEX`, `sha256:HEX` (the certificate's fingerprint) or `cn:NAME`. Empty
-   * lines and such that begin with `#` are left out.
+   * Reads a file of lines `serial:HEX`, `sha256:HEX` (the certificate's fingerprint), `cn:NAME` or
+   * `enrolment:ID` (the token that an agent joined by, for all its renewed certificates). Empty lines and
+   * such that begin with `#` are left out.
    *
    * @throws UsageError that names file and line
    */
@@ -23,7 +31,7 @@ export class AgentDenyList {
       if (text === '' || text.startsWith('#')) continue;
       if (!list.#add(text)) {
         throw new UsageError(
-          `${flag}: ${path}:${index + 1}: "${text}" is none of serial:HEX, sha256:HEX, cn:NAME`,
+          `${flag}: ${path}:${index + 1}: "${text}" is none of serial:HEX, sha256:HEX, cn:NAME, enrolment:ID`,
         );
       }
     }
@@ -31,12 +39,15 @@ export class AgentDenyList {
   }
 
   /** The entry that denies the peer. */
-  entryFor({ commonName, certificate }: AgentPeer): string | undefined {
+  entryFor({ commonName, certificate }: DeniablePeer): string | undefined {
     if (certificate && this.#serials.has(certificate.serialNumber)) {
       return `serial:${certificate.serialNumber}`;
     }
     if (certificate && this.#fingerprints.has(certificate.fingerprint)) {
       return `sha256:${certificate.fingerprint}`;
+    }
+    if (certificate?.enrolment !== undefined && this.#enrolments.has(certificate.enrolment)) {
+      return `enrolment:${certificate.enrolment}`;
     }
     return commonName !== undefined && this.#commonNames.has(commonName)
       ? `cn:${commonName}`
@@ -44,11 +55,12 @@ export class AgentDenyList {
   }
 
   #add(text: string): boolean {
-    const [, kind, value = ''] = /^(serial|sha256|cn):\s*(.+)$/.exec(text) ?? [];
+    const [, kind, value = ''] = /^(serial|sha256|cn|enrolment):\s*(.+)$/.exec(text) ?? [];
     const hex = canonicalHex(value);
     if (kind === 'cn') this.#commonNames.add(value);
+    else if (kind === 'enrolment') this.#enrolments.add(value);
     else if (kind === 'serial' && /^[0-9a-f]{1,40}$/.test(hex)) {
-      this.#serials.add(hex.replace(/^0+(?=.)/, ''));
+      this.#serials.add(canonicalSerial(hex));
     } else if (kind === 'sha256' && /^[0-9a-f]{64}$/.test(hex)) this.#fingerprints.add(hex);
     else return false;
     return true;
