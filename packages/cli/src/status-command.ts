@@ -1,6 +1,7 @@
 import { defineOptions, type ParsedOptions, runCommand } from '@fairlead/runtime';
 import type { ServerStatus } from '@fairlead/server';
 import { adminOptions, askAdmin } from './admin-request.ts';
+import { columns } from './columns.ts';
 import { programVersion } from './program-version.ts';
 
 const table = defineOptions({
@@ -49,14 +50,4 @@ function describe(report: ServerStatus): string {
     lines.push('', `${claim} is claimed by ${who.join(' and ')}`);
   }
   return `${lines.join('\n')}\n`;
-}
-
-function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, index) => Math.max(...rows.map((row) => row[index]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, index) => cell.padEnd(widths[index]!))
-      .join('  ')
-      .trimEnd(),
-  );
 }
