@@ -1,20 +1,30 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
-import { bitsOf, childrenOf, contentOf, decode, encode, oid } from './der.ts';
+import {
+  type Asn1,
+  bitsOf,
+  childrenOf,
+  decode,
+  encode,
+  isSequence,
+  nothing,
+  oid,
+  sequence,
+} from './der.ts';
 import { isFitPublicKey } from './key-pair.ts';
 import { PkiError } from './pki-error.ts';
 
-/** Signature algorithms of requests, by OID: RSA as in RFC 4055, ECDSA as in RFC 5758. */
+/** Digests by the AlgorithmIdentifier of a signature, in hexadecimal: RFC 4055 for RSA, RFC 5758 for ECDSA. */
 const digests: ReadonlyMap<string, string> = new Map([
-  [contentHex('1.2.840.113549.1.1.11'), 'sha256'],
-  [contentHex('1.2.840.113549.1.1.12'), 'sha384'],
-  [contentHex('1.2.840.113549.1.1.13'), 'sha512'],
-  [contentHex('1.2.840.10045.4.3.2'), 'sha256'],
-  [contentHex('1.2.840.10045.4.3.3'), 'sha384'],
-  [contentHex('1.2.840.10045.4.3.4'), 'sha512'],
+  [hexOf(sequence(oid('1.2.840.113549.1.1.11'), nothing())), 'sha256'],
+  [hexOf(sequence(oid('1.2.840.113549.1.1.12'), nothing())), 'sha384'],
+  [hexOf(sequence(oid('1.2.840.113549.1.1.13'), nothing())), 'sha512'],
+  [hexOf(sequence(oid('1.2.840.10045.4.3.2'))), 'sha256'],
+  [hexOf(sequence(oid('1.2.840.10045.4.3.3'))), 'sha384'],
+  [hexOf(sequence(oid('1.2.840.10045.4.3.4'))), 'sha512'],
 ]);
 
-function contentHex(type: string): string {
-  return contentOf(oid(type)).toString('hex');
+function hexOf(value: Asn1): string {
+  return encode(value).toString('hex');
 }
 
 const BLOCK =
@@ -49,7 +59,7 @@ export function publicKeyOfRequest(pem: string): KeyObject {
 
 interface ParsedRequest {
   readonly signed: Buffer;
-  /** An OID's content, hexadecimal. */
+  /** Its identifier, in hexadecimal. */
   readonly algorithm: string;
   readonly signature: Buffer;
   readonly publicKey: KeyObject;
@@ -57,13 +67,14 @@ interface ParsedRequest {
 
 function parseRequest(der: Buffer): ParsedRequest {
   try {
-    const [info, algorithm, signature] = childrenOf(decode(der));
+    const root = decode(der);
+    const [info, algorithm, signature] = childrenOf(root);
     // Version, subject, key, attributes.
     const key = childrenOf(info)[2];
-    if (info === undefined || key === undefined) throw new Error('incomplete');
+    if (!isSequence(root) || !info || !algorithm || !key) throw new Error('incomplete');
     return {
       signed: encode(info),
-      algorithm: contentOf(childrenOf(algorithm)[0]).toString('hex'),
+      algorithm: hexOf(algorithm),
       signature: bitsOf(signature),
       publicKey: createPublicKey({ key: encode(key), format: 'der', type: 'spki' }),
     };

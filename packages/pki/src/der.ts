@@ -64,6 +64,9 @@ export function decode(der: Uint8Array): Asn1 {
   return value;
 }
 
+export const isSequence = ({ tagClass, type }: Asn1): boolean =>
+  tagClass === Class.UNIVERSAL && type === Type.SEQUENCE;
+
 /** The children of a constructed value. Throws an Error when it is not one. */
 export function childrenOf(value: Asn1 | undefined): Asn1[] {
   if (value === undefined || !Array.isArray(value.value)) throw new Error('not constructed');
