@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Address, Route } from '@fairlead/client';
 import { workspaceRoot } from '@fairlead/testkit';
-import type { Address, Route } from '../load/route.ts';
 import type { RoleProcess } from '../process/process-group.ts';
 import { Program } from '../process/program.ts';
 import { programVersion } from './program-version.ts';

@@ -3,6 +3,7 @@ import { MemoryBudget } from '@fairlead/protocol';
 import {
   CertificateExpiry,
   completeOptions,
+  counted,
   FileReloader,
   HttpAdmin,
   healthRoutes,
@@ -13,6 +14,7 @@ import { Acceptor } from './acceptor.ts';
 import type { Lookup } from './dial-target.ts';
 import { EgressProxies } from './egress-proxy.ts';
 import { AgentIdentity } from './enrolment/agent-identity.ts';
+import { createLeaseCount } from './lease-count.ts';
 import { AgentMetrics } from './metrics.ts';
 import { type AgentOptions, agentOptions } from './options.ts';
 import { readTargetRules } from './policy-source.ts';
@@ -42,6 +44,8 @@ export interface FairleadAgent {
   drain(): Promise<void>;
   /** Looks at certificates and policy now, as it does by itself when they change. */
   reload(): void;
+  /** In a line, for a person: how many servers and streams there are. */
+  describe(): string;
   /** Ends everything at once. */
   close(): Promise<void>;
 }
@@ -90,7 +94,6 @@ export async function createAgent(
   const grpcIdentity = {
     agentId: options.agentId,
     agentIdentifiers: options.agentIdentifiers,
-    tokenPath: options.serviceAccountTokenPath,
   };
   let onIdle: (() => void) | undefined;
 
@@ -107,6 +110,7 @@ export async function createAgent(
         serverName,
         proxy: proxies.for(endpoint),
         grpcIdentity,
+        tokenPath: options.serviceAccountTokenPath,
       }),
     onStream: (stream) => acceptor.accept(stream),
     onChange,
@@ -114,6 +118,15 @@ export async function createAgent(
     onLost: () => metrics.onTunnelLost(),
     packetObserver: metrics.packetObserver,
   });
+
+  const leaseCount = options.countServerLeases
+    ? await createLeaseCount({
+        options,
+        logger,
+        registry: metrics.registry,
+        onCount: (count) => links.setLeaseCount(count),
+      })
+    : undefined;
 
   const whyNotReady = () => {
     if (links.isReady) return undefined;
@@ -143,10 +156,11 @@ export async function createAgent(
 
   const close = async () => {
     identity?.close();
+    const counted = leaseCount?.close();
     reloader.close();
     expiry.close();
     await links.close();
-    await Promise.all([health.close(), admin.close()]);
+    await Promise.all([health.close(), admin.close(), counted]);
   };
 
   const drain = async () => {
@@ -212,6 +226,7 @@ export async function createAgent(
     watch('policy', [options.policyFile], () => {
       policy = new TargetPolicy(readTargetRules(options), ownPorts);
     });
+    leaseCount?.start();
     const hasJoined = identity === undefined || (await identity.join());
     const ended = hasJoined
       ? undefined
@@ -224,6 +239,8 @@ export async function createAgent(
         return links.isReady;
       },
       drain,
+      describe: () =>
+        `connected to ${links.readyCount} of ${counted(links.wantedCount, 'server')}, ${counted(links.streamCount, 'stream')}`,
       reload: () => reloader.check(),
       close,
     };

@@ -1,4 +1,3 @@
-export { Backoff, type BackoffOptions } from './backoff.ts';
 export type { ConnectOptions, Connector } from './connect-attempt.ts';
 export { ConnectError, type ConnectFailure } from './connect-error.ts';
 export { connectGrpc, type GrpcConnection } from './connect-grpc.ts';

@@ -9,10 +9,11 @@ import {
   ignoredOption,
   kinds,
   konnectivityOptions,
+  kubernetesGroup,
+  kubernetesOptions,
   logOptions,
   type OptionsOf,
   option,
-  refusedOption,
   reloadOptions,
   tunnelOptions,
   UsageError,
@@ -25,8 +26,6 @@ const enrolment = 'Enrolment (how the agent gets a certificate by itself)';
 const policy = 'Policy (which targets the agent dials)';
 const limits = 'Deadlines and limits';
 const health = 'Health, metrics and admin';
-
-const noLeases = 'leases are not supported yet; the servers say how many they are (--server-count)';
 
 export const agentOptions = defineOptions({
   program: 'fairlead-agent',
@@ -87,8 +86,7 @@ export const agentOptions = defineOptions({
     }),
     'service-account-token-path': option(kinds.filePath, {
       group: identity,
-      description:
-        "Token that the agent shows to Konnectivity's own servers, read anew for each connection; only over --transport=grpc",
+      description: 'Token that the agent shows to servers, read anew for each connection',
     }),
     'agent-id': option(kinds.identifier, {
       group: identity,
@@ -213,6 +211,29 @@ export const agentOptions = defineOptions({
       default: '127.0.0.1',
     }),
 
+    ...kubernetesOptions,
+    'count-server-leases': option(kinds.boolean, {
+      group: kubernetesGroup,
+      description: 'Count the servers by their Leases',
+      default: false,
+    }),
+    'lease-label': option(kinds.text, {
+      group: kubernetesGroup,
+      description:
+        'The same as --lease-label-selector, by the name that newer releases of Konnectivity give it; it wins',
+    }),
+    'lease-label-selector': option(kinds.text, {
+      group: kubernetesGroup,
+      description: 'Which Leases are those of servers, by their labels',
+      default: 'k8s-app=konnectivity-server',
+    }),
+    'server-count-source': option(kinds.oneOf('default', 'max'), {
+      group: kubernetesGroup,
+      description:
+        'How many servers there are with --count-server-leases: as many as have Leases, or, with max, as many as they say if that is more',
+      default: 'default',
+    }),
+
     ...tunnelOptions,
 
     ...reloadOptions,
@@ -220,27 +241,6 @@ export const agentOptions = defineOptions({
     ...logOptions,
 
     ...konnectivityOptions,
-
-    'count-server-leases': refusedOption(kinds.boolean, {
-      description: 'Count the servers by their Leases',
-      default: false,
-      reason: noLeases,
-    }),
-    'lease-namespace': ignoredOption(kinds.text, {
-      description: 'Namespace of the Leases',
-      default: 'kube-system',
-      reason: noLeases,
-    }),
-    'lease-label-selector': ignoredOption(kinds.text, {
-      description: 'Label of the Leases',
-      default: 'k8s-app=konnectivity-server',
-      reason: noLeases,
-    }),
-    'server-count-source': ignoredOption(kinds.oneOf('default', 'max'), {
-      description: 'Whether the servers or their Leases say how many they are',
-      default: 'default',
-      reason: noLeases,
-    }),
 
     'alpn-proto': ignoredOption(kinds.list(kinds.text), {
       description: 'Further ALPN names to offer',
@@ -267,7 +267,8 @@ export const agentOptions = defineOptions({
   check(options, { warn }) {
     checkPair(['agent-cert', options.agentCert], ['agent-key', options.agentKey]);
     checkEnrolment(options, warn);
-    if (!options.agentCert && !options.identityDir) {
+    const hasIdentity = options.agentCert ?? options.identityDir ?? options.serviceAccountTokenPath;
+    if (hasIdentity === undefined) {
       warn('--agent-cert and --agent-key are missing: servers that ask for them will refuse');
     }
     if (options.proxyServerHost.length === 0) {

@@ -1,13 +1,12 @@
 import { createIssuer, issuerOptions } from '@fairlead/issuer';
-import { runProgram } from '@fairlead/runtime';
-import { programVersion } from './program-version.ts';
+import { release, runProgram } from '@fairlead/runtime';
 
 /** `fairlead issuer`. */
 export const runIssuerCommand = (argv: readonly string[]): Promise<void> =>
   runProgram(
     {
       table: issuerOptions,
-      version: programVersion(),
+      ...release,
       start: ({ options, logger }) => createIssuer(options, logger),
     },
     { argv, env: process.env },

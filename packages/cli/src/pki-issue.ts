@@ -18,13 +18,13 @@ import {
   option,
   type ParsedOptions,
   readNamedFile,
+  release,
   runCommand,
   UsageError,
 } from '@fairlead/runtime';
 import type { CommandEntry } from './command-set.ts';
 import { withFlagsNamed } from './pki-failure.ts';
 import { days, directory, keyType, names } from './pki-options.ts';
-import { programVersion } from './program-version.ts';
 
 const KINDS: readonly CertificateKind[] = ['agent', 'client', 'server'];
 
@@ -124,7 +124,7 @@ async function run({
 /** `fairlead pki issue`. */
 export const pkiIssue: CommandEntry = {
   summary: table.summary,
-  run: (argv) => runCommand({ table, version: programVersion(), run }, { argv, env: process.env }),
+  run: (argv) => runCommand({ table, ...release, run }, { argv, env: process.env }),
 };
 
 async function issue(kind: CertificateKind, flags: IssueFlags) {

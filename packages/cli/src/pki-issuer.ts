@@ -1,10 +1,16 @@
 import { join } from 'node:path';
 import { type IssuerPki, loadAuthority, writeIssuerPki } from '@fairlead/pki';
-import { defineOptions, kinds, option, type ParsedOptions, runCommand } from '@fairlead/runtime';
+import {
+  defineOptions,
+  kinds,
+  option,
+  type ParsedOptions,
+  release,
+  runCommand,
+} from '@fairlead/runtime';
 import type { CommandEntry } from './command-set.ts';
 import { withFlagsNamed } from './pki-failure.ts';
 import { days, directory, keyType, names } from './pki-options.ts';
-import { programVersion } from './program-version.ts';
 
 const table = defineOptions({
   program: 'fairlead pki issuer',
@@ -64,7 +70,7 @@ async function run({ options }: ParsedOptions<typeof table.options>): Promise<vo
 /** `fairlead pki issuer`. */
 export const pkiIssuer: CommandEntry = {
   summary: table.summary,
-  run: (argv) => runCommand({ table, version: programVersion(), run }, { argv, env: process.env }),
+  run: (argv) => runCommand({ table, ...release, run }, { argv, env: process.env }),
 };
 
 function report(dir: string, { authority, server }: IssuerPki): string {

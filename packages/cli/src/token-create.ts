@@ -6,13 +6,13 @@ import {
   option,
   type ParsedOptions,
   readCertificateFile,
+  release,
   runCommand,
   UsageError,
 } from '@fairlead/runtime';
 import type { CommandEntry } from './command-set.ts';
 import { withFlagsNamed } from './pki-failure.ts';
 import { names } from './pki-options.ts';
-import { programVersion } from './program-version.ts';
 
 const dayMs = 86_400_000;
 
@@ -97,7 +97,7 @@ fairlead-agent --identity-dir DIR --enrolment-server HOST:PORT \\
 /** `fairlead token create`. */
 export const tokenCreate: CommandEntry = {
   summary: table.summary,
-  run: (argv) => runCommand({ table, version: programVersion(), run }, { argv, env: process.env }),
+  run: (argv) => runCommand({ table, ...release, run }, { argv, env: process.env }),
 };
 
 /** What no certificate could say is refused now, and not when the agent joins. */

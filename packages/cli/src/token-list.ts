@@ -1,8 +1,14 @@
 import { isExpired, openTokenStore, type StoredToken, tokenDirOptions } from '@fairlead/issuer';
-import { defineOptions, kinds, option, type ParsedOptions, runCommand } from '@fairlead/runtime';
+import {
+  defineOptions,
+  kinds,
+  option,
+  type ParsedOptions,
+  release,
+  runCommand,
+} from '@fairlead/runtime';
 import { columns } from './columns.ts';
 import type { CommandEntry } from './command-set.ts';
-import { programVersion } from './program-version.ts';
 
 const table = defineOptions({
   program: 'fairlead token list',
@@ -28,7 +34,7 @@ async function run({ options }: ParsedOptions<typeof table.options>): Promise<vo
 /** `fairlead token list`. */
 export const tokenList: CommandEntry = {
   summary: table.summary,
-  run: (argv) => runCommand({ table, version: programVersion(), run }, { argv, env: process.env }),
+  run: (argv) => runCommand({ table, ...release, run }, { argv, env: process.env }),
 };
 
 /** All but the hash of the token, which is nobody's business. */

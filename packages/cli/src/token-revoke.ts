@@ -1,7 +1,12 @@
 import { openTokenStore, tokenDirOptions } from '@fairlead/issuer';
-import { defineOptions, type ParsedOptions, runCommand, UsageError } from '@fairlead/runtime';
+import {
+  defineOptions,
+  type ParsedOptions,
+  release,
+  runCommand,
+  UsageError,
+} from '@fairlead/runtime';
 import type { CommandEntry } from './command-set.ts';
-import { programVersion } from './program-version.ts';
 
 const table = defineOptions({
   program: 'fairlead token revoke',
@@ -34,5 +39,5 @@ async function run({
 /** `fairlead token revoke ID`. */
 export const tokenRevoke: CommandEntry = {
   summary: table.summary,
-  run: (argv) => runCommand({ table, version: programVersion(), run }, { argv, env: process.env }),
+  run: (argv) => runCommand({ table, ...release, run }, { argv, env: process.env }),
 };

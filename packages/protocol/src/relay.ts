@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ErrorCode, TunnelError } from './errors.ts';
+import { resetSocket } from './reset-socket.ts';
 import type { StreamHandler, TunnelStream } from './stream.ts';
 import { corkUntilTurnEnd } from './turn-cork.ts';
 
@@ -172,7 +173,7 @@ function abort(socket: Duplex): void {
   }
   // Only a plain TCP socket can send RST; TLS and UDS have none.
   if (socket instanceof Socket && !('encrypted' in socket) && socket.remotePort !== undefined) {
-    socket.resetAndDestroy();
+    resetSocket(socket);
     return;
   }
   socket.destroy();

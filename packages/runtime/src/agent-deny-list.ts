@@ -7,19 +7,21 @@ import { UsageError } from './usage-error.ts';
 export interface DeniablePeer {
   readonly commonName: string | undefined;
   readonly certificate: CertificateIdentity | undefined;
+  readonly token?: { readonly nodeName?: string | undefined } | undefined;
 }
 
-/** Certificates that are not taken any more, whatever their dates say. */
+/** Certificates, and tokens of nodes, that are not taken any more, whatever their dates say. */
 export class AgentDenyList {
   readonly #serials = new Set<string>();
   readonly #fingerprints = new Set<string>();
   readonly #commonNames = new Set<string>();
+  readonly #nodes = new Set<string>();
   readonly #enrolments = new Set<string>();
 
   /**
-   * Reads a file of lines `serial:HEX`, `sha256:HEX` (the certificate's fingerprint), `cn:NAME` or
-   * `enrolment:ID` (the token that an agent joined by, for all its renewed certificates). Empty lines and
-   * such that begin with `#` are left out.
+   * Reads a file of lines `serial:HEX`, `sha256:HEX` (the certificate's fingerprint), `cn:NAME`,
+   * `enrolment:ID` (the token that an agent joined by, for all its renewed certificates), or `node:NAME` (the
+   * node that a service account's token is bound to). Empty lines and such that begin with `#` are left out.
    *
    * @throws UsageError that names file and line
    */
@@ -31,7 +33,7 @@ export class AgentDenyList {
       if (text === '' || text.startsWith('#')) continue;
       if (!list.#add(text)) {
         throw new UsageError(
-          `${flag}: ${path}:${index + 1}: "${text}" is none of serial:HEX, sha256:HEX, cn:NAME, enrolment:ID`,
+          `${flag}: ${path}:${index + 1}: "${text}" is none of serial:HEX, sha256:HEX, cn:NAME, enrolment:ID, node:NAME`,
         );
       }
     }
@@ -39,7 +41,7 @@ export class AgentDenyList {
   }
 
   /** The entry that denies the peer. */
-  entryFor({ commonName, certificate }: DeniablePeer): string | undefined {
+  entryFor({ commonName, certificate, token }: DeniablePeer): string | undefined {
     if (certificate && this.#serials.has(certificate.serialNumber)) {
       return `serial:${certificate.serialNumber}`;
     }
@@ -49,16 +51,20 @@ export class AgentDenyList {
     if (certificate?.enrolment !== undefined && this.#enrolments.has(certificate.enrolment)) {
       return `enrolment:${certificate.enrolment}`;
     }
+    if (token?.nodeName !== undefined && this.#nodes.has(token.nodeName)) {
+      return `node:${token.nodeName}`;
+    }
     return commonName !== undefined && this.#commonNames.has(commonName)
       ? `cn:${commonName}`
       : undefined;
   }
 
   #add(text: string): boolean {
-    const [, kind, value = ''] = /^(serial|sha256|cn|enrolment):\s*(.+)$/.exec(text) ?? [];
+    const [, kind, value = ''] = /^(serial|sha256|cn|enrolment|node):\s*(.+)$/.exec(text) ?? [];
     const hex = canonicalHex(value);
     if (kind === 'cn') this.#commonNames.add(value);
     else if (kind === 'enrolment') this.#enrolments.add(value);
+    else if (kind === 'node') this.#nodes.add(value);
     else if (kind === 'serial' && /^[0-9a-f]{1,40}$/.test(hex)) {
       this.#serials.add(canonicalSerial(hex));
     } else if (kind === 'sha256' && /^[0-9a-f]{64}$/.test(hex)) this.#fingerprints.add(hex);

@@ -32,6 +32,7 @@ export class CertificateExpiry {
       name: `${metricPrefix}certificate_expiry_seconds`,
       help: 'Time until the first certificate of a file ends, by flag; negative when it has ended',
       labelNames: ['flag'],
+      aggregator: 'min',
       registers: [registry],
       collect() {
         for (const { flag, notAfter } of expiries.values()) {

@@ -1,6 +1,7 @@
 export { AgentDenyList, type DeniablePeer } from './agent-deny-list.ts';
 export { type AlternativeName, parseAlternativeNames } from './alternative-names.ts';
 export { writeFileAtomically } from './atomic-file.ts';
+export { Backoff, type BackoffOptions } from './backoff.ts';
 export { formatByteSize, parseByteSize } from './byte-size.ts';
 export {
   CertificateExpiry,
@@ -13,6 +14,7 @@ export {
   peerCertificate,
 } from './certificate-identity.ts';
 export { type Command, runCommand } from './command.ts';
+export { counted } from './counted.ts';
 export { describeOptions } from './describe-options.ts';
 export {
   FileReloader,
@@ -22,6 +24,7 @@ export {
 export { configOptions, logOptions } from './general-options.ts';
 export { formatGoDuration, maxTimerMs, parseGoDuration } from './go-duration.ts';
 export { HandshakeLimit } from './handshake-limit.ts';
+export { letHeapGrow } from './heap-growth.ts';
 export { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
 export {
   type AdminDeadlines,
@@ -44,8 +47,16 @@ export {
   parseIpNetwork,
 } from './ip-address.ts';
 export { konnectivityOptions } from './konnectivity-options.ts';
-export { type ListenPlace, listen, logListening } from './listen.ts';
-export { createLog, createLogger, type Logger, type LogSettings, logLevel } from './logger.ts';
+export { kubernetesGroup, kubernetesOptions } from './kubernetes-options.ts';
+export { bind, type ListenPlace, listen, listenError, logListening } from './listen.ts';
+export {
+  createLog,
+  createLogger,
+  type Logger,
+  type LogSettings,
+  logLevel,
+  type ProgramLog,
+} from './logger.ts';
 export {
   type InertOption,
   ignoredOption,
@@ -64,6 +75,7 @@ export {
   type OptionSource,
   type OptionsOf,
   type OptionTable,
+  type OptionValues,
 } from './option-table.ts';
 export {
   completeOptions,
@@ -73,9 +85,16 @@ export {
 } from './parse-options.ts';
 export { refusalOfPeer } from './peer-refusal.ts';
 export { type NamedFile, readCertificateFile, readKeyFile } from './pem-file.ts';
-export { type Program, type ProgramContext, type RunningProgram, runProgram } from './program.ts';
+export {
+  exitFatal,
+  type Program,
+  type ProgramContext,
+  type RunningProgram,
+  runProgram,
+} from './program.ts';
 export { readCheckedFile } from './read-checked-file.ts';
 export { readNamedBytes, readNamedFile } from './read-named-file.ts';
+export { describeRelease, type Release, release } from './release.ts';
 export { StartupError } from './startup-error.ts';
 export {
   canonicalName,

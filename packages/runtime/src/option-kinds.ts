@@ -82,6 +82,45 @@ export function integer(min: number, max: number): OptionKind<number> {
   });
 }
 
+/** A number, with decimals if need be, from `min` to `max`. */
+export function decimal(min: number, max: number): OptionKind<number> {
+  return kind({
+    placeholder: 'NUMBER',
+    schema: reads((digits) => {
+      const value = /^\d+(\.\d+)?$/.test(digits) ? Number(digits) : Number.NaN;
+      return value >= min && value <= max ? value : undefined;
+    }, `is not a number from ${min} to ${max}`),
+  });
+}
+
+/** Labels of a Kubernetes object, `key=value`, as one text. */
+export const labels: OptionKind<Readonly<Record<string, string>>> = kind({
+  placeholder: 'KEY=VALUE,...',
+  schema: reads(readLabels, 'is not KEY=VALUE, or several of these with commas between them'),
+  emptyIsUnset: true,
+  format: (values) =>
+    Object.entries(values)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(','),
+});
+
+function readLabels(written: string): Readonly<Record<string, string>> | undefined {
+  const pairs = written.split(',').map((pair) => /^([\w./-]+)=([\w.-]*)$/.exec(pair.trim()));
+  if (pairs.some((pair) => pair === null)) return undefined;
+  return Object.fromEntries(pairs.map((pair) => [pair?.[1], pair?.[2]]));
+}
+
+/** A part of a whole, as a number from 0 to 1: `0.1%`, or `0.001`. */
+export const ratio: OptionKind<number> = kind({
+  placeholder: 'PERCENT',
+  schema: reads((written) => {
+    const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(written);
+    const value = match ? Number(match[1]) / (match[2] ? 100 : 1) : Number.NaN;
+    return value <= 1 ? value : undefined;
+  }, 'is not a part of a whole, such as 0.1% or 0.001'),
+  format: (value) => `${value * 100}%`,
+});
+
 /** A port to listen on; 0 lets the system pick one. */
 export const listenPort: OptionKind<number> = { ...integer(0, 65_535), placeholder: 'PORT' };
 

@@ -6,7 +6,7 @@ export {
   constraintsOf,
   splitClaims,
 } from './agent-port/claim-constraints.ts';
-export { readTicketKeys } from './agent-port/ticket-keys.ts';
+export { TokenAuthenticator } from './agent-port/token-authenticator.ts';
 export type { Backend } from './backend.ts';
 export { BackendLimits } from './backend-limits.ts';
 export { Backends } from './backends.ts';

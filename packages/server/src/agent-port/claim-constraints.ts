@@ -26,6 +26,11 @@ export const noConstraints: ClaimConstraints = {
   defaultRoute: false,
 };
 
+/** The same, and the name of a node besides: what the token that is bound to it covers. */
+export function withNode(constraints: ClaimConstraints, nodeName: string): ClaimConstraints {
+  return { ...constraints, hosts: new Set([...constraints.hosts, canonicalName(nodeName)]) };
+}
+
 const cidrUri = /^fairlead:cidr=([^-]+)(?:-(\d{1,3}))?$/;
 
 /**

@@ -11,6 +11,8 @@ export interface TlsListenerOptions {
   readonly host: string | undefined;
   /** 0 for an ephemeral port. */
   readonly port: number;
+  /** A socket that another process has bound there. */
+  readonly fd?: number | undefined;
   /** Certificate, key, the clients' CA, and what else narrows TLS down. */
   readonly tls: SecureContextOptions;
   readonly handshakeTimeoutMs: number;
@@ -66,8 +68,8 @@ export class TlsListener {
 
   /** @throws StartupError that names `--server-port` */
   async listen(): Promise<void> {
-    const { host, port } = this.#options;
-    const place = { listener: 'frontend', flag: '--server-port', host, port };
+    const { host, port, fd } = this.#options;
+    const place = { listener: 'frontend', flag: '--server-port', host, port, fd };
     this.#address = await listen(this.#server, place, this.#logger);
   }
 

@@ -23,7 +23,12 @@ export interface Http2Options {
 
 /** Who serves the requests of a connection. */
 export interface Http2Handler {
-  onRequest(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
+  /** @param rawHeaders names and values in turns, as they came */
+  onRequest(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: readonly string[],
+  ): void;
   /** The client did not introduce itself in time; the connection is closed. */
   onSilent(): void;
 }
@@ -100,15 +105,21 @@ export class Http2Connections {
     session.once('remoteSettings', onIntroduced).once('close', onIntroduced);
 
     let resets = 0;
-    session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    const onStream = (
+      stream: ServerHttp2Stream,
+      headers: IncomingHttpHeaders,
+      _flags: number,
+      rawHeaders: readonly string[],
+    ) => {
       stream.on('error', ignore);
       stream.once('close', () => {
         if (endedInOrder(stream)) return;
         resets += 1;
         if (resets === maxResets) session.close();
       });
-      handler.onRequest(stream, headers);
-    });
+      handler.onRequest(stream, headers, rawHeaders);
+    };
+    session.on('stream', onStream);
     return session;
   }
 }
