@@ -6,6 +6,7 @@ export { connectTls } from './connect-tls.ts';
 export { connectWebSocket } from './connect-websocket.ts';
 export { type DialOptions, dialTarget, interleaveFamilies, type Lookup } from './dial-target.ts';
 export { EgressProxies, type EgressProxy } from './egress-proxy.ts';
+export { RenewalClock } from './enrolment/renewal-clock.ts';
 export { HeldServers } from './held-servers.ts';
 export { NameWatch } from './name-watch.ts';
 export { NoProxyList } from './no-proxy.ts';

@@ -22,6 +22,7 @@ import {
 
 const server = 'Server';
 const identity = 'Identity';
+const enrolment = 'Enrolment (how the agent gets a certificate by itself)';
 const policy = 'Policy (which targets the agent dials)';
 const limits = 'Deadlines and limits';
 const health = 'Health, metrics and admin';
@@ -98,6 +99,38 @@ export const agentOptions = defineOptions({
       group: identity,
       description:
         'What this agent serves, as a URL query: host=, ipv4=, ipv6=, cidr= (each may be repeated), default-route=true',
+    }),
+
+    'identity-dir': option(
+      { ...kinds.filePath, placeholder: 'DIR' },
+      {
+        group: enrolment,
+        description:
+          'Directory for a certificate that the agent gets by itself, its key, and the CA, in the place of --agent-cert and --agent-key; made with mode 0700 if it is missing',
+      },
+    ),
+    'enrolment-server': option(kinds.hostPort, {
+      group: enrolment,
+      description:
+        'Where fairlead issuer listens: there the agent joins with a token, and renews its certificate',
+    }),
+    'enrolment-ca-hash': option(kinds.list(kinds.caHash), {
+      group: enrolment,
+      description:
+        'Hash of the CA, as fairlead token create prints it; several while a CA is replaced',
+      default: [],
+      defaultText: '--ca-cert is what the issuer is verified by',
+    }),
+    'enrolment-token-file': option(kinds.filePath, {
+      group: enrolment,
+      description:
+        'File with the token to join with; not needed any more once the agent has joined',
+    }),
+    'enrolment-token': option(kinds.text, {
+      group: enrolment,
+      description: 'The token itself',
+      secret: true,
+      notAsFlag: 'use --enrolment-token-file or FAIRLEAD_ENROLMENT_TOKEN',
     }),
 
     allow: option(kinds.list(kinds.targetRule), {
@@ -233,7 +266,9 @@ export const agentOptions = defineOptions({
 
   check(options, { warn }) {
     checkPair(['agent-cert', options.agentCert], ['agent-key', options.agentKey]);
-    if (!options.agentCert && options.serviceAccountTokenPath === undefined) {
+    checkEnrolment(options, warn);
+    const hasIdentity = options.agentCert ?? options.identityDir ?? options.serviceAccountTokenPath;
+    if (hasIdentity === undefined) {
       warn('--agent-cert and --agent-key are missing: servers that ask for them will refuse');
     }
     if (options.proxyServerHost.length === 0) {
@@ -261,3 +296,38 @@ export const agentOptions = defineOptions({
 
 /** The options of fairlead-agent, parsed and checked. Durations in ms, sizes in bytes. */
 export type AgentOptions = OptionsOf<typeof agentOptions>;
+
+function checkEnrolment(options: AgentOptions, warn: (text: string) => void): void {
+  const { identityDir, enrolmentServer } = options;
+  if (identityDir !== undefined && options.agentCert !== undefined) {
+    throw new UsageError(
+      '--identity-dir and --agent-cert are both given: give the one where the agent gets its certificate by itself, the other where you do',
+    );
+  }
+  if (enrolmentServer === undefined) {
+    const given = [
+      options.enrolmentToken !== undefined && 'FAIRLEAD_ENROLMENT_TOKEN',
+      options.enrolmentTokenFile !== undefined && '--enrolment-token-file',
+      options.enrolmentCaHash.length > 0 && '--enrolment-ca-hash',
+    ].filter(Boolean);
+    if (given.length > 0) {
+      throw new UsageError(
+        `--enrolment-server is missing: it goes with ${given.join(' and ')}; give the address of fairlead issuer`,
+      );
+    }
+    if (identityDir !== undefined) {
+      warn('--enrolment-server is missing: the certificate in --identity-dir will not be renewed');
+    }
+    return;
+  }
+  if (identityDir === undefined) {
+    throw new UsageError(
+      '--identity-dir is missing: it goes with --enrolment-server; give a directory to keep key and certificate in',
+    );
+  }
+  if (options.enrolmentCaHash.length === 0 && options.caCert === undefined) {
+    throw new UsageError(
+      '--enrolment-ca-hash is missing: without it anyone could pass as the issuer; give the hash that fairlead token create prints, or --ca-cert',
+    );
+  }
+}

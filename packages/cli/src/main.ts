@@ -13,6 +13,14 @@ const fairlead: CommandSet = {
       summary: 'Explain what a running server does with a target',
       run: async (argv) => (await import('./why-command.ts')).runWhyCommand(argv),
     },
+    token: {
+      summary: 'Make tokens by which agents join, list and revoke them',
+      run: async (argv) => (await import('./token-command.ts')).runTokenCommand(argv),
+    },
+    issuer: {
+      summary: 'Run the issuer: it gives certificates to agents that join with a token',
+      run: async (argv) => (await import('./issuer-command.ts')).runIssuerCommand(argv),
+    },
     forward: {
       summary: 'Make a target reachable on a local port, through a running server',
       run: async (argv) => (await import('./forward/forward-command.ts')).runForwardCommand(argv),

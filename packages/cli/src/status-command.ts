@@ -7,6 +7,7 @@ import {
 } from '@fairlead/runtime';
 import type { ServerStatus } from '@fairlead/server';
 import { adminOptions, askAdmin } from './admin-request.ts';
+import { columns } from './columns.ts';
 
 const table = defineOptions({
   program: 'fairlead status',
@@ -74,14 +75,4 @@ function describe(report: ServerStatus): string {
     lines.push('', `${claim} is claimed by ${who.join(' and ')}`);
   }
   return `${lines.join('\n')}\n`;
-}
-
-function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, index) => Math.max(...rows.map((row) => row[index]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, index) => cell.padEnd(widths[index]!))
-      .join('  ')
-      .trimEnd(),
-  );
 }

@@ -1,3 +1,6 @@
+export { AgentDenyList, type DeniablePeer } from './agent-deny-list.ts';
+export { type AlternativeName, parseAlternativeNames } from './alternative-names.ts';
+export { writeFileAtomically } from './atomic-file.ts';
 export { Backoff, type BackoffOptions } from './backoff.ts';
 export { formatByteSize, parseByteSize } from './byte-size.ts';
 export {
@@ -5,6 +8,11 @@ export {
   type CertificateExpiryOptions,
   type FileExpiry,
 } from './certificate-expiry.ts';
+export {
+  type CertificateIdentity,
+  identityOf,
+  peerCertificate,
+} from './certificate-identity.ts';
 export { type Command, runCommand } from './command.ts';
 export { counted } from './counted.ts';
 export { describeOptions } from './describe-options.ts';
@@ -15,6 +23,7 @@ export {
 } from './file-reloader.ts';
 export { configOptions, logOptions } from './general-options.ts';
 export { formatGoDuration, maxTimerMs, parseGoDuration } from './go-duration.ts';
+export { HandshakeLimit } from './handshake-limit.ts';
 export { letHeapGrow } from './heap-growth.ts';
 export { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
 export {
@@ -74,7 +83,8 @@ export {
   type ParseInput,
   parseOptions,
 } from './parse-options.ts';
-export type { NamedFile } from './pem-file.ts';
+export { refusalOfPeer } from './peer-refusal.ts';
+export { type NamedFile, readCertificateFile, readKeyFile } from './pem-file.ts';
 export {
   exitFatal,
   type Program,
@@ -98,5 +108,6 @@ export {
 } from './target-rule.ts';
 export { loadTlsFiles, type TlsFiles, type TlsFilesSpec } from './tls-files.ts';
 export { opensslCiphers, secureVersion, type TlsVersionName } from './tls-names.ts';
+export { type TokenBucketOptions, TokenBuckets } from './token-buckets.ts';
 export { checkWindows, reloadOptions, tunnelOptions } from './tunnel-options.ts';
 export { UsageError } from './usage-error.ts';

@@ -1,7 +1,6 @@
 // For tests of this package; no promise of stability.
 export { type AgentIdentifiers, parseAgentIdentifiers } from './agent-identifiers.ts';
 export { AgentListener } from './agent-port/agent-listener.ts';
-export { parseAlternativeNames } from './agent-port/alternative-names.ts';
 export {
   claimTexts,
   constraintsOf,

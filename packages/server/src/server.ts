@@ -1,10 +1,12 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
+  AgentDenyList,
   CertificateExpiry,
   completeOptions,
   counted,
   FileReloader,
+  HandshakeLimit,
   HttpAdmin,
   healthRoutes,
   type Logger,
@@ -12,7 +14,6 @@ import {
   UsageError,
 } from '@fairlead/runtime';
 import { AgentAuthorizer } from './agent-authorization.ts';
-import { AgentDenyList } from './agent-port/agent-deny-list.ts';
 import { AgentListener } from './agent-port/agent-listener.ts';
 import type { AgentPeer } from './agent-port/agent-peer.ts';
 import { BackendLimits } from './backend-limits.ts';
@@ -25,7 +26,6 @@ import type { TlsListener } from './frontend/tls-listener.ts';
 import { FrontEndPolicy } from './frontend-policy.ts';
 import { GrpcAgents } from './grpc-agents.ts';
 import { guardDial } from './guarded-dial.ts';
-import { HandshakeLimit } from './handshake-limit.ts';
 import { ServerMetrics } from './metrics.ts';
 import { frontEndPort, type ServerOptions, serverOptions } from './options.ts';
 import { PeerList } from './peer-list.ts';

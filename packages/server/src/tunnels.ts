@@ -6,14 +6,13 @@ import {
   TunnelError,
   toTunnelError,
 } from '@fairlead/protocol';
-import type { Logger } from '@fairlead/runtime';
+import { type Logger, type TokenBucketOptions, TokenBuckets } from '@fairlead/runtime';
 import type { AgentAuthorizer } from './agent-authorization.ts';
 import type { IdentifyByToken } from './agent-port/agent-listener.ts';
 import { type AgentPeer, identityOf } from './agent-port/agent-peer.ts';
 import { TunnelBackend } from './backend.ts';
 import type { Backends } from './backends.ts';
 import type { ExclusiveClaims } from './exclusive-claims.ts';
-import { type TokenBucketOptions, TokenBuckets } from './frontend/token-buckets.ts';
 import type { ServerOptions } from './options.ts';
 import { version } from './version.ts';
 

@@ -3,11 +3,11 @@ import {
   canonicalName,
   type IpNetwork,
   networkContains,
+  parseAlternativeNames,
   parseIpAddress,
   parseIpNetwork,
 } from '@fairlead/runtime';
 import type { AgentIdentifiers } from '../agent-identifiers.ts';
-import { parseAlternativeNames } from './alternative-names.ts';
 
 /** What an agent may claim. */
 export interface ClaimConstraints {

@@ -1,9 +1,7 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { TunnelError } from '@fairlead/protocol';
-import { type Logger, listen } from '@fairlead/runtime';
-import { refusalOfPeer } from '../agent-port/agent-peer.ts';
-import type { HandshakeLimit } from '../handshake-limit.ts';
+import { type HandshakeLimit, type Logger, listen, refusalOfPeer } from '@fairlead/runtime';
 import { peerAddress } from './caller.ts';
 import { endLingering } from './lingering-end.ts';
 import { http1Refusal, refusalOf } from './refusal.ts';

@@ -39,6 +39,11 @@ export class TokenBuckets {
     }
   }
 
+  /** Forgets those who have long taken nothing; for keys that strangers choose. */
+  sweep(): void {
+    for (const key of [...this.#buckets.keys()]) this.#refilled(key);
+  }
+
   /** The key's bucket as of now; undefined, and forgotten, when it is full. */
   #refilled(key: string): Bucket | undefined {
     const bucket = this.#buckets.get(key);
