@@ -35,9 +35,9 @@ t.test('it is published, renewed, and deleted at the end', async (t) => {
   const later = stored(fixture);
   t.ok(later!.spec.renewTime! > first!.spec.renewTime!);
   t.equal(later!.spec.acquireTime, first!.spec.acquireTime);
+  t.equal(fixture.api.count('GET lease'), 1, 'known from then on');
   await lease.remove();
   t.equal(stored(fixture), undefined);
-  t.equal(fixture.api.count('GET lease'), 1, 'known from then on');
   t.same(fixture.logged, ['lease published', 'lease deleted']);
 });
 

@@ -31,7 +31,7 @@ export function commandOf(
   program: string,
   nodeArgs: readonly string[] = [],
 ): readonly [file: string, ...args: string[]] {
-  if (program.endsWith('.js')) return [process.execPath, ...nodeArgs, program];
+  if (/\.[cm]?js$/.test(program)) return [process.execPath, ...nodeArgs, program];
   if (nodeArgs.length > 0) throw new Error(`${program} takes no flags for node: ${nodeArgs}`);
   return [program];
 }
