@@ -108,7 +108,7 @@ export class Session {
     this.#writer = new TunnelWriter(transport, () =>
       this.destroy(new TunnelError('limit_reached', 'the peer does not read what it asked for')),
     );
-    this.#decoder = new FrameDecoder(this.#frameSink());
+    this.#decoder = new FrameDecoder(this.#frameSink(), true);
     this.#streamHost = this.#makeStreamHost();
     this.#liveness = new Liveness(
       {
@@ -382,6 +382,7 @@ export class Session {
     const error = new TunnelError(codeFromWire(code), cleanText(reason) || undefined);
     if (lastId === MAX_STREAM_ID) {
       this.#requireHello();
+      if (this.#isDraining) return;
       this.#isDraining = true;
       return this.#handler.onDraining(error);
     }

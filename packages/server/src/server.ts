@@ -165,6 +165,7 @@ export async function createServer(
     },
     headTimeoutMs: options.headTimeout,
     maxHeadBytes: options.maxHeadBytes,
+    memory: tunnels.memory,
   });
   const agents = new AgentListener({
     host: options.agentBindAddress,
@@ -174,6 +175,7 @@ export async function createServer(
     headTimeoutMs: options.headTimeout,
     maxHeadBytes: options.maxHeadBytes,
     handshakes,
+    memory: tunnels.memory,
     logger,
     whyDenied,
     onTunnel: (transport, peer) => tunnels.add(transport, peer),
