@@ -8,7 +8,14 @@ import { connectThrough, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { loopback, startAgent, startServer, type TestServer, testPki } from './fixture.ts';
 import { rawAgent } from './raw-agent.ts';
-import { Http2Frame, http2Frame, http2Greeting, http2Request, openSocket } from './raw-http2.ts';
+import {
+  Http2Frame,
+  http2Frame,
+  http2Greeting,
+  http2Request,
+  http2Reset,
+  openSocket,
+} from './raw-http2.ts';
 
 const MiB = 1024 ** 2;
 const cap = 16 * MiB;
@@ -192,4 +199,17 @@ t.test('a stranger holds no HTTP/2 connection to the agent port', async (t) => {
   t.equal(await pending(), 2);
   while ((await pending()) > 0) await new Promise((resolve) => setTimeout(resolve, 20));
   t.pass('both are gone');
+});
+
+t.test('a client that is sent away for its resets does not keep the connection', async (t) => {
+  const server = await startServer(t);
+  const ids = Array.from({ length: 900 }, (_, index) => 2 * index + 1);
+  const resets = ids.map((id) => Buffer.concat([connectTo(id, 'a:1'), http2Reset(id)]));
+  // It writes on, reads nothing, and never closes.
+  const socket = await client(t, server, Buffer.concat(resets));
+  const closed = once(socket, 'close');
+  const more = setInterval(() => socket.write(connectTo(99_999, 'a:1')), 10);
+  t.teardown(() => clearInterval(more));
+  await closed;
+  t.pass('the server closes it');
 });

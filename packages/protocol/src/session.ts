@@ -379,10 +379,13 @@ export class Session {
 
   #onGoAway(code: number, lastId: number, reason: string): void {
     if (this.#isClosed) return;
-    const error = new TunnelError(codeFromWire(code), cleanText(reason) || undefined);
-    if (lastId === MAX_STREAM_ID) {
+    const isNotice = lastId === MAX_STREAM_ID;
+    if (isNotice) {
       this.#requireHello();
       if (this.#isDraining) return;
+    }
+    const error = new TunnelError(codeFromWire(code), cleanText(reason) || undefined);
+    if (isNotice) {
       this.#isDraining = true;
       return this.#handler.onDraining(error);
     }

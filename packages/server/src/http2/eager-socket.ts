@@ -8,6 +8,9 @@ const maxBacklogBytes = 16 * 1024 * 1024;
 /** As much as any version of Node takes before `write` returns false. */
 const leastCountedBytes = 64 * 1024;
 
+/** How long a client may leave a connection open that has ended here. */
+const lingerMs = 2_000;
+
 type Done = (error?: Error | null) => void;
 
 /**
@@ -72,7 +75,10 @@ export class EagerSocket extends Duplex {
     this.#finish(done);
   }
 
+  /** The session is over. Its client may have more to say, or nothing to do with the end: it has a moment. */
   override _final(done: Done): void {
+    const timer = setTimeout(() => this.destroy(), lingerMs);
+    this.once('close', () => clearTimeout(timer));
     this.#socket.end(done);
   }
 
