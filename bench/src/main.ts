@@ -9,6 +9,7 @@ import { isComplete } from './results.ts';
 import { readResults, writeResults } from './results-file.ts';
 import { measureSystems } from './run/measure-systems.ts';
 import { systems } from './systems/index.ts';
+import { pairings } from './systems/pairings.ts';
 
 exitOnSignals();
 const args = process.argv.slice(2);
@@ -25,7 +26,7 @@ try {
 function list(): void {
   for (const { name, title } of measures) console.log(`${name.padEnd(24)} ${title}`);
   console.log();
-  for (const system of systems) {
+  for (const system of [...systems, ...pairings]) {
     const missing = system.missing();
     const state = missing === undefined ? '' : ` [missing: ${missing}]`;
     console.log(`${system.name.padEnd(24)} ${system.about}${state}`);

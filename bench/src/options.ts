@@ -2,12 +2,13 @@ import { parseArgs } from 'node:util';
 import { measures } from './measures/index.ts';
 import type { Measure } from './measures/measure.ts';
 import { systems } from './systems/index.ts';
+import { pairings } from './systems/pairings.ts';
 import type { System } from './systems/system.ts';
 
 export const usage = `npm run bench -- [OPTIONS]
 
   --only NAME,..    measures, or the beginnings of their names (all)
-  --peers NAME,..   systems (all whose programs are found)
+  --peers NAME,..   systems (all whose programs are found, pairings with Konnectivity excepted)
   --seconds N       how long to count in each round (5)
   --warmup N        seconds to run before counting (1)
   --rounds N        rounds, alternating between systems; medians are reported (5)
@@ -55,7 +56,10 @@ function readOptions(args: readonly string[]): BenchOptions {
   const { json, from, report } = values;
   return {
     measures: pick('--only', values.only, measures, isOrBegins),
-    systems: pick('--peers', values.peers, systems, is),
+    systems:
+      values.peers === undefined
+        ? systems
+        : pick('--peers', values.peers, [...systems, ...pairings], is),
     seconds: positive('--seconds', values.seconds),
     warmupSeconds: positive('--warmup', values.warmup),
     rounds: Math.ceil(positive('--rounds', values.rounds)),

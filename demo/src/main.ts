@@ -111,8 +111,11 @@ async function main(): Promise<void> {
         key: pki.frontend.client.key,
       },
     },
-    kubelet,
-    { ca: pki.kubelet.ca, cert: pki.kubelet.client.cert, key: pki.kubelet.client.key },
+    {
+      host: kubelet.host,
+      port: kubelet.port,
+      tls: { ca: pki.kubelet.ca, cert: pki.kubelet.client.cert, key: pki.kubelet.client.key },
+    },
     '/pods',
   );
   say(`client -> server   CONNECT ${host}:${kubelet.port} over mutual TLS`);

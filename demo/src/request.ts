@@ -1,55 +1,40 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
-import { connect } from 'node:tls';
-import { type ClientTls, connectThrough, type FrontEndAddress } from '@fairlead/testkit';
+import type { FrontEndAddress } from '@fairlead/testkit';
+import { connectToTarget, type Target, type TargetConnection } from './target-connection.ts';
 
-/** What one HTTPS request through the tunnel met on its way; times in milliseconds. */
-export interface RequestReport {
-  readonly connectStatus: number;
-  readonly connectMs: number;
-  readonly tlsProtocol: string;
-  readonly handshakeMs: number;
+/** What one request through the tunnel met on its way; times in milliseconds. */
+export interface RequestReport extends Omit<TargetConnection, 'socket'> {
   readonly status: number;
   readonly body: string;
   readonly answerMs: number;
 }
 
-/** CONNECT through the front end, then TLS to the target inside, then GET. */
+/**
+ * Connects to the target through the front end and sends GET.
+ *
+ * @throws as `connectToTarget` does, or when the answer breaks off
+ */
 export async function requestThrough(
   via: FrontEndAddress,
-  target: { readonly host: string; readonly port: number },
-  tls: ClientTls,
+  target: Target,
   path: string,
 ): Promise<RequestReport> {
+  const { socket, ...connection } = await connectToTarget(via, target);
   const startedAt = performance.now();
-  const reply = await connectThrough({ via, target: `${target.host}:${target.port}` });
-  if (reply.status !== 200) {
-    throw new Error(`the server answered ${reply.status}: ${reply.body.trim()}`);
-  }
-  const connectedAt = performance.now();
-  const secure = connect({
-    ...tls,
-    socket: reply.socket,
-    servername: tls.servername ?? 'localhost',
-  });
-  await once(secure, 'secureConnect');
-  const securedAt = performance.now();
   const get = request({
     path,
-    headers: { host: 'kubelet', connection: 'close' },
-    createConnection: () => secure,
+    headers: { host: target.host, connection: 'close' },
+    createConnection: () => socket,
   });
   get.end();
   const [response] = (await once(get, 'response')) as [IncomingMessage];
   let body = '';
   for await (const chunk of response.setEncoding('utf8')) body += chunk;
   return {
-    connectStatus: reply.status,
-    connectMs: connectedAt - startedAt,
-    tlsProtocol: secure.getProtocol() ?? 'unknown',
-    handshakeMs: securedAt - connectedAt,
+    ...connection,
     status: response.statusCode ?? 0,
     body: body.trim(),
-    answerMs: performance.now() - securedAt,
+    answerMs: performance.now() - startedAt,
   };
 }

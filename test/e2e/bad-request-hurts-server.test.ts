@@ -99,7 +99,14 @@ t.test('HTTP/2', async (t) => {
     const client = await Http2ConnectClient.open(via);
     t.teardown(() => client.close());
     for (const target of ['target', 'target:0', 'target:65536', 'user@target:443', ':443']) {
-      const { status, headers, body } = await client.connect(target);
+      const reply = await client.connect(target).catch((error) => error as Error);
+      if (reply instanceof Error) {
+        // Newer versions of Node's own HTTP/2 refuse it before a request reaches us.
+        t.equal(target, 'user@target:443');
+        t.match(reply, { code: 'ERR_HTTP2_STREAM_ERROR', message: /PROTOCOL_ERROR/ });
+        continue;
+      }
+      const { status, headers, body } = reply;
       t.equal(status, 400, target);
       t.equal(headers['fairlead-error'], 'bad_target');
       t.match(body, /^[^\r\n]+\n$/);

@@ -3,7 +3,12 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { makeTemporaryDirectory } from '@fairlead/testkit';
+import {
+  closeAfter,
+  programs as entries,
+  makeTemporaryDirectory,
+  RunningProcess,
+} from '@fairlead/testkit';
 import t from 'tap';
 import {
   agentFlags,
@@ -12,6 +17,7 @@ import {
   serverFlags,
   startProgram,
   startServer,
+  startService,
   testPki,
 } from './fixture.ts';
 
@@ -81,6 +87,17 @@ const serverMistakes: Record<string, Mistake> = {
   },
 };
 
+for (const name of [
+  'a missing file',
+  'a key that does not match',
+  'a front-end port in use',
+  'an agent port in use',
+  'a socket path that cannot be',
+]) {
+  const { flags, ...mistake } = serverMistakes[name]!;
+  serverMistakes[`${name}, with workers`] = { ...mistake, flags: { ...flags, workers: '2' } };
+}
+
 const agentMistakes: Record<string, Mistake> = {
   'a wrong flag': { flags: { 'agent-certt': 'x' }, code: 2, says: /--agent-certt.*--agent-cert/ },
   'a missing file': { flags: { 'ca-cert': missing }, code: 2, says: /--ca-cert.*\/no\/such\/file/ },
@@ -131,4 +148,19 @@ t.test('a socket that another server serves', async (t) => {
   const told = other.logs.filter(({ level }) => level === undefined);
   t.equal(told.length, 1, 'one line');
   t.match(told[0]?.msg, /--uds-name.*--uds-takeover/, 'with the cure');
+});
+
+t.test('fairlead status, asked for the wrong port', async (t) => {
+  const { server, agent } = await startService(t);
+  const wrong = {
+    [agent.adminPort]: /--admin .*admin port of an agent/,
+    [server.healthPort]: /--admin /,
+  };
+  for (const [port, says] of Object.entries(wrong)) {
+    const args = ['status', `--admin=http://${loopback}:${port}`];
+    const started = closeAfter(t, await RunningProcess.start(entries.cli, args));
+    t.equal((await started.exit).code, 1);
+    t.equal(started.logs.length, 1, 'one line');
+    t.match(started.logs[0]?.msg, says);
+  }
 });

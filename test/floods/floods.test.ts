@@ -1,6 +1,6 @@
 /**
  * Real programs, and a process that attacks them, while a stream of somebody else goes on. `npm test` gives
- * each flood a second; `npm run test:floods` gives them more, and prints the table of docs/security.md.
+ * each flood half a second; `npm run test:floods` gives them more, and prints the table of docs/security.md.
  */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import { loopback, startAgent, startServer, testPki } from '../e2e/fixture.ts';
 import type { AttackPlace } from './attack-place.ts';
 import { EchoWatch } from './echo-watch.ts';
 
-const secondsEach = Number(process.env.FLOOD_SECONDS ?? 1);
+const secondsEach = Number(process.env.FLOOD_SECONDS ?? 0.5);
 /** Which of them, as a regular expression. */
 const only = new RegExp(process.env.FLOOD_ONLY ?? '');
 const isFull = secondsEach > 1;
@@ -50,18 +50,18 @@ const floods: readonly Flood[] = [
   { name: 'PING flood' },
   { name: 'RESET flood' },
   { name: 'GOAWAY storm', tells: { msg: 'agent drains' } },
-  { name: 'OPENs without end', count: 1_000_000, seconds: 30 },
-  { name: 'OPENs, answers unread', tells: ended('limit_reached'), leastSeconds: 20 },
+  { name: 'OPENs without end', count: 1_000_000, seconds: 15 },
+  { name: 'OPENs, answers unread', tells: ended('limit_reached'), leastSeconds: 20, isLong: true },
   { name: 'rapid reset, HTTP/2 CONNECT' },
   { name: 'rapid reset, gRPC' },
   { name: 'HTTP/2 PING flood' },
   { name: 'HTTP/2 SETTINGS flood' },
-  { name: 'slow-loris on five ports', seconds: 20 },
-  { name: '15,000 silent connections', seconds: 20, isLong: true },
-  { name: '15,000 silent connections, UDS', seconds: 20, isLong: true },
+  { name: 'slow-loris on five ports', seconds: 13 },
+  { name: '15,000 silent connections', seconds: 14, isLong: true },
+  { name: '15,000 silent connections, UDS', seconds: 14, isLong: true },
   { name: 'weak and broken TLS' },
-  { name: 'streams opened and leaked', count: 86_400, seconds: 120 },
-  { name: 'gRPC dials in a row', count: 5_000, seconds: 60 },
+  { name: 'streams opened and leaked', count: 86_400, seconds: 20 },
+  { name: 'gRPC dials in a row', count: 5_000, seconds: 30 },
 ];
 
 const run = promisify(execFile);
@@ -102,7 +102,7 @@ async function withstands(t: Test, flood: Flood): Promise<void> {
   const watch = new EchoWatch(socket);
   const { pid } = server.process;
   const rest = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
-  await rest(isFull ? 3 : 0.3);
+  await rest(isFull ? 1.5 : 0.3);
   const before = watch.take();
   const memory = readProcessStats(pid).rssBytes;
   const files = countOpenFiles(pid);
@@ -136,7 +136,7 @@ async function withstands(t: Test, flood: Flood): Promise<void> {
   const goneByMs = performance.now() + 15_000;
   while (countOpenFiles(pid) > files && performance.now() < goneByMs) await rest(0.1);
   t.ok(countOpenFiles(pid) <= files, `${countOpenFiles(pid)} descriptors, ${files} before`);
-  await rest(isFull ? 5 : 0);
+  await rest(isFull ? 2 : 0);
   const after = readProcessStats(pid).rssBytes;
   t.ok(maxRssBytes < memory + 512 * MiB, `${Math.round(maxRssBytes / MiB)} MiB at the peak`);
   const again = await connectThrough({ via: server.uds, target: place.target });

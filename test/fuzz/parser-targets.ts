@@ -12,18 +12,14 @@ import {
 import { cleanText, formatTarget, TunnelError } from '@fairlead/protocol';
 import { FrameDecoder, type FrameSink, parseHello } from '@fairlead/protocol/internal';
 import {
+  parseAlternativeNames,
   parseIpAddress,
   parseIpNetwork,
   parseTargetRule,
   ruleCoversAddress,
   ruleCoversName,
 } from '@fairlead/runtime';
-import {
-  claimTexts,
-  parseAgentIdentifiers,
-  parseAlternativeNames,
-  parseConnectTarget,
-} from '@fairlead/server/internal';
+import { claimTexts, parseAgentIdentifiers, parseConnectTarget } from '@fairlead/server/internal';
 import type { FuzzTarget } from './fuzzer.ts';
 
 const texts = (...lines: readonly string[]): Buffer[] => lines.map((line) => Buffer.from(line));
@@ -186,6 +182,7 @@ const identifiers: FuzzTarget = {
   seeds: texts(
     'host=node-1&host=NODE-1.&ipv4=10.0.0.1&ipv6=fd00::1',
     'cidr=10.1.0.0/16&cidr=fd00::/64&default-route=true&default-route=F',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: as manifests have it when nothing fills it in
     'ipv4=${HOST_IP}&host=%6eode&cidr=::ffff:10.0.0.0/104',
   ),
   words: texts('&host=', '&ipv6=', '&cidr=', '/0', '%00', '%25eth0', '::ffff:', '&default-route=1'),

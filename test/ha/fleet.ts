@@ -1,8 +1,10 @@
 /** Servers and agents inside the test's process, with real sockets, certificates and sessions. */
+
 import { once } from 'node:events';
 import { connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type AgentOptions, createAgent, type FairleadAgent } from '@fairlead/agent';
+import { resetSocket } from '@fairlead/protocol';
 import { createServer, type FairleadServer, type ServerOptions } from '@fairlead/server';
 import {
   type ConnectReply,
@@ -136,7 +138,7 @@ export async function startBalancer(t: Test, ports: Iterable<number>): Promise<B
       [far, near],
     ] as const) {
       open.add(one);
-      one.on('error', () => other.resetAndDestroy());
+      one.on('error', () => resetSocket(other));
       one.on('close', () => {
         open.delete(one);
         other.destroy();

@@ -1,13 +1,11 @@
 /** Servers and agents of either kind, as processes, with the same certificates and on ports of their own. */
-import { randomInt } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import {
   type ClientTls,
   closeAfter,
   makeOpensslPki,
   makeTemporaryDirectory,
+  pickPort,
   programs,
   RunningProcess,
   sharedTestPki,
@@ -49,25 +47,6 @@ type Flags = Readonly<Record<string, string | number>>;
 
 export function nameOf(kind: Kind): string {
   return kind === 'ours' ? 'ours' : `Go ${kind.release}`;
-}
-
-/**
- * A free port for a program that cannot be given 0, below the range from which Linux serves port 0, so that
- * it stays free until it is used.
- */
-export async function pickPort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(10_000, 30_000);
-    const server = createServer().listen(port, loopback);
-    try {
-      await once(server, 'listening');
-    } catch {
-      continue;
-    }
-    server.close();
-    await once(server, 'close');
-    return port;
-  }
 }
 
 function testPki() {

@@ -1,6 +1,6 @@
 /** Real Konnectivity: built from its Go module, for tests that speak with it. */
 import { execFile } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { workspaceRoot } from '@fairlead/testkit';
@@ -54,4 +54,48 @@ export async function buildKonnectivity({ name, modFile }: Release): Promise<Bin
     agent: join(directory, 'agent'),
     client: join(directory, 'client'),
   };
+}
+
+export interface UpstreamTests {
+  readonly program: string;
+  /** Where it is to run. */
+  readonly directory: string;
+}
+
+/**
+ * Builds the tests that a release's module carries, with a `TestMain` of ours that can start programs in
+ * the place of servers and agents in the tests' own process.
+ *
+ * They dial an address outside this machine and look up a name that may come to exist: both are replaced.
+ * @param blackhole `host:port` that never answers
+ */
+export async function buildUpstreamTests(
+  { name }: Release,
+  blackhole: string,
+): Promise<UpstreamTests> {
+  const module = 'sigs.k8s.io/apiserver-network-proxy';
+  const { stdout } = await run('go', ['list', '-m', '-f', '{{.Dir}}', module], {
+    cwd: goDirectory,
+  });
+  const copy = join(workspaceRoot, 'build/test/interop/upstream');
+  const directory = join(copy, 'tests');
+  await rm(copy, { recursive: true, force: true });
+  await cp(stdout.trim(), copy, { recursive: true });
+  // The module cache is read-only, and so are copies of it.
+  await run('chmod', ['-R', 'u+w', copy]);
+  await copyFile(join(goDirectory, 'upstream/main_test.go'), join(directory, 'main_test.go'));
+  const file = join(directory, 'proxy_test.go');
+  const text = (await readFile(file, 'utf8'))
+    .replace(/(blackhole\s*=\s*)"[^"]*"/, `$1"${blackhole}"`)
+    .replace(/thisdefinitelydoesnotexist\.com/g, 'no-such-host.invalid');
+  const isWhole = text.includes(`"${blackhole}"`) && text.includes('no-such-host.invalid');
+  if (!isWhole) throw new Error('the tests have changed: see which addresses they dial');
+  await writeFile(file, text);
+  // Its go.mod leads to a folder that the published module does not have.
+  const client = `${module}/konnectivity-client`;
+  const edits = [`-dropreplace=${client}`, `-require=${client}@${name}`];
+  await run('go', ['mod', 'edit', ...edits], { cwd: copy });
+  const program = join(copy, 'upstream.test');
+  await run('go', ['test', '-mod=mod', '-c', '-o', program, './tests'], { cwd: copy });
+  return { program, directory };
 }

@@ -1,5 +1,5 @@
 /** What happens to the other side when a process comes, goes or stalls. */
-import { connectThrough, startEchoTarget } from '@fairlead/testkit';
+import { connectThrough, pickPort, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { type Client, clientFor } from './clients.ts';
 import {
@@ -8,7 +8,6 @@ import {
   expectNoLeak,
   type Kind,
   nameOf,
-  pickPort,
   readMetric,
   type Server,
   startAgent,

@@ -1,7 +1,6 @@
 /** Servers and agents in this process, with certificates made for the test at hand. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAgent, type FairleadAgent } from '@fairlead/agent';
@@ -18,7 +17,7 @@ import {
 import { createLogger, type Logger } from '@fairlead/runtime';
 import { createServer, type FairleadServer } from '@fairlead/server';
 import type { ServerOptions } from '@fairlead/server/options';
-import type { ClientTls } from '@fairlead/testkit';
+import { type ClientTls, pickPort } from '@fairlead/testkit';
 import type { Test } from 'tap';
 
 export const loopback = '127.0.0.1';
@@ -124,12 +123,15 @@ export interface LogLine {
 /** A log that a test can wait on. */
 export class TestLog {
   readonly lines: LogLine[] = [];
+  /** What was written, as it was. */
+  readonly written: string[] = [];
   readonly logger: Logger;
   readonly #checks = new Set<() => void>();
 
   constructor() {
     this.logger = createLogger('debug', {
       write: (text: string) => {
+        this.written.push(text);
         this.lines.push(JSON.parse(text) as LogLine);
         for (const check of [...this.#checks]) check();
       },
@@ -180,7 +182,7 @@ export async function startServer(
   const client = await pki.client({ name: 'client', organizations: ['tests'] });
   const log = new TestLog();
   const path = pki.path(`${name}.sock`);
-  const port = await freePort();
+  const port = await pickPort();
   const server = await createServer(
     {
       udsName: path,
@@ -220,21 +222,6 @@ export async function startServer(
 /** TLS of a client of the front end. */
 export function tlsOf(pki: Pki, { certPem, keyPem }: Credentials): ClientTls {
   return { ca: pki.frontEndCa.certPem, cert: certPem, key: keyPem };
-}
-
-/** A port for a listener that takes 0 for "none", from below the range that the system serves itself from. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const probe = createTcpServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      probe.once('error', () => resolve(false));
-      probe.listen(port, loopback, () => resolve(true));
-    });
-    if (!isFree) continue;
-    await new Promise((resolve) => probe.close(resolve));
-    return port;
-  }
 }
 
 export interface TestAgent {

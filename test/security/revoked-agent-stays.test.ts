@@ -20,6 +20,7 @@ const entries: Record<string, (credentials: Credentials) => string> = {
   serial: ({ certPem }) => `serial:${new X509Certificate(certPem).serialNumber}`,
   fingerprint: ({ certPem }) => `sha256:${new X509Certificate(certPem).fingerprint256}`,
   'common name': () => 'cn:revoked',
+  'the token that it joined by': () => 'enrolment:abc',
 };
 
 for (const [kind, entryOf] of Object.entries(entries)) {
@@ -29,8 +30,8 @@ for (const [kind, entryOf] of Object.entries(entries)) {
     const agentDenylist = await pki.file('denied', '# nobody yet\n\n');
     const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
     const [honest, revoked] = await Promise.all([
-      pki.agent({ name: 'honest' }),
-      pki.agent({ name: 'revoked' }),
+      pki.agent({ name: 'honest', uris: ['fairlead:enrolment=abd'] }),
+      pki.agent({ name: 'revoked', uris: ['fairlead:enrolment=abc'] }),
     ]);
     const other = await startAgent(t, server, honest, { agentId: 'honest' });
     const rogue = await startAgent(t, server, revoked, { agentId: 'revoked' });
@@ -39,7 +40,10 @@ for (const [kind, entryOf] of Object.entries(entries)) {
 
     await writeFile(agentDenylist, `${entryOf(revoked)}\n`);
     const ended = await rogue.log.until('disconnected');
-    t.match(ended, { code: 'unauthorized', reason: /^--agent-denylist has (serial|sha256|cn):/ });
+    t.match(ended, {
+      code: 'unauthorized',
+      reason: /^--agent-denylist has (serial|sha256|cn|enrolment):/,
+    });
     t.match(await server.log.until('agent disconnected'), { agent: 'revoked' });
     await server.log.until('agent refused', ({ commonName }) => commonName === 'revoked');
     t.ok((await server.metric('fairlead_server_refused_agents_total', '{reason="denied"}')) >= 1);

@@ -1,6 +1,7 @@
 /** A slow link (testkit's) in a process of its own, so that its work disturbs nobody's event loop. */
+
+import type { TcpAddress } from '@fairlead/client';
 import { type SlowLinkOptions, startSlowLink } from '@fairlead/testkit';
-import type { TcpAddress } from '../load/route.ts';
 import { serveCalls } from '../process/calls.ts';
 
 serveCalls({

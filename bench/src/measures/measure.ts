@@ -1,5 +1,5 @@
-import type { LoadOrder } from '../load/load.ts';
-import type { Route } from '../load/route.ts';
+import type { Route } from '@fairlead/client';
+import type { LoadOrder } from '@fairlead/load';
 import type { Observation } from '../process/observe.ts';
 import type { Role, RoleUsage } from '../process/process-group.ts';
 import type { Worker } from '../process/worker.ts';

@@ -1,5 +1,4 @@
-import type { LoadOrder } from '../load/load.ts';
-import type { MeterReport } from '../load/meter.ts';
+import { type LoadOrder, Meter, type MeterReport } from '@fairlead/load';
 import { megabytesPerSecond, operationsPerSecond, peakColumns } from './columns.ts';
 import { echoBytes } from './echo.ts';
 import { type Measure, pass, type Rig, type Values } from './measure.ts';
@@ -9,15 +8,7 @@ const fillMs = 1_000;
 /** New streams that carry nothing after this long count as stopped. */
 const startTimeoutMs = 15_000;
 
-const nothing: MeterReport = {
-  elapsedMs: 1,
-  bytes: 0,
-  operations: 0,
-  failures: 0,
-  p50Us: Number.POSITIVE_INFINITY,
-  p99Us: Number.POSITIVE_INFINITY,
-  p999Us: Number.POSITIVE_INFINITY,
-};
+const nothing: MeterReport = { ...new Meter().end(), elapsedMs: 1 };
 
 /** Healthy streams before and while another stream of the same agent is not read. */
 export const stalledReader: Measure = {

@@ -1,5 +1,5 @@
-import { openLoadStream } from '../load/open-load-stream.ts';
-import type { Route } from '../load/route.ts';
+import type { Route } from '@fairlead/client';
+import { openClientStream } from '@fairlead/client';
 
 const limitMs = 20_000;
 const pauseMs = 50;
@@ -23,7 +23,7 @@ function tryOnce(route: Route, timeoutMs: number): Promise<Error | undefined> {
       stream.destroy();
       resolve(new Error('no answer'));
     }, timeoutMs);
-    const stream = openLoadStream(route, {
+    const stream = openClientStream(route, {
       onOpen() {
         clearTimeout(timer);
         timer = setTimeout(() => {

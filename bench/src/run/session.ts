@@ -1,6 +1,6 @@
+import type { TcpAddress } from '@fairlead/client';
+import type { LoadOrder } from '@fairlead/load';
 import type { SlowLinkOptions, TestPki } from '@fairlead/testkit';
-import type { LoadOrder } from '../load/load.ts';
-import type { TcpAddress } from '../load/route.ts';
 import type { Measure, Rig, Values } from '../measures/measure.ts';
 import { observe } from '../process/observe.ts';
 import { type RoleProcess, readUsage } from '../process/process-group.ts';

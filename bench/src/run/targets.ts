@@ -1,5 +1,5 @@
+import type { TcpAddress } from '@fairlead/client';
 import type { TestPki } from '@fairlead/testkit';
-import type { TcpAddress } from '../load/route.ts';
 import { Worker } from '../process/worker.ts';
 import type { TargetKind, TargetOrder } from '../targets/target-kind.ts';
 

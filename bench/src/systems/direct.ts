@@ -1,4 +1,4 @@
-import type { TcpAddress } from '../load/route.ts';
+import type { TcpAddress } from '@fairlead/client';
 import type { TargetKind } from '../targets/target-kind.ts';
 import type { System, SystemContext } from './system.ts';
 

@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Address, Route } from '@fairlead/client';
 import { workspaceRoot } from '@fairlead/testkit';
-import type { Address, Route } from '../load/route.ts';
 import type { RoleProcess } from '../process/process-group.ts';
 import { Program } from '../process/program.ts';
 import { programVersion } from './program-version.ts';
@@ -32,7 +32,7 @@ export function fairlead(variant: FairleadVariant): System {
     version: (nodePath) => programVersion(nodePath, ['--version'], /(v\S+)/),
     async start(context) {
       const { caFile, client } = context.pki.agent;
-      let server = await startServer(context, root, frontEnd, 0);
+      let server = await startFairleadServer(context, { root, frontEnd });
       let agent: Program | undefined;
       const close = async () => {
         await agent?.close();
@@ -40,7 +40,7 @@ export function fairlead(variant: FairleadVariant): System {
       };
       try {
         const entrance = await context.through({ host: '127.0.0.1', port: server.agentPort });
-        const running = await startAgent(context, root, transport, entrance.port);
+        const running = await startFairleadAgent(context, entrance.port, { root, transport });
         agent = running;
         return {
           get processes(): RoleProcess[] {
@@ -66,7 +66,8 @@ export function fairlead(variant: FairleadVariant): System {
               await server.program.close();
             },
             async start() {
-              server = await startServer(context, root, frontEnd, server.agentPort);
+              const { agentPort } = server;
+              server = await startFairleadServer(context, { root, frontEnd, agentPort });
             },
           },
           close,
@@ -79,17 +80,23 @@ export function fairlead(variant: FairleadVariant): System {
   };
 }
 
-interface StartedServer {
+export interface StartedServer {
   readonly program: Program;
   readonly agentPort: number;
   readonly frontEnd: Address;
 }
 
-async function startServer(
+export interface FairleadServerOptions {
+  /** Where built packages are found; this checkout if left out. */
+  readonly root?: string;
+  readonly frontEnd?: 'uds' | 'mtls' | 'http2';
+  /** Left out, the system picks one. */
+  readonly agentPort?: number;
+}
+
+export async function startFairleadServer(
   context: SystemContext,
-  root: string,
-  frontEnd: 'uds' | 'mtls' | 'http2',
-  agentPort: number,
+  { root = workspaceRoot, frontEnd = 'uds', agentPort = 0 }: FairleadServerOptions = {},
 ): Promise<StartedServer> {
   const { agent, frontend } = context.pki;
   const entry = join(root, 'packages/server/bin/fairlead-server.js');
@@ -129,11 +136,15 @@ async function startServer(
   };
 }
 
-function startAgent(
+export interface FairleadAgentOptions {
+  readonly root?: string;
+  readonly transport?: 'tls' | 'websocket' | 'http2' | 'grpc';
+}
+
+export function startFairleadAgent(
   context: SystemContext,
-  root: string,
-  transport: string,
   serverPort: number,
+  { root = workspaceRoot, transport = 'tls' }: FairleadAgentOptions = {},
 ): Promise<Program> {
   const { agent } = context.pki;
   return Program.start({

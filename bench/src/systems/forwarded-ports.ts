@@ -1,4 +1,4 @@
-import type { Route, TcpAddress } from '../load/route.ts';
+import type { Route, TcpAddress } from '@fairlead/client';
 import { findFreePorts } from '../process/free-ports.ts';
 import type { TargetKind } from '../targets/target-kind.ts';
 import type { SystemContext } from './system.ts';

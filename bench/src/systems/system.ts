@@ -1,5 +1,5 @@
+import type { Route, TcpAddress } from '@fairlead/client';
 import type { TestPki } from '@fairlead/testkit';
-import type { Route, TcpAddress } from '../load/route.ts';
 import type { RoleProcess } from '../process/process-group.ts';
 import type { TargetKind } from '../targets/target-kind.ts';
 

@@ -3,6 +3,7 @@ import { MemoryBudget } from '@fairlead/protocol';
 import {
   CertificateExpiry,
   completeOptions,
+  counted,
   FileReloader,
   HttpAdmin,
   healthRoutes,
@@ -12,9 +13,12 @@ import {
 import { Acceptor } from './acceptor.ts';
 import type { Lookup } from './dial-target.ts';
 import { EgressProxies } from './egress-proxy.ts';
+import { AgentIdentity } from './enrolment/agent-identity.ts';
+import { createLeaseCount } from './lease-count.ts';
 import { AgentMetrics } from './metrics.ts';
 import { type AgentOptions, agentOptions } from './options.ts';
 import { readTargetRules } from './policy-source.ts';
+import type { TunnelTlsOptions } from './secure-socket.ts';
 import { ServerLinks } from './server-links.ts';
 import { statusRoutes } from './status.ts';
 import { TargetPolicy } from './target-policy.ts';
@@ -31,6 +35,8 @@ export interface FairleadAgent {
   readonly addresses: AgentAddresses;
   /** Whether a server is connected. */
   readonly isReady: boolean;
+  /** Rejects with StartupError when an agent without a certificate learns that it will not get one. */
+  readonly ended: Promise<never>;
   /**
    * Asks for no new streams and lets open ones finish, for as long as `gracefulShutdownTimeout` allows; then
    * ends everything.
@@ -38,6 +44,8 @@ export interface FairleadAgent {
   drain(): Promise<void>;
   /** Looks at certificates and policy now, as it does by itself when they change. */
   reload(): void;
+  /** In a line, for a person: how many servers and streams there are. */
+  describe(): string;
   /** Ends everything at once. */
   close(): Promise<void>;
 }
@@ -56,15 +64,24 @@ export async function createAgent(
   lookup?: Lookup,
 ): Promise<FairleadAgent> {
   const options = completeOptions(agentOptions, given);
-  const loaded = loadAgentTls(options);
-  for (const warning of loaded.warnings) logger.warn(warning);
-  // One object for one set of credentials: TLS sessions are kept per object.
-  let { tls } = loaded;
+  // One object for one set of credentials: TLS sessions are kept per object. There is none before an agent
+  // has joined.
+  let tls: TunnelTlsOptions = {};
   const ownPorts = new Set<number>();
   let policy = new TargetPolicy(readTargetRules(options), ownPorts);
 
   const metrics = new AgentMetrics();
   const proxies = new EgressProxies({ url: options.egressProxy, env });
+  const identity =
+    options.identityDir === undefined
+      ? undefined
+      : await AgentIdentity.open({
+          options,
+          directory: options.identityDir,
+          logger,
+          proxyFor: (endpoint) => proxies.for(endpoint),
+          onRequest: (request, isIssued) => metrics.onCertificateRequest(request, isIssued),
+        });
   const selector = new TransportSelector(transportChoices(options.transport));
   const memory = new MemoryBudget(options.maxProcessWindow);
   const acceptor = new Acceptor({
@@ -77,7 +94,6 @@ export async function createAgent(
   const grpcIdentity = {
     agentId: options.agentId,
     agentIdentifiers: options.agentIdentifiers,
-    tokenPath: options.serviceAccountTokenPath,
   };
   let onIdle: (() => void) | undefined;
 
@@ -94,6 +110,7 @@ export async function createAgent(
         serverName,
         proxy: proxies.for(endpoint),
         grpcIdentity,
+        tokenPath: options.serviceAccountTokenPath,
       }),
     onStream: (stream) => acceptor.accept(stream),
     onChange,
@@ -102,7 +119,19 @@ export async function createAgent(
     packetObserver: metrics.packetObserver,
   });
 
-  const whyNotReady = () => (links.isReady ? undefined : 'no server is connected');
+  const leaseCount = options.countServerLeases
+    ? await createLeaseCount({
+        options,
+        logger,
+        registry: metrics.registry,
+        onCount: (count) => links.setLeaseCount(count),
+      })
+    : undefined;
+
+  const whyNotReady = () => {
+    if (links.isReady) return undefined;
+    return identity?.isPresent === false ? 'no certificate yet' : 'no server is connected';
+  };
   const health = new HttpAdmin(
     { ...healthRoutes(whyNotReady, 503), ...metricsRoutes(metrics.registry) },
     logger,
@@ -114,7 +143,6 @@ export async function createAgent(
 
   const metricPrefix = 'fairlead_agent_';
   const expiry = new CertificateExpiry({ logger, registry: metrics.registry, metricPrefix });
-  expiry.update(loaded.expiries);
   const reloader = new FileReloader({
     logger,
     intervalMs: options.reloadInterval,
@@ -127,10 +155,12 @@ export async function createAgent(
   };
 
   const close = async () => {
+    identity?.close();
+    const counted = leaseCount?.close();
     reloader.close();
     expiry.close();
     await links.close();
-    await Promise.all([health.close(), admin.close()]);
+    await Promise.all([health.close(), admin.close(), counted]);
   };
 
   const drain = async () => {
@@ -156,6 +186,27 @@ export async function createAgent(
     await close();
   };
 
+  const useCertificates = () => {
+    const loaded = loadAgentTls(options, identity?.files);
+    tls = loaded.tls;
+    for (const warning of loaded.warnings) logger.warn(warning);
+    const { warnMs } = identity ?? {};
+    const own = identity?.files.cert.path;
+    expiry.update(
+      loaded.expiries.map((file) =>
+        warnMs !== undefined && file.path === own ? { ...file, warnMs } : file,
+      ),
+    );
+    return loaded;
+  };
+
+  const start = () => {
+    // Tunnels go on; the next connection to a server shows the new certificate.
+    watch('certificates', useCertificates().paths, useCertificates);
+    links.start();
+    void identity?.keepRenewed(() => reloader.check());
+  };
+
   try {
     const addresses = {
       health: await health.listen({
@@ -172,23 +223,24 @@ export async function createAgent(
       }),
     };
     ownPorts.add(addresses.health.port).add(addresses.admin.port);
-    // Tunnels go on; the next connection to a server shows the new certificate.
-    watch('certificates', [options.agentCert, options.agentKey, options.caCert], () => {
-      const renewed = loadAgentTls(options);
-      tls = renewed.tls;
-      for (const warning of renewed.warnings) logger.warn(warning);
-      expiry.update(renewed.expiries);
-    });
     watch('policy', [options.policyFile], () => {
       policy = new TargetPolicy(readTargetRules(options), ownPorts);
     });
-    links.start();
+    leaseCount?.start();
+    const hasJoined = identity === undefined || (await identity.join());
+    const ended = hasJoined
+      ? undefined
+      : identity?.keepJoining().then((joined) => joined && start());
+    if (hasJoined) start();
     return {
       addresses,
+      ended: rejectionOf(ended),
       get isReady() {
         return links.isReady;
       },
       drain,
+      describe: () =>
+        `connected to ${links.readyCount} of ${counted(links.wantedCount, 'server')}, ${counted(links.streamCount, 'stream')}`,
       reload: () => reloader.check(),
       close,
     };
@@ -202,4 +254,11 @@ export async function createAgent(
     metrics.setKnownServers(links.wantedCount);
     onIdle?.();
   }
+}
+
+/** Never resolves; a rejection that nobody waits for is not one that nobody handled. */
+function rejectionOf(work: Promise<unknown> | undefined): Promise<never> {
+  const rejection = new Promise<never>((_, reject) => work?.catch(reject));
+  rejection.catch(() => {});
+  return rejection;
 }

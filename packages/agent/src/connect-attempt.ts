@@ -17,16 +17,16 @@ export interface ConnectOptions {
   readonly proxy?: EgressProxy | undefined;
   /** Needed by the gRPC transport only: the others introduce the agent later, in HELLO. */
   readonly grpcIdentity?: GrpcIdentity | undefined;
+  /** A file with a bearer token for the server, read at each attempt; bare TLS has its place in HELLO. */
+  readonly tokenPath?: string | undefined;
   /** What the server's certificate must be for, unless the TLS options name another; default: the endpoint's host. */
   readonly serverName?: string | undefined;
 }
 
 /** What a Konnectivity server is told with the call. */
-export interface GrpcIdentity {
+interface GrpcIdentity {
   readonly agentId: string;
   readonly agentIdentifiers?: string | undefined;
-  /** A file with a bearer token. */
-  readonly tokenPath?: string | undefined;
 }
 
 /** A connection to a server: for our own protocol, or for Konnectivity's. */

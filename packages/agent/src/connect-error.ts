@@ -12,6 +12,9 @@ const otherTransportMayWork = {
   server_certificate: false,
   own_certificate: false,
   own_token: false,
+  // What a server says of either.
+  identity_refused: false,
+  identity_unknown: false,
   tls_unavailable: false,
   cancelled: false,
   // What a proxy or load balancer on the way does depends on what it sees inside.

@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { type OutgoingHttpHeaders, sensitiveHeaders } from 'node:http2';
 import { CONNECT_METHOD, errorFromTrailers, type GrpcError } from '@fairlead/konnectivity';
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'http2-wrapper';
-import { ConnectAttempt, type Connector, type GrpcIdentity } from './connect-attempt.ts';
+import { authorizationHeader } from './agent-token.ts';
+import { ConnectAttempt, type ConnectOptions, type Connector } from './connect-attempt.ts';
 import { ConnectError } from './connect-error.ts';
 import { closeWithStream, startHttp2 } from './http2-session.ts';
 import { refusedByHttp } from './refused-by-http.ts';
@@ -24,7 +25,7 @@ export interface GrpcConnection {
 /** `AgentService/Connect` of a Konnectivity server: its packets instead of our frames. */
 export const connectGrpc: Connector<GrpcConnection> = (endpoint, tls, options) =>
   ConnectAttempt.run(options, async (attempt) => {
-    const metadata = await metadataOf(options.grpcIdentity);
+    const metadata = metadataOf(options);
     const { socket, peer, explain } = await openServerConnection(attempt, endpoint, tls, 'h2');
     attempt.begin(`waiting for the gRPC answer of ${peer.address}`);
     const session = attempt.own(startHttp2(socket, { host: peer.name, port: endpoint.port }));
@@ -53,7 +54,7 @@ export const connectGrpc: Connector<GrpcConnection> = (endpoint, tls, options) =
     return { kind: 'grpc', session, stream, serverId, serverCount, destroy };
   });
 
-function call(session: ClientHttp2Session, metadata: Record<string, string>): ClientHttp2Stream {
+function call(session: ClientHttp2Session, metadata: OutgoingHttpHeaders): ClientHttp2Stream {
   return session.request(
     {
       ':method': 'POST',
@@ -67,24 +68,20 @@ function call(session: ClientHttp2Session, metadata: Record<string, string>): Cl
   );
 }
 
-/** The token's file is read each time: Kubernetes replaces what is in it. */
-async function metadataOf(identity: GrpcIdentity | undefined): Promise<Record<string, string>> {
-  const { agentId = '', agentIdentifiers = '', tokenPath } = identity ?? {};
-  const metadata = { agentid: agentId, agentidentifiers: agentIdentifiers };
-  if (tokenPath === undefined) return metadata;
-  try {
-    const token = (await readFile(tokenPath, 'utf8')).trim();
-    return { ...metadata, authorization: `Bearer ${token}` };
-  } catch (error) {
-    const text = `--service-account-token-path: cannot read ${tokenPath}: ${(error as Error).message}`;
-    throw new ConnectError('own_token', text, { cause: error });
-  }
+function metadataOf({ grpcIdentity, tokenPath }: ConnectOptions): OutgoingHttpHeaders {
+  const { agentId = '', agentIdentifiers = '' } = grpcIdentity ?? {};
+  return {
+    agentid: agentId,
+    agentidentifiers: agentIdentifiers,
+    ...authorizationHeader(tokenPath),
+    [sensitiveHeaders]: ['authorization'],
+  };
 }
 
 const identityStatuses: readonly unknown[] = ['UNAUTHENTICATED', 'PERMISSION_DENIED'];
 
 function refusedByStatus(address: string, error: GrpcError | undefined): ConnectError {
-  const reason = identityStatuses.includes(error?.status) ? 'own_certificate' : 'http_refused';
+  const reason = identityStatuses.includes(error?.status) ? 'identity_refused' : 'http_refused';
   const said = error ? `${error.status}: ${error.message}` : 'OK, and no more';
   return new ConnectError(reason, `the server at ${address} answered with gRPC status ${said}`);
 }

@@ -8,6 +8,7 @@ import {
   zeroMask,
 } from '@fairlead/protocol/internal';
 import { WebSocket } from 'ws';
+import { authorizationHeader } from './agent-token.ts';
 import { ConnectAttempt, type Connector } from './connect-attempt.ts';
 import { ConnectError } from './connect-error.ts';
 import { refusedByHttp } from './refused-by-http.ts';
@@ -16,17 +17,23 @@ import { openServerConnection, type SecureConnection } from './secure-socket.ts'
 /** Frames in a WebSocket (spec 10.2). */
 export const connectWebSocket: Connector = (endpoint, tls, options) =>
   ConnectAttempt.run(options, async (attempt) => {
+    const headers = authorizationHeader(options.tokenPath);
     const connection = await openServerConnection(attempt, endpoint, tls, 'http/1.1');
     attempt.begin(`waiting for the WebSocket of ${connection.peer.address}`);
     // A load balancer finds the server by this name, as by SNI.
     const host = formatTarget({ host: connection.peer.name, port: endpoint.port });
-    return await upgrade(connection, `wss://${host}${TUNNEL_PATH}`);
+    return await upgrade(connection, `wss://${host}${TUNNEL_PATH}`, headers);
   });
 
-function upgrade(connection: SecureConnection, url: string): Promise<Transport> {
+function upgrade(
+  connection: SecureConnection,
+  url: string,
+  headers: { readonly authorization?: string },
+): Promise<Transport> {
   const { socket, peer, explain } = connection;
   const webSocket = new WebSocket(url, [TUNNEL_SUBPROTOCOL], {
     ...webSocketOptions,
+    headers,
     createConnection: () => socket,
     generateMask: zeroMask,
   });

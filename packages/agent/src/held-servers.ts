@@ -4,6 +4,9 @@ import type { AgentTunnel } from './agent-tunnel.ts';
 /** The most peers that are dialled, whatever servers say (spec 2.11). */
 const MAX_PEERS = 64;
 
+/** `--server-count-source`: whether Leases, where they are counted, say it alone. */
+export type ServerCountSource = 'default' | 'max';
+
 /** A tunnel to a server that has introduced itself. */
 export interface HeldTunnel {
   readonly session: AgentTunnel;
@@ -15,8 +18,19 @@ export interface HeldTunnel {
  */
 export class HeldServers {
   readonly #tunnels = new Set<HeldTunnel>();
+  readonly #countSource: ServerCountSource;
   #peers: readonly string[] = [];
-  #wantedCount = 0;
+  #toldCount = 0;
+  #leaseCount: number | undefined;
+
+  constructor(countSource: ServerCountSource = 'default') {
+    this.#countSource = countSource;
+  }
+
+  /** Takes notice of how many servers there are by their Leases. */
+  setLeaseCount(count: number): void {
+    this.#leaseCount = count;
+  }
 
   add(tunnel: HeldTunnel): void {
     this.#tunnels.add(tunnel);
@@ -33,7 +47,7 @@ export class HeldServers {
     const hellos = this.#lasting().map(({ session }) => session.peerHello ?? {});
     // While nobody is there to ask, what was last known is the best guess.
     if (hellos.length === 0) return;
-    this.#wantedCount = Math.max(...hellos.map(({ serverCount }) => serverCount ?? 1));
+    this.#toldCount = Math.max(...hellos.map(({ serverCount }) => serverCount ?? 1));
     const lists = hellos.flatMap(({ peers }) => (peers ? [peers] : []));
     if (lists.length > 0) this.#peers = [...new Set(lists.flat())].slice(0, MAX_PEERS);
   }
@@ -44,9 +58,10 @@ export class HeldServers {
       .size;
   }
 
-  /** How many servers there are, as they say; 0 before any said so. */
+  /** How many servers there are, as they or their Leases say; 0 before anybody said so. */
   get wantedCount(): number {
-    return this.#wantedCount;
+    const leaseCount = this.#leaseCount ?? this.#toldCount;
+    return this.#countSource === 'max' ? Math.max(leaseCount, this.#toldCount) : leaseCount;
   }
 
   /** Agent addresses of servers, `host:port`, as the servers wrote them. */

@@ -1,4 +1,3 @@
-export { Backoff, type BackoffOptions } from './backoff.ts';
 export type { ConnectOptions, Connector } from './connect-attempt.ts';
 export { ConnectError, type ConnectFailure } from './connect-error.ts';
 export { connectGrpc, type GrpcConnection } from './connect-grpc.ts';
@@ -7,6 +6,7 @@ export { connectTls } from './connect-tls.ts';
 export { connectWebSocket } from './connect-websocket.ts';
 export { type DialOptions, dialTarget, interleaveFamilies, type Lookup } from './dial-target.ts';
 export { EgressProxies, type EgressProxy } from './egress-proxy.ts';
+export { RenewalClock } from './enrolment/renewal-clock.ts';
 export { HeldServers } from './held-servers.ts';
 export { NameWatch } from './name-watch.ts';
 export { NoProxyList } from './no-proxy.ts';

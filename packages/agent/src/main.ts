@@ -1,10 +1,10 @@
-import { runProgram } from '@fairlead/runtime';
+import { release, runProgram } from '@fairlead/runtime';
 import { createAgent } from './agent.ts';
 import { agentOptions } from './options.ts';
-import { version } from './version.ts';
 
-await runProgram({
+// Not awaited: a bundle of CommonJS, which V8's code cache needs, has no top-level await.
+void runProgram({
   table: agentOptions,
-  version,
+  ...release,
   start: ({ options, logger }) => createAgent(options, logger),
 });

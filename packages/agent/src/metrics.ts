@@ -78,6 +78,12 @@ export class AgentMetrics {
     registers: [this.registry],
   });
 
+  readonly #certificateRequests = new Counter({
+    name: 'fairlead_agent_certificate_requests_total',
+    help: 'Certificates that the agent asked the issuer for, by how (enrol, renew) and with what outcome',
+    labelNames: ['request', 'outcome'],
+    registers: [this.registry],
+  });
   readonly #policyDenials = new Counter({
     name: 'fairlead_agent_policy_denials_total',
     help: 'Streams that --allow, --deny and --policy-file did not let through',
@@ -109,6 +115,10 @@ export class AgentMetrics {
 
   onConnectFailed(reason: string): void {
     this.#connectFailures.inc({ reason });
+  }
+
+  onCertificateRequest(request: 'enrol' | 'renew', isIssued: boolean): void {
+    this.#certificateRequests.inc({ request, outcome: isIssued ? 'issued' : 'failed' });
   }
 
   setServers(count: number): void {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Backoff } from './backoff.ts';
+import type { Backoff } from '@fairlead/runtime';
 import { ConnectError } from './connect-error.ts';
 import { lookupError } from './dial-errors.ts';
 import { interleaveFamilies, type Lookup, systemLookup } from './dial-target.ts';

@@ -9,10 +9,11 @@ import {
   ignoredOption,
   kinds,
   konnectivityOptions,
+  kubernetesGroup,
+  kubernetesOptions,
   logOptions,
   type OptionsOf,
   option,
-  refusedOption,
   reloadOptions,
   tunnelOptions,
   UsageError,
@@ -21,11 +22,10 @@ import {
 
 const server = 'Server';
 const identity = 'Identity';
+const enrolment = 'Enrolment (how the agent gets a certificate by itself)';
 const policy = 'Policy (which targets the agent dials)';
 const limits = 'Deadlines and limits';
 const health = 'Health, metrics and admin';
-
-const noLeases = 'leases are not supported yet; the servers say how many they are (--server-count)';
 
 export const agentOptions = defineOptions({
   program: 'fairlead-agent',
@@ -86,8 +86,7 @@ export const agentOptions = defineOptions({
     }),
     'service-account-token-path': option(kinds.filePath, {
       group: identity,
-      description:
-        "Token that the agent shows to Konnectivity's own servers, read anew for each connection; only over --transport=grpc",
+      description: 'Token that the agent shows to servers, read anew for each connection',
     }),
     'agent-id': option(kinds.identifier, {
       group: identity,
@@ -100,6 +99,38 @@ export const agentOptions = defineOptions({
       group: identity,
       description:
         'What this agent serves, as a URL query: host=, ipv4=, ipv6=, cidr= (each may be repeated), default-route=true',
+    }),
+
+    'identity-dir': option(
+      { ...kinds.filePath, placeholder: 'DIR' },
+      {
+        group: enrolment,
+        description:
+          'Directory for a certificate that the agent gets by itself, its key, and the CA, in the place of --agent-cert and --agent-key; made with mode 0700 if it is missing',
+      },
+    ),
+    'enrolment-server': option(kinds.hostPort, {
+      group: enrolment,
+      description:
+        'Where fairlead issuer listens: there the agent joins with a token, and renews its certificate',
+    }),
+    'enrolment-ca-hash': option(kinds.list(kinds.caHash), {
+      group: enrolment,
+      description:
+        'Hash of the CA, as fairlead token create prints it; several while a CA is replaced',
+      default: [],
+      defaultText: '--ca-cert is what the issuer is verified by',
+    }),
+    'enrolment-token-file': option(kinds.filePath, {
+      group: enrolment,
+      description:
+        'File with the token to join with; not needed any more once the agent has joined',
+    }),
+    'enrolment-token': option(kinds.text, {
+      group: enrolment,
+      description: 'The token itself',
+      secret: true,
+      notAsFlag: 'use --enrolment-token-file or FAIRLEAD_ENROLMENT_TOKEN',
     }),
 
     allow: option(kinds.list(kinds.targetRule), {
@@ -180,6 +211,29 @@ export const agentOptions = defineOptions({
       default: '127.0.0.1',
     }),
 
+    ...kubernetesOptions,
+    'count-server-leases': option(kinds.boolean, {
+      group: kubernetesGroup,
+      description: 'Count the servers by their Leases',
+      default: false,
+    }),
+    'lease-label': option(kinds.text, {
+      group: kubernetesGroup,
+      description:
+        'The same as --lease-label-selector, by the name that newer releases of Konnectivity give it; it wins',
+    }),
+    'lease-label-selector': option(kinds.text, {
+      group: kubernetesGroup,
+      description: 'Which Leases are those of servers, by their labels',
+      default: 'k8s-app=konnectivity-server',
+    }),
+    'server-count-source': option(kinds.oneOf('default', 'max'), {
+      group: kubernetesGroup,
+      description:
+        'How many servers there are with --count-server-leases: as many as have Leases, or, with max, as many as they say if that is more',
+      default: 'default',
+    }),
+
     ...tunnelOptions,
 
     ...reloadOptions,
@@ -187,27 +241,6 @@ export const agentOptions = defineOptions({
     ...logOptions,
 
     ...konnectivityOptions,
-
-    'count-server-leases': refusedOption(kinds.boolean, {
-      description: 'Count the servers by their Leases',
-      default: false,
-      reason: noLeases,
-    }),
-    'lease-namespace': ignoredOption(kinds.text, {
-      description: 'Namespace of the Leases',
-      default: 'kube-system',
-      reason: noLeases,
-    }),
-    'lease-label-selector': ignoredOption(kinds.text, {
-      description: 'Label of the Leases',
-      default: 'k8s-app=konnectivity-server',
-      reason: noLeases,
-    }),
-    'server-count-source': ignoredOption(kinds.oneOf('default', 'max'), {
-      description: 'Whether the servers or their Leases say how many they are',
-      default: 'default',
-      reason: noLeases,
-    }),
 
     'alpn-proto': ignoredOption(kinds.list(kinds.text), {
       description: 'Further ALPN names to offer',
@@ -233,7 +266,9 @@ export const agentOptions = defineOptions({
 
   check(options, { warn }) {
     checkPair(['agent-cert', options.agentCert], ['agent-key', options.agentKey]);
-    if (!options.agentCert) {
+    checkEnrolment(options, warn);
+    const hasIdentity = options.agentCert ?? options.identityDir ?? options.serviceAccountTokenPath;
+    if (hasIdentity === undefined) {
       warn('--agent-cert and --agent-key are missing: servers that ask for them will refuse');
     }
     if (options.proxyServerHost.length === 0) {
@@ -261,3 +296,38 @@ export const agentOptions = defineOptions({
 
 /** The options of fairlead-agent, parsed and checked. Durations in ms, sizes in bytes. */
 export type AgentOptions = OptionsOf<typeof agentOptions>;
+
+function checkEnrolment(options: AgentOptions, warn: (text: string) => void): void {
+  const { identityDir, enrolmentServer } = options;
+  if (identityDir !== undefined && options.agentCert !== undefined) {
+    throw new UsageError(
+      '--identity-dir and --agent-cert are both given: give the one where the agent gets its certificate by itself, the other where you do',
+    );
+  }
+  if (enrolmentServer === undefined) {
+    const given = [
+      options.enrolmentToken !== undefined && 'FAIRLEAD_ENROLMENT_TOKEN',
+      options.enrolmentTokenFile !== undefined && '--enrolment-token-file',
+      options.enrolmentCaHash.length > 0 && '--enrolment-ca-hash',
+    ].filter(Boolean);
+    if (given.length > 0) {
+      throw new UsageError(
+        `--enrolment-server is missing: it goes with ${given.join(' and ')}; give the address of fairlead issuer`,
+      );
+    }
+    if (identityDir !== undefined) {
+      warn('--enrolment-server is missing: the certificate in --identity-dir will not be renewed');
+    }
+    return;
+  }
+  if (identityDir === undefined) {
+    throw new UsageError(
+      '--identity-dir is missing: it goes with --enrolment-server; give a directory to keep key and certificate in',
+    );
+  }
+  if (options.enrolmentCaHash.length === 0 && options.caCert === undefined) {
+    throw new UsageError(
+      '--enrolment-ca-hash is missing: without it anyone could pass as the issuer; give the hash that fairlead token create prints, or --ca-cert',
+    );
+  }
+}

@@ -1,13 +1,24 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { cleanText } from '@fairlead/protocol';
-import { ConnectError } from './connect-error.ts';
+import { ConnectError, type ConnectFailure } from './connect-error.ts';
 
 /** A server's reason is one line; of a proxy's HTML page the beginning has to do. */
 const maxBodyBytes = 1024;
 
 /** Codes of docs/errors.md with which a server refuses an agent, whatever the transport. */
-const identityCodes: readonly unknown[] = ['unauthenticated', 'unauthorized'];
+const identityCodes: Readonly<Record<string, ConnectFailure>> = {
+  unauthenticated: 'identity_refused',
+  unauthorized: 'identity_refused',
+  authentication_unavailable: 'identity_unknown',
+};
+
+/** Which failure a server's code stands for; undefined for one that is not about who the agent is. */
+export function identityFailure(code: unknown): ConnectFailure | undefined {
+  return typeof code === 'string' && Object.hasOwn(identityCodes, code)
+    ? identityCodes[code]
+    : undefined;
+}
 
 /** The error for an HTTP answer other than the wanted one, with the beginning of its body. */
 export async function refusedByHttp(
@@ -16,9 +27,8 @@ export async function refusedByHttp(
   headers: IncomingHttpHeaders,
   body: Readable,
 ): Promise<ConnectError> {
-  const code = headers['fairlead-error'];
   const text = cleanText(await beginningOf(body));
-  const reason = identityCodes.includes(code) ? 'own_certificate' : 'http_refused';
+  const reason = identityFailure(headers['fairlead-error']) ?? 'http_refused';
   return new ConnectError(
     reason,
     `the server at ${address} answered with HTTP status ${status}${text && `: ${text}`}`,

@@ -57,6 +57,11 @@ export interface StartTlsOptions {
   readonly sessions?: TlsSessionCache | undefined;
   /** ALPN, in order of preference. */
   readonly protocols: readonly string[];
+  /**
+   * Set only to fetch what is then checked in another way, on a connection that carries no secret: the
+   * server may be anyone.
+   */
+  readonly isUnverified?: boolean;
 }
 
 /** Makes a connection a TLS connection and verifies its server. */
@@ -74,7 +79,7 @@ export async function startTls(
       ...options.context,
       socket,
       // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
-      rejectUnauthorized: true,
+      rejectUnauthorized: options.isUnverified !== true,
       // What is verified; SNI (RFC 6066 section 3) knows names only.
       host: peer.name,
       servername: isIP(peer.name) === 0 ? peer.name : '',

@@ -1,9 +1,10 @@
 import { formatTarget, type Target, type TunnelError } from '@fairlead/protocol';
+import type { Backoff } from '@fairlead/runtime';
 import type { AgentTunnel } from './agent-tunnel.ts';
-import type { Backoff } from './backoff.ts';
 import type { ServerConnection } from './connect-attempt.ts';
 import { ConnectError } from './connect-error.ts';
 import { Pause } from './pause.ts';
+import { identityFailure } from './refused-by-http.ts';
 import { ServerTunnel, type TunnelHost } from './server-tunnel.ts';
 
 export interface ServerLinkOptions {
@@ -204,8 +205,15 @@ export class ServerLink {
               backoff.undoReset();
               searchBackoff?.undoReset();
             }
-            if (!this.#hasReady()) this.#pause.dueIn(backoff.next());
-            else if (wasRefused && searchBackoff) this.#pause.dueIn(searchBackoff.next());
+            if (!this.#hasReady()) {
+              const failure = readyAtMs === undefined ? identityFailure(error?.code) : undefined;
+              if (failure && error) {
+                this.#options.onConnectFailed(new ConnectError(failure, error.message));
+              }
+              this.#pause.dueIn(backoff.next());
+            } else if (wasRefused && searchBackoff) {
+              this.#pause.dueIn(searchBackoff.next());
+            }
           }
           resolve();
         },

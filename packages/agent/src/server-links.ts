@@ -2,8 +2,7 @@ import { isIP } from 'node:net';
 import type { PacketObserver } from '@fairlead/konnectivity';
 import type { TunnelStream } from '@fairlead/protocol';
 import { formatTarget, type MemoryBudget, type Target, type TunnelError } from '@fairlead/protocol';
-import { type Logger, parseHostPort } from '@fairlead/runtime';
-import { Backoff } from './backoff.ts';
+import { Backoff, type Logger, parseHostPort } from '@fairlead/runtime';
 import type { ServerConnection } from './connect-attempt.ts';
 import type { ConnectError } from './connect-error.ts';
 import type { Lookup } from './dial-target.ts';
@@ -43,7 +42,7 @@ export interface ServerLinksOptions {
 export class ServerLinks {
   readonly #options: ServerLinksOptions;
   readonly #host: TunnelHost;
-  readonly #held = new HeldServers();
+  readonly #held: HeldServers;
   readonly #names: NameWatch[] = [];
   /** By what is dialled; those of configured hosts and those of peers. */
   readonly #configured = new Map<string, ServerLink>();
@@ -55,6 +54,7 @@ export class ServerLinks {
   constructor(options: ServerLinksOptions) {
     this.#options = options;
     const { options: flags, logger, memory, onStream, onLost, packetObserver } = options;
+    this.#held = new HeldServers(flags.serverCountSource);
     this.#host = {
       options: flags,
       logger,
@@ -107,7 +107,13 @@ export class ServerLinks {
     return this.all.reduce((sum, link) => sum + link.readyCount, 0);
   }
 
-  /** How many servers there are, as they say. */
+  /** Takes notice of how many servers there are by their Leases. */
+  setLeaseCount(count: number): void {
+    this.#held.setLeaseCount(count);
+    this.#onChange();
+  }
+
+  /** How many servers there are, as they or their Leases say. */
   get wantedCount(): number {
     return this.#held.wantedCount;
   }

@@ -8,10 +8,12 @@ import {
   type TunnelStream,
 } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
+import { readAgentToken } from './agent-token.ts';
 import { type AgentTunnel, openTunnel } from './agent-tunnel.ts';
 import type { ServerConnection } from './connect-attempt.ts';
 import type { HeldServers, HeldTunnel } from './held-servers.ts';
 import type { AgentOptions } from './options.ts';
+import { identityFailure } from './refused-by-http.ts';
 import { version } from './version.ts';
 
 /** What all tunnels of an agent share. */
@@ -46,6 +48,8 @@ export class ServerTunnel implements HeldTunnel {
   readonly #owner: TunnelOwner;
   readonly #server: string;
   #offered: Hello | undefined;
+  /** Between the server's HELLO and the answer. */
+  #token: string | undefined;
   #isReady = false;
   #isRetired = false;
   /** Set when the server has used up its stream IDs and goes on with another tunnel (spec 6.2). */
@@ -76,17 +80,18 @@ export class ServerTunnel implements HeldTunnel {
       },
       {
         role: 'agent',
-        hello: {
+        hello: () => ({
           software: `fairlead-agent/${version}`,
           agentId: options.agentId,
           maxStreams: options.maxStreamsPerTunnel,
           ...(options.agentIdentifiers !== undefined && {
             agentIdentifiers: options.agentIdentifiers,
           }),
-        },
+          ...this.#takeToken(),
+        }),
         refusePeer: (hello) => {
           this.#offered = hello;
-          return held.refusalOf(hello);
+          return held.refusalOf(hello) ?? this.#readToken(hello);
         },
         handshakeTimeoutMs: options.handshakeTimeout,
         pingIntervalMs: options.pingInterval,
@@ -136,7 +141,27 @@ export class ServerTunnel implements HeldTunnel {
     if (this.#isRetired || isReplaced) this.session.close();
   }
 
-  #onHello({ serverId, software }: Hello): void {
+  /** For a server that asks for it (spec 2.12). @returns why there is none, though there should be */
+  #readToken({ admitted }: Hello): TunnelError | undefined {
+    const { serviceAccountTokenPath: path } = this.#host.options;
+    if (admitted !== false || path === undefined) return undefined;
+    try {
+      this.#token = readAgentToken(path);
+      return undefined;
+    } catch (error) {
+      return new TunnelError('unauthenticated', (error as Error).message);
+    }
+  }
+
+  #takeToken(): Hello {
+    const token = this.#token;
+    this.#token = undefined;
+    return token === undefined ? {} : { token };
+  }
+
+  #onHello({ serverId, software, admitted }: Hello): void {
+    // Not before the server has judged the agent's token (spec 2.12).
+    if (admitted === false) return;
     if (this.#isReady) {
       this.#host.held.update();
     } else {
@@ -175,8 +200,13 @@ export class ServerTunnel implements HeldTunnel {
       code: error?.code,
       reason: error?.message,
     };
+    const refusal = this.#isReady ? undefined : identityFailure(error?.code);
     if (error?.code === 'duplicate_tunnel') logger.debug(fields, 'server is held already');
-    else if (error) {
+    else if (error && refusal) {
+      // As where a transport has an answer of its own for it.
+      const { server, serverId } = fields;
+      logger.warn({ server, serverId, reason: refusal, detail: error.message }, 'cannot connect');
+    } else if (error) {
       onLost(error);
       logger.warn(fields, 'disconnected');
     } else logger.info(fields, 'disconnected');

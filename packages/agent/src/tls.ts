@@ -1,27 +1,38 @@
 import { loadTlsFiles, type TlsFiles } from '@fairlead/runtime';
+import type { IdentityFiles } from './enrolment/identity-store.ts';
 import type { AgentOptions } from './options.ts';
 import type { TunnelTlsOptions } from './secure-socket.ts';
 
+export interface AgentTls extends Pick<TlsFiles, 'warnings' | 'expiries'> {
+  readonly tls: TunnelTlsOptions;
+  /** Of the files that were read. */
+  readonly paths: readonly string[];
+}
+
+/** The TLS files that the options name. */
+function filesOf({ agentCert, agentKey, caCert }: AgentOptions): Partial<IdentityFiles> {
+  return {
+    ...(agentCert !== undefined && { cert: { flag: '--agent-cert', path: agentCert } }),
+    ...(agentKey !== undefined && { key: { flag: '--agent-key', path: agentKey } }),
+    ...(caCert !== undefined && { ca: { flag: '--ca-cert', path: caCert } }),
+  };
+}
+
 /**
  * Reads the agent's TLS files.
+ * @param identity the files of an agent that gets its certificate by itself
  * @returns what to connect with, and warnings, one line each
  * @throws UsageError that names flag, file and cure
  */
-export function loadAgentTls(options: AgentOptions): {
-  readonly tls: TunnelTlsOptions;
-} & Pick<TlsFiles, 'warnings' | 'expiries'> {
-  const { agentCert, agentKey, caCert } = options;
+export function loadAgentTls(options: AgentOptions, identity: IdentityFiles | undefined): AgentTls {
+  const { cert, key, ca } = identity ?? filesOf(options);
   const { context, warnings, expiries } = loadTlsFiles({
-    identity:
-      agentCert !== undefined && agentKey !== undefined
-        ? {
-            cert: { flag: '--agent-cert', path: agentCert },
-            key: { flag: '--agent-key', path: agentKey },
-          }
-        : undefined,
-    ca: caCert === undefined ? undefined : { flag: '--ca-cert', path: caCert },
+    identity: cert && key && { cert, key },
+    ca,
     cipherSuites: options.cipherSuites,
     minVersion: options.tlsMinVersion,
   });
-  return { tls: { ...context, serverName: options.serverName }, warnings, expiries };
+  const paths = [cert, key, ca].filter((file) => file !== undefined).map(({ path }) => path);
+  const tls = { ...context, serverName: options.serverName };
+  return { tls, paths: [...new Set(paths)], warnings, expiries };
 }

@@ -1,8 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { release } from '@fairlead/runtime';
 
-const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
-
-/** This package's version. */
-export const version = manifest.version;
+/** The version that all of Fairlead shares. */
+export const { version } = release;

@@ -161,7 +161,7 @@ t.test('what a server refuses by HTTP', async (t) => {
       const server = await start(t, { ...serverTls, refusal });
       const endpoint = { host: '127.0.0.1', port: server.port };
       const error = await failure(connect(endpoint, agentTls, { timeoutMs }));
-      t.equal(error.reason, 'own_certificate');
+      t.equal(error.reason, 'identity_refused');
       t.match(error.message, /another CA signed it/);
       t.notOk(error.otherTransportMayWork);
     });

@@ -60,8 +60,7 @@ t.test('the token is read for each connection', async (t) => {
   t.teardown(() => directory.close());
   const tokenPath = join(directory.path, 'token');
   const { endpoint, calls } = await startServer(t);
-  const connect = () =>
-    connectGrpc(endpoint, agentTls, { timeoutMs, grpcIdentity: { ...grpcIdentity, tokenPath } });
+  const connect = () => connectGrpc(endpoint, agentTls, { timeoutMs, grpcIdentity, tokenPath });
   await t.rejects(connect(), { reason: 'own_token', message: /--service-account-token-path/ });
   t.same(calls, [], 'without it nothing is sent');
   for (const token of ['first', 'second']) {
@@ -76,7 +75,7 @@ t.test('refusals', async (t) => {
     [
       'a status for who we are',
       (stream) => stream.respond(trailersOnly(new GrpcError('UNAUTHENTICATED', 'no token'))),
-      { reason: 'own_certificate' },
+      { reason: 'identity_refused' },
       /UNAUTHENTICATED: no token/,
     ],
     [

@@ -1,4 +1,5 @@
-import { Backoff, type ConnectError, NameWatch } from '@fairlead/agent/internal';
+import { type ConnectError, NameWatch } from '@fairlead/agent/internal';
+import { Backoff } from '@fairlead/runtime';
 import t, { type Test } from 'tap';
 
 /** A watch over a name whose addresses the test decides. */

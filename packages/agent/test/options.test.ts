@@ -92,7 +92,7 @@ t.test('what could not work is refused', async (t) => {
   const complaints: readonly [string[], RegExp][] = [
     [['--agent-key='], /^--agent-key is missing: it goes with --agent-cert$/],
     [['--agent-cert='], /^--agent-cert is missing: it goes with --agent-key$/],
-    [['--count-server-leases'], /^--count-server-leases: leases are not supported yet/],
+    [['--server-count-source=min'], /^--server-count-source: "min" is none of default, max$/],
     [['--transport=quic'], /^--transport: "quic" is none of auto, /],
     [['--proxy-server-host=,'], /^--proxy-server-host is empty/],
     [['--proxy-server-host=a:8091'], /^--proxy-server-host: "a:8091" is neither/],

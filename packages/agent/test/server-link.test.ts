@@ -1,12 +1,6 @@
 import { type Duplex, duplexPair } from 'node:stream';
 import { type AgentOptions, agentOptions } from '@fairlead/agent';
-import {
-  Backoff,
-  ConnectError,
-  HeldServers,
-  ServerLink,
-  type TunnelHost,
-} from '@fairlead/agent/internal';
+import { ConnectError, HeldServers, ServerLink, type TunnelHost } from '@fairlead/agent/internal';
 import {
   DuplexTransport,
   type Hello,
@@ -16,7 +10,7 @@ import {
   TunnelError,
   type TunnelStream,
 } from '@fairlead/protocol';
-import { completeOptions, createLogger } from '@fairlead/runtime';
+import { Backoff, completeOptions, createLogger } from '@fairlead/runtime';
 import t, { type Test } from 'tap';
 
 /** A server's end of a tunnel to the agent under test. */

@@ -53,6 +53,7 @@ for (const reason of ['protocol_mismatch', 'reset', 'handshake_timeout', 'http_r
 for (const reason of [
   'server_certificate',
   'own_certificate',
+  'identity_refused',
   'refused',
   'dns_failed',
   'dial_timeout',

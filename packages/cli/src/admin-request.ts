@@ -45,5 +45,12 @@ export async function askAdmin(
   if (!response.ok) {
     throw new StartupError(`--admin ${admin.href}: ${response.status}: ${body.trim()}`);
   }
-  return JSON.parse(body);
+  try {
+    return JSON.parse(body);
+  } catch (error) {
+    throw new StartupError(
+      `--admin ${admin.href}: the answer is not JSON; is this the admin port of a server (its --admin-port, not its health port)?`,
+      { cause: error },
+    );
+  }
 }

@@ -1,4 +1,4 @@
-import { programVersion } from './program-version.ts';
+import { describeRelease, release } from '@fairlead/runtime';
 
 /** One word of the command line, and what follows it. */
 export interface CommandEntry {
@@ -24,7 +24,7 @@ export async function runNamedCommand(set: CommandSet, argv: readonly string[]):
   if (name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(helpText(set));
   } else if (name === '--version') {
-    process.stdout.write(`${set.program} ${programVersion()}\n`);
+    process.stdout.write(`${set.program} ${describeRelease(release)}\n`);
   } else if (name !== undefined && Object.hasOwn(set.commands, name)) {
     await set.commands[name]!.run(rest);
   } else {

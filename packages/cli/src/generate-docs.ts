@@ -1,11 +1,15 @@
 /** Writes the pages that follow from code; `npm run docs`. Tests fail when page and code drift. */
 import { writeFileSync } from 'node:fs';
 import { agentOptions } from '@fairlead/agent/options';
+import { issuerOptions } from '@fairlead/issuer/options';
 import { configurationDocs } from '@fairlead/runtime';
 import { serverOptions } from '@fairlead/server/options';
 import { errorDocs } from './error-docs.ts';
 
 const docs = new URL('../../../docs/', import.meta.url);
 
-writeFileSync(new URL('configuration.md', docs), configurationDocs([serverOptions, agentOptions]));
+writeFileSync(
+  new URL('configuration.md', docs),
+  configurationDocs([serverOptions, agentOptions, issuerOptions]),
+);
 writeFileSync(new URL('errors.md', docs), errorDocs());

@@ -7,6 +7,9 @@ interface Place {
   readonly cure?: string;
 }
 
+/** Where the flags of a command have other names than those of pki issue. */
+export type OtherPlaces = Readonly<Partial<Record<PkiErrorCode, Place>>>;
+
 const places: Readonly<Record<PkiErrorCode, Place>> = {
   bad_name: { flag: '--name' },
   bad_organization: { flag: '--org' },
@@ -15,6 +18,7 @@ const places: Readonly<Record<PkiErrorCode, Place>> = {
   bad_uri: { flag: '--cidr' },
   bad_cidr: { flag: '--cidr' },
   bad_days: { flag: '--days' },
+  bad_request: { flag: '--csr' },
   authority_unusable: { flag: '--ca' },
   file_exists: { flag: '--out', cure: '--force replaces it' },
 };
@@ -23,12 +27,15 @@ const places: Readonly<Record<PkiErrorCode, Place>> = {
  * Does the work of a pki command, whose failures then read as ones of its flags: UsageError for
  * what the flags asked, StartupError for a file system that would not have it.
  */
-export async function withFlagsNamed<T>(work: () => Promise<T>): Promise<T> {
+export async function withFlagsNamed<T>(
+  work: () => Promise<T>,
+  otherPlaces: OtherPlaces = {},
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof PkiError) {
-      const { flag, cure } = places[error.code];
+      const { flag, cure } = otherPlaces[error.code] ?? places[error.code];
       const ending = cure === undefined ? '' : `; ${cure}`;
       throw new UsageError(`${flag}: ${error.message}${ending}`, { cause: error });
     }

@@ -1,10 +1,16 @@
 import { join } from 'node:path';
 import { type InitialPki, writeInitialPki } from '@fairlead/pki';
-import { defineOptions, kinds, option, type ParsedOptions, runCommand } from '@fairlead/runtime';
+import {
+  defineOptions,
+  kinds,
+  option,
+  type ParsedOptions,
+  release,
+  runCommand,
+} from '@fairlead/runtime';
 import type { CommandEntry } from './command-set.ts';
 import { withFlagsNamed } from './pki-failure.ts';
 import { days, directory, keyType, names } from './pki-options.ts';
-import { programVersion } from './program-version.ts';
 
 const table = defineOptions({
   program: 'fairlead pki init',
@@ -64,8 +70,7 @@ async function init({ options }: ParsedOptions<typeof table.options>): Promise<v
 /** `fairlead pki init`. */
 export const pkiInit: CommandEntry = {
   summary: table.summary,
-  run: (argv) =>
-    runCommand({ table, version: programVersion(), run: init }, { argv, env: process.env }),
+  run: (argv) => runCommand({ table, ...release, run: init }, { argv, env: process.env }),
 };
 
 /** Every file on the flag that takes it. */

@@ -1,9 +1,14 @@
 import {
   agentConstraintUris,
   type CertificateKind,
+  certificateFile,
+  certifyKey,
   issueCertificate,
   loadAuthority,
+  type PemFile,
   pemPair,
+  publicKeyOfRequest,
+  type SignedCertificate,
   writePemFiles,
 } from '@fairlead/pki';
 import {
@@ -12,13 +17,14 @@ import {
   type OptionsOf,
   option,
   type ParsedOptions,
+  readNamedFile,
+  release,
   runCommand,
   UsageError,
 } from '@fairlead/runtime';
 import type { CommandEntry } from './command-set.ts';
 import { withFlagsNamed } from './pki-failure.ts';
 import { days, directory, keyType, names } from './pki-options.ts';
-import { programVersion } from './program-version.ts';
 
 const KINDS: readonly CertificateKind[] = ['agent', 'client', 'server'];
 
@@ -36,6 +42,12 @@ const table = defineOptions({
       group: 'Files',
       description: 'Directory to write NAME.crt and NAME.key to',
       defaultText: 'that of --ca',
+    }),
+    csr: option(kinds.filePath, {
+      group: 'Files',
+      description:
+        'Certificate request (PEM, PKCS#10) of a key that stays where it is: only its key is taken, and only NAME.crt is written',
+      defaultText: 'a new key is made',
     }),
     force: option(kinds.boolean, {
       group: 'Files',
@@ -84,6 +96,11 @@ const table = defineOptions({
       default: false,
     }),
   },
+  check({ csr }, { isGiven }) {
+    if (csr !== undefined && isGiven('key-type')) {
+      throw new UsageError('--key-type: --csr brings a key; leave one of the two out');
+    }
+  },
 });
 
 type IssueFlags = OptionsOf<typeof table>;
@@ -107,11 +124,22 @@ async function run({
 /** `fairlead pki issue`. */
 export const pkiIssue: CommandEntry = {
   summary: table.summary,
-  run: (argv) => runCommand({ table, version: programVersion(), run }, { argv, env: process.env }),
+  run: (argv) => runCommand({ table, ...release, run }, { argv, env: process.env }),
 };
 
 async function issue(kind: CertificateKind, flags: IssueFlags) {
-  const issued = await issueCertificate(await loadAuthority(flags.ca), {
+  const { issued, files } = await sign(kind, flags);
+  await writePemFiles(files, { force: flags.force });
+  return { issued, paths: files.map(({ path }) => path) };
+}
+
+async function sign(
+  kind: CertificateKind,
+  flags: IssueFlags,
+): Promise<{ issued: SignedCertificate; files: PemFile[] }> {
+  const request = flags.csr === undefined ? undefined : readNamedFile('--csr', flags.csr);
+  const authority = await loadAuthority(flags.ca);
+  const options = {
     kind,
     name: flags.name,
     organizations: flags.org,
@@ -119,11 +147,14 @@ async function issue(kind: CertificateKind, flags: IssueFlags) {
     ips: flags.ip,
     uris: agentConstraintUris({ cidrs: flags.cidr, defaultRoute: flags.defaultRoute }),
     days: flags.days,
-    keyType: flags.keyType,
-  });
-  const files = pemPair(flags.out ?? flags.ca, flags.name, issued);
-  await writePemFiles(files, { force: flags.force });
-  return { issued, paths: files.map(({ path }) => path) };
+  };
+  const [dir, name] = [flags.out ?? flags.ca, flags.name];
+  if (request === undefined) {
+    const issued = await issueCertificate(authority, { ...options, keyType: flags.keyType });
+    return { issued, files: pemPair(dir, name, issued) };
+  }
+  const issued = certifyKey(authority, publicKeyOfRequest(request), options);
+  return { issued, files: [certificateFile(dir, name, issued.certPem)] };
 }
 
 function readKind(text: string | undefined): CertificateKind {

@@ -1,7 +1,13 @@
-import { defineOptions, type ParsedOptions, runCommand } from '@fairlead/runtime';
+import {
+  defineOptions,
+  type ParsedOptions,
+  release,
+  runCommand,
+  StartupError,
+} from '@fairlead/runtime';
 import type { ServerStatus } from '@fairlead/server';
 import { adminOptions, askAdmin } from './admin-request.ts';
-import { programVersion } from './program-version.ts';
+import { columns } from './columns.ts';
 
 const table = defineOptions({
   program: 'fairlead status',
@@ -13,22 +19,40 @@ async function status({
   options: { admin, json },
 }: ParsedOptions<typeof table.options>): Promise<void> {
   const report = (await askAdmin(admin, '/api/v1/status')) as ServerStatus;
+  // An agent has an admin port too, whose status is its own.
+  if (!Array.isArray(report?.agents)) {
+    throw new StartupError(
+      `--admin ${admin.href}: this is no server's status; is it the admin port of an agent? A server's is its --admin-port`,
+    );
+  }
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(report));
 }
 
 /** `fairlead status`. */
 export const runStatusCommand = (argv: readonly string[]): Promise<void> =>
-  runCommand({ table, version: programVersion(), run: status }, { argv, env: process.env });
+  runCommand({ table, ...release, run: status }, { argv, env: process.env });
 
 function describe(report: ServerStatus): string {
+  const { workers = [] } = report;
+  const agentCount = new Set(report.agents.map(({ agentId }) => agentId)).size;
+  const agents =
+    workers.length > 0
+      ? `${report.agents.length} tunnels of ${agentCount} agents`
+      : `${report.agents.length} agents`;
   const lines = [
     `server ${report.serverId}, version ${report.version}: ${report.streams} streams, ` +
-      `${report.agents.length} agents, agent authorization ${report.agentAuthorization}`,
+      `${agents}, agent authorization ${report.agentAuthorization}`,
   ];
+  for (const { worker, pid, state, reason, replacements } of workers) {
+    const why = reason === undefined ? '' : ` (${reason})`;
+    const past = replacements === 0 ? '' : `, replaced ${replacements} times`;
+    lines.push(`worker ${worker}, pid ${pid ?? '-'}: ${state}${why}${past}`);
+  }
   const rows = report.agents.map((agent) => [
+    ...(workers.length > 0 ? [String(agent.worker)] : []),
     agent.agentId,
     agent.address,
-    agent.commonName ?? '-',
+    agent.commonName ?? agent.node ?? agent.account ?? '-',
     agent.isDraining ? `${agent.transport} (draining)` : agent.transport,
     String(agent.streams),
     agent.minRttMs === null ? '-' : `${agent.minRttMs.toFixed(1)} ms`,
@@ -36,27 +60,19 @@ function describe(report: ServerStatus): string {
     String(agent.sentBytes),
   ]);
   if (rows.length > 0) {
-    const head = ['AGENT', 'ADDRESS', 'CERTIFICATE', 'TRANSPORT', 'STREAMS', 'RTT', 'IN', 'OUT'];
-    lines.push('', ...columns([head, ...rows]));
+    const head = ['AGENT', 'ADDRESS', 'IDENTITY', 'TRANSPORT', 'STREAMS', 'RTT', 'IN', 'OUT'];
+    lines.push('', ...columns([workers.length > 0 ? ['WORKER', ...head] : head, ...rows]));
   }
-  for (const { agentId, uncovered } of report.agents) {
-    if (uncovered.length > 0) {
-      lines.push('', `${agentId}: its certificate does not cover ${uncovered.join(' ')}`);
-    }
-  }
+  const uncoveredLines = report.agents
+    .filter(({ uncovered }) => uncovered.length > 0)
+    .map(({ agentId, uncovered, commonName, account }) => {
+      const credential = commonName === null && account !== null ? 'token' : 'certificate';
+      return `${agentId}: its ${credential} does not cover ${uncovered.join(' ')}`;
+    });
+  for (const line of new Set(uncoveredLines)) lines.push('', line);
   for (const { claim, agents } of report.conflicts) {
     const who = agents.map(({ agentId, address }) => `${agentId} (${address})`);
     lines.push('', `${claim} is claimed by ${who.join(' and ')}`);
   }
   return `${lines.join('\n')}\n`;
-}
-
-function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, index) => Math.max(...rows.map((row) => row[index]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, index) => cell.padEnd(widths[index]!))
-      .join('  ')
-      .trimEnd(),
-  );
 }

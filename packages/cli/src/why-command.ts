@@ -1,7 +1,13 @@
-import { defineOptions, kinds, option, type ParsedOptions, runCommand } from '@fairlead/runtime';
+import {
+  defineOptions,
+  kinds,
+  option,
+  type ParsedOptions,
+  release,
+  runCommand,
+} from '@fairlead/runtime';
 import type { WhyReport } from '@fairlead/server';
 import { adminOptions, askAdmin } from './admin-request.ts';
-import { programVersion } from './program-version.ts';
 
 const table = defineOptions({
   program: 'fairlead why',
@@ -29,7 +35,7 @@ async function why({
 
 /** `fairlead why HOST:PORT`. */
 export const runWhyCommand = (argv: readonly string[]): Promise<void> =>
-  runCommand({ table, version: programVersion(), run: why }, { argv, env: process.env });
+  runCommand({ table, ...release, run: why }, { argv, env: process.env });
 
 function explain({ target, policy, routing, dials }: WhyReport): string {
   const lines = [`target   ${target}`];
@@ -43,7 +49,10 @@ function explain({ target, policy, routing, dials }: WhyReport): string {
   }
   for (const agent of routing.agents) {
     const state = agent.isDraining ? ', draining' : '';
-    lines.push(`         ${agent.agentId} at ${agent.address}, ${agent.streams} streams${state}`);
+    const by = ofWorker(agent);
+    lines.push(
+      `         ${agent.agentId} at ${agent.address}${by}, ${agent.streams} streams${state}`,
+    );
     if (agent.uncovered.length > 0) {
       lines.push(`           not covered by its certificate: ${agent.uncovered.join(' ')}`);
     }
@@ -53,10 +62,15 @@ function explain({ target, policy, routing, dials }: WhyReport): string {
   }
   lines.push(`choice   ${routing.choice}`);
   if (dials.length === 0) lines.push('dials    none lately');
-  for (const { at, caller, agentId, outcome, durationMs, detail } of dials) {
+  for (const { at, caller, agentId, outcome, durationMs, detail, worker } of dials) {
     const through = agentId === undefined ? '' : ` through ${agentId}`;
-    lines.push(`dial     ${at} by ${caller}${through}: ${outcome} after ${durationMs} ms`);
+    lines.push(
+      `dial     ${at} by ${caller}${through}${ofWorker({ worker })}: ${outcome} after ${durationMs} ms`,
+    );
     if (detail !== undefined) lines.push(`           ${detail}`);
   }
   return `${lines.join('\n')}\n`;
 }
+
+const ofWorker = ({ worker }: { readonly worker?: number | undefined }): string =>
+  worker === undefined ? '' : ` in worker ${worker}`;

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { agentOptions } from '@fairlead/agent/options';
+import { issuerOptions } from '@fairlead/issuer/options';
 import { configurationDocs } from '@fairlead/runtime';
 import { serverOptions } from '@fairlead/server/options';
 import t from 'tap';
@@ -10,17 +11,19 @@ const page = new URL('../../../../docs/configuration.md', import.meta.url);
 t.test('docs/configuration.md says what the option tables say', async (t) => {
   t.equal(
     readFileSync(page, 'utf8'),
-    configurationDocs([serverOptions, agentOptions]),
+    configurationDocs([serverOptions, agentOptions, issuerOptions]),
     'if not: npm run docs',
   );
 });
 
 t.test('every option is on the page', async (t) => {
   const text = readFileSync(page, 'utf8');
-  for (const table of [serverOptions, agentOptions]) {
+  for (const table of [serverOptions, agentOptions, issuerOptions]) {
     const section = text.slice(text.indexOf(`\n## ${table.program}\n`));
-    for (const name of Object.keys(table.options)) {
-      t.match(section, new RegExp(`\`--${name}[ \`]`), `${table.program} --${name}`);
+    for (const [name, option] of Object.entries(table.options)) {
+      const isFlag = option.standing !== 'live' || option.notAsFlag === undefined;
+      const written = isFlag ? `--${name}` : `FAIRLEAD_${name.toUpperCase().replaceAll('-', '_')}`;
+      t.match(section, new RegExp(`\`${written}[ \`]`), `${table.program} ${written}`);
     }
   }
 });

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import t from 'tap';
 import { runFairlead } from './run-fairlead.ts';
@@ -14,12 +15,15 @@ t.test('help is on stdout, for fairlead and for each command', async (t) => {
   t.match(issue, { code: 0, stderr: '', stdout: /^ +--default-route/m });
 });
 
-t.test('the version is that of the package', async (t) => {
+t.test('the version is that of the package, with the commit', async (t) => {
   const manifest = new URL('../../../../packages/cli/package.json', import.meta.url);
   const { version } = JSON.parse(await readFile(manifest, 'utf8'));
+  const commit = execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' });
+  const told = `${version} \\(commit ${commit.trim()}(-dirty)?, node v[.0-9]+\\)`;
   for (const words of [[], ['pki'], ['pki', 'init']]) {
-    const stdout = `${['fairlead', ...words].join(' ')} ${version}\n`;
-    t.same(await runFairlead([...words, '--version']), { code: 0, stdout, stderr: '' });
+    const { code, stdout, stderr } = await runFairlead([...words, '--version']);
+    t.same({ code, stderr }, { code: 0, stderr: '' });
+    t.match(stdout, new RegExp(`^${['fairlead', ...words].join(' ')} ${told}\n$`));
   }
 });
 

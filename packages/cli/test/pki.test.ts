@@ -1,6 +1,7 @@
-import { X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeCertificateRequest } from '@fairlead/enrolment';
 import { createAuthority, createInitialPki } from '@fairlead/pki';
 import t from 'tap';
 import { runFairlead } from './run-fairlead.ts';
@@ -145,6 +146,53 @@ t.test('pki issue writes to --out, whatever the order of the arguments', async (
   t.equal((await certificateIn(dir, 'system:kube.crt')).publicKey.asymmetricKeyType, 'rsa');
 });
 
+t.test('pki issue --csr certifies a key that stays where it is', async (t) => {
+  const { dir, authority } = await authorityIn(t);
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const csr = join(dir, 'n.csr');
+  await writeFile(csr, makeCertificateRequest(privateKey));
+  const issue = ['pki', 'issue', 'agent', '--ca', dir, '--name', 'n', '--host', 'n.example'];
+  const ended = await runFairlead([...issue, '--csr', csr]);
+  t.match(ended, { code: 0, stderr: '' });
+  t.match(ended.stdout, `Made ${join(dir, 'n.crt')}, until `);
+  t.same(await filesUnder(dir), ['ca.crt', 'ca.key', 'n.crt', 'n.csr'], 'and no key');
+  const certificate = await certificateIn(dir, 'n.crt');
+  t.ok(certificate.publicKey.equals(publicKey));
+  t.ok(certificate.verify(authority.certificate.publicKey));
+  t.equal(certificate.subjectAltName, 'DNS:n.example');
+  await writeFile(csr, 'nothing');
+  t.match(await runFairlead([...issue, '--csr', csr, '--force']), {
+    code: 2,
+    stderr: 'fairlead pki issue: --csr: there is no CSR in PEM (PKCS#10)\n',
+  });
+  t.match(await runFairlead([...issue, '--csr', csr, '--key-type', 'rsa']), {
+    code: 2,
+    stderr: /--key-type: --csr brings a key/,
+  });
+});
+
+t.test('pki issuer makes what fairlead issuer runs with', async (t) => {
+  const { dir, authority } = await authorityIn(t);
+  const out = join(dir, 'issuer');
+  const issuer = ['pki', 'issuer', '--ca', dir, '--out', out, '--key-type', 'rsa'];
+  t.match(await runFairlead(issuer), {
+    code: 2,
+    stderr: /^fairlead pki issuer: --host: a server needs/,
+  });
+  const ended = await runFairlead([...issuer, '--host', 'i.example']);
+  t.match(ended, { code: 0, stderr: '' });
+  t.match(ended.stdout, `--issuer-cert ${join(out, 'issuer.crt')}`);
+  t.same(await filesUnder(out), ['ca.crt', 'issuer.crt', 'issuer.key', 'server.crt', 'server.key']);
+  t.equal(await modeOf(join(out, 'issuer.key')), '600');
+  const signer = await certificateIn(out, 'issuer.crt');
+  t.ok(signer.ca && signer.verify(authority.certificate.publicKey));
+  t.same(signer.keyUsage, ['1.3.6.1.5.5.7.3.2'], 'for clients alone');
+  t.match(await runFairlead([...issuer, '--host', 'i.example']), {
+    code: 2,
+    stderr: /exists already/,
+  });
+});
+
 t.test('pki issue never overwrites without --force', async (t) => {
   const { dir } = await authorityIn(t);
   await writeFile(join(dir, 'n.key'), 'precious');
@@ -173,8 +221,8 @@ t.test('pki issue says when the CA ends first', async (t) => {
 
 /** What is wrong, the arguments behind `pki`, and the one line that names it. DIR has a CA. */
 const mistakes: [argv: string[], line: RegExp][] = [
-  [[], /^a command is missing; the commands are init, issue$/],
-  [['inti'], /^there is no command "inti"; the commands are init, issue$/],
+  [[], /^a command is missing; the commands are init, issue, issuer$/],
+  [['inti'], /^there is no command "inti"; the commands are init, issue, issuer$/],
   [['toString'], /there is no command "toString"/],
   [['init'], /--out is missing/],
   [['init', '--out', 'DIR/new', '--days', '0'], /^--days: "0" is not a whole number from 1/],

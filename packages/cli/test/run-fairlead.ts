@@ -1,10 +1,8 @@
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { commandOf, programs } from '@fairlead/testkit';
 
 /** A command that hangs is killed, and its test fails for want of an exit code. */
 const TIMEOUT_MS = 30_000;
-
-const bin = fileURLToPath(new URL('../../../../packages/cli/bin/fairlead.js', import.meta.url));
 
 export interface Finished {
   readonly code: number;
@@ -18,10 +16,11 @@ export function runFairlead(
   options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<Finished> {
   const env = { PATH: process.env.PATH, ...options.env };
+  const [file, ...first] = commandOf(programs.cli);
   return new Promise((resolve) => {
     execFile(
-      process.execPath,
-      [bin, ...argv],
+      file,
+      [...first, ...argv],
       { env, cwd: options.cwd, timeout: TIMEOUT_MS },
       (error, stdout, stderr) => {
         resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });

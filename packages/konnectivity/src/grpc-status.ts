@@ -54,6 +54,7 @@ const statusOfCode: Partial<Record<ErrorCode, GrpcStatus>> = {
   memory_limit: 'RESOURCE_EXHAUSTED',
   unauthenticated: 'UNAUTHENTICATED',
   unauthorized: 'PERMISSION_DENIED',
+  authentication_unavailable: 'UNAVAILABLE',
   policy_denied: 'PERMISSION_DENIED',
   bad_request: 'INVALID_ARGUMENT',
   bad_target: 'INVALID_ARGUMENT',

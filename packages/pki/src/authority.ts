@@ -1,13 +1,13 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { signCertificate } from './certificate.ts';
-import { type Asn1, childrenOf, contentOf, decode, encode, oid } from './der.ts';
+import type { Asn1 } from './der.ts';
 import { distinguishedName } from './distinguished-name.ts';
 import {
   authorityConstraints,
   authorityKeyIdentifier,
+  clientAuthentication,
   keyUsage,
-  SUBJECT_KEY_IDENTIFIER,
   subjectKeyIdentifier,
 } from './extensions.ts';
 import {
@@ -20,7 +20,8 @@ import {
 } from './key-pair.ts';
 import { certificatePaths } from './pem-files.ts';
 import { PkiError } from './pki-error.ts';
-import { type Validity, validityFrom } from './validity.ts';
+import { readCertificate } from './read-certificate.ts';
+import { clampValidity, refuseOutside, type Validity, validityFrom } from './validity.ts';
 
 export interface AuthorityOptions {
   /** The common name, at most 64 characters. */
@@ -41,14 +42,24 @@ export class Authority {
   /** The subject's DER as parsed, since an issuer's name must repeat it byte for byte. */
   readonly subject: Asn1;
   readonly keyIdentifier: Buffer;
+  /**
+   * What peers need to be shown beside a leaf: the certificate and those above it, in PEM, up to but
+   * without the self-signed one, which they have. Empty for a self-signed authority.
+   */
+  readonly chainPem: string;
+  readonly #pathLength: number | undefined;
 
   /**
-   * Takes a certificate and the key that belongs to it.
+   * Takes a certificate and the key that belongs to it; among `others` those above it are looked for.
    *
    * Throws PkiError `authority_unusable` for anything with which a peer would reject every leaf:
    * another's key, no CA certificate, a weak or exotic key. Expiry is checked when it signs.
    */
-  constructor(certificate: X509Certificate, privateKey: KeyObject) {
+  constructor(
+    certificate: X509Certificate,
+    privateKey: KeyObject,
+    others: readonly X509Certificate[] = [],
+  ) {
     const scheme = signatureScheme(privateKey);
     if (!certificate.checkPrivateKey(privateKey)) {
       throw new PkiError('authority_unusable', 'the key does not belong to the certificate');
@@ -66,9 +77,14 @@ export class Authority {
     this.certificate = certificate;
     this.privateKey = privateKey;
     this.scheme = scheme;
-    const { subject, keyIdentifier: stated } = readIdentity(certificate);
-    this.subject = subject;
-    this.keyIdentifier = stated ?? keyIdentifier(certificate.publicKey);
+    const read = readCertificate(certificate);
+    if (read === undefined) {
+      throw new PkiError('authority_unusable', 'the certificate is not a well-formed X.509 v3 one');
+    }
+    this.subject = read.subject;
+    this.keyIdentifier = read.keyIdentifier ?? keyIdentifier(certificate.publicKey);
+    this.#pathLength = read.pathLength;
+    this.chainPem = chainOf(certificate, others).join('');
   }
 
   /** The certificate in PEM. */
@@ -90,8 +106,30 @@ export class Authority {
 
   /** False for an intermediate, which peers may need to be shown beside the leaf. */
   get isSelfSigned(): boolean {
-    return this.certificate.checkIssued(this.certificate);
+    return isSelfSigned(this.certificate);
   }
+
+  /** Whether another authority may stand between it and a leaf. */
+  get maySignAuthorities(): boolean {
+    return this.#pathLength === undefined || this.#pathLength > 0;
+  }
+}
+
+const isSelfSigned = (certificate: X509Certificate): boolean =>
+  certificate.checkIssued(certificate);
+
+/** From a certificate up to the last that is not self-signed. */
+function chainOf(
+  certificate: X509Certificate,
+  others: readonly X509Certificate[],
+): X509Certificate[] {
+  if (isSelfSigned(certificate)) return [];
+  const above = others.find(
+    (other) => certificate.checkIssued(other) && certificate.verify(other.publicKey),
+  );
+  // Without the one that was found: certificates that signed each other must not go round for ever.
+  const rest = others.filter((other) => other !== above);
+  return [certificate, ...(above === undefined ? [] : chainOf(above, rest))];
 }
 
 /** Makes a self-signed authority. Throws PkiError `bad_name` or `bad_days`. */
@@ -109,7 +147,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
       validity,
       publicKey,
       extensions: [
-        authorityConstraints(),
+        authorityConstraints(1),
         keyUsage('keyCertSign', 'cRLSign'),
         subjectKeyIdentifier(identifier),
         authorityKeyIdentifier(identifier),
@@ -121,23 +159,71 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
 }
 
 /**
+ * Makes an authority below another that can vouch for clients alone: whoever steals its key cannot make
+ * a certificate that agents would take for a server's, nor another authority.
+ *
+ * Throws PkiError `bad_name`, `bad_days`, or `authority_unusable` for an authority that may sign leaves only
+ * or is out of its time.
+ */
+export async function createIssuingAuthority(
+  parent: Authority,
+  options: AuthorityOptions,
+): Promise<Authority> {
+  const now = options.now ?? new Date();
+  const subject = distinguishedName(options.name);
+  const wanted = validityFrom(now, options.days ?? 1825);
+  refuseOutside(now, parent.validity);
+  if (!parent.maySignAuthorities) {
+    throw new PkiError(
+      'authority_unusable',
+      'the CA certificate allows no CA below it (pathlen:0); take a CA without that limit',
+    );
+  }
+  const { publicKey, privateKey } = await generateKeys(options.keyType ?? 'ec', 3072);
+  const certificate = signCertificate(
+    {
+      issuer: parent.subject,
+      subject,
+      validity: clampValidity(wanted, parent.validity),
+      publicKey,
+      extensions: [
+        authorityConstraints(0),
+        keyUsage('keyCertSign', 'cRLSign'),
+        // On an authority it narrows down what its leaves are good for (OpenSSL, Go, NSS).
+        clientAuthentication(),
+        subjectKeyIdentifier(keyIdentifier(publicKey)),
+        authorityKeyIdentifier(parent.keyIdentifier),
+      ],
+    },
+    parent,
+  );
+  const above = parseCertificates(parent.certPem + parent.chainPem);
+  return new Authority(certificate, privateKey, above);
+}
+
+/**
  * Reads DIR/ca.crt and DIR/ca.key: EC or RSA, the key as PKCS#8, SEC1 or PKCS#1, in PEM. Where
  * ca.crt is a bundle, the certificate that the key belongs to is taken.
  *
  * Throws PkiError `authority_unusable`, naming the file, when one is missing, unreadable as PEM or
  * unfit; Node's own error when the file system fails.
  */
-export async function loadAuthority(dir: string): Promise<Authority> {
-  const { cert: certFile, key: keyFile } = certificatePaths(dir, 'ca');
+export function loadAuthority(dir: string): Promise<Authority> {
+  const { cert, key } = certificatePaths(dir, 'ca');
+  return loadAuthorityFiles(cert, key);
+}
+
+/** The same from two files of any name. */
+export async function loadAuthorityFiles(certFile: string, keyFile: string): Promise<Authority> {
   const [certText, keyText] = await Promise.all([readPem(certFile), readPem(keyFile)]);
-  const certificates = parseCertificates(certText, certFile);
+  const certificates = parseCertificateFile(certText, certFile);
   const privateKey = parsePrivateKey(keyText, keyFile);
   const certificate = certificates.find((candidate) => candidate.checkPrivateKey(privateKey));
   if (certificate === undefined) {
     throw new PkiError('authority_unusable', `${keyFile} does not belong to ${certFile}`);
   }
   try {
-    return new Authority(certificate, privateKey);
+    return new Authority(certificate, privateKey, certificates);
   } catch (error) {
     if (!(error instanceof PkiError)) throw error;
     throw new PkiError(error.code, `${certFile}: ${error.message}`);
@@ -156,11 +242,14 @@ async function readPem(file: string): Promise<string> {
 
 const CERTIFICATE_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-function parseCertificates(text: string, file: string): X509Certificate[] {
-  const blocks = text.match(CERTIFICATE_BLOCK) ?? [];
+const parseCertificates = (text: string): X509Certificate[] =>
+  (text.match(CERTIFICATE_BLOCK) ?? []).map((block) => new X509Certificate(block));
+
+function parseCertificateFile(text: string, file: string): X509Certificate[] {
   try {
-    if (blocks.length === 0) throw new Error('no PEM block');
-    return blocks.map((block) => new X509Certificate(block));
+    const certificates = parseCertificates(text);
+    if (certificates.length === 0) throw new Error('no PEM block');
+    return certificates;
   } catch {
     throw new PkiError('authority_unusable', `${file} holds no certificate in PEM`);
   }
@@ -176,36 +265,4 @@ function parsePrivateKey(text: string, file: string): KeyObject {
   } catch {
     throw new PkiError('authority_unusable', `${file} holds no private key in PEM`);
   }
-}
-
-/** The context tag of a certificate's extensions (RFC 5280, 4.1). */
-const EXTENSIONS_TAG = 3;
-
-/** The subject, and the SubjectKeyIdentifier if the certificate states one. */
-function readIdentity(certificate: X509Certificate): {
-  subject: Asn1;
-  keyIdentifier: Buffer | undefined;
-} {
-  try {
-    const root = decode(certificate.raw);
-    // Names are copied as parsed: that is only right if parsing loses nothing of this one.
-    if (!encode(root).equals(certificate.raw)) throw new Error('not DER');
-    // A v3 certificate: version, serial, algorithm, issuer, validity, subject, key, optional parts.
-    const fields = childrenOf(childrenOf(root)[0]);
-    const subject = fields[5];
-    if (subject === undefined) throw new Error('no subject');
-    const extensionList = fields.slice(7).find((field) => Number(field.type) === EXTENSIONS_TAG);
-    return { subject, keyIdentifier: findKeyIdentifier(extensionList) };
-  } catch {
-    throw new PkiError('authority_unusable', 'the certificate is not a well-formed X.509 v3 one');
-  }
-}
-
-function findKeyIdentifier(extensionList: Asn1 | undefined): Buffer | undefined {
-  const wanted = contentOf(oid(SUBJECT_KEY_IDENTIFIER));
-  for (const extension of childrenOf(childrenOf(extensionList)[0])) {
-    const parts = childrenOf(extension);
-    if (contentOf(parts[0]).equals(wanted)) return contentOf(decode(contentOf(parts.at(-1))));
-  }
-  return undefined;
 }

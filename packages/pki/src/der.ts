@@ -54,14 +54,36 @@ export const contextExplicit = (tag: number, child: Asn1): Asn1 =>
 /** Serialises to DER. */
 export const encode = (value: Asn1): Buffer => Buffer.from(asn1.toDer(value).getBytes(), 'latin1');
 
-/** Parses DER that has nothing behind it. Throws forge's plain Error on malformed input. */
-export const decode = (der: Uint8Array): Asn1 => asn1.fromDer(bytesToForge(der));
+/**
+ * Parses DER that has nothing behind it. Throws an Error on malformed input, and on a spelling that
+ * `encode` would not repeat byte for byte: what is signed or copied must be what was read.
+ */
+export function decode(der: Uint8Array): Asn1 {
+  const value = asn1.fromDer(bytesToForge(der));
+  if (!encode(value).equals(der)) throw new Error('not DER');
+  return value;
+}
+
+export const isSequence = ({ tagClass, type }: Asn1): boolean =>
+  tagClass === Class.UNIVERSAL && type === Type.SEQUENCE;
 
 /** The children of a constructed value. Throws an Error when it is not one. */
 export function childrenOf(value: Asn1 | undefined): Asn1[] {
   if (value === undefined || !Array.isArray(value.value)) throw new Error('not constructed');
   return value.value;
 }
+
+/** The bytes of a BIT STRING without unused bits. Throws an Error when it is none. */
+export function bitsOf(value: Asn1 | undefined): Buffer {
+  // forge keeps the bytes there also where it has read DER in them.
+  const { bitStringContents, type } = (value ?? {}) as BitString;
+  if (type !== Type.BITSTRING || bitStringContents?.charCodeAt(0) !== 0) {
+    throw new Error('not a BIT STRING of whole bytes');
+  }
+  return Buffer.from(bitStringContents.slice(1), 'latin1');
+}
+
+type BitString = Partial<Asn1> & { readonly bitStringContents?: string };
 
 /** The content of a primitive value. Throws an Error when it is not one. */
 export function contentOf(value: Asn1 | undefined): Buffer {

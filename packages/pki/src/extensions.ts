@@ -10,8 +10,10 @@ import {
   sequence,
 } from './der.ts';
 
-/** OIDs of RFC 5280, 4.2.1, that are also looked up in a loaded authority. */
+/** OIDs of RFC 5280, 4.2.1, that are also looked up in certificates. */
 export const SUBJECT_KEY_IDENTIFIER = '2.5.29.14';
+export const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17';
+export const BASIC_CONSTRAINTS = '2.5.29.19';
 
 // Criticality has the default FALSE, which DER leaves out.
 const extension = (type: string, critical: boolean, value: Asn1): Asn1 =>
@@ -23,11 +25,11 @@ export const subjectKeyIdentifier = (keyIdentifier: Buffer): Asn1 =>
 export const authorityKeyIdentifier = (keyIdentifier: Buffer): Asn1 =>
   extension('2.5.29.35', false, sequence(contextBytes(0, keyIdentifier)));
 
-/** An authority that signs leaves only: pathLenConstraint 0. */
-export const authorityConstraints = (): Asn1 =>
-  extension('2.5.29.19', true, sequence(boolean(true), integer(Buffer.from([0]))));
+/** @param pathLength how many authorities may stand between it and a leaf: 0 signs leaves only */
+export const authorityConstraints = (pathLength: 0 | 1): Asn1 =>
+  extension(BASIC_CONSTRAINTS, true, sequence(boolean(true), integer(Buffer.from([pathLength]))));
 
-export const leafConstraints = (): Asn1 => extension('2.5.29.19', true, sequence());
+export const leafConstraints = (): Asn1 => extension(BASIC_CONSTRAINTS, true, sequence());
 
 /** Bit positions of KeyUsage. */
 const usageBits = { digitalSignature: 0, keyEncipherment: 2, keyCertSign: 5, cRLSign: 6 } as const;
@@ -49,4 +51,5 @@ const extendedKeyUsage = (purpose: string): Asn1 =>
   extension('2.5.29.37', false, sequence(oid(purpose)));
 
 /** `names` are GeneralNames. Not critical: every subject here has a name of its own. */
-export const subjectAlternativeName = (names: Asn1): Asn1 => extension('2.5.29.17', false, names);
+export const subjectAlternativeName = (names: Asn1): Asn1 =>
+  extension(SUBJECT_ALTERNATIVE_NAME, false, names);

@@ -1,5 +1,13 @@
 export { type AgentConstraints, agentConstraintUris } from './agent-constraints.ts';
-export { Authority, type AuthorityOptions, createAuthority, loadAuthority } from './authority.ts';
+export {
+  Authority,
+  type AuthorityOptions,
+  createAuthority,
+  createIssuingAuthority,
+  loadAuthority,
+  loadAuthorityFiles,
+} from './authority.ts';
+export { publicKeyOfRequest } from './certificate-request.ts';
 export {
   createInitialPki,
   type InitialPki,
@@ -8,11 +16,22 @@ export {
 } from './initial-pki.ts';
 export {
   type CertificateKind,
+  certifyKey,
+  checkNames,
   type IssuedCertificate,
   type IssueOptions,
   issueCertificate,
+  recertifyKey,
+  type SignedCertificate,
 } from './issue.ts';
+export { type IssuerPki, type IssuerPkiOptions, writeIssuerPki } from './issuer-pki.ts';
 export type { KeyType } from './key-pair.ts';
-export { type PemFile, pemPair, type WriteOptions, writePemFiles } from './pem-files.ts';
+export {
+  certificateFile,
+  type PemFile,
+  pemPair,
+  type WriteOptions,
+  writePemFiles,
+} from './pem-files.ts';
 export { PkiError, type PkiErrorCode } from './pki-error.ts';
 export type { AlternativeNames } from './subject-alternative-names.ts';

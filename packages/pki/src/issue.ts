@@ -1,4 +1,4 @@
-import type { X509Certificate } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import type { Authority } from './authority.ts';
 import { signCertificate } from './certificate.ts';
 import type { Asn1 } from './der.ts';
@@ -14,13 +14,21 @@ import {
 } from './extensions.ts';
 import { generateKeys, type KeyType, keyIdentifier, privateKeyPem } from './key-pair.ts';
 import { PkiError } from './pki-error.ts';
+import { readCertificate } from './read-certificate.ts';
 import { type AlternativeNames, generalNames } from './subject-alternative-names.ts';
-import { clampValidity, validityFrom } from './validity.ts';
+import {
+  clampValidity,
+  refuseOutside,
+  type Validity,
+  validityFor,
+  validityFrom,
+} from './validity.ts';
 
 /** A server proves itself to those who dial it, an agent or a client to the server that it dials. */
 export type CertificateKind = 'server' | 'agent' | 'client';
 
-export interface IssueOptions extends AlternativeNames {
+/** Whom a certificate is for, and for how long. */
+export interface CertifyOptions extends AlternativeNames {
   readonly kind: CertificateKind;
   /** The common name, at most 64 characters. */
   readonly name: string;
@@ -28,21 +36,30 @@ export interface IssueOptions extends AlternativeNames {
   readonly organizations?: readonly string[];
   /** Lifetime; default 365. The certificate never outlives its authority. */
   readonly days?: number;
-  /** Default `ec`. */
-  readonly keyType?: KeyType;
+  /** Lifetime in the place of `days`, for certificates that are renewed without people. */
+  readonly lifetimeMs?: number;
   /** The moment from which the lifetime counts; default is the clock. */
   readonly now?: Date;
 }
 
-export interface IssuedCertificate {
+export interface IssueOptions extends CertifyOptions {
+  /** Default `ec`. */
+  readonly keyType?: KeyType;
+}
+
+/** A certificate for a key that somebody else keeps. */
+export interface SignedCertificate {
   /** The leaf in PEM, followed by its authority's certificate where that is an intermediate. */
   readonly certPem: string;
-  /** The private key, PKCS#8 in PEM. */
-  readonly keyPem: string;
   readonly certificate: X509Certificate;
   readonly notAfter: Date;
-  /** The authority ends before the days that were asked for: notAfter is the authority's. */
+  /** The authority ends before the lifetime that was asked for: notAfter is the authority's. */
   readonly clampedToAuthority: boolean;
+}
+
+export interface IssuedCertificate extends SignedCertificate {
+  /** The private key, PKCS#8 in PEM. */
+  readonly keyPem: string;
 }
 
 /**
@@ -55,65 +72,102 @@ export async function issueCertificate(
   authority: Authority,
   options: IssueOptions,
 ): Promise<IssuedCertificate> {
-  const now = options.now ?? new Date();
+  const leaf = leafOf(authority, options);
+  const { publicKey, privateKey } = await generateKeys(options.keyType ?? 'ec', 2048);
+  return { ...signLeaf(authority, leaf, publicKey), keyPem: privateKeyPem(privateKey) };
+}
+
+/**
+ * Makes a certificate for a public key whose owner has proved that the private key is theirs
+ * (publicKeyOfRequest). Throws as issueCertificate does.
+ */
+export function certifyKey(
+  authority: Authority,
+  publicKey: KeyObject,
+  options: CertifyOptions,
+): SignedCertificate {
+  return signLeaf(authority, leafOf(authority, options), publicKey);
+}
+
+/**
+ * Makes an agent's certificate with the subject and the alternative names of an earlier one, for another
+ * key and a time of its own.
+ *
+ * Throws PkiError `bad_request` for a certificate that cannot be read, `authority_unusable`.
+ */
+export function recertifyKey(
+  authority: Authority,
+  publicKey: KeyObject,
+  earlier: X509Certificate,
+  lifetimeMs: number,
+): SignedCertificate {
+  const now = new Date();
+  const read = readCertificate(earlier);
+  if (read === undefined) throw new PkiError('bad_request', 'the certificate cannot be read');
+  refuseOutside(now, authority.validity);
+  const { subject, alternativeNames } = read;
+  const wanted = validityFor(now, lifetimeMs);
+  return signLeaf(authority, { kind: 'agent', subject, alternativeNames, wanted }, publicKey);
+}
+
+/** Throws as issueCertificate does where a certificate could not say this, and makes none. */
+export function checkNames(
+  options: AlternativeNames & Pick<CertifyOptions, 'name' | 'organizations'>,
+): void {
+  distinguishedName(options.name, options.organizations);
+  generalNames(options);
+}
+
+interface Leaf {
+  readonly kind: CertificateKind;
+  readonly subject: Asn1;
+  /** The whole extension. */
+  readonly alternativeNames: Asn1 | undefined;
+  readonly wanted: Validity;
+}
+
+function leafOf(authority: Authority, options: CertifyOptions): Leaf {
+  const { kind, lifetimeMs, days = 365, now = new Date() } = options;
   const subject = distinguishedName(options.name, options.organizations);
   const names = generalNames(options);
-  if (options.kind === 'server' && !options.hosts?.length && !options.ips?.length) {
+  if (kind === 'server' && !options.hosts?.length && !options.ips?.length) {
     throw new PkiError('bad_host', 'a server needs at least one host or IP to be verified by');
   }
-  const wanted = validityFrom(now, options.days ?? 365);
-  const outer = authority.validity;
-  refuseOutside(now, authority);
-  const validity = clampValidity(wanted, outer);
+  const wanted = lifetimeMs === undefined ? validityFrom(now, days) : validityFor(now, lifetimeMs);
+  refuseOutside(now, authority.validity);
+  return { kind, subject, alternativeNames: names && subjectAlternativeName(names), wanted };
+}
 
-  const keyType = options.keyType ?? 'ec';
-  const { publicKey, privateKey } = await generateKeys(keyType, 2048);
+function signLeaf(authority: Authority, leaf: Leaf, publicKey: KeyObject): SignedCertificate {
+  const validity = clampValidity(leaf.wanted, authority.validity);
   const certificate = signCertificate(
     {
       issuer: authority.subject,
-      subject,
+      subject: leaf.subject,
       validity,
       publicKey,
       extensions: [
         leafConstraints(),
-        ...usages(options.kind, keyType),
+        ...usages(leaf.kind, publicKey),
         subjectKeyIdentifier(keyIdentifier(publicKey)),
         authorityKeyIdentifier(authority.keyIdentifier),
-        ...(names === undefined ? [] : [subjectAlternativeName(names)]),
+        ...(leaf.alternativeNames === undefined ? [] : [leaf.alternativeNames]),
       ],
     },
     authority,
   );
-  const leafPem = certificate.toString();
   return {
-    certPem: authority.isSelfSigned ? leafPem : leafPem + authority.certPem,
-    keyPem: privateKeyPem(privateKey),
+    certPem: certificate.toString() + authority.chainPem,
     certificate,
     notAfter: validity.notAfter,
-    clampedToAuthority: validity.notAfter < wanted.notAfter,
+    clampedToAuthority: validity.notAfter < leaf.wanted.notAfter,
   };
 }
 
 /** Only a TLS 1.2 server's RSA key is ever used to decrypt a key; all others only sign. */
-function usages(kind: CertificateKind, keyType: KeyType): Asn1[] {
+function usages(kind: CertificateKind, publicKey: KeyObject): Asn1[] {
   if (kind !== 'server') return [keyUsage('digitalSignature'), clientAuthentication()];
-  return keyType === 'rsa'
+  return publicKey.asymmetricKeyType === 'rsa'
     ? [keyUsage('digitalSignature', 'keyEncipherment'), serverAuthentication()]
     : [keyUsage('digitalSignature'), serverAuthentication()];
-}
-
-function refuseOutside(now: Date, authority: Authority): void {
-  const { notBefore, notAfter } = authority.validity;
-  if (now > notAfter) {
-    throw new PkiError(
-      'authority_unusable',
-      `the CA certificate expired at ${notAfter.toISOString()}`,
-    );
-  }
-  if (now < notBefore) {
-    throw new PkiError(
-      'authority_unusable',
-      `the CA certificate is not valid before ${notBefore.toISOString()}`,
-    );
-  }
 }

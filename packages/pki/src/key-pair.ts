@@ -59,3 +59,14 @@ export function signatureScheme(key: KeyObject): SignatureScheme | undefined {
   const isLongRsa = key.asymmetricKeyType === 'rsa' && (modulusLength ?? 0) >= MIN_RSA_BITS;
   return isLongRsa ? rsaScheme : undefined;
 }
+
+/** Beyond that a signature takes a server so long that it is an attack. */
+const MAX_RSA_BITS = 8192;
+
+/** Whether TLS peers take a leaf with such a key. */
+export function isFitPublicKey(key: KeyObject): boolean {
+  const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+  if (key.asymmetricKeyType === 'ec') return Object.hasOwn(ecdsaSchemes, namedCurve ?? '');
+  const isRsa = key.asymmetricKeyType === 'rsa';
+  return isRsa && modulusLength >= MIN_RSA_BITS && modulusLength <= MAX_RSA_BITS;
+}

@@ -28,13 +28,17 @@ export const certificatePaths = (dir: string, name: string): { cert: string; key
   key: join(dir, `${name}.key`),
 });
 
+/** A certificate's file, which everybody may read. */
+export const certificateFile = (dir: string, name: string, certPem: string): PemFile => ({
+  path: certificatePaths(dir, name).cert,
+  pem: certPem,
+  mode: 0o644,
+});
+
 /** The two files of a certificate: everybody may read the one, its owner alone the key. */
 export function pemPair(dir: string, name: string, pems: PemPair): PemFile[] {
-  const { cert, key } = certificatePaths(dir, name);
-  return [
-    { path: cert, pem: pems.certPem, mode: 0o644 },
-    { path: key, pem: pems.keyPem, mode: 0o600 },
-  ];
+  const { key } = certificatePaths(dir, name);
+  return [certificateFile(dir, name, pems.certPem), { path: key, pem: pems.keyPem, mode: 0o600 }];
 }
 
 /** Throws PkiError `file_exists` for the first path that is taken, even by a dangling link. */

@@ -7,6 +7,7 @@ export type PkiErrorCode =
   | 'bad_uri'
   | 'bad_cidr'
   | 'bad_days'
+  | 'bad_request'
   | 'authority_unusable'
   | 'file_exists';
 
@@ -18,8 +19,8 @@ export class PkiError extends Error {
   override readonly name = 'PkiError';
   readonly code: PkiErrorCode;
 
-  constructor(code: PkiErrorCode, message: string) {
-    super(message);
+  constructor(code: PkiErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
     this.code = code;
   }
 }

@@ -56,6 +56,7 @@ const table = {
   memory_limit: row(66, 503, 'the memory limit was reached', true),
   unauthenticated: row(67, 401, 'the peer is not authenticated'),
   unauthorized: row(68, 403, 'the peer may not claim this'),
+  authentication_unavailable: row(69, 503, 'nobody can say now who the peer is'),
 
   // Front end.
   no_agent: row(80, 503, 'no agent serves this target'),

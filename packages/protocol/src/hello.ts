@@ -10,9 +10,11 @@ const helloSchema = z.object({
   software: z.string().max(255).optional(),
   agentId: z.string().max(255).optional(),
   agentIdentifiers: z.string().max(8192).optional(),
+  token: z.string().max(8192).optional(),
   serverId: z.string().max(255).optional(),
   serverCount: z.int().min(1).max(65_535).optional(),
   peers: z.array(z.string().max(262)).max(64).optional(),
+  admitted: z.boolean().optional(),
   maxStreams: z.int().positive().optional(),
 });
 

@@ -11,6 +11,7 @@ export { formatTarget, type Target } from './frame.ts';
 export type { Hello } from './hello.ts';
 export { MemoryBudget } from './memory-budget.ts';
 export { type RelayOptions, type RelayResult, relay } from './relay.ts';
+export { resetSocket } from './reset-socket.ts';
 export { Session, type SessionHandler, type SessionOptions } from './session.ts';
 export type { OpeningHandler, StreamHandler, TunnelStream } from './stream.ts';
 export { streamToDuplex } from './stream-duplex.ts';

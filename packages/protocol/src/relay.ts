@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ChunkQueue } from './chunk-queue.ts';
 import { type ErrorCode, TunnelError } from './errors.ts';
+import { resetSocket } from './reset-socket.ts';
 import type { StreamHandler, TunnelStream } from './stream.ts';
 import { corkUntilTurnEnd } from './turn-cork.ts';
 
@@ -203,7 +204,7 @@ function abort(socket: Duplex): void {
   }
   // Only a plain TCP socket can send RST; TLS and UDS have none.
   if (socket instanceof Socket && !('encrypted' in socket) && socket.remotePort !== undefined) {
-    socket.resetAndDestroy();
+    resetSocket(socket);
     return;
   }
   socket.destroy();

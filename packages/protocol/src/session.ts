@@ -24,8 +24,11 @@ const LINGER_MS = 5_000;
 export interface SessionOptions {
   /** Decides the parity of stream IDs, and nothing else (spec 3.1). */
   readonly role: 'server' | 'agent';
-  /** What this side says of itself; `versions` is filled in. */
-  readonly hello: Hello;
+  /**
+   * What this side says of itself; `versions` is filled in. A function is asked when HELLO leaves, and
+   * gets the peer's if that came before (see `refusePeer`).
+   */
+  readonly hello: Hello | ((peer: Hello | undefined) => Hello);
   readonly handshakeTimeoutMs?: number;
   readonly pingIntervalMs?: number;
   readonly pingTimeoutMs?: number;
@@ -45,7 +48,10 @@ export interface SessionOptions {
 
 /** What a session tells its owner. `onClose` comes exactly once, and last. */
 export interface SessionHandler {
-  /** The peer's HELLO, with all fields known so far; at the start and whenever it changes. */
+  /**
+   * The peer's HELLO, with all fields known so far; at the start and whenever it changes. A token is in it
+   * only if it came just now: nothing keeps it (spec 2.12).
+   */
   onHello(hello: Hello): void;
   /**
    * The peer opens a stream. The handler sets `stream.handler`, and later calls `accept` or `refuse`.
@@ -242,8 +248,10 @@ export class Session {
     this.transport.destroy(error);
   }
 
-  #introduce(): void {
-    this.#writer.control.hello({ versions: PROTOCOL_VERSIONS, ...this.#options.hello });
+  #introduce(peer?: Hello): void {
+    const { hello } = this.#options;
+    const own = typeof hello === 'function' ? hello(peer) : hello;
+    this.#writer.control.hello({ versions: PROTOCOL_VERSIONS, ...own });
     // A PING at once, so that the round trip time is known before the first stream.
     this.#writer.requestPing();
   }
@@ -343,19 +351,19 @@ export class Session {
 
   #onHello(json: Buffer): void {
     if (this.#isClosed) return;
-    const hello = parseHello(json);
+    const { token, ...hello } = parseHello(json);
     if (!this.#peerHello) {
       agreeOnVersion(hello.versions);
       clearTimeout(this.#helloTimer);
       const refusal = this.#options.refusePeer?.(hello);
       if (refusal) return this.close(refusal);
-      if (this.#options.refusePeer) this.#introduce();
+      if (this.#options.refusePeer) this.#introduce(hello);
       this.#peerHello = hello;
     } else {
       const { versions } = this.#peerHello;
       this.#peerHello = { ...this.#peerHello, ...hello, ...(versions && { versions }) };
     }
-    this.#handler.onHello(this.#peerHello);
+    this.#handler.onHello({ ...this.#peerHello, ...(token !== undefined && { token }) });
   }
 
   #onOpen(id: number, target: Target): void {

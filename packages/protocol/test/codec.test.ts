@@ -89,6 +89,7 @@ t.test('wire codes never change (spec 9)', async (t) => {
     'memory_limit 66',
     'unauthenticated 67',
     'unauthorized 68',
+    'authentication_unavailable 69',
     'no_agent 80',
     'backend_dial_timeout 81',
     'bad_request 82',

@@ -50,3 +50,23 @@ t.test('a session that looked first works like any other', async (t) => {
   t.equal(server.peerHello?.agentId, 'agent-1');
   t.equal(agent.peerHello?.serverId, 'server-1');
 });
+
+t.test('2.12 a token goes to a server that asks for it, is told once and not kept', async (t) => {
+  const { server, onServer, agent } = await connectedPair(
+    t,
+    memoryTransports(),
+    { hello: { serverId: 'server-1', admitted: false } },
+    {
+      refusePeer: () => undefined,
+      hello: (peer) => ({ agentId: 'x', ...(peer?.admitted === false && { token: 'secret' }) }),
+    },
+  );
+  t.match(onServer.hellos, [{ agentId: 'x', token: 'secret' }]);
+  t.strictSame(server.peerHello, { versions: [1], agentId: 'x' });
+  agent.updateHello({ agentIdentifiers: 'host=a' });
+  await onServer.until(() => onServer.hellos.length === 2);
+  t.strictSame(onServer.hellos[1], { versions: [1], agentId: 'x', agentIdentifiers: 'host=a' });
+  server.updateHello({ admitted: true, serverCount: 2 });
+  while (agent.peerHello?.admitted !== true) await new Promise((resolve) => setImmediate(resolve));
+  t.match(agent.peerHello, { serverId: 'server-1', serverCount: 2 });
+});

@@ -7,7 +7,9 @@ import { duplexPair } from 'node:stream';
 import {
   type RelayResult,
   relay,
+  resetSocket,
   type Session,
+  type StreamHandler,
   TunnelError,
   type TunnelStream,
 } from '@fairlead/protocol';
@@ -389,4 +391,51 @@ t.test('a stalled socket holds the bytes of tiny frames in few writes', async (t
   const result = await finish.first;
   t.equal(result.bytesToSocket, sent.length);
   t.equal(result.error, undefined);
+});
+
+t.test('an end and a reset in one turn leave no socket behind', async (t) => {
+  const { inner } = await socketPair(t);
+  const finish = new Finish();
+  const stream = { handler: undefined as StreamHandler | undefined, end() {} };
+  const { onFinish } = finish;
+  relay(inner, stream as unknown as TunnelStream, { resetCode: 'target_reset', onFinish });
+  stream.handler?.onEnd();
+  stream.handler?.onClose(new TunnelError('cancelled'));
+  t.equal((await finish.first).error?.code, 'cancelled');
+});
+
+t.test('a socket is reset', async (t) => {
+  const closed = (socket: net.Socket) =>
+    new Promise<void>((resolve) => socket.once('close', () => resolve()));
+
+  await t.test('while it is open', async (t) => {
+    const { outer, inner } = await socketPair(t);
+    const failure = once(outer, 'error') as Promise<[NodeJS.ErrnoException]>;
+    outer.resume();
+    resetSocket(inner);
+    await closed(inner);
+    t.equal((await failure)[0].code, 'ECONNRESET');
+  });
+  await t.test('while its end is on the way', async (t) => {
+    const { outer, inner } = await socketPair(t);
+    const errors: Error[] = [];
+    inner.on('error', (error) => errors.push(error));
+    outer.resume();
+    inner.end();
+    resetSocket(inner);
+    resetSocket(inner);
+    await closed(inner);
+    t.strictSame(errors, []);
+  });
+  await t.test('while bytes wait that its peer does not take', async (t) => {
+    const { outer, inner } = await socketPair(t);
+    outer.pause();
+    const bothClosed = Promise.all([closed(inner), closed(outer)]);
+    inner.write(Buffer.alloc(64 * 1_048_576));
+    inner.end();
+    resetSocket(inner);
+    outer.resume();
+    await bothClosed;
+    t.ok(outer.bytesRead < 64 * 1_048_576);
+  });
 });

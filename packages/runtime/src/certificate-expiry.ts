@@ -5,6 +5,8 @@ import type { NamedFile } from './pem-file.ts';
 /** When the first certificate of a file ends. */
 export interface FileExpiry extends NamedFile {
   readonly notAfter: Date;
+  /** How long before that it is worth a warning; default 30 days. */
+  readonly warnMs?: number;
 }
 
 export interface CertificateExpiryOptions {
@@ -15,9 +17,9 @@ export interface CertificateExpiryOptions {
 }
 
 const dayMs = 86_400_000;
-const warnDays = 30;
+const defaultWarnMs = 30 * dayMs;
 
-/** Tells when certificates end: as a metric, and daily in the log from 30 days before. */
+/** Tells when certificates end: as a metric, and daily in the log from some time before. */
 export class CertificateExpiry {
   readonly #logger: Logger;
   readonly #timer: NodeJS.Timeout;
@@ -30,6 +32,7 @@ export class CertificateExpiry {
       name: `${metricPrefix}certificate_expiry_seconds`,
       help: 'Time until the first certificate of a file ends, by flag; negative when it has ended',
       labelNames: ['flag'],
+      aggregator: 'min',
       registers: [registry],
       collect() {
         for (const { flag, notAfter } of expiries.values()) {
@@ -54,9 +57,10 @@ export class CertificateExpiry {
     clearInterval(this.#timer);
   }
 
-  #warn({ flag, path, notAfter }: FileExpiry): void {
-    const daysLeft = Math.floor((notAfter.getTime() - Date.now()) / dayMs);
-    if (daysLeft >= warnDays) return;
+  #warn({ flag, path, notAfter, warnMs = defaultWarnMs }: FileExpiry): void {
+    const leftMs = notAfter.getTime() - Date.now();
+    if (leftMs >= warnMs) return;
+    const daysLeft = Math.floor(leftMs / dayMs);
     this.#logger.warn({ flag, path, notAfter, daysLeft }, 'a certificate ends soon; renew it');
   }
 }

@@ -2,6 +2,7 @@ import { helpText } from './option-help.ts';
 import type { OptionDeclarations, OptionTable } from './option-table.ts';
 import { type ParsedOptions, type ParseInput, parseOptions } from './parse-options.ts';
 import { readArgv } from './read-argv.ts';
+import { describeRelease, type Release } from './release.ts';
 import { StartupError } from './startup-error.ts';
 
 /**
@@ -13,12 +14,12 @@ import { StartupError } from './startup-error.ts';
  */
 export function readCommandLine<D extends OptionDeclarations>(
   table: OptionTable<D>,
-  version: string,
+  release: Release,
   input: ParseInput,
 ): ParsedOptions<D> | undefined {
   const { wants } = readArgv(table, input.argv);
   if (wants === 'help') process.stdout.write(helpText(table));
-  if (wants === 'version') process.stdout.write(`${table.program} ${version}\n`);
+  if (wants === 'version') process.stdout.write(`${table.program} ${describeRelease(release)}\n`);
   return wants === undefined ? parseOptions(table, input) : undefined;
 }
 

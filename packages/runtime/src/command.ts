@@ -1,11 +1,11 @@
 import { processInput, readCommandLine, reportFailure } from './command-line.ts';
 import type { OptionDeclarations, OptionTable } from './option-table.ts';
 import type { ParsedOptions, ParseInput } from './parse-options.ts';
+import type { Release } from './release.ts';
 
 /** A command that does one thing and ends, without a log: `fairlead pki init`. */
-export interface Command<D extends OptionDeclarations> {
+export interface Command<D extends OptionDeclarations> extends Release {
   readonly table: OptionTable<D>;
-  readonly version: string;
   /** StartupError and UsageError that it throws are told as one line on stderr. */
   run(parsed: ParsedOptions<D>): Promise<void>;
 }
@@ -18,9 +18,9 @@ export async function runCommand<D extends OptionDeclarations>(
   command: Command<D>,
   input: ParseInput = processInput(),
 ): Promise<void> {
-  const { table, version } = command;
+  const { table } = command;
   try {
-    const parsed = readCommandLine(table, version, input);
+    const parsed = readCommandLine(table, command, input);
     if (!parsed) return;
     for (const warning of parsed.warnings) {
       process.stderr.write(`${table.program}: warning: ${warning}\n`);

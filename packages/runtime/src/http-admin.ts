@@ -59,18 +59,18 @@ export function textReply(status: number, line: string): AdminReply {
  * @param notReadyStatus Konnectivity's: 500 for the server, 503 for the agent
  */
 export function healthRoutes(
-  whyNotReady: () => string | undefined,
+  whyNotReady: () => string | undefined | Promise<string | undefined>,
   notReadyStatus: 500 | 503,
 ): AdminRoutes {
-  const ready = () => {
-    const reason = whyNotReady();
+  const ready = async () => {
+    const reason = await whyNotReady();
     return reason === undefined ? textReply(200, 'ok') : textReply(notReadyStatus, reason);
   };
   return { '/healthz': () => textReply(200, 'ok'), '/ready': ready, '/readyz': ready };
 }
 
 /** `/metrics` in Prometheus' text format. */
-export function metricsRoutes(registry: Registry): AdminRoutes {
+export function metricsRoutes(registry: Pick<Registry, 'contentType' | 'metrics'>): AdminRoutes {
   return {
     '/metrics': async () => ({
       status: 200,

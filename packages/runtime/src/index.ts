@@ -1,10 +1,20 @@
+export { AgentDenyList, type DeniablePeer } from './agent-deny-list.ts';
+export { type AlternativeName, parseAlternativeNames } from './alternative-names.ts';
+export { writeFileAtomically } from './atomic-file.ts';
+export { Backoff, type BackoffOptions } from './backoff.ts';
 export { formatByteSize, parseByteSize } from './byte-size.ts';
 export {
   CertificateExpiry,
   type CertificateExpiryOptions,
   type FileExpiry,
 } from './certificate-expiry.ts';
+export {
+  type CertificateIdentity,
+  identityOf,
+  peerCertificate,
+} from './certificate-identity.ts';
 export { type Command, runCommand } from './command.ts';
+export { counted } from './counted.ts';
 export { describeOptions } from './describe-options.ts';
 export {
   FileReloader,
@@ -13,6 +23,8 @@ export {
 } from './file-reloader.ts';
 export { configOptions, logOptions } from './general-options.ts';
 export { formatGoDuration, maxTimerMs, parseGoDuration } from './go-duration.ts';
+export { HandshakeLimit } from './handshake-limit.ts';
+export { letHeapGrow } from './heap-growth.ts';
 export { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
 export {
   type AdminDeadlines,
@@ -35,8 +47,16 @@ export {
   parseIpNetwork,
 } from './ip-address.ts';
 export { konnectivityOptions } from './konnectivity-options.ts';
-export { type ListenPlace, listen, logListening } from './listen.ts';
-export { createLog, createLogger, type Logger, type LogSettings, logLevel } from './logger.ts';
+export { kubernetesGroup, kubernetesOptions } from './kubernetes-options.ts';
+export { bind, type ListenPlace, listen, listenError, logListening } from './listen.ts';
+export {
+  createLog,
+  createLogger,
+  type Logger,
+  type LogSettings,
+  logLevel,
+  type ProgramLog,
+} from './logger.ts';
 export {
   type InertOption,
   ignoredOption,
@@ -55,6 +75,7 @@ export {
   type OptionSource,
   type OptionsOf,
   type OptionTable,
+  type OptionValues,
 } from './option-table.ts';
 export {
   completeOptions,
@@ -62,10 +83,18 @@ export {
   type ParseInput,
   parseOptions,
 } from './parse-options.ts';
-export type { NamedFile } from './pem-file.ts';
-export { type Program, type ProgramContext, type RunningProgram, runProgram } from './program.ts';
+export { refusalOfPeer } from './peer-refusal.ts';
+export { type NamedFile, readCertificateFile, readKeyFile } from './pem-file.ts';
+export {
+  exitFatal,
+  type Program,
+  type ProgramContext,
+  type RunningProgram,
+  runProgram,
+} from './program.ts';
 export { readCheckedFile } from './read-checked-file.ts';
 export { readNamedBytes, readNamedFile } from './read-named-file.ts';
+export { describeRelease, type Release, release } from './release.ts';
 export { StartupError } from './startup-error.ts';
 export {
   canonicalName,
@@ -79,5 +108,6 @@ export {
 } from './target-rule.ts';
 export { loadTlsFiles, type TlsFiles, type TlsFilesSpec } from './tls-files.ts';
 export { opensslCiphers, secureVersion, type TlsVersionName } from './tls-names.ts';
+export { type TokenBucketOptions, TokenBuckets } from './token-buckets.ts';
 export { checkWindows, reloadOptions, tunnelOptions } from './tunnel-options.ts';
 export { UsageError } from './usage-error.ts';

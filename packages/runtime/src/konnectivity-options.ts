@@ -1,9 +1,8 @@
 /** Flags that both of Konnectivity's programs have and that do nothing here, for tables to spread. */
 import { ignoredOption } from './option.ts';
-import { boolean, duration, filePath, text } from './option-kinds.ts';
+import { boolean, duration } from './option-kinds.ts';
 
 const noProfiling = 'it is for Go programs; start node with --cpu-prof instead';
-const noApiServer = 'this version does not talk to the Kubernetes API';
 
 export const konnectivityOptions = {
   'keepalive-time': ignoredOption(duration(), {
@@ -25,14 +24,5 @@ export const konnectivityOptions = {
     description: 'Warn when a Go channel is full',
     default: false,
     reason: 'there are no channels; Konnectivity deprecates it too',
-  }),
-  kubeconfig: ignoredOption(filePath, {
-    description: 'How to reach the Kubernetes API',
-    reason: noApiServer,
-  }),
-  'kube-api-content-type': ignoredOption(text, {
-    description: 'Encoding of requests to the Kubernetes API',
-    default: 'application/vnd.kubernetes.protobuf',
-    reason: noApiServer,
   }),
 };

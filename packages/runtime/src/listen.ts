@@ -11,6 +11,8 @@ export interface ListenPlace {
   readonly port: number;
   /** undefined: all addresses, IPv6 and IPv4. */
   readonly host: string | undefined;
+  /** A socket that another process has bound there, and has logged. */
+  readonly fd?: number | undefined;
 }
 
 const reasons: Readonly<Record<string, string>> = {
@@ -22,7 +24,28 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /**
- * Binds a listener (net, tls and http servers alike) and logs where.
+ * Binds a listener (net, tls and http servers alike).
+ * @throws StartupError naming flag, address and reason
+ */
+export async function bind(
+  server: Server,
+  place: Omit<ListenPlace, 'listener'>,
+): Promise<AddressInfo> {
+  const { port, host, fd } = place;
+  const at = fd === undefined ? { port, ...(host === undefined ? {} : { host }) } : { fd };
+  await new Promise<void>((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException) => reject(listenError(place, error));
+    server.once('error', onError);
+    server.listen(at, () => {
+      server.off('error', onError);
+      resolve();
+    });
+  });
+  return server.address() as AddressInfo;
+}
+
+/**
+ * Binds a listener and logs where.
  *
  * Errors that come later, such as running out of file descriptors in accept, are logged and do not
  * end the process: the next connection may work.
@@ -34,18 +57,12 @@ export async function listen(
   place: ListenPlace,
   logger: Logger,
 ): Promise<AddressInfo> {
-  const { listener, port, host } = place;
-  await new Promise<void>((resolve, reject) => {
-    const onError = (error: NodeJS.ErrnoException) => reject(listenError(place, error));
-    server.once('error', onError);
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
-      server.off('error', onError);
-      server.on('error', (err) => logger.error({ err, listener }, 'the listener failed'));
-      resolve();
-    });
-  });
-  const address = server.address() as AddressInfo;
-  logListening(logger, listener, { address: address.address, port: address.port });
+  const { listener, fd } = place;
+  const address = await bind(server, place);
+  server.on('error', (err) => logger.error({ err, listener }, 'the listener failed'));
+  if (fd === undefined) {
+    logListening(logger, listener, { address: address.address, port: address.port });
+  }
   return address;
 }
 
@@ -58,7 +75,11 @@ export function logListening(
   logger.info({ listener, ...at }, 'listening');
 }
 
-function listenError(place: ListenPlace, error: NodeJS.ErrnoException): StartupError {
+/** Why a place cannot be listened on, as one line with the flag and the cure. */
+export function listenError(
+  place: Omit<ListenPlace, 'listener'>,
+  error: NodeJS.ErrnoException,
+): StartupError {
   const { flag, port, host = '' } = place;
   const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   const reason = reasons[error.code ?? ''] ?? error.message;

@@ -33,6 +33,12 @@ const maxQueuedBytes = 16 * 1024 ** 2;
 
 const stderrFd = 2;
 
+/**
+ * Longest write of several lines: what POSIX keeps in one piece (PIPE_BUF on Linux), since the workers of a
+ * server write into one pipe.
+ */
+const maxWriteBytes = 4096;
+
 /** A reader that has stalled does not hold up the end of the process for longer. */
 const maxCloseMs = 1000;
 
@@ -57,6 +63,7 @@ export function createLog(settings: LogSettings): ProgramLog {
     dest: path ?? stderrFd,
     sync: false,
     maxLength: maxQueuedBytes,
+    maxWrite: maxWriteBytes,
   });
   // A full disk must not end the tunnels. Lines queue up and are written when there is room again.
   let told = false;

@@ -9,7 +9,9 @@ import { type AnyOptionTable, envName } from './option-table.ts';
  * The texts in it that hold for all programs live here, beside the code that makes them true.
  */
 export function configurationDocs(tables: readonly AnyOptionTable[]): string {
-  const names = tables.map(({ program }) => `[${program}](#${program})`).join(' and ');
+  const names = tables
+    .map(({ program }) => `[${program}](#${program.replaceAll(' ', '-')})`)
+    .join(', ');
   return `${[introduction(names), ...tables.map(programDocs)].join('\n\n')}\n`;
 }
 
@@ -36,7 +38,7 @@ the file and line. \`--help\` shows all flags, \`--version\` the version.
 | kind | written as |
 | --- | --- |
 | boolean | \`--flag\`, \`--flag=true\`, \`--flag=false\`, also \`1\`, \`0\`, \`t\`, \`f\`; never \`--flag false\` |
-| duration | as in Go: \`1h\`, \`1m30s\`, \`500ms\`; at most 24 days |
+| duration | as in Go: \`1h\`, \`1m30s\`, \`500ms\`; at most 24 days, unless the option says more |
 | size | bytes, or with a unit: \`65536\`, \`64KiB\`, \`16MiB\`, \`1GiB\` |
 | list | separated by commas, or the flag repeated; in a file also a YAML list |
 | port to listen on | \`0\` lets the system pick one; the \`listening\` line in the log tells which |
@@ -100,7 +102,9 @@ function liveRow(name: string, option: LiveOption<unknown>): string {
     option.required && 'Required',
   ].filter(Boolean);
   return row([
-    `${short}\`--${name}${option.kind.placeholder && ` ${option.kind.placeholder}`}\``,
+    option.notAsFlag === undefined
+      ? `${short}\`--${name}${option.kind.placeholder && ` ${option.kind.placeholder}`}\``
+      : 'never a flag',
     variables.join(', '),
     defaultCell(option),
     kept.join('. '),

@@ -1,5 +1,5 @@
 import type { AnyOption, LiveOption } from './option.ts';
-import { type AnyOptionTable, findOption } from './option-table.ts';
+import { type AnyOptionTable, envName, findOption } from './option-table.ts';
 
 const widthChars = 100;
 const indentChars = 8;
@@ -56,8 +56,10 @@ function optionLines(name: string, option: LiveOption<unknown>): string[] {
     option.deprecated && 'deprecated',
   ].filter(Boolean);
   const end = marks.length > 0 ? ` (${marks.join('; ')})` : '';
+  const written =
+    option.notAsFlag === undefined ? `--${name} ${option.kind.placeholder}` : envName(name);
   return [
-    `  ${short}--${name} ${option.kind.placeholder}`.trimEnd(),
+    `  ${short}${written}`.trimEnd(),
     ...wrap(`${option.description}${end}`, ' '.repeat(indentChars)),
   ];
 }

@@ -82,6 +82,45 @@ export function integer(min: number, max: number): OptionKind<number> {
   });
 }
 
+/** A number, with decimals if need be, from `min` to `max`. */
+export function decimal(min: number, max: number): OptionKind<number> {
+  return kind({
+    placeholder: 'NUMBER',
+    schema: reads((digits) => {
+      const value = /^\d+(\.\d+)?$/.test(digits) ? Number(digits) : Number.NaN;
+      return value >= min && value <= max ? value : undefined;
+    }, `is not a number from ${min} to ${max}`),
+  });
+}
+
+/** Labels of a Kubernetes object, `key=value`, as one text. */
+export const labels: OptionKind<Readonly<Record<string, string>>> = kind({
+  placeholder: 'KEY=VALUE,...',
+  schema: reads(readLabels, 'is not KEY=VALUE, or several of these with commas between them'),
+  emptyIsUnset: true,
+  format: (values) =>
+    Object.entries(values)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(','),
+});
+
+function readLabels(written: string): Readonly<Record<string, string>> | undefined {
+  const pairs = written.split(',').map((pair) => /^([\w./-]+)=([\w.-]*)$/.exec(pair.trim()));
+  if (pairs.some((pair) => pair === null)) return undefined;
+  return Object.fromEntries(pairs.map((pair) => [pair?.[1], pair?.[2]]));
+}
+
+/** A part of a whole, as a number from 0 to 1: `0.1%`, or `0.001`. */
+export const ratio: OptionKind<number> = kind({
+  placeholder: 'PERCENT',
+  schema: reads((written) => {
+    const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(written);
+    const value = match ? Number(match[1]) / (match[2] ? 100 : 1) : Number.NaN;
+    return value <= 1 ? value : undefined;
+  }, 'is not a part of a whole, such as 0.1% or 0.001'),
+  format: (value) => `${value * 100}%`,
+});
+
 /** A port to listen on; 0 lets the system pick one. */
 export const listenPort: OptionKind<number> = { ...integer(0, 65_535), placeholder: 'PORT' };
 
@@ -89,13 +128,14 @@ export const listenPort: OptionKind<number> = { ...integer(0, 65_535), placehold
 export const remotePort: OptionKind<number> = { ...integer(1, 65_535), placeholder: 'PORT' };
 
 /**
- * A duration in Go's notation, as milliseconds. None is longer than a Node timer keeps.
+ * A duration in Go's notation, as milliseconds. None is longer than a Node timer keeps, unless `maxMs`
+ * says so: that is for what no timer waits for.
  * With `zeroIsNever`, `0` switches the time limit off and reads as `maxTimerMs`.
  */
 export function duration(
-  bounds: { readonly minMs?: number; readonly zeroIsNever?: boolean } = {},
+  bounds: { readonly minMs?: number; readonly maxMs?: number; readonly zeroIsNever?: boolean } = {},
 ): OptionKind<number> {
-  const { minMs = 0, zeroIsNever = false } = bounds;
+  const { minMs = 0, maxMs = maxTimerMs, zeroIsNever = false } = bounds;
   return kind({
     placeholder: 'DURATION',
     schema: z
@@ -104,7 +144,10 @@ export function duration(
       .pipe(reads(parseGoDuration, 'is not a duration such as 30s, 1m30s or 500ms'))
       .transform((durationMs) => (durationMs === 0 && zeroIsNever ? maxTimerMs : durationMs))
       .refine((durationMs) => durationMs >= minMs, `is below ${formatGoDuration(minMs)}`)
-      .refine((durationMs) => durationMs <= maxTimerMs, 'is longer than 24 days'),
+      .refine(
+        (durationMs) => durationMs <= maxMs,
+        `is longer than ${Math.floor(maxMs / 86_400_000)} days`,
+      ),
     format: (durationMs) =>
       zeroIsNever && durationMs === maxTimerMs ? '0' : formatGoDuration(durationMs),
   });
@@ -197,6 +240,15 @@ export const tlsVersion: OptionKind<TlsVersionName> = {
   ...oneOf(...tlsVersionNames),
   placeholder: 'VERSION',
 };
+
+/** The hash of a CA's public key, as `openssl` and kubeadm write it. */
+export const caHash: OptionKind<string> = kind({
+  placeholder: 'HASH',
+  schema: z
+    .string()
+    .toLowerCase()
+    .regex(/^sha256:[0-9a-f]{64}$/, 'is not sha256: and 64 hexadecimal digits'),
+});
 
 /** Which targets a policy is about: `10.0.0.0/8`, `*.example:443`. */
 export const targetRule: OptionKind<TargetRule> = kind({

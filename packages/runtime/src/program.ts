@@ -6,6 +6,8 @@ import { letHeapGrow } from './heap-growth.ts';
 import { createLog, type Logger, type LogSettings, type ProgramLog } from './logger.ts';
 import type { OptionDeclarations, OptionTable, OptionValues } from './option-table.ts';
 import type { ParsedOptions, ParseInput } from './parse-options.ts';
+import { type Release, stampedCommit } from './release.ts';
+import { ServiceManager } from './service-manager.ts';
 
 /** What a program's start gets. */
 export interface ProgramContext<D extends OptionDeclarations> {
@@ -22,15 +24,16 @@ export interface RunningProgram {
   drain(): Promise<void>;
   /** Called at SIGHUP: look at the files that are in use. */
   reload?(): void;
+  /** In a line, what the program is doing: for `systemctl status`. */
+  describe?(): string;
   /** For a program that may have to end by itself: a rejection is logged, exit code 1. */
   readonly ended?: Promise<never>;
 }
 
 type LoggedDeclarations = OptionDeclarations & typeof logOptions;
 
-export interface Program<D extends LoggedDeclarations> {
+export interface Program<D extends LoggedDeclarations> extends Release {
   readonly table: OptionTable<D>;
-  readonly version: string;
   /** StartupError and UsageError that it throws are told as one line on stderr. */
   start(context: ProgramContext<D>): Promise<RunningProgram>;
 }
@@ -39,16 +42,16 @@ export interface Program<D extends LoggedDeclarations> {
  * Runs a program to its end and exits the process: 0 clean, 1 failure, 2 bad usage.
  *
  * The first SIGTERM or SIGINT drains, a second one ends at once with exit code 1. SIGHUP reopens
- * the log file and looks at the files in use. An exception that nobody caught is logged as fatal and ends the process.
+ * the log file and looks at the files in use. systemd is told of each step (service-manager.ts). An exception that nobody caught is logged as fatal and ends the process.
  */
 export async function runProgram<D extends LoggedDeclarations>(
   program: Program<D>,
   input: ParseInput = processInput(),
 ): Promise<void> {
-  const { table, version } = program;
+  const { table } = program;
   letHeapGrow();
   try {
-    const parsed = readCommandLine(table, version, input);
+    const parsed = readCommandLine(table, program, input);
     if (parsed) await runParsed(program, parsed);
   } catch (error) {
     process.exit(reportFailure(table.program, error));
@@ -62,10 +65,13 @@ async function runParsed<D extends LoggedDeclarations>(
   // LoggedDeclarations says that these options are there; the compiler cannot see through D.
   const log = createLog(options as unknown as LogSettings);
   const { logger } = log;
+  const serviceManager = new ServiceManager(logger);
   let running: RunningProgram | undefined;
   process.on('SIGHUP', () => {
+    if (running) serviceManager.reloading();
     log.reopen();
     running?.reload?.();
+    if (running) serviceManager.reloaded();
   });
   // Rejections that nobody handles arrive here as well.
   process.on('uncaughtException', (err, origin) => void exitFatal(log, err, origin));
@@ -74,6 +80,7 @@ async function runParsed<D extends LoggedDeclarations>(
   logger.info(
     {
       version: program.version,
+      commit: stampedCommit,
       node: process.version,
       options: describeOptions(program.table, options),
     },
@@ -81,17 +88,20 @@ async function runParsed<D extends LoggedDeclarations>(
   );
   for (const warning of warnings) logger.warn(warning);
 
-  running = await program.start({ options, logger });
-  running.ended?.catch((err: unknown) => exitFatal(log, err, 'ended'));
+  const started = await program.start({ options, logger });
+  running = started;
+  started.ended?.catch((err: unknown) => exitFatal(log, err, 'ended'));
+  serviceManager.ready(() => started.describe?.());
   const signal = await stop;
+  serviceManager.stopping();
   logger.info({ signal }, 'draining');
   try {
-    await running.drain();
+    await started.drain();
   } catch (err) {
     await exitFatal(log, err, 'drain');
   }
   logger.info('stopped');
-  await log.close();
+  await Promise.all([log.close(), serviceManager.settled()]);
   process.exit(0);
 }
 
@@ -115,7 +125,11 @@ function firstStopSignal(logger: Logger): Promise<NodeJS.Signals> {
 let isEnding = false;
 
 /** Ends the process with its last word written; what else fails meanwhile is not the reason. */
-async function exitFatal({ logger, close }: ProgramLog, err: unknown, origin: string) {
+export async function exitFatal(
+  { logger, close }: ProgramLog,
+  err: unknown,
+  origin: string,
+): Promise<void> {
   if (isEnding) return;
   isEnding = true;
   logger.fatal({ err, origin }, 'fatal error');

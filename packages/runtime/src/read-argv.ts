@@ -35,6 +35,11 @@ export function readArgv(table: AnyOptionTable, argv: readonly string[]): ReadAr
     if (wants) return { values: rawValues(texts), positionals, wants };
     const option = findOption(table, name);
     if (!option) throw unknownFlag(table, name);
+    if (option.standing === 'live' && option.notAsFlag !== undefined) {
+      throw new UsageError(
+        `--${name}: everybody on this machine can read a command line; ${option.notAsFlag}`,
+      );
+    }
 
     let text = attached;
     if (text === undefined && option.kind.isBoolean) {

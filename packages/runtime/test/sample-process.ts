@@ -15,9 +15,16 @@ export class SampleProcess {
   readonly #exit: Promise<[code: number | null, signal: NodeJS.Signals | null]>;
   #onLine: (() => void) | undefined;
 
-  constructor(t: Test, name: 'sample-program' | 'sample-command', argv: readonly string[]) {
+  constructor(
+    t: Test,
+    name: 'sample-program' | 'sample-command',
+    argv: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ) {
     const path = fileURLToPath(new URL(`./programs/${name}.js`, import.meta.url));
-    this.child = spawn(process.execPath, [path, ...argv], { env: { PATH: process.env.PATH } });
+    this.child = spawn(process.execPath, [path, ...argv], {
+      env: { PATH: process.env.PATH, ...env },
+    });
     t.teardown(() => this.child.kill('SIGKILL'));
     this.stdout = text(this.child.stdout);
     this.#exit = once(this.child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;

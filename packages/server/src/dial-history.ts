@@ -2,6 +2,8 @@ import { formatTarget, type Target } from '@fairlead/protocol';
 
 /** How one dial went. */
 export interface DialRecord {
+  /** With `--workers`: who dialled. */
+  readonly worker?: number;
   /** ISO 8601. */
   readonly at: string;
   readonly caller: string;

@@ -1,16 +1,18 @@
 import type { Logger } from '@fairlead/runtime';
 import type { AgentClaims } from './agent-authorization.ts';
+import { identityOf } from './agent-port/agent-peer.ts';
 import { claimTexts } from './agent-port/claim-constraints.ts';
 
 /** A tunnel whose agent claims hosts and addresses. */
 export interface Claimant {
   readonly agentId: string;
   readonly claims: AgentClaims;
-  /** Whose certificate it is. */
+  /** Whose certificate, or token, it is. */
   readonly peer: {
     readonly address: string;
     readonly commonName: string | undefined;
     readonly certificate: { readonly fingerprint: string } | undefined;
+    readonly token?: { readonly identity: string } | undefined;
   };
 }
 
@@ -26,7 +28,8 @@ export interface ClaimConflict {
 
 /**
  * Hosts and addresses are one agent's each. Two tunnels with one certificate are one agent (it has a
- * tunnel while the old one drains); two certificates are two agents, and one of them is wrong.
+ * tunnel while the old one drains); two certificates are two agents, and one of them is wrong. So it is
+ * with the nodes that tokens are bound to.
  */
 export class ExclusiveClaims {
   readonly #logger: Logger;
@@ -77,7 +80,7 @@ export class ExclusiveClaims {
 const isExclusive = (claim: string): boolean => /^(?:host|ipv4|ipv6)=/.test(claim);
 
 function isSameAgent(one: Claimant, other: Claimant): boolean {
-  return one === other || one.peer.certificate?.fingerprint === other.peer.certificate?.fingerprint;
+  return one === other || identityOf(one.peer) === identityOf(other.peer);
 }
 
 function conflictOf(claim: string, claimants: ReadonlySet<Claimant>): ClaimConflict {

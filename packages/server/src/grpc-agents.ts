@@ -95,9 +95,16 @@ export class GrpcAgents {
   readonly #backends = new Set<GrpcBackend>();
   /** Of calls that may still have something to send. */
   readonly #transports = new Set<Promise<void>>();
+  #serverCount: number;
 
   constructor(options: GrpcAgentsOptions) {
     this.#options = options;
+    this.#serverCount = options.options.serverCount;
+  }
+
+  /** How many servers there are; agents learn it with their next call. */
+  setServerCount(count: number): void {
+    this.#serverCount = count;
   }
 
   get backends(): GrpcBackend[] {
@@ -121,7 +128,7 @@ export class GrpcAgents {
     const startedAtMs = performance.now();
     const { session } = stream;
     // Agents wait for these before anything else.
-    acceptGrpc(stream, { serverid: options.serverId, servercount: String(options.serverCount) });
+    acceptGrpc(stream, { serverid: options.serverId, servercount: String(this.#serverCount) });
     observer.onCallStart();
     const tunnel = new DialingTunnel(
       new PacketStream(stream, 'server', observer),
@@ -226,6 +233,8 @@ function describe({ agentId, peer }: GrpcBackend): object {
     agent: agentId,
     address: peer.address,
     commonName: peer.commonName,
+    account: peer.token?.username,
+    node: peer.token?.nodeName,
     transport: 'grpc',
   };
 }

@@ -1,4 +1,4 @@
 export { type ServerOptions, serverOptions } from './options.ts';
 export { createServer, type FairleadServer, type ServerAddresses } from './server.ts';
-export type { AgentStatus, ServerStatus } from './status.ts';
+export type { AgentStatus, ServerStatus, WorkerStatus } from './status.ts';
 export type { WhyAgent, WhyReport } from './why.ts';

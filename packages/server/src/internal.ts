@@ -1,13 +1,12 @@
 // For tests of this package; no promise of stability.
 export { type AgentIdentifiers, parseAgentIdentifiers } from './agent-identifiers.ts';
 export { AgentListener } from './agent-port/agent-listener.ts';
-export { parseAlternativeNames } from './agent-port/alternative-names.ts';
 export {
   claimTexts,
   constraintsOf,
   splitClaims,
 } from './agent-port/claim-constraints.ts';
-export { readTicketKeys } from './agent-port/ticket-keys.ts';
+export { TokenAuthenticator } from './agent-port/token-authenticator.ts';
 export type { Backend } from './backend.ts';
 export { BackendLimits } from './backend-limits.ts';
 export { Backends } from './backends.ts';

@@ -8,6 +8,7 @@ import {
 import type { TunnelError } from '@fairlead/protocol';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ClaimKind } from './agent-authorization.ts';
+import type { ReviewOutcome } from './agent-port/token-authenticator.ts';
 import type { BackendCounts } from './backends.ts';
 import type { GrpcObserver } from './frontend/grpc-requests.ts';
 import type { FrontEndObserver, FrontEndProtocol } from './frontend/observer.ts';
@@ -178,11 +179,24 @@ export class ServerMetrics implements FrontEndObserver {
     registers: [this.registry],
   });
 
+  readonly #tokenReviews = new Counter({
+    name: 'fairlead_server_token_reviews_total',
+    help: 'Tokens of agents that the Kubernetes API was asked about, by outcome',
+    labelNames: ['outcome'],
+    registers: [this.registry],
+  });
+
   constructor(sources: MetricSources) {
-    const gauge = (name: string, help: string, read: () => number) =>
+    const gauge = (
+      name: string,
+      help: string,
+      read: () => number,
+      aggregator: 'sum' | 'max' = 'sum',
+    ) =>
       new Gauge({
         name,
         help,
+        aggregator,
         registers: [this.registry],
         collect() {
           this.set(read());
@@ -202,6 +216,8 @@ export class ServerMetrics implements FrontEndObserver {
       'fairlead_server_claim_conflicts',
       'Hosts and addresses that agents with different certificates claim',
       sources.claimConflicts,
+      // Every worker knows the same agents.
+      'max',
     );
   }
 
@@ -293,6 +309,10 @@ export class ServerMetrics implements FrontEndObserver {
 
   onUncoveredClaim(kind: ClaimKind, refused: boolean): void {
     this.#uncoveredClaims.inc({ kind, outcome: refused ? 'refused' : 'taken' });
+  }
+
+  onTokenReview(outcome: ReviewOutcome): void {
+    this.#tokenReviews.inc({ outcome });
   }
 
   onAgentHandshake(isResumed: boolean): void {

@@ -9,25 +9,31 @@ import {
   ignoredOption,
   kinds,
   konnectivityOptions,
+  kubernetesGroup,
+  kubernetesOptions,
   logOptions,
   type OptionsOf,
   option,
-  refusedOption,
   reloadOptions,
   tunnelOptions,
   UsageError,
   warnOfLogDestination,
 } from '@fairlead/runtime';
+import { leaseNameOf } from './lease-name.ts';
 
 const frontEnd = 'Front end (where kube-apiserver and other clients enter)';
 const agents = 'Agents';
 const routing = 'Routing';
 const limits = 'Deadlines and limits';
 const health = 'Health, metrics and admin';
+const workers = 'Workers (several processes that share the ports)';
 
-const noTokens = 'token authentication is not supported yet; use --cluster-ca-cert';
-const noApiServer = 'this version does not talk to the Kubernetes API';
-const noLeases = 'leases are not supported yet; set --server-count';
+/** What HELLO can carry (spec 2.4). */
+const MAX_ID_LENGTH = 255;
+const MAX_SERVER_COUNT = 65_535;
+
+/** As many as agents can be told the addresses of (spec 2.4). */
+const MAX_WORKERS = 64;
 
 export const serverOptions = defineOptions({
   program: 'fairlead-server',
@@ -92,7 +98,8 @@ export const serverOptions = defineOptions({
     }),
     'cluster-ca-cert': option(kinds.filePath, {
       group: agents,
-      description: 'CA certificates (PEM) that sign the certificates of agents',
+      description:
+        'CA certificates (PEM) that sign the certificates of agents; may be left out where tokens say who agents are',
     }),
     'agent-port': option(kinds.listenPort, {
       group: agents,
@@ -107,7 +114,7 @@ export const serverOptions = defineOptions({
     'agent-authorization': option(kinds.oneOf('off', 'audit', 'enforce'), {
       group: agents,
       description:
-        'Whether an agent may claim only what its certificate covers: audit logs and counts uncovered claims, enforce refuses them',
+        'Whether an agent may claim only what its certificate or token covers: audit logs and counts uncovered claims, enforce refuses them',
       default: 'audit',
     }),
 
@@ -120,7 +127,20 @@ export const serverOptions = defineOptions({
     'agent-denylist': option(kinds.filePath, {
       group: agents,
       description:
-        'File of agent certificates that are not taken any more: lines serial:HEX, sha256:HEX or cn:NAME',
+        'File of agent certificates, and nodes of tokens, that are not taken any more: lines serial:HEX, sha256:HEX, cn:NAME or node:NAME',
+    }),
+    'agent-namespace': option(kinds.text, {
+      group: agents,
+      description:
+        'Namespace of the service account whose tokens agents must show; with --agent-service-account and --authentication-audience',
+    }),
+    'agent-service-account': option(kinds.text, {
+      group: agents,
+      description: 'Name of that service account',
+    }),
+    'authentication-audience': option(kinds.text, {
+      group: agents,
+      description: 'Audience that the tokens must be for',
     }),
 
     'cipher-suites': option(kinds.list(kinds.cipherSuite), {
@@ -144,7 +164,8 @@ export const serverOptions = defineOptions({
     }),
     'server-count': option(kinds.integer(1, 10_000), {
       group: routing,
-      description: 'How many servers an agent should be connected to',
+      description:
+        'How many servers an agent should be connected to; with --enable-lease-controller only until the Leases are known',
       default: 1,
     }),
     'proxy-strategies': option(
@@ -159,7 +180,8 @@ export const serverOptions = defineOptions({
 
     'advertise-agent-address': option(kinds.hostPort, {
       group: routing,
-      description: "This server's own address for agents, which agents are told to dial",
+      description:
+        "This server's own address for agents, which agents are told to dial; other servers learn it from this one's Lease. With --workers, its host is told with the port of each worker (--worker-agent-port)",
     }),
     'peers-file': option(kinds.filePath, {
       group: routing,
@@ -243,6 +265,24 @@ export const serverOptions = defineOptions({
       default: 4096,
     }),
 
+    workers: option(kinds.integer(1, MAX_WORKERS), {
+      group: workers,
+      description:
+        'How many processes serve the ports; to agents each is a server of its own, named by --server-id and its number. Limits hold for each worker, --max-process-window for all together',
+      default: 1,
+    }),
+    'worker-agent-port': option(kinds.listenPort, {
+      group: workers,
+      description:
+        "Port on which agents reach the first worker itself, the next one's is one higher, and so on; used with --advertise-agent-address only; 0 lets the system pick them",
+      default: 0,
+    }),
+    'worker-timeout': option(kinds.duration({ minMs: 500 }), {
+      group: workers,
+      description: 'A worker that gives no sign of life for this long is killed and replaced',
+      default: 10_000,
+    }),
+
     'health-port': option(kinds.listenPort, {
       group: health,
       description: 'Port of /healthz, /readyz and /metrics; 0 lets the system pick one',
@@ -264,6 +304,29 @@ export const serverOptions = defineOptions({
       default: '127.0.0.1',
     }),
 
+    ...kubernetesOptions,
+    'kubeconfig-qps': option(kinds.decimal(0, 100_000), {
+      group: kubernetesGroup,
+      description: 'Tokens that the Kubernetes API is asked about in a second; 0 means 50',
+      default: 0,
+    }),
+    'kubeconfig-burst': option(kinds.integer(0, 100_000), {
+      group: kubernetesGroup,
+      description: 'The same at once, after a pause; 0 means 100',
+      default: 0,
+    }),
+    'enable-lease-controller': option(kinds.boolean, {
+      group: kubernetesGroup,
+      description:
+        'Publish this server as a Lease, count the servers by theirs, and tell agents the addresses that they advertise',
+      default: false,
+    }),
+    'lease-label': option(kinds.labels, {
+      group: kubernetesGroup,
+      description: "Labels of the servers' Leases",
+      default: { 'k8s-app': 'konnectivity-server' },
+    }),
+
     ...tunnelOptions,
 
     ...reloadOptions,
@@ -271,42 +334,6 @@ export const serverOptions = defineOptions({
     ...logOptions,
 
     ...konnectivityOptions,
-
-    'agent-namespace': refusedOption(kinds.text, {
-      description: 'Namespace of the agents whose tokens are accepted',
-      reason: noTokens,
-    }),
-    'agent-service-account': refusedOption(kinds.text, {
-      description: 'Service account of the agents whose tokens are accepted',
-      reason: noTokens,
-    }),
-    'authentication-audience': refusedOption(kinds.text, {
-      description: 'Audience that a token must name',
-      reason: noTokens,
-    }),
-    'kubeconfig-qps': ignoredOption(kinds.text, {
-      description: 'Requests a second to the Kubernetes API',
-      reason: noApiServer,
-    }),
-    'kubeconfig-burst': ignoredOption(kinds.text, {
-      description: 'Requests at once to the Kubernetes API',
-      reason: noApiServer,
-    }),
-    'enable-lease-controller': refusedOption(kinds.boolean, {
-      description: 'Publish this server as a Lease',
-      default: false,
-      reason: noLeases,
-    }),
-    'lease-namespace': ignoredOption(kinds.text, {
-      description: 'Namespace of the Leases',
-      default: 'kube-system',
-      reason: noLeases,
-    }),
-    'lease-label': ignoredOption(kinds.text, {
-      description: 'Label of the Leases',
-      default: 'k8s-app=konnectivity-server',
-      reason: noLeases,
-    }),
 
     'frontend-keepalive-time': ignoredOption(kinds.duration(), {
       description: 'gRPC keepalive towards clients',
@@ -320,7 +347,7 @@ export const serverOptions = defineOptions({
     }),
   },
 
-  check(options, { warn }) {
+  check(options, { isGiven, warn }) {
     checkPair(['server-cert', options.serverCert], ['server-key', options.serverKey]);
     checkPair(['cluster-cert', options.clusterCert], ['cluster-key', options.clusterKey]);
     if (!options.clusterCert) {
@@ -328,9 +355,11 @@ export const serverOptions = defineOptions({
         '--cluster-cert and --cluster-key are missing: give the certificate for the agent port',
       );
     }
-    if (!options.clusterCaCert) {
-      throw new UsageError(
-        '--cluster-ca-cert is missing: without it anyone could join as an agent; give the CA that signs agent certificates',
+    checkAuthentication(options);
+    checkLease(options);
+    if (isGiven('kubeconfig') && !options.agentNamespace && !options.enableLeaseController) {
+      warn(
+        '--kubeconfig has no effect: it is for token authentication (--agent-namespace) and --enable-lease-controller',
       );
     }
     checkFrontEnd(options);
@@ -339,7 +368,12 @@ export const serverOptions = defineOptions({
       { name: 'agent-port', port: options.agentPort, address: options.agentBindAddress },
       { name: 'health-port', port: options.healthPort, address: options.healthBindAddress },
       { name: 'admin-port', port: options.adminPort, address: options.adminBindAddress },
+      ...workerAgentPorts(options),
     ]);
+    checkWorkers(options);
+    if (isGiven('worker-agent-port') && workerAgentPorts(options).length === 0) {
+      warn('--worker-agent-port is not used without --workers and --advertise-agent-address');
+    }
     checkStrategies(options);
     checkWindows(options);
     warnOfLogDestination(options, warn);
@@ -379,8 +413,75 @@ function checkFrontEnd(options: ServerOptions): void {
   }
 }
 
+function checkAuthentication(options: ServerOptions): void {
+  const needed = {
+    '--agent-namespace': options.agentNamespace,
+    '--agent-service-account': options.agentServiceAccount,
+    '--authentication-audience': options.authenticationAudience,
+  };
+  const missing = Object.entries(needed)
+    .filter(([, value]) => value === undefined)
+    .map(([name]) => name);
+  if (missing.length === 0) return;
+  if (missing.length < Object.keys(needed).length) {
+    throw new UsageError(
+      `${missing.join(', ')} missing: tokens are judged by all of ${Object.keys(needed).join(', ')}`,
+    );
+  }
+  if (!options.clusterCaCert) {
+    throw new UsageError(
+      '--cluster-ca-cert is missing: without it anyone could join as an agent; give the CA that signs agent certificates, or have tokens judged (--agent-namespace)',
+    );
+  }
+}
+
+function checkLease(options: ServerOptions): void {
+  if (options.enableLeaseController && leaseNameOf(options.serverId) === undefined) {
+    throw new UsageError(
+      `--server-id=${options.serverId} cannot be part of a Lease's name: use lower-case letters, digits, "-" and "."`,
+    );
+  }
+}
+
 function checkStrategies(options: ServerOptions): void {
   if (options.proxyStrategies.length === 0) {
     throw new UsageError('--proxy-strategies is empty: give at least "default"');
+  }
+}
+
+/** The port for agents that each worker has to itself, in their order; none when agents are not told of it. */
+export function workerAgentPorts(
+  options: Pick<
+    ServerOptions,
+    'workers' | 'workerAgentPort' | 'advertiseAgentAddress' | 'agentBindAddress'
+  >,
+): { readonly name: string; readonly port: number; readonly address: string | undefined }[] {
+  const { workers: count, workerAgentPort, advertiseAgentAddress, agentBindAddress } = options;
+  if (count === 1 || advertiseAgentAddress === undefined) return [];
+  return Array.from({ length: count }, (_, index) => ({
+    name: 'worker-agent-port',
+    port: workerAgentPort === 0 ? 0 : workerAgentPort + index,
+    address: agentBindAddress,
+  }));
+}
+
+/** The name of a worker towards agents. */
+export function workerServerId(serverId: string, worker: number): string {
+  return `${serverId}-${worker}`;
+}
+
+function checkWorkers(options: ServerOptions): void {
+  const { workers: count, serverId, serverCount } = options;
+  if (count === 1) return;
+  if (workerServerId(serverId, count).length > MAX_ID_LENGTH) {
+    throw new UsageError('--server-id is too long for --workers, which add their numbers to it');
+  }
+  if (serverCount * count > MAX_SERVER_COUNT) {
+    throw new UsageError(
+      `--server-count times --workers is above ${MAX_SERVER_COUNT}, more than agents can be told`,
+    );
+  }
+  if (workerAgentPorts(options).some(({ port }) => port > 65_535)) {
+    throw new UsageError(`--worker-agent-port and the ${count - 1} ports above end beyond 65535`);
   }
 }

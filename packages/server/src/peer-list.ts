@@ -18,8 +18,8 @@ const peersSchema = z.array(
 );
 
 export interface PeerListOptions {
-  /** This server's own address for agents. */
-  readonly own: HostPort | undefined;
+  /** This server's own address for agents, and those of its fellow workers. */
+  readonly own: readonly HostPort[];
   /** A YAML or JSON list of `host:port`. */
   readonly path: string | undefined;
   readonly logger: Logger;
@@ -27,9 +27,11 @@ export interface PeerListOptions {
   onChange(peers: readonly string[]): void;
 }
 
-/** The servers that agents are to dial: this one's own address and those of a file. */
+/** The servers that agents are to dial: this one's own address, those of a file, and those of Leases. */
 export class PeerList {
   readonly #options: PeerListOptions;
+  #fromFile: readonly string[] = [];
+  #fromLeases: readonly string[] = [];
   #peers: readonly string[] = [];
 
   constructor(options: PeerListOptions) {
@@ -38,10 +40,22 @@ export class PeerList {
 
   /** Reads the file, at the start and after a change. @throws UsageError when it cannot be used */
   read(): void {
-    const { own, path, logger, onChange } = this.#options;
-    const fromFile =
+    const { path } = this.#options;
+    this.#fromFile =
       path === undefined ? [] : readCheckedFile({ flag: '--peers-file', path }, peersSchema);
-    const all = [...new Set([...(own ? [formatHostPort(own)] : []), ...fromFile])];
+    this.#update();
+  }
+
+  /** The addresses, `host:port`, that other servers publish now. */
+  setLeased(addresses: readonly string[]): void {
+    this.#fromLeases = addresses;
+    this.#update();
+  }
+
+  #update(): void {
+    const { own, logger, onChange } = this.#options;
+    const ownAddresses = own.map(formatHostPort);
+    const all = [...new Set([...ownAddresses, ...this.#fromFile, ...this.#fromLeases])];
     const peers = all.slice(0, MAX_PEERS);
     while (Buffer.byteLength(JSON.stringify(peers)) > MAX_PEERS_BYTES) peers.pop();
     if (peers.length < all.length) {

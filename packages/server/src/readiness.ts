@@ -8,7 +8,7 @@ export interface ReadinessOptions {
 }
 
 /** Somebody who asked within this time will ask again soon, and should see the server turn unready. */
-const RECENTLY_MS = 60_000;
+export const RECENTLY_MS = 60_000;
 
 /**
  * Whether clients should use this server.
@@ -43,9 +43,19 @@ export class Readiness {
     return performance.now() - this.#askedAtMs < RECENTLY_MS;
   }
 
-  /** One line, or undefined if ready. */
+  /** One line, or undefined if ready: the answer to somebody who makes decisions by it. */
   whyNotReady(): string | undefined {
+    this.noteWatcher();
+    return this.reason;
+  }
+
+  /** Somebody makes decisions by what was said. */
+  noteWatcher(): void {
     this.#askedAtMs = performance.now();
+  }
+
+  /** The same for those whose question changes nothing. */
+  get reason(): string | undefined {
     if (this.#isDraining) return 'the server is draining';
     if (!this.#options.hasBackend()) return 'no agent is connected that the first strategy can use';
     return this.#hasSettled() ? undefined : 'agents are still arriving';

@@ -1,16 +1,19 @@
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
+  AgentDenyList,
   CertificateExpiry,
   completeOptions,
+  counted,
   FileReloader,
+  HandshakeLimit,
   HttpAdmin,
   healthRoutes,
   type Logger,
   metricsRoutes,
+  UsageError,
 } from '@fairlead/runtime';
 import { AgentAuthorizer } from './agent-authorization.ts';
-import { AgentDenyList } from './agent-port/agent-deny-list.ts';
 import { AgentListener } from './agent-port/agent-listener.ts';
 import type { AgentPeer } from './agent-port/agent-peer.ts';
 import { BackendLimits } from './backend-limits.ts';
@@ -23,16 +26,18 @@ import type { TlsListener } from './frontend/tls-listener.ts';
 import { FrontEndPolicy } from './frontend-policy.ts';
 import { GrpcAgents } from './grpc-agents.ts';
 import { guardDial } from './guarded-dial.ts';
-import { HandshakeLimit } from './handshake-limit.ts';
 import { ServerMetrics } from './metrics.ts';
 import { frontEndPort, type ServerOptions, serverOptions } from './options.ts';
 import { PeerList } from './peer-list.ts';
 import { Readiness } from './readiness.ts';
 import { Router } from './router.ts';
+import { createServerLeases } from './server-leases.ts';
 import { statusRoutes } from './status.ts';
 import { loadAgentPortTls, loadFrontEndTls } from './tls.ts';
+import { createTokenAuthentication } from './token-authentication.ts';
 import { type TunnelRules, Tunnels } from './tunnels.ts';
 import { whyRoutes } from './why.ts';
+import type { WorkerPlace } from './workers/messages.ts';
 
 /** Time between TCP probes of idle front-end clients. */
 const KEEP_ALIVE_MS = 30_000;
@@ -55,12 +60,14 @@ export interface FairleadServer {
   drain(): Promise<void>;
   /** Looks at certificates and policies now, as it does by itself when they change. */
   reload(): void;
+  /** In a line, for a person: how many agents and streams there are. */
+  describe(): string;
   /** Ends everything at once. */
   close(): Promise<void>;
 }
 
 /**
- * Starts a server.
+ * Starts a server in this process.
  * @param given options by their camelCase names; what is left out has its default
  * @throws UsageError for options and files that cannot work, StartupError for ports that cannot be had
  */
@@ -69,8 +76,23 @@ export async function createServer(
   logger: Logger,
 ): Promise<FairleadServer> {
   const options = completeOptions(serverOptions, given);
-  const agentTls = loadAgentPortTls(options);
-  const frontEndTls = loadFrontEndTls(options);
+  if (options.workers > 1) {
+    throw new UsageError('--workers is for the program: createServer() makes one server');
+  }
+  const { start, drain, describe, reload, close } = await assembleServer(options, logger);
+  return { addresses: await start(), drain, describe, reload, close };
+}
+
+/**
+ * Makes all parts of a server, of which `start` then opens the ports.
+ * @param options complete and checked
+ * @param place what a worker of a server is given by its primary; without it all ports are its own
+ * @throws UsageError for files that cannot work
+ */
+export async function assembleServer(options: ServerOptions, logger: Logger, place?: WorkerPlace) {
+  const secret = place?.ticketSecret;
+  const agentTls = loadAgentPortTls(options, secret);
+  let frontEndTls = loadFrontEndTls(options, secret);
   for (const warning of [...agentTls.warnings, ...(frontEndTls?.warnings ?? [])]) {
     logger.warn(warning);
   }
@@ -98,6 +120,9 @@ export async function createServer(
     pendingHandshakes: () => handshakes.count,
     claimConflicts: () => exclusiveClaims.conflicts().length,
   });
+  const tokens = await createTokenAuthentication(options, logger, (outcome) =>
+    metrics.onTokenReview(outcome),
+  );
   const handshakes = new HandshakeLimit(options.maxHandshakes, () => metrics.onLimit('handshakes'));
   const backends = new Backends((counts, hasNew) => {
     metrics.setBackends(counts, options.proxyStrategies);
@@ -130,11 +155,23 @@ export async function createServer(
     hasBackend: () => router.isReady,
   });
   const peers = new PeerList({
-    own: options.advertiseAgentAddress,
+    own: [options.advertiseAgentAddress ?? [], place?.fellows ?? []].flat(),
     path: options.peersFile,
     logger,
     onChange: (list) => tunnels.setPeers(list),
   });
+  const leases = options.enableLeaseController
+    ? await createServerLeases({
+        options,
+        logger,
+        registry: metrics.registry,
+        onServers: ({ count, agentAddresses }) => {
+          tunnels.setServerCount(count);
+          grpcAgents.setServerCount(count);
+          peers.setLeased(agentAddresses);
+        },
+      })
+    : undefined;
   const history = new DialHistory();
   const dial = guardDial(
     createDial({
@@ -170,7 +207,9 @@ export async function createServer(
   const agents = new AgentListener({
     host: options.agentBindAddress,
     port: options.agentPort,
+    fd: place?.sockets.agent,
     tls: agentTls.context,
+    tokens: tokens?.authenticator,
     handshakeTimeoutMs: options.handshakeTimeout,
     headTimeoutMs: options.headTimeout,
     maxHeadBytes: options.maxHeadBytes,
@@ -178,7 +217,7 @@ export async function createServer(
     memory: tunnels.memory,
     logger,
     whyDenied,
-    onTunnel: (transport, peer) => tunnels.add(transport, peer),
+    onTunnel: (transport, peer, identify) => tunnels.add(transport, peer, identify),
     onAgentCall: (stream, headers, peer) => grpcAgents.add(stream, headers, peer),
     onRefused: (reason) => metrics.onAgentRefused(reason),
     onHandshake: (isResumed) => metrics.onAgentHandshake(isResumed),
@@ -190,14 +229,11 @@ export async function createServer(
     { ...healthRoutes(() => readiness.whyNotReady(), 500), ...metricsRoutes(metrics.registry) },
     logger,
   );
-  const admin = new HttpAdmin(
-    {
-      ...metricsRoutes(metrics.registry),
-      ...statusRoutes(options, allBackends, exclusiveClaims, frontEnd),
-      ...whyRoutes({ router, history, policy: () => policy }),
-    },
-    logger,
-  );
+  const reports = {
+    ...statusRoutes(options, allBackends, exclusiveClaims, frontEnd),
+    ...whyRoutes({ router, history, policy: () => policy }),
+  };
+  const admin = new HttpAdmin({ ...metricsRoutes(metrics.registry), ...reports }, logger);
 
   const metricPrefix = 'fairlead_server_';
   const expiry = new CertificateExpiry({ logger, registry: metrics.registry, metricPrefix });
@@ -212,9 +248,12 @@ export async function createServer(
   const close = async () => {
     readiness.drain();
     agents.stop();
+    const withdrawn = leases?.close();
     await frontEnd.destroyAll();
     await Promise.all([tunnels.close(), grpcAgents.close()]);
     agents.destroyAll();
+    await withdrawn;
+    tokens?.close();
     reloader.close();
     expiry.close();
     await Promise.all([health.close(), admin.close()]);
@@ -232,20 +271,47 @@ export async function createServer(
     if (readiness.isWatched) {
       await pause(Math.min(options.shutdownDelay, options.gracefulShutdownTimeout));
     }
+    // Not before: agents leave a server whose Lease is gone.
+    void leases?.withdraw();
     const timedOut = await finishesWithin(frontEnd.drain(), untilMs - performance.now());
     clearInterval(progress);
     if (timedOut) logger.warn({ streams: frontEnd.activeStreams }, 'open streams are cut');
     await close();
   };
 
-  try {
-    peers.read();
-    const addresses = await listenAll();
-    watchFiles();
-    return { addresses, drain, close, reload: () => reloader.check() };
-  } catch (error) {
-    await close();
-    throw error;
+  /** @throws UsageError, StartupError; nothing is left open then */
+  const opened = async <T>(open: () => Promise<T>): Promise<T> => {
+    try {
+      peers.read();
+      const result = await open();
+      watchFiles();
+      leases?.start();
+      return result;
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  };
+
+  return {
+    start: () => opened(listenAll),
+    drain,
+    close,
+    describe,
+    reload: () => reloader.check(),
+    /** What a primary needs of its worker. */
+    worker: {
+      start: () => opened(async () => place?.sockets.agent !== undefined && agents.listen()),
+      openFrontEnd: () => listenFrontEnd(frontEndPort(options)),
+      takeAgent: (socket: Socket) => agents.take(socket),
+      readiness,
+      reports,
+      registry: metrics.registry,
+    },
+  };
+
+  function describe(): string {
+    return `${counted(allBackends().length, 'agent')}, ${counted(frontEnd.activeStreams, 'stream')}`;
   }
 
   async function listenAll(): Promise<ServerAddresses> {
@@ -275,12 +341,14 @@ export async function createServer(
         path: options.udsName,
         takeover: options.udsTakeover,
         deleteExisting: options.deleteExistingUdsFile,
+        shared: place?.sockets.uds,
       });
     }
     if (port === undefined || !frontEndTls) return undefined;
     frontEndListener = await frontEnd.listenTls({
       port,
       host: options.serverBindAddress,
+      fd: place?.sockets.frontEnd,
       tls: frontEndTls.context,
       handshakeTimeoutMs: options.handshakeTimeout,
       keepAliveMs: KEEP_ALIVE_MS,
@@ -299,14 +367,15 @@ export async function createServer(
     const { serverCert, serverKey, serverCaCert } = options;
     const agentPortFiles = [clusterCert, clusterKey, clusterCaCert, tlsTicketKeyFile];
     watch('agent-port certificates', agentPortFiles, () => {
-      const { context, warnings, expiries } = loadAgentPortTls(options);
+      const { context, warnings, expiries } = loadAgentPortTls(options, secret);
       agents.setSecureContext(context);
       for (const warning of warnings) logger.warn(warning);
       expiry.update(expiries);
     });
     watch('front-end certificates', [serverCert, serverKey, serverCaCert], () => {
-      const loaded = loadFrontEndTls(options);
+      const loaded = loadFrontEndTls(options, secret);
       if (!loaded) return;
+      frontEndTls = loaded;
       frontEndListener?.setSecureContext(loaded.context);
       for (const warning of loaded.warnings) logger.warn(warning);
       expiry.update(loaded.expiries);

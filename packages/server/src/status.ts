@@ -16,14 +16,38 @@ export interface ServerStatus {
   readonly agentAuthorization: ServerOptions['agentAuthorization'];
   /** Hosts and addresses that more than one agent claims. */
   readonly conflicts: readonly ClaimConflict[];
+  /** With `--workers`: the processes of this server. */
+  readonly workers?: readonly WorkerStatus[];
+  /** One for each tunnel; with `--workers`, an agent has one to each. */
   readonly agents: readonly AgentStatus[];
 }
 
+export interface WorkerStatus {
+  /** From 1. */
+  readonly worker: number;
+  /** Its name towards agents. */
+  readonly serverId: string;
+  /** Null while it waits for its replacement. */
+  readonly pid: number | null;
+  /** ISO 8601; null while it waits for its replacement. */
+  readonly startedAt: string | null;
+  /** How often it was replaced. */
+  readonly replacements: number;
+  readonly state: 'starting' | 'no answer' | 'not ready' | 'ready' | 'ended';
+  /** Why it is not ready. */
+  readonly reason?: string;
+}
+
 export interface AgentStatus {
+  /** With `--workers`: whose tunnel it is. */
+  readonly worker?: number;
   readonly agentId: string;
   readonly address: string;
   readonly commonName: string | null;
-  /** Claims as the agent writes them (`host=node-1`): those that its certificate covers, and others. */
+  /** Of its token: the service account, and the node that it is bound to. */
+  readonly account: string | null;
+  readonly node: string | null;
+  /** Claims as the agent writes them (`host=node-1`): those that its certificate or token covers, and others. */
   readonly covered: readonly string[];
   readonly uncovered: readonly string[];
   readonly transport: string;
@@ -54,6 +78,8 @@ export function statusRoutes(
       agentId,
       address: peer.address,
       commonName: peer.commonName ?? null,
+      account: peer.token?.username ?? null,
+      node: peer.token?.nodeName ?? null,
       covered: claimTexts(claims.covered),
       uncovered: claimTexts(claims.uncovered),
       transport: session.transport.kind,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
 import { type FileExpiry, loadTlsFiles, type NamedFile, type TlsFiles } from '@fairlead/runtime';
-import { readTicketKeys } from './agent-port/ticket-keys.ts';
+import { makeTicketKeys, readTicketSecret } from './agent-port/ticket-keys.ts';
 import type { ServerOptions } from './options.ts';
 
 /** TLS of one port. */
@@ -14,9 +14,10 @@ export interface PortTls {
 
 /**
  * Reads the TLS files of the agent port.
+ * @param workersSecret what the workers of a server share for their tickets, unless a file says else
  * @throws UsageError that names flag, file and cure
  */
-export function loadAgentPortTls(options: ServerOptions): PortTls {
+export function loadAgentPortTls(options: ServerOptions, workersSecret?: Uint8Array): PortTls {
   const tls = portTls(
     loadTlsFiles({
       ...versions(options),
@@ -24,21 +25,34 @@ export function loadAgentPortTls(options: ServerOptions): PortTls {
       ca: named('--cluster-ca-cert', options.clusterCaCert),
     }),
   );
-  const secret = named('--tls-ticket-key-file', options.tlsTicketKeyFile);
-  if (!secret) return tls;
-  const ticketKeys = readTicketKeys(secret, tls.context.ca);
-  return { ...tls, context: { ...tls.context, ticketKeys } };
+  const file = named('--tls-ticket-key-file', options.tlsTicketKeyFile);
+  return withTickets(tls, 'agent port', file ? readTicketSecret(file) : workersSecret);
 }
 
 /**
  * Reads the TLS files of the front end over TCP; undefined when it has no certificate.
+ * @param workersSecret what the workers of a server share for their tickets
  * @throws UsageError that names flag, file and cure
  */
-export function loadFrontEndTls(options: ServerOptions): PortTls | undefined {
+export function loadFrontEndTls(
+  options: ServerOptions,
+  workersSecret?: Uint8Array,
+): PortTls | undefined {
   const shown = identity('server', options.serverCert, options.serverKey);
   if (!shown) return undefined;
   const ca = named('--server-ca-cert', options.serverCaCert);
-  return portTls(loadTlsFiles({ ...versions(options), identity: shown, ca }));
+  const tls = portTls(loadTlsFiles({ ...versions(options), identity: shown, ca }));
+  return withTickets(tls, 'front end', workersSecret);
+}
+
+function withTickets(
+  tls: PortTls,
+  port: 'agent port' | 'front end',
+  secret: Uint8Array | undefined,
+): PortTls {
+  if (!secret) return tls;
+  const ticketKeys = makeTicketKeys(secret, port, tls.context.ca);
+  return { ...tls, context: { ...tls.context, ticketKeys } };
 }
 
 /**

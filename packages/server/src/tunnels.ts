@@ -6,13 +6,13 @@ import {
   TunnelError,
   toTunnelError,
 } from '@fairlead/protocol';
-import type { Logger } from '@fairlead/runtime';
+import { type Logger, type TokenBucketOptions, TokenBuckets } from '@fairlead/runtime';
 import type { AgentAuthorizer } from './agent-authorization.ts';
-import type { AgentPeer } from './agent-port/agent-peer.ts';
+import type { IdentifyByToken } from './agent-port/agent-listener.ts';
+import { type AgentPeer, identityOf } from './agent-port/agent-peer.ts';
 import { TunnelBackend } from './backend.ts';
 import type { Backends } from './backends.ts';
 import type { ExclusiveClaims } from './exclusive-claims.ts';
-import { type TokenBucketOptions, TokenBuckets } from './frontend/token-buckets.ts';
 import type { ServerOptions } from './options.ts';
 import { version } from './version.ts';
 
@@ -26,7 +26,7 @@ export interface TunnelRules {
   onUnauthorized(): void;
 }
 
-/** How often the agent of one certificate may change what it claims: a node's labels, not a stream of data. */
+/** How often one agent may change what it claims: a node's labels, not a stream of data. */
 const identifierChanges: TokenBucketOptions = { burst: 20, perSecond: 1 };
 
 /** Made once: an agent may ask as often as it likes. */
@@ -43,7 +43,10 @@ export class Tunnels {
   readonly #sessions = new Map<Session, TunnelBackend | undefined>();
   readonly #changes = new TokenBuckets(identifierChanges);
   readonly #agents = new WeakMap<Session, AgentPeer>();
+  /** Those whose agent's token has still to be judged: they are told nothing that they need not know. */
+  readonly #unknown = new Set<Session>();
   #peers: readonly string[] | undefined;
+  #serverCount: number;
   /** Of these and of tunnels that are gone: the transports that may still have bytes to send. */
   readonly #transports = new Set<Promise<void>>();
 
@@ -52,6 +55,7 @@ export class Tunnels {
     this.#logger = logger;
     this.#backends = backends;
     this.#rules = rules;
+    this.#serverCount = options.serverCount;
     this.memory = new MemoryBudget(options.maxProcessWindow);
   }
 
@@ -60,31 +64,55 @@ export class Tunnels {
     return [...this.#sessions.values()].filter((backend) => backend !== undefined);
   }
 
-  /** Starts a session for a peer that was admitted. */
-  add(transport: Transport, peer: AgentPeer): void {
+  /**
+   * Starts a session for a peer that was admitted.
+   * @param identify if its token is to come in HELLO (spec 2.12)
+   */
+  add(transport: Transport, admitted: AgentPeer, identify?: IdentifyByToken): void {
     const options = this.#options;
+    let peer = admitted;
     const startedAtMs = performance.now();
     let backend: TunnelBackend | undefined;
     let identifiers: string | undefined;
+    let lastHello: Hello | undefined;
+    const join = (hello: Hello) => {
+      identifiers = hello.agentIdentifiers;
+      const candidate = this.#backendOf(session, hello, peer);
+      if (!this.#authorize(candidate, hello)) return;
+      backend = candidate;
+      this.#sessions.set(session, backend);
+      this.#backends.add(backend);
+      this.#logger.info(
+        { ...this.#describe(transport, peer, backend), software: hello.software },
+        'agent connected',
+      );
+    };
+    const judge = async (byToken: IdentifyByToken, token: string | undefined) => {
+      try {
+        peer = await byToken(token);
+        if (session.isClosed) return;
+        this.#unknown.delete(session);
+        this.#agents.set(session, peer);
+        join(lastHello ?? {});
+        session.updateHello({ ...this.#servers(), admitted: true });
+      } catch (error) {
+        session.close(toTunnelError(error));
+      }
+    };
     const session = new Session(
       transport,
       {
-        onHello: (hello) => {
+        // The token is not for keeping.
+        onHello: ({ token, ...hello }) => {
           if (backend) {
             if (hello.agentIdentifiers !== identifiers) this.#authorizeAgain(backend, hello);
             identifiers = hello.agentIdentifiers;
             return;
           }
-          identifiers = hello.agentIdentifiers;
-          const candidate = this.#backendOf(session, hello, peer);
-          if (!this.#authorize(candidate, hello)) return;
-          backend = candidate;
-          this.#sessions.set(session, backend);
-          this.#backends.add(backend);
-          this.#logger.info(
-            { ...this.#describe(transport, peer, backend), software: hello.software },
-            'agent connected',
-          );
+          const isFirst = lastHello === undefined;
+          lastHello = hello;
+          if (!identify) join(hello);
+          else if (isFirst) void judge(identify, token);
         },
         // Agents open no streams; the protocol would allow it.
         onOpen: (stream) => stream.refuse(agentsOpenNoStreams),
@@ -104,6 +132,7 @@ export class Tunnels {
         },
         onClose: (error) => {
           this.#sessions.delete(session);
+          this.#unknown.delete(session);
           if (backend) {
             this.#backends.remove(backend);
             this.#rules.exclusiveClaims.remove(backend);
@@ -125,8 +154,7 @@ export class Tunnels {
         hello: {
           software: `fairlead-server/${version}`,
           serverId: options.serverId,
-          serverCount: options.serverCount,
-          ...(this.#peers && { peers: [...this.#peers] }),
+          ...(identify ? { admitted: false } : this.#servers()),
         },
         handshakeTimeoutMs: options.handshakeTimeout,
         pingIntervalMs: options.pingInterval,
@@ -136,6 +164,7 @@ export class Tunnels {
       },
     );
     this.#sessions.set(session, undefined);
+    if (identify) this.#unknown.add(session);
     this.#agents.set(session, peer);
     const closed = session.transportClosed.then(() => {
       this.#transports.delete(closed);
@@ -158,7 +187,13 @@ export class Tunnels {
   /** Tells all agents, now and later, where the servers are: `host:port`, at most 64 (spec 2.11). */
   setPeers(peers: readonly string[]): void {
     this.#peers = peers;
-    for (const session of this.#sessions.keys()) session.updateHello({ peers: [...peers] });
+    this.#tellServers();
+  }
+
+  /** The same for how many servers there are. */
+  setServerCount(count: number): void {
+    this.#serverCount = count;
+    this.#tellServers();
   }
 
   /** Asks all agents to use other servers; open streams go on, and new ones where there is no other way. */
@@ -173,6 +208,19 @@ export class Tunnels {
   async close(): Promise<void> {
     for (const session of [...this.#sessions.keys()]) session.close();
     await Promise.all(this.#transports);
+  }
+
+  #tellServers(): void {
+    for (const session of this.#sessions.keys()) {
+      if (!this.#unknown.has(session)) session.updateHello(this.#servers());
+    }
+  }
+
+  #servers(): Hello {
+    return {
+      serverCount: this.#serverCount,
+      ...(this.#peers && { peers: [...this.#peers] }),
+    };
   }
 
   #backendOf(session: Session, { agentId = '' }: Hello, peer: AgentPeer): TunnelBackend {
@@ -190,8 +238,8 @@ export class Tunnels {
 
   /** Judging costs time and log lines, which an agent must not command at will. */
   #authorizeAgain(backend: TunnelBackend, hello: Hello): void {
-    const { address, certificate } = backend.peer;
-    const who = certificate?.fingerprint ?? address;
+    const { address } = backend.peer;
+    const who = identityOf(backend.peer) ?? address;
     if (!this.#changes.has(who)) {
       const text = 'the agent changes its identifiers too often';
       backend.session.close(new TunnelError('limit_reached', text));
@@ -222,6 +270,8 @@ export class Tunnels {
       agent: backend?.agentId,
       address: peer.address,
       commonName: peer.commonName,
+      account: peer.token?.username,
+      node: peer.token?.nodeName,
       transport: transport.kind,
     };
   }

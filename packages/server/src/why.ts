@@ -39,6 +39,8 @@ export interface WhyReport {
 }
 
 export interface WhyAgent {
+  /** With `--workers`: whose tunnel it is. */
+  readonly worker?: number;
   readonly agentId: string;
   readonly address: string;
   readonly commonName: string | null;

@@ -3,11 +3,11 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { agentConstraintUris, createAuthority, issueCertificate } from '@fairlead/pki';
+import { parseAlternativeNames } from '@fairlead/runtime';
 import {
   claimTexts,
   constraintsOf,
   parseAgentIdentifiers,
-  parseAlternativeNames,
   splitClaims,
 } from '@fairlead/server/internal';
 import t, { type Test } from 'tap';

@@ -19,24 +19,30 @@ function complaint(...argv: string[]): string {
 }
 
 t.test("a Konnectivity manifest's arguments start this server", async (t) => {
-  // kubernetes.io, "Set up Konnectivity service", but for the token flags, which are refused.
+  // kubernetes.io, "Set up Konnectivity service".
   const { options, warnings } = parse(
     ...['--logtostderr=true', '--uds-name=/etc/kubernetes/konnectivity-server/x.socket'],
     ...[
       '--delete-existing-uds-file',
       '--cluster-cert=/c',
       '--cluster-key=/k',
-      '--cluster-ca-cert=/ca',
+      '--agent-namespace=kube-system',
+      '--agent-service-account=konnectivity-agent',
+      '--authentication-audience=system:konnectivity-server',
     ],
     ...['--server-port=0', '--agent-port=8132', '--admin-port=8133', '--health-port=8134'],
     ...['--keepalive-time=1h', '--v=4', '--kubeconfig=/etc/kubernetes/konnectivity-server.conf'],
     ...['--mode=http-connect', '--xfr-channel-size=10', '--enable-profiling=false'],
   );
-  t.match(options, { agentPort: 8132, adminPort: 8133, healthPort: 8134, v: 4 });
+  t.match(options, {
+    ...{ agentPort: 8132, adminPort: 8133, healthPort: 8134, v: 4, clusterCaCert: undefined },
+    ...{ agentNamespace: 'kube-system', agentServiceAccount: 'konnectivity-agent' },
+    kubeconfig: '/etc/kubernetes/konnectivity-server.conf',
+  });
   t.equal(frontEndPort(options), undefined);
   t.same(
     warnings.map((warning) => warning.split(' ')[0]).sort(),
-    ['--enable-profiling', '--keepalive-time', '--kubeconfig', '--xfr-channel-size'],
+    ['--enable-profiling', '--keepalive-time', '--xfr-channel-size'],
     'one line for each flag that does nothing',
   );
 });
@@ -85,6 +91,7 @@ t.test('the TCP front end: open without a UDS, beside one only on request', asyn
 });
 
 t.test('what would let strangers in, or could not work, is refused', async (t) => {
+  const ownPorts = ['--workers=2', '--advertise-agent-address=10.0.0.1:8091'];
   const complaints: readonly [string[], RegExp][] = [
     [[...uds], /^--cluster-cert and --cluster-key are missing: /],
     [
@@ -113,6 +120,23 @@ t.test('what would let strangers in, or could not work, is refused', async (t) =
     ],
     [[...uds, ...cluster, '--max-stream-window=128MiB'], /^--max-stream-window must not be above/],
     [[...uds, ...cluster, '--max-tunnel-window=2GiB'], /^--max-tunnel-window must not be above/],
+    [[...uds, ...cluster, '--workers=0'], /^--workers: "0" is not a whole number from 1 to 64$/],
+    [
+      [...uds, ...cluster, '--workers=8', '--server-count=10000'],
+      /^--server-count times --workers is above 65535/,
+    ],
+    [
+      [...uds, ...cluster, '--workers=10', `--server-id=${'x'.repeat(253)}`],
+      /^--server-id is too long for --workers/,
+    ],
+    [
+      [...uds, ...cluster, ...ownPorts, '--worker-agent-port=8091'],
+      /^--agent-port and --worker-agent-port are both 8091/,
+    ],
+    [
+      [...uds, ...cluster, ...ownPorts, '--worker-agent-port=65535'],
+      /^--worker-agent-port and the 1 ports above end beyond 65535$/,
+    ],
     [[...uds, ...cluster, '--proxy-strategies=dest'], /^--proxy-strategies: "dest" is none of/],
   ];
   for (const [argv, expected] of complaints) t.match(complaint(...argv), expected, argv.join(' '));
@@ -130,23 +154,55 @@ t.test(
   },
 );
 
-t.test('token authentication and leases are refused, not ignored', async (t) => {
-  for (const flag of [
-    '--agent-namespace',
-    '--agent-service-account',
-    '--authentication-audience',
-  ]) {
-    t.match(
-      complaint(...uds, ...cluster, `${flag}=x`),
-      new RegExp(`^${flag}: token .* not supported`),
-    );
-    t.equal(complaint(...uds, ...cluster, `${flag}=`), 'no complaint');
+const tokens = [
+  '--agent-namespace=kube-system',
+  '--agent-service-account=agent',
+  '--authentication-audience=servers',
+];
+
+t.test('agents have certificates, or tokens, or both, but not nothing', async (t) => {
+  const [cert = '', key = ''] = cluster;
+  t.match(complaint(...uds, cert, key), /^--cluster-ca-cert is missing: .* \(--agent-namespace\)$/);
+  t.equal(complaint(...uds, cert, key, ...tokens), 'no complaint');
+  t.equal(complaint(...uds, ...cluster, ...tokens), 'no complaint');
+  for (const flag of tokens) {
+    const [name = ''] = flag.split('=');
+    const others = tokens.filter((other) => other !== flag);
+    const expected = `${name} missing: tokens are judged by all of --agent-namespace, --agent-service-account, --authentication-audience`;
+    t.equal(complaint(...uds, ...cluster, ...others), expected);
+    t.equal(complaint(...uds, ...cluster, ...others, `${name}=`), expected);
   }
-  t.match(
-    complaint(...uds, ...cluster, '--enable-lease-controller'),
-    /leases are not supported yet/,
+  t.match(parse(...uds, ...cluster, ...tokens, '--kubeconfig-qps=2.5').options, {
+    kubeconfigQps: 2.5,
+    kubeconfigBurst: 0,
+  });
+  t.match(parse(...uds, ...cluster, '--kubeconfig=/k').warnings, [/^--kubeconfig has no effect/]);
+});
+
+t.test('leases', async (t) => {
+  const { options, warnings } = parse(
+    ...[...uds, ...cluster, '--enable-lease-controller', '--kubeconfig=/k', '--server-id=a.b-1'],
+    '--lease-label=k8s-app=konnectivity-server,tier=control-plane',
   );
-  t.equal(complaint(...uds, ...cluster, '--enable-lease-controller=false'), 'no complaint');
+  t.match(options, {
+    enableLeaseController: true,
+    leaseNamespace: 'kube-system',
+    leaseLabel: { 'k8s-app': 'konnectivity-server', tier: 'control-plane' },
+  });
+  t.same(warnings, []);
+  t.match(parse(...uds, ...cluster).options, {
+    enableLeaseController: false,
+    leaseLabel: { 'k8s-app': 'konnectivity-server' },
+  });
+  t.match(
+    complaint(...uds, ...cluster, '--lease-label=k8s-app'),
+    /^--lease-label: "k8s-app" is not KEY=VALUE/,
+  );
+  for (const id of ['Node_1', `x${'y'.repeat(240)}`, 'ends-with-']) {
+    const given = [...uds, ...cluster, `--server-id=${id}`];
+    t.match(complaint(...given, '--enable-lease-controller'), /cannot be part of a Lease's name/);
+    t.equal(complaint(...given), 'no complaint');
+  }
 });
 
 t.test('warnings about flags that do less than they seem to', async (t) => {

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { EagerSocket } from '@fairlead/client';
 import {
   Agent,
   type ClientHttp2Session,
@@ -8,7 +9,6 @@ import {
   type OutgoingHttpHeaders,
 } from 'http2-wrapper';
 import { readText } from './byte-report.ts';
-import { EagerSocket } from './eager-socket.ts';
 import { type FrontEndAddress, openFrontEnd } from './front-end-address.ts';
 import type { Started } from './listener.ts';
 

@@ -17,8 +17,11 @@ export { makeFairleadPki } from './fairlead-pki.ts';
 export { type ClientTls, type FrontEndAddress, openFrontEnd } from './front-end-address.ts';
 export { Http2ConnectClient, type Http2ConnectReply } from './http2-connect-client.ts';
 export type { KubeletStats } from './kubelet-routes.ts';
+export { KubernetesApi, type TokenOwner } from './kubernetes-api.ts';
+export { ApiStatus, type StoredLease } from './lease-store.ts';
 export type { Endpoint, EndpointOptions, Started } from './listener.ts';
 export { makeOpensslPki } from './openssl-pki.ts';
+export { pickPort } from './pick-port.ts';
 export {
   countOpenFiles,
   type ProcessStats,
@@ -29,6 +32,7 @@ export {
 export type { LogLine } from './process-log.ts';
 export {
   closeAfter,
+  commandOf,
   type ListenerAddress,
   type ProcessExit,
   type ProcessOptions,

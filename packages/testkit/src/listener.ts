@@ -6,7 +6,7 @@ export interface Started {
   close(): Promise<void>;
 }
 
-/** A listening TCP endpoint on an ephemeral port. */
+/** A listening TCP endpoint. */
 export interface Endpoint extends Started {
   readonly host: string;
   readonly port: number;
@@ -16,13 +16,15 @@ export interface Endpoint extends Started {
 export interface EndpointOptions {
   /** An address of this machine; `127.0.0.1` if left out. */
   readonly host?: string;
+  /** An ephemeral port if left out, which is what tests use. */
+  readonly port?: number;
 }
 
 /** Room for a thousand dials at once; the kernel drops what is beyond, and a retry takes 1 s. */
 export const listenBacklog = 4096;
 
 /**
- * A server listening on an ephemeral port that knows its connections, so that `close` can end
+ * A listening server that knows its connections, so that `close` can end
  * them too: `net.Server.close` alone waits for the peers.
  */
 export class Listener implements Endpoint {
@@ -45,12 +47,12 @@ export class Listener implements Endpoint {
     });
   }
 
-  /** Binds `server` to port 0 of `host`. Rejects with the system's error. */
+  /** Binds `server`. Rejects with the system's error. */
   static async start(
     server: Server,
-    { host = '127.0.0.1' }: EndpointOptions = {},
+    { host = '127.0.0.1', port = 0 }: EndpointOptions = {},
   ): Promise<Listener> {
-    server.listen({ host, port: 0, backlog: listenBacklog });
+    server.listen({ host, port, backlog: listenBacklog });
     await once(server, 'listening');
     return new Listener(server, host);
   }

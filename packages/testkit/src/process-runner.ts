@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Started } from './listener.ts';
 import { type LogLine, ProcessLog } from './process-log.ts';
@@ -8,14 +8,33 @@ import { type LogLine, ProcessLog } from './process-log.ts';
 /** The repository's root, seen from this package's `dist` and `src` alike. */
 export const workspaceRoot = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** The programs of this repository, by their entry files. */
+/**
+ * The programs of this repository, by their entry files; or those in FAIRLEAD_BIN_DIR, so that the tests of the
+ * sources are tests of the binaries as well.
+ */
 export const programs = {
-  server: join(workspaceRoot, 'packages/server/bin/fairlead-server.js'),
-  agent: join(workspaceRoot, 'packages/agent/bin/fairlead-agent.js'),
-  cli: join(workspaceRoot, 'packages/cli/bin/fairlead.js'),
+  server: programFile('packages/server/bin/fairlead-server.js'),
+  agent: programFile('packages/agent/bin/fairlead-agent.js'),
+  cli: programFile('packages/cli/bin/fairlead.js'),
   /** One half of the bench's yardstick (tls-relay-main.ts). */
   tlsRelay: fileURLToPath(new URL('./tls-relay-main.js', import.meta.url)),
 } as const;
+
+function programFile(entryFile: string): string {
+  const directory = process.env.FAIRLEAD_BIN_DIR;
+  if (!directory) return join(workspaceRoot, entryFile);
+  return resolve(workspaceRoot, directory, basename(entryFile, '.js'));
+}
+
+/** The command line, to be spread: `node ENTRY`, or the program alone where it is a binary. */
+export function commandOf(
+  program: string,
+  nodeArgs: readonly string[] = [],
+): readonly [file: string, ...args: string[]] {
+  if (/\.[cm]?js$/.test(program)) return [process.execPath, ...nodeArgs, program];
+  if (nodeArgs.length > 0) throw new Error(`${program} takes no flags for node: ${nodeArgs}`);
+  return [program];
+}
 
 export interface ProcessOptions {
   /** For error texts; the entry file's name if left out. */
@@ -82,7 +101,7 @@ export class RunningProcess implements Started {
   }
 
   /**
-   * Starts `node ENTRY ...ARGS` with stdin closed. Resolves once the process exists, which says
+   * Starts `node ENTRY ...ARGS`, or `ENTRY ...ARGS` for one of the binaries, with stdin closed. Resolves once the process exists, which says
    * nothing about whether it likes its arguments.
    */
   static async start(
@@ -90,9 +109,9 @@ export class RunningProcess implements Started {
     args: readonly string[],
     options: ProcessOptions = {},
   ): Promise<RunningProcess> {
-    const nodeArgs = [...(options.nodeArgs ?? []), entryFile, ...args];
-    const name = options.name ?? entryFile.split('/').at(-1)!;
-    return RunningProcess.startBinary(process.execPath, nodeArgs, { ...options, name });
+    const [file, ...first] = commandOf(entryFile, options.nodeArgs);
+    const name = options.name ?? basename(entryFile);
+    return RunningProcess.startBinary(file, [...first, ...args], { ...options, name });
   }
 
   /** The same for a program that is not node's. */
@@ -108,7 +127,7 @@ export class RunningProcess implements Started {
       stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
     });
     await once(child, 'spawn');
-    return new RunningProcess(child, options.name ?? file.split('/').at(-1)!);
+    return new RunningProcess(child, options.name ?? basename(file));
   }
 
   /** The log lines so far (stderr). */

@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net';
+import { resetSocket } from '@fairlead/protocol';
 import { LinkClock } from './link-clock.ts';
 import { LinkDirection, type LinkReceiver } from './link-direction.ts';
 import { type Endpoint, type EndpointOptions, Listener } from './listener.ts';
@@ -90,7 +91,7 @@ export async function startSlowLink(options: SlowLinkOptions): Promise<SlowLink>
     },
     reset() {
       for (const direction of directions) direction.clear();
-      for (const flow of flows) flow.source.resetAndDestroy();
+      for (const flow of flows) resetSocket(flow.source);
     },
     async close() {
       for (const flow of flows) flow.source.destroy();
@@ -148,7 +149,7 @@ class Flow implements LinkReceiver {
   }
 
   onReset(): void {
-    this.#destination.resetAndDestroy();
+    resetSocket(this.#destination);
   }
 
   onRoom(): void {

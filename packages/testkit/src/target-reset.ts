@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import { resetSocket } from '@fairlead/protocol';
 import { type Endpoint, type EndpointOptions, Listener } from './listener.ts';
 
 export interface ResetTargetOptions extends EndpointOptions {
@@ -13,9 +14,9 @@ export async function startResetTarget(options: ResetTargetOptions = {}): Promis
     let received = 0;
     socket.on('data', (chunk) => {
       received += chunk.length;
-      if (received >= afterBytes) socket.resetAndDestroy();
+      if (received >= afterBytes) resetSocket(socket);
     });
-    if (afterBytes === 0) socket.resetAndDestroy();
+    if (afterBytes === 0) resetSocket(socket);
   });
   return Listener.start(server, options);
 }

@@ -1,4 +1,5 @@
 import { createServer, type Socket } from 'node:net';
+import { resetSocket } from '@fairlead/protocol';
 import { type Endpoint, type EndpointOptions, Listener } from './listener.ts';
 import { seededReadable, seededSha256 } from './seeded-bytes.ts';
 
@@ -59,7 +60,7 @@ function answerRequest(socket: Socket): void {
     socket.off('data', onData);
     const match = /^(\d+) (.+)$/.exec(line.slice(0, end));
     if (!match) {
-      socket.resetAndDestroy();
+      resetSocket(socket);
       return;
     }
     socket.resume();

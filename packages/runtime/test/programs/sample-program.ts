@@ -55,7 +55,7 @@ await runProgram({
     }
     if (act === 'reject-later')
       setImmediate(() => void Promise.reject(new Error('rejected later')));
-    if (act !== 'end') return { drain };
+    if (act !== 'end') return { drain, describe: () => 'serving samples' };
     return { drain, ended: Promise.reject(new Error('ended by itself')) };
   },
 });

@@ -6,17 +6,18 @@ import {
   type MemoryBudget,
   type Transport,
   TunnelError,
+  toTunnelError,
 } from '@fairlead/protocol';
 import { FrameBatch, HTTP2_WINDOW_BYTES, TUNNEL_ALPN } from '@fairlead/protocol/internal';
-import { type Logger, listen } from '@fairlead/runtime';
+import { type HandshakeLimit, type Logger, listen, refusalOfPeer } from '@fairlead/runtime';
 import { callerOfTls, peerAddress } from '../frontend/caller.ts';
 import { endLingering } from '../frontend/lingering-end.ts';
 import { http1Refusal, refusalOf } from '../frontend/refusal.ts';
-import type { HandshakeLimit } from '../handshake-limit.ts';
 import { Http2Connections } from '../http2/http2-connections.ts';
 import { certificateOf } from './agent-certificate.ts';
-import { type AgentPeer, refusalOfPeer } from './agent-peer.ts';
+import type { AgentPeer } from './agent-peer.ts';
 import { Http2Tunnels } from './http2-tunnels.ts';
+import type { TokenAuthenticator } from './token-authenticator.ts';
 import { WebSocketTunnels } from './websocket-tunnels.ts';
 
 /** An HTTP/2 connection carries one tunnel. One more may follow while it ends; nobody needs thousands. */
@@ -26,8 +27,12 @@ export interface AgentListenerOptions {
   readonly host: string | undefined;
   /** 0 for an ephemeral port. */
   readonly port: number;
-  /** Certificate, key and the agents' CA. */
+  /** A socket that another process has bound there. */
+  readonly fd?: number | undefined;
+  /** Certificate, key and the agents' CA, which may be left out only if there are `tokens`. */
   readonly tls: SecureContextOptions;
+  /** Judges a token of each agent, beside its certificate if one is asked for. */
+  readonly tokens?: TokenAuthenticator | undefined;
   readonly handshakeTimeoutMs: number;
   /** From the TLS handshake to a complete request for a tunnel. */
   readonly headTimeoutMs: number;
@@ -39,8 +44,11 @@ export interface AgentListenerOptions {
   readonly logger: Logger;
   /** Why a peer with a valid certificate may not come in all the same. */
   whyDenied?(peer: AgentPeer): string | undefined;
-  /** A peer that was admitted has opened a tunnel. */
-  onTunnel(transport: Transport, peer: AgentPeer): void;
+  /**
+   * A peer that was admitted has opened a tunnel.
+   * @param identify given if a token is wanted that has still to come, in HELLO (spec 2.12)
+   */
+  onTunnel(transport: Transport, peer: AgentPeer, identify?: IdentifyByToken): void;
   /** A Konnectivity agent that was admitted calls. Without it such calls are answered UNIMPLEMENTED. */
   onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void;
   onRefused(reason: string): void;
@@ -49,7 +57,13 @@ export interface AgentListenerOptions {
 }
 
 /**
- * The port for agents: mTLS, and behind it every transport of docs/spec.md section 10, told apart by
+ * Finds out who a peer is by its token.
+ * @throws TunnelError after which the peer is to be refused; it is counted and logged
+ */
+export type IdentifyByToken = (token: string | undefined) => Promise<AgentPeer>;
+
+/**
+ * The port for agents: TLS, mutual unless tokens do it alone, and behind it every transport of docs/spec.md section 10, told apart by
  * ALPN. Whether a peer is admitted is decided before any of them sees the socket.
  */
 export class AgentListener {
@@ -74,7 +88,7 @@ export class AgentListener {
     );
     this.#server = createServer({
       ...options.tls,
-      requestCert: true,
+      requestCert: this.#wantsCertificate,
       // Refused in `#admit` instead, where the peer can be told why.
       rejectUnauthorized: false,
       ALPNProtocols: [TUNNEL_ALPN, 'h2', 'http/1.1'],
@@ -109,8 +123,15 @@ export class AgentListener {
 
   /** @throws StartupError that names the flag */
   listen(): Promise<AddressInfo> {
-    const { host, port, logger } = this.#options;
-    return listen(this.#server, { listener: 'agent', flag: '--agent-port', host, port }, logger);
+    const { host, port, fd, logger } = this.#options;
+    const place = { listener: 'agent', flag: '--agent-port', host, port, fd };
+    return listen(this.#server, place, logger);
+  }
+
+  /** Takes a TCP connection that somebody else has accepted, as if it had come to this listener. */
+  take(socket: Socket): void {
+    socket.setNoDelay(true);
+    this.#server.emit('connection', socket);
   }
 
   /** Certificates for handshakes from now on; open tunnels go on. */
@@ -129,8 +150,14 @@ export class AgentListener {
     for (const socket of [...this.#connections]) socket.destroy();
   }
 
+  /** Tokens alone say who agents are where there is no CA for their certificates. */
+  get #wantsCertificate(): boolean {
+    return this.#options.tls.ca !== undefined || !this.#options.tokens;
+  }
+
   #admit(socket: TLSSocket): void {
-    const { logger, whyDenied, onTunnel, onAgentCall, onRefused, handshakes } = this.#options;
+    const { logger, whyDenied, onTunnel, onAgentCall, onRefused, handshakes, tokens } =
+      this.#options;
     // Only now: a peer that ends its side during the handshake is gone.
     socket.allowHalfOpen = true;
     // 'close' follows every error, and is what the transports listen for.
@@ -140,7 +167,7 @@ export class AgentListener {
       commonName: callerOfTls(socket).commonName,
       certificate: certificateOf(socket),
     };
-    const invalid = refusalOfPeer(socket);
+    const invalid = this.#wantsCertificate ? refusalOfPeer(socket) : undefined;
     const reason = invalid ?? whyDenied?.(peer);
     if (reason !== undefined) {
       onRefused(invalid === undefined ? 'denied' : 'certificate');
@@ -149,23 +176,50 @@ export class AgentListener {
       this.#refuse(socket, new TunnelError('unauthenticated', reason));
       return;
     }
-    handshakes?.end(socket);
-    const take = (transport: Transport) => onTunnel(transport, peer);
+    if (!tokens) handshakes?.end(socket);
+    const identify = (authorizations: () => readonly string[]) =>
+      tokens ? this.#identify(socket, peer, authorizations(), tokens) : peer;
     const silent = () => {
       onRefused('timeout');
       const what = 'no request for a tunnel in time';
       logger.info({ listener: 'agent', address: peer.address, reason: what }, 'connection closed');
     };
-    if (socket.alpnProtocol === TUNNEL_ALPN) take(new DuplexTransport(socket, 'tls'));
-    else if (socket.alpnProtocol === 'h2') {
+    if (socket.alpnProtocol === TUNNEL_ALPN) {
+      const byToken: IdentifyByToken = async (token) =>
+        identify(() => (token === undefined ? [] : [`Bearer ${token}`]));
+      onTunnel(new DuplexTransport(socket, 'tls'), peer, tokens && byToken);
+    } else if (socket.alpnProtocol === 'h2') {
       this.#http2.take(socket, {
-        onTunnel: take,
-        ...(onAgentCall && {
-          onAgentCall: (stream, headers) => onAgentCall(stream, headers, peer),
-        }),
+        identify,
+        onTunnel,
+        ...(onAgentCall && { onAgentCall }),
         onSilent: silent,
       });
-    } else this.#webSockets.take(socket, take, silent);
+    } else this.#webSockets.take(socket, { identify, onTunnel, onSilent: silent });
+  }
+
+  /** Judges the token of a request. @throws TunnelError */
+  async #identify(
+    socket: TLSSocket,
+    peer: AgentPeer,
+    authorizations: readonly string[],
+    tokens: TokenAuthenticator,
+  ): Promise<AgentPeer> {
+    const { logger, whyDenied, onRefused, handshakes } = this.#options;
+    try {
+      const identified = { ...peer, token: await tokens.authenticate(authorizations) };
+      const denied = whyDenied?.(identified);
+      if (denied !== undefined) throw new TunnelError('unauthenticated', denied);
+      handshakes?.end(socket);
+      return identified;
+    } catch (thrown) {
+      const error = toTunnelError(thrown);
+      onRefused(error.code === 'unauthenticated' ? 'token' : error.code);
+      const { address, commonName } = peer;
+      const fields = { listener: 'agent', address, commonName, reason: error.message };
+      logger.warn(fields, 'agent refused');
+      throw error;
+    }
   }
 
   /** Tells a peer why it gets no tunnel, in the protocol that it chose by ALPN (spec 10.4), and closes. */

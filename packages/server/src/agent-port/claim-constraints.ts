@@ -3,11 +3,11 @@ import {
   canonicalName,
   type IpNetwork,
   networkContains,
+  parseAlternativeNames,
   parseIpAddress,
   parseIpNetwork,
 } from '@fairlead/runtime';
 import type { AgentIdentifiers } from '../agent-identifiers.ts';
-import { parseAlternativeNames } from './alternative-names.ts';
 
 /** What an agent may claim. */
 export interface ClaimConstraints {
@@ -25,6 +25,11 @@ export const noConstraints: ClaimConstraints = {
   networks: [],
   defaultRoute: false,
 };
+
+/** The same, and the name of a node besides: what the token that is bound to it covers. */
+export function withNode(constraints: ClaimConstraints, nodeName: string): ClaimConstraints {
+  return { ...constraints, hosts: new Set([...constraints.hosts, canonicalName(nodeName)]) };
+}
 
 const cidrUri = /^fairlead:cidr=([^-]+)(?:-(\d{1,3}))?$/;
 

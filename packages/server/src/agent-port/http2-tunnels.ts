@@ -1,17 +1,21 @@
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { CONNECT_METHOD, GrpcError, toGrpcError } from '@fairlead/konnectivity';
-import { DuplexTransport, type Transport, TunnelError } from '@fairlead/protocol';
+import { DuplexTransport, type Transport, TunnelError, toTunnelError } from '@fairlead/protocol';
 import { TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol/internal';
 import { isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import type { Http2Connections } from '../http2/http2-connections.ts';
 import { refuseHttp2 } from '../http2/refuse-http2.ts';
+import type { AgentPeer } from './agent-peer.ts';
+import { authorizationsOf } from './authorizations.ts';
 
 /** What a peer on an HTTP/2 connection may open. */
 export interface Http2TunnelHandler {
-  onTunnel(transport: Transport): void;
+  /** Says who makes a request. Rejects with a TunnelError whom to refuse. */
+  identify(authorizations: () => readonly string[]): AgentPeer | Promise<AgentPeer>;
+  onTunnel(transport: Transport, peer: AgentPeer): void;
   /** A Konnectivity agent calls `AgentService/Connect`; nothing is answered yet. */
-  onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
+  onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void;
   /** The peer asked for nothing within the deadline and was cut off. */
   onSilent(): void;
 }
@@ -31,12 +35,19 @@ export class Http2Tunnels {
   }
 
   /** Takes an admitted connection. */
-  take(socket: TLSSocket, { onTunnel, onAgentCall, onSilent }: Http2TunnelHandler): void {
-    this.#serve(socket, onSilent, (stream, headers) => {
+  take(socket: TLSSocket, handler: Http2TunnelHandler): void {
+    const { identify, onTunnel, onAgentCall, onSilent } = handler;
+    this.#serve(socket, onSilent, async (stream, headers, rawHeaders) => {
+      const authorizations = () => authorizationsOf(rawHeaders);
       if (isGrpc(headers)) {
         if (onAgentCall && headers[':path'] === CONNECT_METHOD) {
           if (stream.session) this.#grpcSessions.add(stream.session as ServerHttp2Session);
-          onAgentCall(stream, headers);
+          try {
+            const peer = await identify(authorizations);
+            if (isOpen(stream)) onAgentCall(stream, headers, peer);
+          } catch (thrown) {
+            refuseGrpc(stream, toGrpcError(toTunnelError(thrown)));
+          }
         } else {
           const served = onAgentCall ? `only ${CONNECT_METHOD}` : 'no gRPC';
           const text = `${served} is served here`;
@@ -44,13 +55,17 @@ export class Http2Tunnels {
         }
         return;
       }
-      const error = refusalOfRequest(headers);
-      if (error) {
-        refuseHttp2(stream, error, performance.now());
-        return;
+      const startedAtMs = performance.now();
+      try {
+        const error = refusalOfRequest(headers);
+        if (error) throw error;
+        const peer = await identify(authorizations);
+        if (!isOpen(stream)) return;
+        stream.respond({ ':status': 200, 'content-type': TUNNEL_CONTENT_TYPE });
+        onTunnel(new DuplexTransport(stream, 'http2'), peer);
+      } catch (thrown) {
+        refuseHttp2(stream, toTunnelError(thrown), startedAtMs);
       }
-      stream.respond({ ':status': 200, 'content-type': TUNNEL_CONTENT_TYPE });
-      onTunnel(new DuplexTransport(stream, 'http2'));
     });
   }
 
@@ -80,13 +95,19 @@ export class Http2Tunnels {
   #serve(
     socket: TLSSocket,
     onSilent: () => void,
-    onRequest: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
+    onRequest: (
+      stream: ServerHttp2Stream,
+      headers: IncomingHttpHeaders,
+      rawHeaders: readonly string[],
+    ) => void,
   ): void {
     const session = this.#http2.take(socket, { onRequest, onSilent });
     this.#sessions.add(session);
     session.once('close', () => this.#sessions.delete(session));
   }
 }
+
+const isOpen = (stream: ServerHttp2Stream): boolean => !stream.destroyed && !stream.closed;
 
 function refusalOfRequest(headers: IncomingHttpHeaders): TunnelError | undefined {
   const { ':method': method, ':path': path, 'content-type': type } = headers;

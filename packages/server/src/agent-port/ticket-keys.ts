@@ -6,24 +6,29 @@ import { type NamedFile, readNamedBytes, UsageError } from '@fairlead/runtime';
 const TICKET_KEYS_BYTES = 48;
 const MIN_SECRET_BYTES = 32;
 
+/** Whose tickets they are; those of one port are never taken on the other. */
+type TicketPort = 'agent port' | 'front end';
+
 /**
- * Makes TLS ticket keys from a secret that several servers share, so that a session begun on one is
- * resumed on any.
+ * Makes TLS ticket keys from a secret that several processes share, so that a session begun in one is
+ * resumed in any.
  *
  * A ticket stands for a client certificate that was verified by certain CAs. The keys therefore depend
- * on the CAs too: after a change of CA no earlier ticket is taken, and the front end's never are.
- *
- * @throws UsageError for a file that cannot be read or is too short to be a secret
+ * on the CAs too: after a change of CA no earlier ticket is taken.
  */
-export function readTicketKeys(file: NamedFile, ca: SecureContextOptions['ca']): Buffer {
-  const secret = readSecret(file);
+export function makeTicketKeys(
+  secret: Uint8Array,
+  port: TicketPort,
+  ca: SecureContextOptions['ca'],
+): Buffer {
   const salt = createHash('sha256').update(String(ca)).digest();
   return Buffer.from(
-    hkdfSync('sha256', secret, salt, 'fairlead agent port tickets', TICKET_KEYS_BYTES),
+    hkdfSync('sha256', secret, salt, `fairlead ${port} tickets`, TICKET_KEYS_BYTES),
   );
 }
 
-function readSecret(file: NamedFile): Buffer {
+/** @throws UsageError for a file that cannot be read or is too short to be a secret */
+export function readTicketSecret(file: NamedFile): Buffer {
   const bytes = readNamedBytes(file.flag, file.path);
   let length = bytes.length;
   // Whether an editor ended the line must not matter.

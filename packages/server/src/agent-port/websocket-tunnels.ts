@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { type Transport, TunnelError } from '@fairlead/protocol';
+import { type Transport, TunnelError, toTunnelError } from '@fairlead/protocol';
 import {
   TUNNEL_PATH,
   TUNNEL_SUBPROTOCOL,
@@ -12,9 +12,20 @@ import {
 import { WebSocketServer } from 'ws';
 import { endLingering } from '../frontend/lingering-end.ts';
 import { http1Refusal, refusalOf } from '../frontend/refusal.ts';
+import type { AgentPeer } from './agent-peer.ts';
+import { authorizationsOf } from './authorizations.ts';
+
+/** What a peer on an HTTP/1.1 connection may ask for. */
+export interface WebSocketTunnelHandler {
+  /** Says who makes the request. Rejects with a TunnelError whom to refuse. */
+  identify(authorizations: () => readonly string[]): AgentPeer | Promise<AgentPeer>;
+  onTunnel(transport: Transport, peer: AgentPeer): void;
+  /** No complete request came within the deadline; the connection is closed. */
+  onSilent(): void;
+}
 
 interface Waiting {
-  readonly onTunnel: (transport: Transport) => void;
+  readonly handler: WebSocketTunnelHandler;
   readonly deadline: NodeJS.Timeout;
 }
 
@@ -32,7 +43,9 @@ export class WebSocketTunnels {
   constructor(headTimeoutMs: number) {
     this.#headTimeoutMs = headTimeoutMs;
     this.#server = createServer();
-    this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head));
+    this.#server.on('upgrade', (request, socket, head) => {
+      void this.#onUpgrade(request, socket, head);
+    });
     this.#server.on('request', (request) => {
       const text = `only a WebSocket at ${TUNNEL_PATH} is served here`;
       this.#refuse(request.socket, new TunnelError('bad_request', text));
@@ -48,17 +61,14 @@ export class WebSocketTunnels {
     });
   }
 
-  /**
-   * Takes an admitted connection.
-   * @param onSilent no complete request within the deadline; the connection is closed
-   */
-  take(socket: TLSSocket, onTunnel: (transport: Transport) => void, onSilent: () => void): void {
+  /** Takes an admitted connection. */
+  take(socket: TLSSocket, handler: WebSocketTunnelHandler): void {
     const deadline = setTimeout(() => {
-      onSilent();
+      handler.onSilent();
       this.#settle(socket);
       socket.destroy();
     }, this.#headTimeoutMs);
-    this.#waiting.set(socket, { onTunnel, deadline });
+    this.#waiting.set(socket, { handler, deadline });
     socket.once('close', () => this.#settle(socket));
     this.#server.emit('connection', socket);
   }
@@ -71,17 +81,21 @@ export class WebSocketTunnels {
     }
   }
 
-  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  async #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const waiting = this.#settle(socket);
     if (!waiting) return;
-    const error = refusalOfRequest(request);
-    if (error) {
-      endLingering(socket as Socket, http1Refusal(refusalOf(error, 0)));
-      return;
+    const { identify, onTunnel } = waiting.handler;
+    try {
+      const error = refusalOfRequest(request);
+      if (error) throw error;
+      const peer = await identify(() => authorizationsOf(request.rawHeaders));
+      if (socket.destroyed) return;
+      this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+        onTunnel(new WebSocketTransport(webSocket, socket, 'server'), peer);
+      });
+    } catch (thrown) {
+      endLingering(socket as Socket, http1Refusal(refusalOf(toTunnelError(thrown), 0)));
     }
-    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      waiting.onTunnel(new WebSocketTransport(webSocket, socket, 'server'));
-    });
   }
 
   #refuse(socket: Socket, error: TunnelError): void {

@@ -1,4 +1,4 @@
-import { type TokenBucketOptions, TokenBuckets } from './token-buckets.ts';
+import { type TokenBucketOptions, TokenBuckets } from '@fairlead/runtime';
 
 /** How many dials one caller may start and give up. */
 export type AbandonLimitOptions = TokenBucketOptions;

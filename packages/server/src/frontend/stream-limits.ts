@@ -1,8 +1,8 @@
 import { TunnelError } from '@fairlead/protocol';
+import { TokenBuckets } from '@fairlead/runtime';
 import { AbandonLimit, type AbandonLimitOptions, defaultAbandonLimit } from './abandon-limit.ts';
 import { callerName } from './caller.ts';
 import type { Caller } from './dial.ts';
-import { TokenBuckets } from './token-buckets.ts';
 
 /** The limits of a server by their names in metrics. */
 export type LimitName =

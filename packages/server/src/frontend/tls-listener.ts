@@ -1,9 +1,7 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { TunnelError } from '@fairlead/protocol';
-import { type Logger, listen } from '@fairlead/runtime';
-import { refusalOfPeer } from '../agent-port/agent-peer.ts';
-import type { HandshakeLimit } from '../handshake-limit.ts';
+import { type HandshakeLimit, type Logger, listen, refusalOfPeer } from '@fairlead/runtime';
 import { peerAddress } from './caller.ts';
 import { endLingering } from './lingering-end.ts';
 import { http1Refusal, refusalOf } from './refusal.ts';
@@ -13,6 +11,8 @@ export interface TlsListenerOptions {
   readonly host: string | undefined;
   /** 0 for an ephemeral port. */
   readonly port: number;
+  /** A socket that another process has bound there. */
+  readonly fd?: number | undefined;
   /** Certificate, key, the clients' CA, and what else narrows TLS down. */
   readonly tls: SecureContextOptions;
   readonly handshakeTimeoutMs: number;
@@ -68,8 +68,8 @@ export class TlsListener {
 
   /** @throws StartupError that names `--server-port` */
   async listen(): Promise<void> {
-    const { host, port } = this.#options;
-    const place = { listener: 'frontend', flag: '--server-port', host, port };
+    const { host, port, fd } = this.#options;
+    const place = { listener: 'frontend', flag: '--server-port', host, port, fd };
     this.#address = await listen(this.#server, place, this.#logger);
   }
 

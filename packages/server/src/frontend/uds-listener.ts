@@ -1,37 +1,28 @@
 import { once } from 'node:events';
-import { promises as fs, lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { type Logger, logListening, StartupError } from '@fairlead/runtime';
-import {
-  checkUdsPath,
-  clearTemporaryUdsPath,
-  temporaryUdsPath,
-  type UdsClaim,
-} from './uds-path.ts';
+import { type Logger, listen } from '@fairlead/runtime';
+import type { UdsClaim } from './uds-path.ts';
+import { UdsPlace } from './uds-place.ts';
 
 export interface UdsListenerOptions extends Partial<UdsClaim> {
   readonly path: string;
+  /** A socket that another process has put at the path and takes care of. */
+  readonly shared?: { readonly fd: number; onStop(): void } | undefined;
 }
-
-/** For owner and group: whoever may open the socket may use every tunnel. */
-const socketMode = 0o660;
 
 /** A Unix domain socket of which only the file that this process made is ever removed. */
 export class UdsListener {
   readonly path: string;
-  readonly #claim: UdsClaim;
+  readonly #options: UdsListenerOptions;
+  readonly #place: UdsPlace;
   readonly #logger: Logger;
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
-  /** Device and inode of our socket file, once it is at `path`. */
-  #file: { readonly dev: number; readonly ino: number } | undefined;
 
   constructor(options: UdsListenerOptions, logger: Logger, onConnection: (socket: Socket) => void) {
     this.path = options.path;
-    this.#claim = {
-      takeover: options.takeover ?? false,
-      deleteExisting: options.deleteExisting ?? true,
-    };
+    this.#options = options;
+    this.#place = new UdsPlace(options.path, options, logger);
     this.#logger = logger;
     this.#server = createServer({ allowHalfOpen: true }, (socket) => {
       this.#connections.add(socket);
@@ -42,54 +33,38 @@ export class UdsListener {
 
   /** @throws UsageError, StartupError one line that names `--uds-name` and the cure */
   async listen(): Promise<void> {
-    await checkUdsPath(this.path, this.#claim);
-    await clearTemporaryUdsPath(this.path);
-    const temporary = temporaryUdsPath(this.path);
+    const { shared } = this.#options;
+    if (shared) {
+      const place = { listener: 'frontend', flag: '--uds-name', port: 0, host: this.path };
+      await listen(this.#server, { ...place, fd: shared.fd }, this.#logger);
+      return;
+    }
     try {
-      this.#bind(temporary);
-      await once(this.#server, 'listening');
-      // A cluster's primary binds with its own mask.
-      await fs.chmod(temporary, socketMode);
-      const { dev, ino } = await fs.lstat(temporary);
-      await fs.rename(temporary, this.path);
-      this.#file = { dev, ino };
+      await this.#place.prepare((temporary) => {
+        this.#server.listen(temporary);
+        return once(this.#server, 'listening');
+      });
+      await this.#place.publish();
     } catch (error) {
       this.#server.close();
-      const { message } = error as Error;
-      throw new StartupError(`--uds-name ${this.path}: ${message}`, { cause: error });
+      throw error;
     }
     this.#server.on('error', (error) => {
       this.#logger.warn({ path: this.path, detail: error.message }, 'accept failed');
     });
-    logListening(this.#logger, 'frontend', { path: this.path });
   }
 
-  /** Stops accepting. Node removes the path that it bound, which is the temporary one. */
+  /** Stops accepting. */
   stop(): void {
-    if (!this.#file) return;
-    try {
-      const { dev, ino } = lstatSync(this.path);
-      if (dev === this.#file.dev && ino === this.#file.ino) unlinkSync(this.path);
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT') this.#logger.warn({ path: this.path, detail: message }, 'not removed');
-    }
-    this.#file = undefined;
+    if (!this.#server.listening) return;
+    const { shared } = this.#options;
+    if (shared) shared.onStop();
+    else this.#place.release();
     this.#server.close();
   }
 
   /** Closes every connection at once. */
   destroyAll(): void {
     for (const socket of [...this.#connections]) socket.destroy();
-  }
-
-  /** Binds with the mask set, so that there is no moment at which others could connect. */
-  #bind(path: string): void {
-    const mask = process.umask(0o777 & ~socketMode);
-    try {
-      this.#server.listen(path);
-    } finally {
-      process.umask(mask);
-    }
   }
 }

@@ -28,7 +28,12 @@ export interface Http2Options {
 
 /** Who serves the requests of a connection. */
 export interface Http2Handler {
-  onRequest(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
+  /** @param rawHeaders names and values in turns, as they came */
+  onRequest(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: readonly string[],
+  ): void;
   /** No request came in time; the connection is closed. */
   onSilent(): void;
 }
@@ -118,7 +123,12 @@ export class Http2Connections {
 
     let resets = 0;
     let open = 0;
-    session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    const onStream = (
+      stream: ServerHttp2Stream,
+      headers: IncomingHttpHeaders,
+      _flags: number,
+      rawHeaders: readonly string[],
+    ) => {
       clearTimeout(deadline);
       open += 1;
       stream.on('error', ignore);
@@ -131,8 +141,9 @@ export class Http2Connections {
         resets += 1;
         if (resets === maxResets) session.close();
       });
-      handler.onRequest(stream, headers);
-    });
+      handler.onRequest(stream, headers, rawHeaders);
+    };
+    session.on('stream', onStream);
     return session;
   }
 

@@ -1,0 +1,69 @@
+import type { FrontEndAddress } from '@fairlead/testkit';
+import { Refusal } from '../target-connection.ts';
+import type { NamedServer } from './network.ts';
+
+/** How long one server may take before the next one is tried; a name that is gone takes the resolver as long. */
+const attemptTimeoutMs = 5000;
+/** How long a server that failed is only tried behind the others. */
+const suspicionMs = 10_000;
+
+/** What came of it, and through which server. */
+export interface ServedBy<T> {
+  readonly server: string;
+  readonly value: T;
+}
+
+/** Servers of which any will do. */
+export class ServerPool {
+  readonly #servers: readonly NamedServer[];
+  readonly #suspectedUntilMs = new Map<string, number>();
+
+  constructor(servers: readonly NamedServer[]) {
+    this.#servers = servers;
+  }
+
+  /**
+   * Tries servers until one serves, from the one at `first` on. A refusal is an answer, except 503, by
+   * which a server says that it has no agent for the target: another one may have.
+   *
+   * @throws the last server's error
+   */
+  async through<T>(attempt: (via: FrontEndAddress) => Promise<T>, first = 0): Promise<ServedBy<T>> {
+    let lastError: unknown = new Error('there is no server to try');
+    for (const { name, address } of this.#inOrder(first)) {
+      try {
+        const value = await within(attemptTimeoutMs, name, attempt(address));
+        this.#suspectedUntilMs.delete(name);
+        return { server: name, value };
+      } catch (error) {
+        if (error instanceof Refusal && error.status !== 503) throw error;
+        lastError = error;
+        this.#suspectedUntilMs.set(name, performance.now() + suspicionMs);
+      }
+    }
+    throw lastError;
+  }
+
+  #inOrder(first: number): readonly NamedServer[] {
+    const start = first % this.#servers.length;
+    const order = [...this.#servers.slice(start), ...this.#servers.slice(0, start)];
+    const isSuspect = ({ name }: NamedServer) =>
+      (this.#suspectedUntilMs.get(name) ?? 0) > performance.now();
+    return [...order.filter((server) => !isSuspect(server)), ...order.filter(isSuspect)];
+  }
+}
+
+async function within<T>(timeoutMs: number, name: string, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`${name} did not answer within ${timeoutMs / 1000} s`)),
+      timeoutMs,
+    );
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

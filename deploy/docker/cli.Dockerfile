@@ -1,0 +1,25 @@
+# fairlead, the commands of operators. Build from the top: docker build -f deploy/docker/cli.Dockerfile -t fairlead .
+# The same lines in each Dockerfile of this directory: built once, taken from the cache afterwards.
+FROM node:24-bookworm-slim AS build
+WORKDIR /src
+COPY package.json package-lock.json tsconfig.base.json ./
+COPY bench/package.json bench/
+COPY release/package.json release/
+COPY demo demo
+COPY packages packages
+COPY deploy/docker deploy/docker
+RUN npm ci --ignore-scripts --no-audit --no-fund \
+ && npx tsc -b packages/server packages/agent packages/cli demo
+
+FROM build AS gathered
+RUN node deploy/docker/gather.mjs packages/cli /app
+
+FROM node:24-bookworm-slim
+LABEL org.opencontainers.image.title="fairlead-cli" org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=gathered /app /app
+# A new volume that is mounted on one of these directories begins with its owner.
+RUN ln -s /app/node_modules/@fairlead/cli/bin/fairlead.js /usr/local/bin/fairlead \
+ && mkdir -p /pki/authorities /pki/servers /pki/clients /pki/node-a /pki/node-b && chown -R node:node /pki
+ENV NODE_ENV=production
+USER node
+ENTRYPOINT ["node", "/app/node_modules/@fairlead/cli/bin/fairlead.js"]

@@ -1,0 +1,22 @@
+# What the demo of docker-compose.yml needs beside Fairlead: targets, a client, traffic.
+# The same lines in each Dockerfile of this directory: built once, taken from the cache afterwards.
+FROM node:24-bookworm-slim AS build
+WORKDIR /src
+COPY package.json package-lock.json tsconfig.base.json ./
+COPY bench/package.json bench/
+COPY release/package.json release/
+COPY demo demo
+COPY packages packages
+COPY deploy/docker deploy/docker
+RUN npm ci --ignore-scripts --no-audit --no-fund \
+ && npx tsc -b packages/server packages/agent packages/cli demo
+
+FROM build AS gathered
+RUN node deploy/docker/gather.mjs demo /app
+
+FROM node:24-bookworm-slim
+LABEL org.opencontainers.image.title="fairlead-demo" org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=gathered /app /app
+ENV NODE_ENV=production
+USER node
+ENTRYPOINT ["node"]

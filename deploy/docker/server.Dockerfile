@@ -1,0 +1,26 @@
+# fairlead-server. Build from the top: docker build -f deploy/docker/server.Dockerfile -t fairlead-server .
+# The same lines in each Dockerfile of this directory: built once, taken from the cache afterwards.
+FROM node:24-bookworm-slim AS build
+WORKDIR /src
+COPY package.json package-lock.json tsconfig.base.json ./
+COPY bench/package.json bench/
+COPY release/package.json release/
+COPY demo demo
+COPY packages packages
+COPY deploy/docker deploy/docker
+RUN npm ci --ignore-scripts --no-audit --no-fund \
+ && npx tsc -b packages/server packages/agent packages/cli demo
+
+FROM build AS gathered
+RUN node deploy/docker/gather.mjs packages/server /app
+
+FROM node:24-bookworm-slim
+LABEL org.opencontainers.image.title="fairlead-server" org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=gathered /app /app
+COPY deploy/docker/health-check.mjs /app/
+ENV NODE_ENV=production FAIRLEAD_HEALTH_PORT=8092
+USER node
+EXPOSE 8090 8091 8092
+HEALTHCHECK --interval=5s --timeout=4s --start-period=30s CMD ["node", "/app/health-check.mjs"]
+# node is process 1 and takes SIGTERM itself: no shell, no init in between.
+ENTRYPOINT ["node", "/app/node_modules/@fairlead/server/bin/fairlead-server.js"]

@@ -1,0 +1,104 @@
+import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { closeRoute } from '@fairlead/client';
+import {
+  type ParsedOptions,
+  release,
+  runCommand,
+  StartupError,
+  UsageError,
+} from '@fairlead/runtime';
+import { explainFailure } from '../explain-failure.ts';
+import { benchTable } from './bench-options.ts';
+import { planBench } from './bench-plan.ts';
+import { type BenchReport, makeReport } from './bench-report.ts';
+import { htmlReport } from './html-report.ts';
+import { probeTarget } from './probe.ts';
+import { Progress } from './progress.ts';
+import { runLoad } from './run-load.ts';
+import { summaryText } from './summary.ts';
+
+const stdoutPath = '-';
+
+async function bench({ options: flags }: ParsedOptions<typeof benchTable.options>): Promise<void> {
+  const warn = (text: string) => process.stderr.write(`${benchTable.program}: warning: ${text}\n`);
+  const plan = planBench(flags, warn);
+  if (flags.json !== undefined && flags.json !== stdoutPath) checkWritable('--json', flags.json);
+  if (flags.html !== undefined) checkWritable('--html', flags.html);
+  const progress = new Progress({
+    mode: plan.mode,
+    streams: flags.streams,
+    durationMs: flags.duration,
+    quiet: flags.quiet,
+    output: process.stderr,
+  });
+  const { signal } = endOnSignal();
+  try {
+    if (flags.wait > 0) progress.phase('waiting for the target to be reachable');
+    await probeTarget(plan, { timeoutMs: flags.timeout, waitMs: flags.wait, signal });
+  } catch (error) {
+    progress.end();
+    closeRoute(plan.route);
+    throw new StartupError(explainFailure(error as Error, plan.route), { cause: error });
+  }
+  const measurement = await runLoad(plan, flags, progress, signal);
+  progress.end();
+  if (!measurement) throw new StartupError('ended before anything was measured');
+  const report = makeReport(plan, flags, release.version, measurement);
+  if (flags.html !== undefined) write('--html', flags.html, htmlReport(report));
+  writeResults(report, flags.json);
+  process.exitCode = report.passed ? 0 : 1;
+}
+
+/** `fairlead bench`. */
+export const runBenchCommand = (argv: readonly string[]): Promise<void> =>
+  runCommand({ table: benchTable, ...release, run: bench }, { argv, env: process.env });
+
+function writeResults(report: BenchReport, jsonPath: string | undefined): void {
+  const json = `${JSON.stringify(report, undefined, 2)}\n`;
+  if (jsonPath === stdoutPath) {
+    process.stdout.write(json);
+    return;
+  }
+  process.stdout.write(summaryText(report));
+  if (jsonPath !== undefined) write('--json', jsonPath, json);
+}
+
+/** The first SIGINT or SIGTERM ends the load and lets the summary come; a second one ends at once. */
+function endOnSignal(): AbortController {
+  const ending = new AbortController();
+  const onSignal = () => {
+    if (ending.signal.aborted) process.exit(1);
+    ending.abort();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return ending;
+}
+
+/** Before the load, not after it. @throws UsageError with the flag and the cure */
+function checkWritable(flag: string, path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isDirectory()) {
+    throw new UsageError(`${flag}: ${path}: is a directory; name a file in it`);
+  }
+  try {
+    accessSync(found ? path : dirname(path), constants.W_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const reason =
+      code === 'ENOENT'
+        ? `the directory ${dirname(path)} does not exist; create it`
+        : 'permission denied; choose a file that you may write';
+    throw new UsageError(`${flag}: ${path}: ${reason}`, { cause: error });
+  }
+}
+
+function write(flag: string, path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new StartupError(`${flag}: ${path}: cannot be written: ${message}`, { cause: error });
+  }
+}

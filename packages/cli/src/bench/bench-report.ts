@@ -1,0 +1,154 @@
+import type { LatencyPoint, LatencyReport, MeterReport, MeterSample } from '@fairlead/load';
+import { proxyName } from '../proxy-options.ts';
+import type { BenchFlags } from './bench-options.ts';
+import type { BenchMode, BenchPlan } from './bench-plan.ts';
+import { judge, type Verdict } from './thresholds.ts';
+
+/** One second, or what was left of the last one. */
+interface ReportedSample {
+  /** Its end, from the beginning of the measurement. */
+  readonly atMs: number;
+  readonly operationsPerSecond: number;
+  readonly bytesPerSecond: number;
+  readonly failures: number;
+  /** Null where nothing was answered. */
+  readonly p50Us: number | null;
+  readonly p99Us: number | null;
+}
+
+/** What `--json` writes. Fields are added, never renamed. */
+export interface BenchReport {
+  readonly tool: 'fairlead bench';
+  readonly version: string;
+  readonly startedAt: string;
+  readonly proxy: string;
+  readonly proxyProtocol: string;
+  readonly target: string;
+  readonly mode: BenchMode;
+  readonly settings: {
+    readonly streams: number;
+    readonly connections: number | null;
+    readonly payloadBytes: number | null;
+    readonly ratePerSecond: number | null;
+    readonly durationMs: number;
+    readonly rampMs: number;
+    readonly warmUpMs: number;
+    readonly timeoutMs: number;
+  };
+  /** Whether a signal ended it before `--duration`. */
+  readonly endedEarly: boolean;
+  readonly elapsedMs: number;
+  /** Requests, messages or opens that were answered; none in upload and download. */
+  readonly operations: number;
+  readonly operationsPerSecond: number;
+  /** Payload, each way counted once: an echo's message is one. */
+  readonly bytes: number;
+  readonly bytesPerSecond: number;
+  readonly failures: number;
+  /** Failures as a part of all that was tried. */
+  readonly failureRatio: number;
+  readonly errors: readonly {
+    readonly code: string;
+    readonly count: number;
+    readonly example: string;
+  }[];
+  /** Null where nothing was answered, and in upload and download. */
+  readonly latency: LatencyReport | null;
+  readonly distribution: readonly LatencyPoint[];
+  readonly samples: readonly ReportedSample[];
+  readonly generator: {
+    readonly node: string;
+    /** Part of the time in which this process was busy; near 1 it is what was measured. */
+    readonly busy: number;
+  };
+  readonly thresholds: readonly Verdict[];
+  readonly passed: boolean;
+}
+
+/** What was seen of one run. */
+export interface Measurement {
+  readonly startedAt: Date;
+  readonly endedEarly: boolean;
+  readonly meter: MeterReport;
+  readonly samples: readonly MeterSample[];
+  readonly distribution: readonly LatencyPoint[];
+  readonly busy: number;
+}
+
+/** Whether a mode has single operations, with latencies. */
+export const hasOperations = (mode: BenchMode): boolean => mode !== 'upload' && mode !== 'download';
+
+/** Puts everything together, and judges it by the flags' thresholds. */
+export function makeReport(
+  plan: BenchPlan,
+  flags: BenchFlags,
+  version: string,
+  { startedAt, endedEarly, meter, samples, distribution, busy }: Measurement,
+): BenchReport {
+  const { mode, route, target, payloadBytes } = plan;
+  const seconds = meter.elapsedMs / 1000;
+  // A broken stream is the only failure that bulk knows.
+  const tried = (hasOperations(mode) ? meter.operations : flags.streams) + meter.failures;
+  const figures = {
+    tool: 'fairlead bench' as const,
+    version,
+    startedAt: startedAt.toISOString(),
+    proxy: proxyName(route),
+    proxyProtocol: flags.proxyProtocol,
+    target,
+    mode,
+    settings: {
+      streams: flags.streams,
+      connections: flags.proxyProtocol === 'http2' ? flags.connections : null,
+      payloadBytes: payloadBytes ?? null,
+      ratePerSecond: flags.rate ?? null,
+      durationMs: flags.duration,
+      rampMs: flags.ramp,
+      warmUpMs: flags.warmUp,
+      timeoutMs: flags.timeout,
+    },
+    endedEarly,
+    elapsedMs: meter.elapsedMs,
+    operations: meter.operations,
+    operationsPerSecond: meter.operations / seconds,
+    bytes: meter.bytes,
+    bytesPerSecond: meter.bytes / seconds,
+    failures: meter.failures,
+    failureRatio: tried === 0 ? 0 : meter.failures / tried,
+    errors: Object.entries(meter.failuresByCode)
+      .map(([code, { count, example }]) => ({ code, count, example }))
+      .sort((a, b) => b.count - a.count),
+    latency: latencyOf(meter),
+    distribution,
+    samples: reportSamples(samples),
+    generator: { node: process.version, busy },
+  };
+  const thresholds = judge(figures, flags);
+  const isAnything = hasOperations(mode) ? figures.operations > 0 : figures.bytes > 0;
+  return {
+    ...figures,
+    thresholds,
+    passed: isAnything && thresholds.every(({ passed }) => passed),
+  };
+}
+
+function latencyOf(meter: MeterReport): LatencyReport | null {
+  const { p50Us, p90Us, p99Us, p999Us, maxUs, meanUs } = meter;
+  return Number.isFinite(p50Us) ? { p50Us, p90Us, p99Us, p999Us, maxUs, meanUs } : null;
+}
+
+function reportSamples(samples: readonly MeterSample[]): ReportedSample[] {
+  let atMs = 0;
+  const finite = (us: number) => (Number.isFinite(us) ? us : null);
+  return samples.map(({ elapsedMs, operations, bytes, failures, p50Us, p99Us }) => {
+    atMs += elapsedMs;
+    return {
+      atMs,
+      operationsPerSecond: (operations / elapsedMs) * 1000,
+      bytesPerSecond: (bytes / elapsedMs) * 1000,
+      failures,
+      p50Us: finite(p50Us),
+      p99Us: finite(p99Us),
+    };
+  });
+}

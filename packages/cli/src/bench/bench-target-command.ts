@@ -1,0 +1,48 @@
+import { createLoadTarget, targetKinds } from '@fairlead/load';
+import {
+  bind,
+  defineOptions,
+  formatHostPort,
+  kinds,
+  option,
+  type ParsedOptions,
+  release,
+  runCommand,
+} from '@fairlead/runtime';
+
+const table = defineOptions({
+  program: 'fairlead bench-target',
+  summary: 'Be what fairlead bench puts load on, in the place where targets are',
+  options: {
+    kind: option(kinds.oneOf(...targetKinds), {
+      group: 'Target',
+      description:
+        'echo sends back what comes, for --mode=echo and open; sink takes uploads; source sends downloads; http answers with 1 KiB',
+      default: 'echo',
+    }),
+    port: option(kinds.listenPort, {
+      group: 'Target',
+      description: 'Port to listen on; 0 lets the system pick one',
+      default: 0,
+    }),
+    address: option(kinds.host, {
+      group: 'Target',
+      description: 'Address to listen on; whoever reaches it can make this process work',
+      default: '127.0.0.1',
+    }),
+  },
+});
+
+async function serve({
+  options: { kind, port, address },
+}: ParsedOptions<typeof table.options>): Promise<void> {
+  const server = createLoadTarget(kind, { bytes: 0, operations: 0 });
+  const bound = await bind(server, { flag: '--port', port, host: address });
+  const place = formatHostPort({ host: bound.address, port: bound.port });
+  process.stdout.write(`${kind} target listening on ${place}\n`);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(0));
+}
+
+/** `fairlead bench-target`. */
+export const runBenchTargetCommand = (argv: readonly string[]): Promise<void> =>
+  runCommand({ table, ...release, run: serve }, { argv, env: process.env });

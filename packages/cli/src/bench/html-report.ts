@@ -1,0 +1,166 @@
+import { type BenchReport, hasOperations } from './bench-report.ts';
+import { formatBytes, formatCount, formatRatio, formatUs, operationNames } from './figures.ts';
+import { escapeXml, lineChart, type Series } from './line-chart.ts';
+import { notes, thresholdRow } from './summary.ts';
+
+const blue = '#0b6e99';
+const lightBlue = '#6bb5d3';
+const red = '#b42318';
+
+const style = `
+body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 800px; margin: 2em auto; padding: 0 1em; }
+h1 { font-size: 1.4em; } h2 { font-size: 1.1em; margin-top: 2em; }
+table { border-collapse: collapse; } td, th { text-align: left; padding: 3px 16px 3px 0; vertical-align: top; }
+th { font-weight: 600; white-space: nowrap; } .passed { color: #1a7f37; } .missed { color: ${red}; }
+svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; fill: #24292f; margin: 12px 0; }
+.grid { stroke: #d0d7de; stroke-width: 1; }`;
+
+/** The report as one page that needs nothing else: no script, no font, no network. */
+export function htmlReport(report: BenchReport): string {
+  const verdict = report.passed
+    ? '<span class="passed">passed</span>'
+    : '<span class="missed">missed</span>';
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>fairlead bench: ${escapeXml(report.target)}</title>
+<style>${style}
+</style>
+</head>
+<body>
+<h1>fairlead bench: ${verdict}</h1>
+${table(settingRows(report))}
+<h2>Figures</h2>
+${table(figureRows(report))}
+${notes(report)
+  .map((note) => `<p><strong>Note:</strong> ${escapeXml(note)}.</p>`)
+  .join('\n')}
+${section('Thresholds', table(report.thresholds.map(thresholdCells)))}
+${section('Errors', table(report.errors.map(({ code, count, example }) => [code, `${formatCount(count)}: ${example}`])))}
+<h2>Over time</h2>
+${charts(report).join('\n')}
+</body>
+</html>
+`;
+}
+
+function settingRows({ settings, ...report }: BenchReport): [string, string][] {
+  const seconds = (ms: number) => `${ms / 1000} s`;
+  const rows: [string, string | null][] = [
+    ['target', `${report.target} (${report.mode})`],
+    ['front end', `${report.proxy} (${report.proxyProtocol})`],
+    ['streams', formatCount(settings.streams)],
+    ['connections', settings.connections === null ? null : formatCount(settings.connections)],
+    ['payload', settings.payloadBytes === null ? null : formatBytes(settings.payloadBytes)],
+    ['rate', settings.ratePerSecond === null ? null : `${formatCount(settings.ratePerSecond)}/s`],
+    [
+      'duration',
+      `${seconds(settings.durationMs)}, after ${seconds(settings.rampMs)} of ramp and ${seconds(settings.warmUpMs)} of warm-up`,
+    ],
+    ['started', report.startedAt],
+    ['version', `${report.version}, Node ${report.generator.node}`],
+  ];
+  return rows.filter((row): row is [string, string] => row[1] !== null);
+}
+
+function figureRows(report: BenchReport): [string, string][] {
+  const { latency, mode } = report;
+  const rows: [string, string][] = [
+    [
+      'measured',
+      `${(report.elapsedMs / 1000).toFixed(1)} s${report.endedEarly ? ', ended early' : ''}`,
+    ],
+  ];
+  if (hasOperations(mode)) {
+    rows.push([
+      operationNames[mode],
+      `${formatCount(report.operations)}, ${formatCount(report.operationsPerSecond)}/s`,
+    ]);
+  }
+  rows.push([
+    'throughput',
+    `${formatBytes(report.bytesPerSecond)}/s, ${formatBytes(report.bytes)} in all`,
+  ]);
+  if (latency) {
+    rows.push(['latency p50', formatUs(latency.p50Us)], ['p90', formatUs(latency.p90Us)]);
+    rows.push(['p99', formatUs(latency.p99Us)], ['p99.9', formatUs(latency.p999Us)]);
+    rows.push(['max', formatUs(latency.maxUs)], ['mean', formatUs(latency.meanUs)]);
+  }
+  rows.push(['errors', `${formatCount(report.failures)} (${formatRatio(report.failureRatio)})`]);
+  rows.push(['generator busy', formatRatio(report.generator.busy)]);
+  return rows;
+}
+
+function thresholdCells(verdict: BenchReport['thresholds'][number]): [string, string] {
+  const [word, told] = thresholdRow(verdict);
+  return [word, told];
+}
+
+function charts(report: BenchReport): string[] {
+  const { samples, mode, distribution } = report;
+  const series = (
+    name: string,
+    colour: string,
+    y: (sample: BenchReport['samples'][number]) => number | null,
+  ): Series => ({
+    name,
+    colour,
+    points: samples.map((sample) => ({ x: sample.atMs / 1000, y: y(sample) })),
+  });
+  const formatX = (seconds: number) => `${seconds.toFixed(0)} s`;
+  const name = operationNames[mode];
+  const found: string[] = [];
+  if (hasOperations(mode)) {
+    const title = `${name} per second`;
+    const line = series(name, blue, ({ operationsPerSecond }) => operationsPerSecond);
+    found.push(lineChart({ title, series: [line], formatX, formatY: formatCount }));
+    const latencies = [
+      series('p99', lightBlue, ({ p99Us }) => p99Us),
+      series('p50', blue, ({ p50Us }) => p50Us),
+    ];
+    found.push(lineChart({ title: 'Latency', series: latencies, formatX, formatY: formatUs }));
+  }
+  const bytes = series('bytes', blue, ({ bytesPerSecond }) => bytesPerSecond);
+  const formatY = (perSecond: number) => `${formatBytes(perSecond)}/s`;
+  found.push(lineChart({ title: 'Throughput', series: [bytes], formatX, formatY }));
+  if (report.failures > 0) {
+    const line = series('errors', red, ({ failures }) => failures);
+    found.push(lineChart({ title: 'Errors', series: [line], formatX, formatY: formatCount }));
+  }
+  if (distribution.length > 0) found.push(distributionChart(report));
+  return found;
+}
+
+/** The tail is what matters: each step to the right is a tenth of the share before it. */
+function distributionChart({ distribution }: BenchReport): string {
+  const nines = (percentile: number) => -Math.log10(1 - percentile / 100);
+  const points = distribution
+    .filter(({ percentile }) => percentile < 100)
+    .map(({ percentile, us }) => ({ x: nines(percentile), y: us }));
+  const last = points.at(-1)?.x ?? 1;
+  const ticksX = [0, 50, 90, 99, 99.9, 99.99, 99.999]
+    .map((percentile) => ({ x: nines(percentile), label: `${percentile} %` }))
+    .filter(({ x }) => x <= last);
+  return lineChart({
+    title: 'Latency by percentile',
+    series: [{ name: 'latency', colour: blue, points }],
+    ticksX,
+    formatX: String,
+    formatY: formatUs,
+  });
+}
+
+function section(title: string, content: string): string {
+  return content === '' ? '' : `<h2>${title}</h2>\n${content}`;
+}
+
+function table(rows: readonly (readonly [string, string])[]): string {
+  if (rows.length === 0) return '';
+  const cells = rows.map(([name, value]) => {
+    const mark = name === 'MISSED' ? ' class="missed"' : name === 'passed' ? ' class="passed"' : '';
+    return `<tr${mark}><th>${escapeXml(name)}</th><td>${escapeXml(value)}</td></tr>`;
+  });
+  return `<table>\n${cells.join('\n')}\n</table>`;
+}

@@ -1,0 +1,96 @@
+import { closeRoute } from '@fairlead/client';
+import { type Load, Meter, type MeterSample, startLoad } from '@fairlead/load';
+import type { BenchFlags } from './bench-options.ts';
+import type { BenchPlan } from './bench-plan.ts';
+import type { Measurement } from './bench-report.ts';
+import type { Progress } from './progress.ts';
+
+const sampleMs = 1000;
+/** A last sample that is shorter says nothing by itself. */
+const shortestSampleMs = 100;
+/** A stream whose end the other side does not acknowledge must not keep the report. */
+const stopTimeoutMs = 3000;
+
+/**
+ * Starts the load, lets it ramp and warm up, and measures.
+ * @param signal ends it early
+ * @returns undefined if it ended before anything was measured
+ */
+export async function runLoad(
+  plan: BenchPlan,
+  flags: BenchFlags,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<Measurement | undefined> {
+  const meter = new Meter();
+  const load = await startLoad(plan.order, meter);
+  try {
+    if (flags.ramp > 0) progress.phase(`opening ${flags.streams} streams`);
+    await passed(flags.ramp, signal);
+    if (flags.warmUp > 0 && !signal.aborted) progress.phase('warming up');
+    await passed(flags.warmUp, signal);
+    if (signal.aborted) return undefined;
+    return await measure(meter, flags, progress, signal);
+  } finally {
+    await stopLoad(load, plan);
+  }
+}
+
+async function measure(
+  meter: Meter,
+  { duration }: BenchFlags,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<Measurement> {
+  const startedAt = new Date();
+  const samples: MeterSample[] = [];
+  const busyBefore = performance.eventLoopUtilization();
+  const beganMs = performance.now();
+  meter.begin();
+  const take = () => {
+    const sample = meter.sample();
+    samples.push(sample);
+    progress.sample(sample, performance.now() - beganMs);
+  };
+  let lastMs = beganMs;
+  const timer = setInterval(() => {
+    lastMs = performance.now();
+    take();
+  }, sampleMs);
+  await passed(duration, signal);
+  clearInterval(timer);
+  const endedEarly = signal.aborted;
+  if (performance.now() - lastMs >= shortestSampleMs) take();
+  const report = meter.end();
+  const { utilization } = performance.eventLoopUtilization(busyBefore);
+  progress.end();
+  return {
+    startedAt,
+    endedEarly,
+    meter: report,
+    samples,
+    distribution: meter.distribution(),
+    busy: utilization,
+  };
+}
+
+async function stopLoad(load: Load, { route }: BenchPlan): Promise<void> {
+  const tooLong = new AbortController();
+  await Promise.race([load.stop(), passed(stopTimeoutMs, tooLong.signal)]);
+  tooLong.abort();
+  closeRoute(route);
+}
+
+/** Resolves after that time, or when the signal comes. */
+function passed(ms: number, signal?: AbortSignal): Promise<void> {
+  if (ms === 0 || signal?.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener('abort', done);
+  });
+}

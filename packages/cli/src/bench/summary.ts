@@ -1,0 +1,92 @@
+import { type BenchReport, hasOperations } from './bench-report.ts';
+import { formatBytes, formatCount, formatRatio, formatUs, operationNames } from './figures.ts';
+import type { Verdict } from './thresholds.ts';
+
+/** Above this the generator's own speed is in the figures. */
+const busyLimit = 0.9;
+/** A rate that was asked for and is missed by more than this is worth a word. */
+const rateTolerance = 0.98;
+
+/** The summary for people. */
+export function summaryText(report: BenchReport): string {
+  const { mode, latency, errors } = report;
+  const name = operationNames[mode];
+  const lines = [
+    `${report.target} through ${report.proxy} (${report.proxyProtocol}): ${mode}, ${formatCount(report.settings.streams)} streams, ${(report.elapsedMs / 1000).toFixed(1)} s${report.endedEarly ? ', ended early' : ''}`,
+    '',
+  ];
+  if (hasOperations(mode)) {
+    lines.push(
+      row(name, `${formatCount(report.operations)}, ${formatCount(report.operationsPerSecond)}/s`),
+    );
+  }
+  lines.push(
+    row(
+      'throughput',
+      `${formatBytes(report.bytesPerSecond)}/s, ${formatBytes(report.bytes)} in all`,
+    ),
+  );
+  if (latency) {
+    lines.push(
+      row(
+        'latency',
+        `p50 ${formatUs(latency.p50Us)}  p90 ${formatUs(latency.p90Us)}  p99 ${formatUs(latency.p99Us)}  p99.9 ${formatUs(latency.p999Us)}  max ${formatUs(latency.maxUs)}`,
+      ),
+    );
+  }
+  lines.push(
+    row('errors', `${formatCount(report.failures)} (${formatRatio(report.failureRatio)})`),
+  );
+  for (const { code, count, example } of errors) {
+    lines.push(row('', `${formatCount(count)} ${code}: ${example}`));
+  }
+  lines.push(...notes(report).map((note) => row('note', note)));
+  lines.push(...report.thresholds.map((verdict) => row(...thresholdRow(verdict))));
+  return `${lines.join('\n')}\n`;
+}
+
+/** What a reader of the figures should know. */
+export function notes({
+  generator,
+  settings,
+  operationsPerSecond,
+  ...report
+}: BenchReport): string[] {
+  const found: string[] = [];
+  if (generator.busy > busyLimit) {
+    found.push(
+      `the load generator itself was busy ${formatRatio(generator.busy)} of the time: these figures may be its limit; run several, on other machines`,
+    );
+  }
+  const { ratePerSecond } = settings;
+  if (ratePerSecond !== null && operationsPerSecond < ratePerSecond * rateTolerance) {
+    found.push(
+      `the rate asked for, ${formatCount(ratePerSecond)}/s, was not reached: latency grows for as long as the load lasts`,
+    );
+  }
+  if (isEmpty(report)) found.push('nothing came through');
+  return found;
+}
+
+const isEmpty = ({
+  mode,
+  operations,
+  bytes,
+}: Pick<BenchReport, 'mode' | 'operations' | 'bytes'>) =>
+  hasOperations(mode) ? operations === 0 : bytes === 0;
+
+export function thresholdRow(verdict: Verdict): [string, string] {
+  const limit = thresholdFigure(verdict, verdict.limit);
+  const measured =
+    verdict.measured === null ? 'nothing' : thresholdFigure(verdict, verdict.measured);
+  return [verdict.passed ? 'passed' : 'MISSED', `${verdict.flag} ${limit}: measured ${measured}`];
+}
+
+function thresholdFigure({ flag }: Verdict, value: number): string {
+  if (flag === '--fail-errors') return formatRatio(value);
+  if (flag === '--min-rate') return `${formatCount(value)}/s`;
+  if (flag === '--min-throughput') return `${formatBytes(value)}/s`;
+  return formatUs(value);
+}
+
+const row = (name: string, text: string): string => `${name.padEnd(11)} ${text}`.trimEnd();

@@ -1,0 +1,52 @@
+import { ClientError, type Route } from '@fairlead/client';
+import { formatHostPort } from '@fairlead/runtime';
+import { proxyName } from './proxy-options.ts';
+
+/** What to do about a failure, by its code. Codes of docs/errors.md that are missing explain themselves. */
+const cures: Readonly<Record<string, string>> = {
+  proxy_unreachable: 'is the server running, and is this its --uds-name or its --server-port?',
+  proxy_certificate:
+    "check --proxy-ca-cert (the CA of the server's --server-cert), --proxy-server-name and the host in --proxy",
+  client_certificate:
+    "check --proxy-cert and --proxy-key: signed by the CA in the server's --server-ca-cert, and in date",
+  unauthenticated:
+    "check --proxy-cert and --proxy-key: signed by the CA in the server's --server-ca-cert, and in date",
+  proxy_protocol:
+    'is this a front end of fairlead-server (its --server-port, not its agent, health or admin port), and --proxy-protocol what its --mode allows?',
+  no_agent:
+    'is an agent connected that serves this target? "fairlead status" and "fairlead why HOST:PORT" on the server tell',
+  target_refused: 'is the target listening, at this port?',
+  target_unreachable: 'can the agent reach that address?',
+  dns_failed: "the agent resolves the target's name; is it known there?",
+  dial_timeout: 'is a firewall between the agent and the target?',
+  policy_denied: '"fairlead why HOST:PORT" on the server tells which rule it was',
+  target_tls:
+    'check --target-ca-cert, or give --target-insecure; a target without TLS is http://HOST:PORT',
+  timeout: 'is the server overloaded, or stopped?',
+  stream_lost: "the server's log tells more",
+};
+
+/** What is the front end's doing, or the way to it; anything else is the target's. */
+const frontEndCodes = new Set([
+  'proxy_unreachable',
+  'proxy_certificate',
+  'proxy_protocol',
+  'client_certificate',
+  'unauthenticated',
+]);
+
+/** Whether no target could have been reached either. */
+export function isFrontEndFault(error: Error): boolean {
+  return error instanceof ClientError && frontEndCodes.has(error.code);
+}
+
+/** A failure to get to the target, in one line: what, where, and what to do. */
+export function explainFailure(error: Error, route: Route): string {
+  const code = error instanceof ClientError ? error.code : undefined;
+  const cure = code === undefined ? undefined : cures[code];
+  const place = isFrontEndFault(error)
+    ? `--proxy ${proxyName(route)}`
+    : `target ${formatHostPort(route.target)} through ${proxyName(route)}`;
+  const shownCode = code === undefined || error.message.includes(`(${code} `) ? '' : ` (${code})`;
+  return `${place}: ${error.message}${shownCode}${cure === undefined ? '' : `; ${cure}`}`;
+}

@@ -1,0 +1,26 @@
+import type { TcpAddress } from '@fairlead/client';
+import { parseHostPort, UsageError } from '@fairlead/runtime';
+
+/** One local port, and what it leads to. */
+export interface ForwardSpec {
+  /** 0: the system picks one. */
+  readonly localPort: number;
+  readonly target: TcpAddress;
+}
+
+/**
+ * Reads `LOCAL:HOST:PORT`; `:HOST:PORT` lets the system pick the local port, `HOST:PORT` takes that of
+ * the target, as kubectl does.
+ * @throws UsageError
+ */
+export function parseForwardSpec(written: string): ForwardSpec {
+  const match = /^(?:(\d{0,5}):)?((?:\[[^\]]*\]|[^:[\]]+):\d+)$/.exec(written);
+  const target = match ? parseHostPort(match[2]!) : undefined;
+  const localPort = match?.[1] === undefined ? (target?.port ?? 0) : Number(match[1]);
+  if (!target || localPort > 65_535) {
+    throw new UsageError(
+      `"${written}" is not LOCAL:HOST:PORT, with ports up to 65535 (IPv6 as LOCAL:[ADDRESS]:PORT)`,
+    );
+  }
+  return { localPort, target };
+}

@@ -1,0 +1,13 @@
+import { createIssuer, issuerOptions } from '@fairlead/issuer';
+import { release, runProgram } from '@fairlead/runtime';
+
+/** `fairlead issuer`. */
+export const runIssuerCommand = (argv: readonly string[]): Promise<void> =>
+  runProgram(
+    {
+      table: issuerOptions,
+      ...release,
+      start: ({ options, logger }) => createIssuer(options, logger),
+    },
+    { argv, env: process.env },
+  );

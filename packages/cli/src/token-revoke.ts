@@ -1,0 +1,43 @@
+import { openTokenStore, tokenDirOptions } from '@fairlead/issuer';
+import {
+  defineOptions,
+  type ParsedOptions,
+  release,
+  runCommand,
+  UsageError,
+} from '@fairlead/runtime';
+import type { CommandEntry } from './command-set.ts';
+
+const table = defineOptions({
+  program: 'fairlead token revoke',
+  summary: 'Take a token away, so that nobody joins by it any more',
+  positionals: { usage: 'ID', min: 1, max: 1 },
+  options: { ...tokenDirOptions },
+});
+
+async function run({
+  options,
+  positionals: [given = ''],
+}: ParsedOptions<typeof table.options>): Promise<void> {
+  // Whoever pastes the whole token means its ID; the rest is not for the screen.
+  const [id = ''] = given.split('.');
+  if (!/^[a-z2-7]+$/.test(id)) {
+    throw new UsageError('the ID of a token is the part before its dot, as token list shows it');
+  }
+  const store = await openTokenStore(options);
+  const claim = (await store.get(id))?.claim;
+  if (!(await store.remove(id))) {
+    throw new UsageError(`there is no token ${id}; fairlead token list shows those that there are`);
+  }
+  process.stdout.write(
+    claim === undefined
+      ? `Revoked ${id}.\n`
+      : `Removed ${id}, which was redeemed already: to shut that agent out write enrolment:${id} into --agent-denylist.\n`,
+  );
+}
+
+/** `fairlead token revoke ID`. */
+export const tokenRevoke: CommandEntry = {
+  summary: table.summary,
+  run: (argv) => runCommand({ table, ...release, run }, { argv, env: process.env }),
+};

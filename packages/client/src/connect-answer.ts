@@ -1,0 +1,70 @@
+/** The answer of an HTTP/1.1 front end to CONNECT. */
+import { ClientError } from './client-error.ts';
+
+const headEnd = '\r\n\r\n';
+const maxHeadBytes = 16_384;
+/** A refusal is one line. */
+const maxBodyBytes = 4096;
+
+/** Reads the head of the answer, and of a refusal the body too, whatever the pieces it comes in. */
+export class ConnectAnswer {
+  #text = '';
+
+  /**
+   * @returns the bytes behind the head once a 200 is complete; undefined while more is needed
+   * @throws ClientError with the front end's code and sentence, or `proxy_protocol`
+   */
+  push(bytes: Buffer): Buffer | undefined {
+    const before = this.#text.length;
+    this.#text += bytes.toString('latin1');
+    const end = this.#text.indexOf(headEnd);
+    if (end < 0) {
+      if (this.#text.length <= maxHeadBytes && looksLikeHttp(this.#text)) return undefined;
+      throw notHttp(this.#text);
+    }
+    const head = this.#text.slice(0, end);
+    if (/^HTTP\/1\.[01] 200/.test(head)) return bytes.subarray(end + headEnd.length - before);
+    if (!/^HTTP\/1\.[01] \d{3}/.test(head)) throw notHttp(head);
+    const body = this.#text.slice(end + headEnd.length);
+    const length = Number(headerOf(head, 'content-length') ?? 0);
+    if (body.length < Math.min(length, maxBodyBytes)) return undefined;
+    throw this.refusal()!;
+  }
+
+  /** What the front end refused with, as far as it came; undefined before the head's end. */
+  refusal(): ClientError | undefined {
+    const end = this.#text.indexOf(headEnd);
+    if (end < 0) return undefined;
+    const head = this.#text.slice(0, end);
+    const status = head.slice(0, head.indexOf('\r\n') < 0 ? end : head.indexOf('\r\n'));
+    const body = Buffer.from(this.#text.slice(end + headEnd.length), 'latin1').toString('utf8');
+    return refusalOf(status, headerOf(head, 'fairlead-error'), body);
+  }
+}
+
+/**
+ * A front end's refusal as an error. A proxy of another kind sends no code; its status is one then.
+ * @param status `403`, or a whole status line
+ */
+export function refusalOf(status: string, code: string | undefined, body: string): ClientError {
+  const [line = ''] = body.trim().split('\n');
+  const number = /\b(\d{3})\b/.exec(status)?.[1] ?? status;
+  const known = code !== undefined && /^[a-z_]{1,64}$/.test(code);
+  return new ClientError(
+    known ? code : `status_${number}`,
+    line === '' ? `CONNECT was answered with "${status}"` : line.slice(0, 500),
+  );
+}
+
+function headerOf(head: string, name: string): string | undefined {
+  const row = head.split('\r\n').find((line) => line.toLowerCase().startsWith(`${name}:`));
+  return row?.slice(name.length + 1).trim();
+}
+
+const looksLikeHttp = (text: string): boolean =>
+  text.startsWith('HTTP/1.'.slice(0, Math.min(text.length, 7)));
+
+function notHttp(text: string): ClientError {
+  const shown = JSON.stringify(text.slice(0, 40));
+  return new ClientError('proxy_protocol', `it answers ${shown}, which is not HTTP/1.1`);
+}

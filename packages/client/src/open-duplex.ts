@@ -1,0 +1,95 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { ClientError, toClientError, unanswered } from './client-error.ts';
+import { ConnectAnswer } from './connect-answer.ts';
+import { dialFrontEnd, readyEvent } from './dial-front-end.ts';
+import { readRefusal, requestConnect } from './http2-connect-stream.ts';
+import { connectionErrorOf } from './http2-session.ts';
+import type { Route } from './route.ts';
+import { connectRequest } from './socket-stream.ts';
+
+/**
+ * Opens a stream to the route's target for a caller that reads and writes it: with backpressure and
+ * half-close, by HTTP/1.1 or HTTP/2 CONNECT. It is not read yet.
+ *
+ * @throws ClientError when no stream came of it, `timeout` after `timeoutMs`
+ */
+export async function openDuplex(route: Route, timeoutMs: number): Promise<Duplex> {
+  const stream = route.by === 'http2-connect' ? requestConnect(route) : dialForDuplex(route);
+  const opening = 'rstCode' in stream ? openHttp2(route, stream) : openHttp1(route, stream);
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new ClientError('timeout', `no answer to CONNECT within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
+  });
+  try {
+    return await Promise.race([opening, tooLate]);
+  } catch (error) {
+    opening.catch(() => {});
+    stream.on('error', () => {});
+    stream.destroy();
+    throw toClientError(error as Error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const dialForDuplex = (route: Route): Socket =>
+  dialFrontEnd(route, { alpn: 'http/1.1', allowHalfOpen: true });
+
+async function openHttp1(route: Route, socket: Socket): Promise<Duplex> {
+  await once(socket, readyEvent(route));
+  if (route.by === 'forward') return socket;
+  socket.write(connectRequest(route));
+  const answer = new ConnectAnswer();
+  for (;;) {
+    const chunk = await readSome(socket);
+    if (chunk === undefined) {
+      throw answer.refusal() ?? unanswered(false);
+    }
+    const rest = answer.push(chunk);
+    if (rest === undefined) continue;
+    if (rest.length > 0) socket.unshift(rest);
+    return socket;
+  }
+}
+
+/** What has come, without making the socket flow; undefined at its end. Rejects with its error. */
+async function readSome(socket: Socket): Promise<Buffer | undefined> {
+  for (;;) {
+    const chunk: Buffer | null = socket.read();
+    if (chunk !== null) return chunk;
+    if (socket.readableEnded) return undefined;
+    if (socket.errored) throw socket.errored;
+    if (socket.destroyed) return undefined;
+    await new Promise<void>((resolve) => {
+      const events = ['readable', 'end', 'error', 'close'] as const;
+      const wake = () => {
+        for (const event of events) socket.off(event, wake);
+        resolve();
+      };
+      for (const event of events) socket.on(event, wake);
+    });
+  }
+}
+
+async function openHttp2(
+  { tls }: Route,
+  stream: ReturnType<typeof requestConnect>,
+): Promise<Duplex> {
+  const { session } = stream;
+  const closed = once(stream, 'close').then(() => {
+    throw unanswered(tls !== undefined);
+  });
+  closed.catch(() => {});
+  try {
+    const [headers] = await Promise.race([once(stream, 'response'), closed]);
+    if (headers[':status'] === 200) return stream;
+    throw await readRefusal(stream, headers);
+  } catch (error) {
+    throw connectionErrorOf(session) ?? error;
+  }
+}

@@ -1,0 +1,96 @@
+import type { Socket } from 'node:net';
+import { toClientError, unanswered } from './client-error.ts';
+import type { ClientHandler, ClientStream } from './client-stream.ts';
+import { ConnectAnswer } from './connect-answer.ts';
+import { dialFrontEnd, readyEvent } from './dial-front-end.ts';
+import { authorityOf, type Route } from './route.ts';
+
+/**
+ * Every socket of the process reads into this one buffer: bytes are counted, not kept, so the
+ * client allocates nothing per read and costs as little as it can.
+ */
+const readBuffer = Buffer.allocUnsafeSlow(65_536);
+
+/** The request of an HTTP/1.1 client. */
+export function connectRequest({ target }: Route): string {
+  const authority = authorityOf(target);
+  return `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`;
+}
+
+/** A stream on a connection of its own: plain or after an HTTP/1.1 CONNECT, over UDS, TCP or TLS. */
+export class SocketStream implements ClientStream {
+  readonly #socket: Socket;
+  readonly #handler: ClientHandler;
+  /** The answer to CONNECT until it is complete. */
+  #answer: ConnectAnswer | undefined;
+  #error: Error | undefined;
+  #stalled = false;
+  #isOurEnd = false;
+
+  constructor(route: Route, handler: ClientHandler) {
+    this.#handler = handler;
+    const speaks = route.by === 'connect';
+    if (speaks) this.#answer = new ConnectAnswer();
+    const socket = dialFrontEnd(route, {
+      alpn: 'http/1.1',
+      onread: {
+        buffer: readBuffer,
+        callback: (bytes) => this.#onBytes(readBuffer.subarray(0, bytes)),
+      },
+    });
+    this.#socket = socket;
+    socket.once(readyEvent(route), () => {
+      if (speaks) socket.write(connectRequest(route));
+      else handler.onOpen();
+    });
+    socket.on('drain', () => handler.onDrain());
+    socket.on('error', (error) => {
+      this.#error ??= toClientError(error);
+    });
+    socket.once('close', () => handler.onClose(this.#error ?? this.#unanswered()));
+  }
+
+  write(chunk: Buffer): boolean {
+    return this.#socket.write(chunk);
+  }
+
+  stall(): void {
+    this.#stalled = true;
+    this.#socket.pause();
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#isOurEnd = true;
+    this.#socket.destroy();
+  }
+
+  #unanswered(): Error | undefined {
+    if (this.#answer === undefined || this.#isOurEnd) return undefined;
+    return this.#answer.refusal() ?? unanswered(false);
+  }
+
+  /** @returns whether reading goes on */
+  #onBytes(bytes: Buffer): boolean {
+    if (this.#answer === undefined) this.#handler.onData(bytes);
+    else this.#onAnswer(this.#answer, bytes);
+    return !this.#stalled;
+  }
+
+  #onAnswer(answer: ConnectAnswer, bytes: Buffer): void {
+    let rest: Buffer | undefined;
+    try {
+      rest = answer.push(bytes);
+    } catch (error) {
+      this.#socket.destroy(error as Error);
+      return;
+    }
+    if (rest === undefined) return;
+    this.#answer = undefined;
+    this.#handler.onOpen();
+    if (rest.length > 0) this.#handler.onData(rest);
+  }
+}

@@ -1,0 +1,140 @@
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, open, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StartupError } from '@fairlead/runtime';
+import type { z } from 'zod';
+import {
+  type StoredToken,
+  type TokenClaim,
+  type TokenRecord,
+  type TokenStore,
+  tokenClaim,
+  tokenRecord,
+} from './token-store.ts';
+
+const TOKEN_ENDING = '.token.json';
+const CLAIM_ENDING = '.redeemed.json';
+const NEW_ENDING = '.new';
+
+/**
+ * Tokens as files of one directory: `ID.token.json`, and beside it `ID.redeemed.json` once it is redeemed.
+ * A file is written and synced under another name and then linked to its own: link(2) lets exactly one of
+ * all processes have a name, and whoever has it has the whole file. A crash leaves at most a file without
+ * meaning.
+ */
+export class FileTokenStore implements TokenStore {
+  readonly #directory: string;
+
+  private constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /**
+   * @param flag for errors: `--token-dir`
+   * @throws StartupError for a directory that cannot be made, or in which others may write
+   */
+  static async open(directory: string, flag: string): Promise<FileTokenStore> {
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      const { mode } = await stat(directory);
+      if ((mode & 0o022) !== 0) {
+        throw new StartupError(
+          `${flag}: ${directory}: others than its owner may write there, and so make tokens; chmod go-w it`,
+        );
+      }
+    } catch (error) {
+      if (error instanceof StartupError) throw error;
+      throw new StartupError(`${flag}: ${directory}: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+    return new FileTokenStore(directory);
+  }
+
+  async add(record: TokenRecord): Promise<void> {
+    const isNew = await this.#create(record.id + TOKEN_ENDING, record);
+    if (!isNew) throw new Error(`there is a token ${record.id} already`);
+  }
+
+  async get(id: string): Promise<StoredToken | undefined> {
+    const record = await this.#read(id + TOKEN_ENDING, tokenRecord);
+    return record && { record, claim: await this.#read(id + CLAIM_ENDING, tokenClaim) };
+  }
+
+  async list(): Promise<StoredToken[]> {
+    const names = (await readdir(this.#directory)).filter((name) => name.endsWith(TOKEN_ENDING));
+    const tokens = await Promise.all(
+      names.map((name) => this.get(name.slice(0, -TOKEN_ENDING.length))),
+    );
+    return tokens.filter((token) => token !== undefined);
+  }
+
+  async claim(id: string, claim: TokenClaim): Promise<TokenClaim | undefined> {
+    const isFirst = await this.#create(id + CLAIM_ENDING, claim);
+    // Read last: a token that was revoked in the meantime lets nobody in.
+    const token = await this.get(id);
+    return token && (isFirst ? claim : token.claim);
+  }
+
+  /** The token first: a claim whose token is there must never be missing once it was there. */
+  async remove(id: string): Promise<boolean> {
+    const isRemoved = await this.#unlink(id + TOKEN_ENDING);
+    await this.#unlink(id + CLAIM_ENDING);
+    await this.#sync();
+    return isRemoved;
+  }
+
+  /** @returns false if the name is taken */
+  async #create(name: string, value: TokenRecord | TokenClaim): Promise<boolean> {
+    const path = join(this.#directory, name);
+    const newPath = `${path}.${randomUUID()}${NEW_ENDING}`;
+    const file = await open(newPath, 'wx', 0o600);
+    try {
+      await file.writeFile(`${JSON.stringify(value)}\n`);
+      await file.sync();
+      await link(newPath, path);
+      await this.#sync();
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      throw error;
+    } finally {
+      await file.close();
+      await unlink(newPath);
+    }
+  }
+
+  async #read<T>(name: string, schema: z.ZodType<T>): Promise<T | undefined> {
+    try {
+      return schema.parse(JSON.parse(await readFile(join(this.#directory, name), 'utf8')));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw new Error(
+        `${join(this.#directory, name)} cannot be read: ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+
+  async #unlink(name: string): Promise<boolean> {
+    try {
+      await unlink(join(this.#directory, name));
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  /** What the directory says now outlives a loss of power. */
+  async #sync(): Promise<void> {
+    const directory = await open(this.#directory, 'r');
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  }
+}

@@ -1,0 +1,18 @@
+export { uriNamesOf } from './enrolments.ts';
+export { FileTokenStore } from './file-token-store.ts';
+export {
+  createIssuer,
+  type FairleadIssuer,
+  type IssuerAddresses,
+} from './issuer.ts';
+export { openTokenStore } from './open-token-store.ts';
+export { type IssuerOptions, issuerOptions, tokenDirOptions } from './options.ts';
+export {
+  type AgentGrant,
+  isExpired,
+  recordOf,
+  type StoredToken,
+  type TokenClaim,
+  type TokenRecord,
+  type TokenStore,
+} from './token-store.ts';

@@ -1,0 +1,140 @@
+/** Every option of `fairlead issuer`, once. */
+import {
+  checkDistinctPorts,
+  configOptions,
+  defineOptions,
+  kinds,
+  logOptions,
+  type OptionsOf,
+  option,
+  reloadOptions,
+  UsageError,
+  warnOfLogDestination,
+} from '@fairlead/runtime';
+
+const enrolment = 'Enrolment port (where agents ask for certificates)';
+const signing = 'Signing';
+const tokens = 'Tokens';
+const limits = 'Deadlines and limits';
+const health = 'Health and metrics';
+
+/** The directory that holds tokens, for the tables of the issuer and of `fairlead token`. */
+export const tokenDirOptions = {
+  'token-dir': option(
+    { ...kinds.filePath, placeholder: 'DIR' },
+    {
+      group: tokens,
+      description:
+        'Directory of the tokens, which hold no secret; made with mode 0700 if it is missing',
+    },
+  ),
+};
+
+export const issuerOptions = defineOptions({
+  program: 'fairlead issuer',
+  summary: 'fairlead issuer: gives certificates to agents that join with a token, and renews them',
+  options: {
+    ...configOptions,
+
+    'enrolment-port': option(kinds.listenPort, {
+      group: enrolment,
+      description: 'Port for agents that want a certificate; 0 lets the system pick one',
+      default: 8096,
+    }),
+    'enrolment-bind-address': option(kinds.host, {
+      group: enrolment,
+      description: 'Address on which --enrolment-port listens',
+      defaultText: 'all',
+    }),
+    'server-cert': option(kinds.filePath, {
+      group: enrolment,
+      description: 'Certificate (PEM), signed by --ca-cert, that the issuer shows to agents',
+      required: true,
+    }),
+    'server-key': option(kinds.filePath, {
+      group: enrolment,
+      description: 'Private key (PEM) of --server-cert',
+      required: true,
+    }),
+
+    'ca-cert': option(kinds.filePath, {
+      group: signing,
+      description:
+        "CA certificates (PEM) that agents and the servers' --cluster-ca-cert trust; the issuer needs no key of theirs",
+      required: true,
+    }),
+    'issuer-cert': option(kinds.filePath, {
+      group: signing,
+      description: 'Certificate (PEM) of the intermediate CA that signs for agents',
+      required: true,
+    }),
+    'issuer-key': option(kinds.filePath, {
+      group: signing,
+      description: 'Private key (PEM) of --issuer-cert',
+      required: true,
+    }),
+    'certificate-lifetime': option(kinds.duration({ minMs: 1000, maxMs: 3650 * 86_400_000 }), {
+      group: signing,
+      description:
+        'How long the certificates of agents live; they are renewed when two thirds are over, and an agent that is away for longer needs a new token',
+      default: 30 * 86_400_000,
+    }),
+    'agent-denylist': option(kinds.filePath, {
+      group: signing,
+      description:
+        "File of agent certificates that are not renewed: lines serial:HEX, sha256:HEX, cn:NAME or enrolment:ID; the servers' own --agent-denylist fits",
+    }),
+
+    ...tokenDirOptions,
+
+    'request-timeout': option(kinds.duration({ minMs: 1 }), {
+      group: limits,
+      description: 'How long a connection may take, from TCP to the end of the answer',
+      default: 10_000,
+    }),
+    'max-connections': option(kinds.integer(1, 100_000), {
+      group: limits,
+      description: 'Most connections at once; beyond, the one that has waited longest is cut off',
+      default: 256,
+    }),
+    'max-requests-per-second': option(kinds.integer(1, 100_000), {
+      group: limits,
+      description:
+        'Most requests a second, twice as many at once; a fifth of that for one source address',
+      default: 50,
+    }),
+
+    'health-port': option(kinds.listenPort, {
+      group: health,
+      description: 'Port of /healthz, /readyz and /metrics; 0 lets the system pick one',
+      default: 8097,
+    }),
+    'health-bind-address': option(kinds.host, {
+      group: health,
+      description: 'Address on which --health-port listens',
+      defaultText: 'all',
+    }),
+
+    ...reloadOptions,
+
+    ...logOptions,
+  },
+
+  check(options, { warn }) {
+    if (options.tokenDir === undefined) {
+      throw new UsageError('--token-dir is missing: give the directory of the tokens');
+    }
+    checkDistinctPorts([
+      {
+        name: 'enrolment-port',
+        port: options.enrolmentPort,
+        address: options.enrolmentBindAddress,
+      },
+      { name: 'health-port', port: options.healthPort, address: options.healthBindAddress },
+    ]);
+    warnOfLogDestination(options, warn);
+  },
+});
+
+/** The options of `fairlead issuer`, parsed and checked. Durations in ms. */
+export type IssuerOptions = OptionsOf<typeof issuerOptions>;

@@ -1,0 +1,31 @@
+import type { RefusalCode } from '@fairlead/enrolment';
+
+const statuses: Readonly<Record<RefusalCode, number>> = {
+  bad_request: 400,
+  token_unknown: 401,
+  token_expired: 401,
+  token_used: 401,
+  certificate_refused: 403,
+  rate_limited: 429,
+  unavailable: 503,
+};
+
+/** A request that gets no certificate. The text is for the peer, and holds no secret. */
+export class Refusal extends Error {
+  readonly code: RefusalCode;
+  readonly status: number;
+  /** The token's ID, once it is known that there is one. */
+  readonly enrolment: string | undefined;
+
+  constructor(
+    code: RefusalCode,
+    message: string,
+    options: { readonly status?: number; readonly enrolment?: string | undefined } = {},
+  ) {
+    super(message);
+    this.name = 'Refusal';
+    this.code = code;
+    this.status = options.status ?? statuses[code];
+    this.enrolment = options.enrolment;
+  }
+}

@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import type { ApiClient } from './api-client.ts';
+import { ApiError } from './api-error.ts';
+
+const answerSchema = z.object({
+  status: z
+    .object({
+      authenticated: z.boolean().default(false),
+      error: z.string().optional(),
+      audiences: z.array(z.string()).nullish(),
+      user: z
+        .object({
+          username: z.string().default(''),
+          extra: z.record(z.string(), z.array(z.string()).nullable()).nullish(),
+        })
+        .optional(),
+    })
+    .default({ authenticated: false }),
+});
+
+/** What the API says of a token (authentication.k8s.io/v1 TokenReview). */
+export interface TokenReview {
+  readonly isAuthenticated: boolean;
+  /** Why it is not. */
+  readonly error: string | undefined;
+  /** Of those that were asked for, the ones that the token is for. */
+  readonly audiences: readonly string[];
+  readonly username: string;
+  /** `authentication.kubernetes.io/node-name` and its like; the first value of each. */
+  readonly extra: ReadonlyMap<string, string>;
+}
+
+/**
+ * Asks the API whose token it is. Needs the permission to create tokenreviews (ClusterRole
+ * system:auth-delegator).
+ * @throws ApiError when there is no verdict
+ */
+export async function reviewToken(
+  api: ApiClient,
+  token: string,
+  audience: string,
+): Promise<TokenReview> {
+  const answer = await api.request({
+    method: 'POST',
+    path: '/apis/authentication.k8s.io/v1/tokenreviews',
+    body: {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenReview',
+      spec: { token, audiences: [audience] },
+    },
+  });
+  const { success, data } = answerSchema.safeParse(answer);
+  if (!success) throw new ApiError(0, '', 'the Kubernetes API answered with no TokenReview');
+  const { status } = data;
+  const extra = new Map<string, string>();
+  for (const [name, values] of Object.entries(status.user?.extra ?? {})) {
+    if (values?.[0] !== undefined) extra.set(name, values[0]);
+  }
+  return {
+    isAuthenticated: status.authenticated,
+    error: status.error,
+    audiences: status.audiences ?? [],
+    username: status.user?.username ?? '',
+    extra,
+  };
+}

@@ -1,0 +1,51 @@
+import { ApiClient, LeaseApi } from '@fairlead/kubernetes';
+import { createLogger, type Logger } from '@fairlead/runtime';
+import { KubernetesApi } from '@fairlead/testkit';
+import type { Test } from 'tap';
+
+export const namespace = 'kube-system';
+export const labels = { 'k8s-app': 'konnectivity-server' };
+
+export interface Fixture {
+  readonly api: KubernetesApi;
+  readonly client: ApiClient;
+  readonly leases: LeaseApi;
+  readonly logger: Logger;
+  /** Texts of the log so far. */
+  readonly logged: string[];
+}
+
+/** An API and a client of it; gone with the test. */
+export async function start(t: Test): Promise<Fixture> {
+  const api = await KubernetesApi.start();
+  const logged: string[] = [];
+  const logger = createLogger('info', {
+    write: (text) => {
+      logged.push((JSON.parse(text) as { msg: string }).msg);
+    },
+  });
+  const client = new ApiClient({
+    kubeconfig: await api.kubeconfig(),
+    userAgent: 'test',
+    onStale: ({ message }) => logger.warn(message),
+  });
+  t.teardown(async () => {
+    client.close();
+    await api.close();
+  });
+  return { api, client, leases: new LeaseApi({ api: client, namespace }), logger, logged };
+}
+
+/** A Lease as a server of the given name publishes it. */
+export function leaseOf(name: string, durationSeconds = 30, renewedAgoMs = 0): object {
+  const renewTime = new Date(Date.now() - renewedAgoMs).toISOString().replace('Z', '000Z');
+  return {
+    metadata: { name, labels },
+    spec: { holderIdentity: name, leaseDurationSeconds: durationSeconds, renewTime },
+  };
+}
+
+/** Asks until it holds; for what no event tells of. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+}

@@ -1,0 +1,106 @@
+import { Latency, type LatencyPoint, type LatencyReport } from './latency.ts';
+
+/** Failures of one kind. */
+export interface FailureCount {
+  readonly count: number;
+  /** The text of the first one. */
+  readonly example: string;
+}
+
+/** What happened between `begin` and `end`. */
+export interface MeterReport extends LatencyReport {
+  readonly elapsedMs: number;
+  readonly bytes: number;
+  readonly operations: number;
+  readonly failures: number;
+  /** Of one failure, to tell why. */
+  readonly firstFailure?: string;
+  /** By `ClientError.code`; `error` for anything else. */
+  readonly failuresByCode: Readonly<Record<string, FailureCount>>;
+}
+
+/** What happened since the last sample. */
+export interface MeterSample {
+  readonly elapsedMs: number;
+  readonly bytes: number;
+  readonly operations: number;
+  readonly failures: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly maxUs: number;
+}
+
+/** Counts what a load or a target does. One per process. */
+export class Meter {
+  /** Where loads record; of the time since the last sample, if samples are taken. */
+  readonly latency = new Latency();
+  bytes = 0;
+  operations = 0;
+  readonly #total = new Latency();
+  readonly #failures = new Map<string, { count: number; example: string }>();
+  #failureCount = 0;
+  #firstFailure: string | undefined;
+  #beganMs = performance.now();
+  #sampled = { atMs: this.#beganMs, bytes: 0, operations: 0, failures: 0 };
+
+  fail(error: Error): void {
+    this.#failureCount++;
+    this.#firstFailure ??= error.message;
+    const code = (error as { code?: unknown }).code;
+    const key = typeof code === 'string' ? code : 'error';
+    const known = this.#failures.get(key);
+    if (known) known.count++;
+    else this.#failures.set(key, { count: 1, example: error.message });
+  }
+
+  begin(): void {
+    this.latency.reset();
+    this.#total.reset();
+    this.bytes = this.operations = this.#failureCount = 0;
+    this.#firstFailure = undefined;
+    this.#failures.clear();
+    this.#beganMs = performance.now();
+    this.#sampled = { atMs: this.#beganMs, bytes: 0, operations: 0, failures: 0 };
+  }
+
+  /** For progress: what happened since `begin` or the last sample. */
+  sample(): MeterSample {
+    const last = this.#sampled;
+    const atMs = performance.now();
+    const { p50Us, p99Us, maxUs } = this.latency.report();
+    this.#total.add(this.latency);
+    this.latency.reset();
+    const { bytes, operations } = this;
+    const failures = this.#failureCount;
+    this.#sampled = { atMs, bytes, operations, failures };
+    return {
+      elapsedMs: atMs - last.atMs,
+      bytes: bytes - last.bytes,
+      operations: operations - last.operations,
+      failures: failures - last.failures,
+      p50Us,
+      p99Us,
+      maxUs,
+    };
+  }
+
+  end(): MeterReport {
+    const elapsedMs = performance.now() - this.#beganMs;
+    this.#total.add(this.latency);
+    this.latency.reset();
+    return {
+      elapsedMs,
+      bytes: this.bytes,
+      operations: this.operations,
+      failures: this.#failureCount,
+      ...(this.#firstFailure === undefined ? {} : { firstFailure: this.#firstFailure }),
+      failuresByCode: Object.fromEntries(this.#failures),
+      ...this.#total.report(),
+    };
+  }
+
+  /** The whole distribution of what `end` has summed up. */
+  distribution(): LatencyPoint[] {
+    return this.#total.distribution();
+  }
+}

@@ -1,0 +1,135 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type LoadOrder, Meter, startLoad } from '@fairlead/load';
+import { reserveRefusedPort } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+
+/** An echo target that can be told to hold its answers back. */
+async function startEcho(t: Test) {
+  let isHolding = false;
+  const held: (() => void)[] = [];
+  const sockets = new Set<Socket>();
+  const server = createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('data', (chunk) => {
+      if (isHolding) held.push(() => socket.write(chunk));
+      else socket.write(chunk);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return {
+    address: { host: '127.0.0.1', port: (server.address() as AddressInfo).port },
+    hold() {
+      isHolding = true;
+    },
+    release() {
+      isHolding = false;
+      for (const answer of held.splice(0)) answer();
+    },
+    cut() {
+      for (const socket of sockets) socket.resetAndDestroy();
+      sockets.clear();
+    },
+  };
+}
+
+const passed = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function echoOrder(target: { host: string; port: number }, more: Partial<LoadOrder> = {}) {
+  const route = { address: target, by: 'forward', target } as const;
+  const order = { kind: 'echo', route, streams: 2, messageBytes: 16, pauseMs: 0, ...more };
+  return order as LoadOrder;
+}
+
+t.test('a rate is kept, and not exceeded', async (t) => {
+  const target = await startEcho(t);
+  const meter = new Meter();
+  const load = await startLoad(echoOrder(target.address, { ratePerSecond: 200 }), meter);
+  await load.running;
+  meter.begin();
+  await passed(1000);
+  const { operations, elapsedMs } = meter.end();
+  await load.stop();
+  const rate = (operations / elapsedMs) * 1000;
+  t.ok(rate > 150 && rate < 215, `${rate.toFixed(0)} of 200 per second`);
+});
+
+t.test('a target that stalls is charged for every message that was due', async (t) => {
+  const target = await startEcho(t);
+  const meter = new Meter();
+  const load = await startLoad(echoOrder(target.address, { ratePerSecond: 200 }), meter);
+  await load.running;
+  meter.begin();
+  target.hold();
+  await passed(500);
+  target.release();
+  await passed(500);
+  const { p50Us, p90Us, operations } = meter.end();
+  await load.stop();
+  // About 100 were due during the stall, at 5 ms from each other. Asked once per stream and stream
+  // alone, the two that were under way would be the only slow ones of 200.
+  t.ok(p90Us > 200_000, `p90 ${p90Us} us`);
+  t.ok(p50Us < 400_000, `p50 ${p50Us} us: later messages waited for less`);
+  t.ok(operations > 120, `${operations} messages: what was due is made up for`);
+});
+
+t.test('without a rate there is no schedule, and a stall is two slow messages', async (t) => {
+  const target = await startEcho(t);
+  const meter = new Meter();
+  const load = await startLoad(echoOrder(target.address), meter);
+  await load.running;
+  meter.begin();
+  target.hold();
+  await passed(300);
+  target.release();
+  await passed(300);
+  const { p90Us, maxUs } = meter.end();
+  await load.stop();
+  t.ok(p90Us < 100_000, `p90 ${p90Us} us`);
+  t.ok(maxUs > 250_000, `max ${maxUs} us`);
+});
+
+t.test('a lasting load counts a broken stream by its code, and opens another', async (t) => {
+  const target = await startEcho(t);
+  const meter = new Meter();
+  const load = await startLoad(echoOrder(target.address, { isLasting: true }), meter);
+  await load.running;
+  meter.begin();
+  target.cut();
+  while (meter.operations === 0) await passed(10);
+  const report = meter.end();
+  await load.stop();
+  t.equal(report.failures, 2);
+  t.match(report.failuresByCode, { stream_lost: { count: 2 } });
+});
+
+t.test('an answer that takes too long is a timeout, and its stream is replaced', async (t) => {
+  const target = await startEcho(t);
+  const meter = new Meter();
+  const load = await startLoad(
+    echoOrder(target.address, { isLasting: true, timeoutMs: 300 }),
+    meter,
+  );
+  await load.running;
+  meter.begin();
+  target.hold();
+  while (meter.sample().failures === 0) await passed(50);
+  const report = meter.end();
+  await load.stop();
+  t.match(report.failuresByCode, { timeout: { example: /300 ms/ } });
+});
+
+t.test('a load that must not fail says why it does', async (t) => {
+  const refused = await reserveRefusedPort();
+  t.teardown(() => refused.close());
+  const { host, port } = refused;
+  const load = await startLoad(echoOrder({ host, port }), new Meter());
+  await t.rejects(load.running, { code: 'proxy_unreachable' });
+  await load.stop();
+});

@@ -1,0 +1,45 @@
+import { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import { parseAlternativeNames } from './alternative-names.ts';
+
+/** By what a certificate can be told from others, as deny lists and logs need it. */
+export interface CertificateIdentity {
+  /** Hexadecimal, lower case, without leading zeros. */
+  readonly serialNumber: string;
+  /** SHA-256 of the whole certificate, hexadecimal, lower case. */
+  readonly fingerprint: string;
+  /** The ID of the token by which the agent joined; its renewed certificates carry it on. */
+  readonly enrolment: string | undefined;
+}
+
+const enrolmentUri = 'fairlead:enrolment=';
+
+/**
+ * The certificate that the peer of a TLS connection showed, also on a resumed session; undefined if it
+ * showed none. Not by getPeerX509Certificate, after which Node 20's own accessor lacks the names.
+ */
+export function peerCertificate(socket: TLSSocket): X509Certificate | undefined {
+  const der = socket.getPeerCertificate().raw as Buffer | undefined;
+  return der && new X509Certificate(der);
+}
+
+/** What tells the certificate from others. */
+export function identityOf(certificate: X509Certificate): CertificateIdentity {
+  const names = parseAlternativeNames(certificate.subjectAltName ?? '') ?? [];
+  const enrolment = names.find(
+    ({ type, value }) => type === 'URI' && value.startsWith(enrolmentUri),
+  );
+  return {
+    serialNumber: canonicalSerial(certificate.serialNumber),
+    fingerprint: canonicalHex(certificate.fingerprint256),
+    enrolment: enrolment?.value.slice(enrolmentUri.length),
+  };
+}
+
+/** Hexadecimal digits as openssl prints them, without colons and in lower case. */
+export function canonicalHex(text: string): string {
+  return text.replaceAll(':', '').toLowerCase();
+}
+
+/** The same without leading zeros. */
+export const canonicalSerial = (text: string): string => canonicalHex(text).replace(/^0+(?=.)/, '');

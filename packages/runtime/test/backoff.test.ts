@@ -1,0 +1,72 @@
+import { Backoff } from '@fairlead/runtime';
+import t from 'tap';
+
+const shortest = () => 0;
+const longest = () => 1;
+
+function pauses(backoff: Backoff, count: number): number[] {
+  return Array.from({ length: count }, () => backoff.next());
+}
+
+t.test('pauses double from 0.5 s to 30 s and are never outside', async (t) => {
+  t.same(
+    pauses(new Backoff({ random: shortest }), 8),
+    [500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000],
+  );
+  t.same(
+    pauses(new Backoff({ random: longest }), 8),
+    [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000],
+  );
+});
+
+t.test('agents that fail together do not come back together', async (t) => {
+  const firsts = Array.from({ length: 50 }, () => new Backoff().next());
+  t.ok(new Set(firsts).size > 40);
+  t.ok(firsts.every((ms) => ms >= 500 && ms < 1000));
+});
+
+t.test('a success makes the next pause short again', async (t) => {
+  const backoff = new Backoff({ random: longest });
+  pauses(backoff, 5);
+  backoff.reset();
+  t.equal(backoff.next(), 1000);
+});
+
+t.test('limits of an operator, even odd ones', async (t) => {
+  t.same(pauses(new Backoff({ minMs: 10, maxMs: 30, random: longest }), 3), [20, 30, 30]);
+  t.same(pauses(new Backoff({ minMs: 10, maxMs: 10, random: shortest }), 2), [10, 10]);
+  t.same(pauses(new Backoff({ minMs: 50, maxMs: 10, random: shortest }), 2), [10, 10]);
+});
+
+t.test('wait', async (t) => {
+  t.test('ends after the pause', async (t) => {
+    t.equal(await new Backoff({ minMs: 1, maxMs: 2 }).wait(), true);
+    t.equal(await new Backoff({ minMs: 1, maxMs: 2 }).wait(new AbortController().signal), true);
+  });
+
+  t.test('ends at once when aborted, and leaves no timer', async (t) => {
+    const timers = () =>
+      process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const before = timers();
+    const abort = new AbortController();
+    const wait = new Backoff({ minMs: 60_000, maxMs: 60_000 }).wait(abort.signal);
+    t.equal(timers(), before + 1, 'a timer that keeps the process alive');
+    abort.abort();
+    t.equal(await wait, false);
+    t.equal(timers(), before);
+    t.equal(await new Backoff().wait(abort.signal), false, 'aborted before');
+  });
+});
+
+t.test('a success that was none: the pauses go on growing', async (t) => {
+  const backoff = new Backoff({ minMs: 10, maxMs: 1_000, random: () => 0 });
+  const pauses: number[] = [];
+  for (let attempt = 0; attempt < 6; attempt++) {
+    backoff.reset();
+    backoff.undoReset();
+    pauses.push(backoff.next());
+  }
+  t.strictSame(pauses, [10, 20, 40, 80, 160, 320]);
+  backoff.reset();
+  t.equal(backoff.next(), 10);
+});

@@ -1,0 +1,143 @@
+/** What systemd is told: by its own systemd-notify on a real socket, and by a stand-in that takes notes. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import t, { type Test } from 'tap';
+import { SampleProcess } from './sample-process.ts';
+
+/** systemd's end of the protocol, in python because Node has no datagram sockets of this kind. */
+const listener = `
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print('["bound"]', flush=True)
+while True: print(json.dumps(s.recv(65536).decode().splitlines()), flush=True)`;
+
+class NotifySocket {
+  readonly path: string;
+  /** The lines of each datagram so far. */
+  readonly datagrams: string[][] = [];
+  #wake: (() => void) | undefined;
+
+  private constructor(path: string, python: ChildProcess) {
+    this.path = path;
+    createInterface(python.stdout!).on('line', (line) => {
+      this.datagrams.push(JSON.parse(line));
+      this.#wake?.();
+    });
+  }
+
+  static async open(t: Test): Promise<NotifySocket> {
+    // The test's own directory would make a longer path than a socket may have.
+    const directory = mkdtempSync(join(tmpdir(), 'fairlead-notify-'));
+    t.teardown(() => rmSync(directory, { recursive: true }));
+    const path = join(directory, 'socket');
+    const python = spawn('python3', ['-c', listener, path], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    t.teardown(() => python.kill('SIGKILL'));
+    const socket = new NotifySocket(path, python);
+    await socket.has('bound');
+    return socket;
+  }
+
+  /** Waits for as many datagrams with this line; the last of them. */
+  async has(line: string, count = 1): Promise<string[]> {
+    for (;;) {
+      const found = this.datagrams.filter((datagram) => datagram.includes(line));
+      if (found.length >= count) return found[count - 1]!;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
+
+/** A directory with a systemd-notify that writes down what it is called with. */
+function standIn(t: Test): { readonly path: string; notes(): string } {
+  const path = t.testdir();
+  const notes = join(path, 'notes');
+  writeFileSync(
+    join(path, 'systemd-notify'),
+    `#!/bin/sh\necho "$NOTIFY_SOCKET: $*" >> '${notes}'\n`,
+  );
+  chmodSync(join(path, 'systemd-notify'), 0o755);
+  return { path, notes: () => (existsSync(notes) ? readFileSync(notes, 'utf8') : '') };
+}
+
+const isThere = (file: string) => spawnSync(file, ['--version']).status === 0;
+const missing = ['python3', 'systemd-notify'].filter((file) => !isThere(file));
+const skip = missing.length > 0 && `SKIPPED: no ${missing}, so nothing was told to a real socket`;
+if (skip) t.comment(skip);
+
+t.test('ready, alive, reloading, stopping, in this order', { skip }, async (t) => {
+  const socket = await NotifySocket.open(t);
+  const program = new SampleProcess(t, 'sample-program', [], {
+    NOTIFY_SOCKET: socket.path,
+    WATCHDOG_USEC: '400000',
+  });
+  t.same(await socket.has('READY=1'), ['READY=1', 'STATUS=serving samples']);
+  t.match(program.logs().at(-1), { msg: 'listening' }, 'ready when it listens');
+  t.same(await socket.has('WATCHDOG=1', 2), ['WATCHDOG=1', 'STATUS=serving samples']);
+
+  program.child.kill('SIGHUP');
+  const [, time] = await socket.has('RELOADING=1');
+  const [, microseconds] = /^MONOTONIC_USEC=(\d+)$/.exec(time!) ?? [];
+  const now = Number(process.hrtime.bigint() / 1000n);
+  t.ok(Number(microseconds) < now && Number(microseconds) > now - 60e6, 'on the system clock');
+  await socket.has('READY=1', 2);
+
+  program.child.kill('SIGTERM');
+  t.same(await socket.has('STOPPING=1'), ['STOPPING=1', 'STATUS=Draining']);
+  t.equal(await program.exit(), 0);
+  // With a BARRIER systemd-notify waits until what it said before has been read.
+  const steps = socket.datagrams
+    .map(([step]) => step!)
+    .filter((step) => !/^(WATCHDOG|BARRIER)=/.test(step));
+  t.same(steps, ['bound', 'READY=1', 'RELOADING=1', 'READY=1', 'STOPPING=1']);
+  t.equal(program.logs().filter(({ level }) => level === 'warn').length, 0, 'no complaints');
+});
+
+t.test('nothing where nobody asks', async (t) => {
+  const { path, notes } = standIn(t);
+  const env = { PATH: `${path}:${process.env.PATH}`, WATCHDOG_USEC: '20000' };
+  const program = new SampleProcess(t, 'sample-program', [], env);
+  await program.log('listening');
+  program.child.kill('SIGHUP');
+  program.child.kill('SIGTERM');
+  t.equal(await program.exit(), 0);
+  t.equal(notes(), '');
+});
+
+t.test("no sign of life for another process' watchdog", async (t) => {
+  const { path, notes } = standIn(t);
+  const program = new SampleProcess(t, 'sample-program', [], {
+    PATH: `${path}:${process.env.PATH}`,
+    NOTIFY_SOCKET: '/run/elsewhere',
+    WATCHDOG_USEC: '20000',
+    WATCHDOG_PID: '1',
+  });
+  await program.log('listening');
+  program.child.kill('SIGTERM');
+  t.equal(await program.exit(), 0);
+  t.equal(
+    notes(),
+    '/run/elsewhere: READY=1 STATUS=serving samples\n/run/elsewhere: STOPPING=1 STATUS=Draining\n',
+  );
+});
+
+t.test('without systemd-notify: one warning, and the work goes on', async (t) => {
+  const program = new SampleProcess(t, 'sample-program', [], {
+    PATH: t.testdir(),
+    NOTIFY_SOCKET: '/run/elsewhere',
+    WATCHDOG_USEC: '20000',
+  });
+  const msg =
+    'systemd cannot be told: systemd-notify fails; it belongs on the PATH, and NotifyAccess=all in the unit';
+  t.match(await program.log(msg), { level: 'warn', detail: /ENOENT/ });
+  program.child.kill('SIGTERM');
+  t.equal(await program.exit(), 0);
+  t.equal(program.logs().filter((line) => line.msg === msg).length, 1);
+});

@@ -1,0 +1,76 @@
+/** What several workers say of themselves, as one server would say it. */
+import { type AdminReply, jsonReply } from '@fairlead/runtime';
+import type { AgentStatus, ServerStatus, WorkerStatus } from '../status.ts';
+import type { WhyReport } from '../why.ts';
+
+/** A worker's answer. */
+export interface WorkerReply {
+  readonly worker: number;
+  readonly reply: AdminReply;
+}
+
+/** One conflict for each claim: every worker knows the same agents. */
+function mergedConflicts(reports: readonly ServerStatus[]): ServerStatus['conflicts'] {
+  const conflicts = new Map(
+    reports.flatMap((report) => report.conflicts.map((conflict) => [conflict.claim, conflict])),
+  );
+  return [...conflicts.values()];
+}
+
+/** `/api/v1/status`: the tunnels of all workers, each with its worker. */
+export function mergeStatus(
+  serverId: string,
+  workers: readonly WorkerStatus[],
+  replies: readonly WorkerReply[],
+): AdminReply {
+  const reports = replies.map(({ worker, reply }) => ({ worker, ...read<ServerStatus>(reply) }));
+  const [first] = reports;
+  if (!first) return jsonReply(503, { serverId, workers });
+  const agents = reports.flatMap(({ worker, agents: ofWorker }) =>
+    ofWorker.map((agent): AgentStatus => ({ worker, ...agent })),
+  );
+  const status: ServerStatus = {
+    version: first.version,
+    serverId,
+    streams: reports.reduce((sum, { streams }) => sum + streams, 0),
+    agentAuthorization: first.agentAuthorization,
+    conflicts: mergedConflicts(reports),
+    workers,
+    agents,
+  };
+  return jsonReply(200, status);
+}
+
+/** `/api/v1/why`: policy is the same everywhere, routing and dials are each worker's own. */
+export function mergeWhy(replies: readonly WorkerReply[]): AdminReply {
+  const refusal = replies.find(({ reply }) => reply.status !== 200);
+  if (refusal) return refusal.reply;
+  const reports = replies.map(({ worker, reply }) => ({ worker, ...read<WhyReport>(reply) }));
+  const { target, policy } = reports[0]!;
+  const routing = reports.map(({ routing: { choice } }) => choice);
+  const isSame = routing.every((choice) => choice === routing[0]);
+  const report: WhyReport = {
+    target,
+    policy,
+    routing: {
+      strategy: reports.find(({ routing: { strategy } }) => strategy)?.routing.strategy ?? null,
+      matches: reports.reduce((sum, { routing: { matches } }) => sum + matches, 0),
+      agents: reports.flatMap(({ worker, routing: { agents } }) =>
+        agents.map((agent) => ({ worker, ...agent })),
+      ),
+      choice: isSame
+        ? `${routing[0]}, in each worker`
+        : reports
+            .map(({ worker, routing: { choice } }) => `worker ${worker}: ${choice}`)
+            .join('; '),
+    },
+    dials: reports
+      .flatMap(({ worker, dials }) => dials.map((dial) => ({ worker, ...dial })))
+      .toSorted((one, other) => other.at.localeCompare(one.at)),
+  };
+  return jsonReply(200, report);
+}
+
+function read<T>({ body }: AdminReply): T {
+  return JSON.parse(body) as T;
+}

@@ -1,0 +1,12 @@
+/** postject has no types of its own. */
+declare module 'postject' {
+  interface InjectOptions {
+    readonly sentinelFuse: string;
+    /** For macOS. */
+    readonly machoSegmentName?: string;
+  }
+  const postject: {
+    inject(file: string, resource: string, data: Buffer, options: InjectOptions): Promise<void>;
+  };
+  export default postject;
+}

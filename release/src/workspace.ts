@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { release } from '@fairlead/runtime';
+
+/** The repository's root, seen from this package's `dist`. */
+export const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Where binaries and packages are put; git knows nothing of it. */
+export const outputDirectory = join(root, 'dist-binaries');
+
+/** What is built: the version of the packages and the commit that is checked out. */
+export const built = { version: release.version, commit: release.commit() } as const;
+
+/** The fields of a package.json that matter here. */
+export interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly license?: string;
+}
+
+export function readManifest(directory: string): Manifest {
+  return JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as Manifest;
+}

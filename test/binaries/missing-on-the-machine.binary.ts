@@ -1,0 +1,115 @@
+/** Binaries, and the Debian package, that need something which an empty machine does not have. */
+import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import {
+  connectThrough,
+  programs,
+  type RunningProcess,
+  startPodTarget,
+  workspaceRoot,
+} from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import { DebianRoot, whyNoDebianRoot } from './debian-root.ts';
+
+const skip = whyNoDebianRoot() ?? false;
+if (skip) t.comment(skip);
+
+const binaries = resolve(workspaceRoot, process.env.FAIRLEAD_BIN_DIR ?? 'dist-binaries');
+const packages = join(binaries, '..');
+const debianPackage = existsSync(packages)
+  ? readdirSync(packages).find((file) => file.endsWith('_amd64.deb'))
+  : undefined;
+
+/** Starts a server and an agent in the root, and sends a request through both. */
+async function checkCrossing(t: Test, root: DebianRoot, directory: string, user = 'root') {
+  const socket = '/run/fairlead/front-end.sock';
+  const close = (program: RunningProcess) => {
+    t.teardown(async () => {
+      await program.close();
+      if (!t.passing()) t.comment(program.describe());
+    });
+    return program;
+  };
+  const server = close(
+    await root.start(
+      join(directory, 'fairlead-server'),
+      [
+        `--uds-name=${socket}`,
+        '--cluster-cert=/pki/agent/server.crt',
+        '--cluster-key=/pki/agent/server.key',
+        '--cluster-ca-cert=/pki/agent/ca.crt',
+        '--agent-authorization=enforce',
+        ...['--agent-port=0', '--health-port=0', '--admin-port=0'],
+      ],
+      user,
+    ),
+  );
+  const { port } = await server.waitForListener('agent');
+  close(
+    await root.start(
+      join(directory, 'fairlead-agent'),
+      [
+        `--proxy-server-port=${port}`,
+        '--ca-cert=/pki/agent/ca.crt',
+        '--agent-cert=/pki/agent/agent.crt',
+        '--agent-key=/pki/agent/agent.key',
+        ...['--health-server-port=0', '--admin-server-port=0'],
+      ],
+      user,
+    ),
+  );
+  await server.waitForLog('agent connected');
+  const target = await startPodTarget();
+  t.teardown(() => target.close());
+  const reply = await connectThrough({
+    via: { path: join(root.path, socket) },
+    target: `127.0.0.1:${target.port}`,
+  });
+  t.equal(reply.status, 200, 'a stream crosses');
+  reply.socket.destroy();
+  server.kill();
+  t.same(await server.exit, { code: 0, signal: null });
+}
+
+t.test('the binaries alone', { skip }, async (t) => {
+  const root = await DebianRoot.make(t);
+  mkdirSync(join(root.path, 'opt/fairlead'), { recursive: true });
+  mkdirSync(join(root.path, 'run/fairlead'));
+  for (const name of ['server', 'agent', 'cli'] as const) {
+    const file = programs[name];
+    // Each as a file of its own, as whoever copies one of them has it.
+    copyFileSync(file, join(root.path, 'opt/fairlead', file.split('/').at(-1)!));
+  }
+  t.match(root.run('/opt/fairlead/fairlead', '--version'), /^fairlead \d/);
+  root.run('/opt/fairlead/fairlead', 'pki', 'init', '--out', '/pki');
+  await checkCrossing(t, root, '/opt/fairlead');
+});
+
+t.test('the Debian package', { skip: skip || !debianPackage }, async (t) => {
+  const root = await DebianRoot.make(t);
+  copyFileSync(join(packages, debianPackage!), join(root.path, 'fairlead.deb'));
+  root.run('dpkg', '--install', '/fairlead.deb');
+  t.match(root.run('getent', 'passwd', 'fairlead'), /:\/nonexistent:\/usr\/sbin\/nologin$/m);
+  t.equal(statSync(join(root.path, 'etc/fairlead')).mode & 0o777, 0o750);
+  t.match(root.run('stat', '--format=%U:%G', '/etc/fairlead'), 'root:fairlead');
+  t.match(root.run('cat', '/var/lib/dpkg/info/fairlead.conffiles'), '/etc/fairlead/server.yaml');
+  t.equal(root.run('dpkg', '--verify', 'fairlead'), '', 'as its checksums say');
+
+  root.run('fairlead', 'pki', 'init', '--out', '/pki');
+  root.run('chown', '-R', 'fairlead:fairlead', '/pki');
+  root.run('install', '-d', '-o', 'fairlead', '-g', 'fairlead', '/run/fairlead');
+  await checkCrossing(t, root, '/usr/bin', 'fairlead:fairlead');
+
+  root.run('sh', '-c', 'echo "# changed" >> /etc/fairlead/server.yaml');
+  root.run('dpkg', '--install', '/fairlead.deb');
+  t.match(root.run('tail', '-1', '/etc/fairlead/server.yaml'), '# changed', 'kept over an upgrade');
+  root.run('dpkg', '--purge', 'fairlead');
+  for (const path of ['etc/fairlead', 'usr/bin/fairlead', 'usr/bin/fairlead-server']) {
+    t.notOk(existsSync(join(root.path, path)), `no ${path} is left`);
+  }
+});
+if (!skip && !debianPackage) {
+  t.comment(
+    'SKIPPED: dist-binaries has no .deb: npm run build:deb makes one, npm run test:deb both',
+  );
+}

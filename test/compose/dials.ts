@@ -1,0 +1,25 @@
+import type { ComposeProject } from './compose-project.ts';
+
+/** Dials every address given to it, and prints a JSON list of `reached` or error codes. */
+const dialScript = `
+import { connect } from 'node:net';
+const dial = (address) => new Promise((resolve) => {
+  const colon = address.lastIndexOf(':');
+  const socket = connect({ host: address.slice(0, colon), port: +address.slice(colon + 1), timeout: 1500 });
+  const done = (outcome) => { socket.destroy(); resolve(outcome); };
+  socket.once('connect', () => done('reached'));
+  socket.once('timeout', () => done('ETIMEDOUT'));
+  socket.once('error', (error) => done(error.code));
+});
+console.log(JSON.stringify(await Promise.all(process.argv.slice(1).map(dial))));
+`;
+
+/** What of the addresses can be dialled from within a service's container. */
+export async function reachedFrom(
+  project: ComposeProject,
+  service: string,
+  addresses: readonly string[],
+): Promise<string[]> {
+  const outcomes = JSON.parse(await project.node(service, dialScript, ...addresses)) as string[];
+  return addresses.filter((_, index) => outcomes[index] === 'reached');
+}

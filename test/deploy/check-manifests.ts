@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import { workspaceRoot } from '@fairlead/testkit';
+import ts from 'typescript';
+import type { Manifest } from './manifests.ts';
+
+/** Never written to disk; its place is for its imports. */
+const sourceFile = join(workspaceRoot, 'test/deploy/manifests-as-typescript.ts');
+
+/**
+ * Holds manifests against Kubernetes' types: unknown fields at any depth, missing ones, wrong types. A literal
+ * in TypeScript may have no property that its type does not know, which is as strict as the API server's strict
+ * field validation.
+ *
+ * @returns one line for each mistake, with the manifest's name
+ */
+export function findMistakes(manifests: readonly Manifest[]): string[] {
+  const lines = manifests.map(
+    (manifest, index) =>
+      `export const m${index}: ManifestKinds['${manifest.apiVersion} ${manifest.kind}'] = ${asLiteral(manifest)};`,
+  );
+  const text = ["import type { ManifestKinds } from './manifest-kinds.ts';", ...lines].join('\n');
+  const options: ts.CompilerOptions = {
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+    allowImportingTsExtensions: true,
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    types: ['node'],
+  };
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists } = host;
+  host.fileExists = (file) => file === sourceFile || fileExists(file);
+  host.getSourceFile = (file, ...rest) =>
+    file === sourceFile
+      ? ts.createSourceFile(file, text, ts.ScriptTarget.ES2022)
+      : getSourceFile(file, ...rest);
+  const program = ts.createProgram([sourceFile], options, host);
+  return ts.getPreEmitDiagnostics(program).map(({ file, start = 0, messageText }) => {
+    const line = file?.getLineAndCharacterOfPosition(start).line ?? 0;
+    const manifest = manifests[line - 1];
+    return `${manifest?.kind} ${manifest?.metadata.name}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`;
+  });
+}
+
+/** On one line, so that a line is a manifest. Of the fields, `from` has another name in the types. */
+function asLiteral(manifest: Manifest): string {
+  return JSON.stringify(manifest, (_, value) => {
+    if (typeof value !== 'object' || value === null || !('from' in value)) return value;
+    const { from, ...others } = value;
+    return { ...others, _from: from };
+  });
+}

@@ -1,0 +1,216 @@
+/** deploy/kubernetes: what an API server, a kubelet or our own programs would refuse, or what does not fit together. */
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parseByteSize } from '@fairlead/runtime';
+import t, { type Test } from 'tap';
+import { parse } from 'yaml';
+import { findMistakes } from './check-manifests.ts';
+import {
+  build,
+  type Container,
+  findKustomize,
+  kubernetes,
+  kustomizations,
+  type Manifest,
+  type PodSpec,
+  podOf,
+  readBase,
+  readManifests,
+} from './manifests.ts';
+import { readArgs } from './read-args.ts';
+
+/** What variables of the downward API and the ConfigMap stand for. */
+const example: Readonly<Record<string, string>> = {
+  NODE_NAME: 'node-1',
+  POD_NAME: 'fairlead-agent-7d9f',
+  HOST_IP: '192.0.2.7',
+  PROXY_SERVER_HOST: 'control-plane.example',
+};
+
+const staticPod = readManifests('static-pod/fairlead-server.yaml');
+const kustomize = await findKustomize();
+const skipBuilds = kustomize ? false : 'NEITHER kubectl NOR kustomize IS HERE: OVERLAYS UNTRIED';
+/** By where they come from. */
+const sets = new Map<string, readonly Manifest[]>([
+  ['base, file by file', readBase()],
+  ['static-pod', staticPod],
+]);
+if (kustomize) {
+  for (const directory of kustomizations) sets.set(directory, await build(kustomize, directory));
+}
+
+t.test('kustomize builds every overlay', { skip: skipBuilds }, async (t) => {
+  for (const directory of kustomizations) {
+    const names = sets.get(directory)?.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    t.ok(names?.includes('DaemonSet fairlead-server'), `${directory}: ${names?.join(', ')}`);
+  }
+  const kinds = (directory: string) => sets.get(directory)?.map(({ kind }) => kind) ?? [];
+  t.notMatch(
+    kinds('overlays/certificates').join(),
+    /Role/,
+    'certificates need no right in the API',
+  );
+  t.match(kinds('overlays/pod-network').join(), /NetworkPolicy/);
+  const peers = JSON.stringify(sets.get('overlays/direct-peers'));
+  t.match(peers, '--advertise-agent-address=$(HOST_IP):8091');
+});
+
+t.test('Kubernetes knows every field', async (t) => {
+  const manifests = [...sets.values()].flat();
+  t.ok(manifests.length >= 10, `${manifests.length} manifests`);
+  t.same(findMistakes(manifests), []);
+});
+
+t.test('a field that is not right is found', async (t) => {
+  const [server] = sets.get('base, file by file')!.filter(({ kind }) => kind === 'DaemonSet');
+  const text = JSON.stringify(server);
+  const broken = [
+    ['livenessProbe', 'livenesProbe'],
+    ['"hostNetwork":true', '"hostNetwork":"yes"'],
+    ['"selector":', '"selektor":'],
+    ['"fieldPath":', '"path":'],
+    ['"readOnlyRootFilesystem":', '"readOnlyRootFileSystem":'],
+  ].map(([right = '', wrong = '']) => JSON.parse(text.replace(right, wrong)) as Manifest);
+  const mistakes = findMistakes([server!, ...broken]);
+  for (const wrong of ['livenesProbe', 'string', 'selektor', 'path', 'readOnlyRootFileSystem']) {
+    t.ok(
+      mistakes.some((mistake) => new RegExp(`'"?${wrong}"?'`).test(mistake)),
+      `${wrong} in ${mistakes.length} mistakes`,
+    );
+  }
+  t.equal(mistakes.length, broken.length, mistakes.join('\n'));
+});
+
+for (const [name, manifests] of sets) {
+  for (const manifest of manifests) {
+    const pod = podOf(manifest);
+    if (!pod) continue;
+    t.test(`${name}, ${manifest.kind} ${manifest.metadata.name}`, async (t) => {
+      t.equal(pod.enableServiceLinks, false, 'variables of Services do not look like options');
+      for (const container of pod.containers) checkContainer(t, container, pod);
+    });
+  }
+}
+
+function checkContainer(t: Test, container: Container, pod: PodSpec): void {
+  const { name, args, env = [], resources } = container;
+  t.match(container.image, new RegExp(`^${name}\\b`), 'its image has its name');
+  const declared = env.map((variable) => variable.name);
+  const argv = args.map((arg) =>
+    arg.replaceAll(/\$\((\w+)\)/g, (_, variable: string) => {
+      t.ok(declared.includes(variable), `$(${variable}) is declared`);
+      return example[variable] ?? '';
+    }),
+  );
+  t.notMatch(argv.join(' '), /\$[({]/, 'everything is expanded');
+
+  const program = name === 'fairlead-server' ? 'server' : 'agent';
+  const { options, warnings } = readArgs(program, argv);
+  t.same(warnings, [], 'the program has nothing to say against its arguments');
+  t.ok(
+    pod.terminationGracePeriodSeconds * 1000 > options.gracefulShutdownTimeout,
+    'the kubelet waits for the drain',
+  );
+  const limit = parseByteSize((resources.limits.memory ?? '').replace('i', 'iB')) ?? 0;
+  t.ok(
+    options.maxProcessWindow <= limit / 2,
+    'the memory limit is above what the streams may hold',
+  );
+  if ('agentAuthorization' in options) {
+    t.equal(options.agentAuthorization, 'enforce');
+    const { readinessProbe } = container;
+    t.ok(readinessProbe.periodSeconds * 1000 < options.shutdownDelay, 'its end is seen in time');
+    t.equal(portOf(container, 'agents'), options.agentPort);
+    t.equal(portOf(container, 'health'), options.healthPort);
+  } else {
+    t.equal(portOf(container, 'health'), options.healthServerPort);
+  }
+  for (const probe of [container.livenessProbe, container.readinessProbe]) {
+    t.equal(probe.httpGet.port, 'health');
+  }
+  t.equal(container.livenessProbe.httpGet.path, '/healthz');
+  t.equal(container.readinessProbe.httpGet.path, '/readyz');
+  checkFiles(t, argv, container, pod);
+}
+
+function portOf({ ports }: Container, wanted: string): number | undefined {
+  return ports.find(({ name }) => name === wanted)?.containerPort;
+}
+
+/** Every file that an argument names lies in a volume, and every volume is mounted. */
+function checkFiles(t: Test, argv: readonly string[], { volumeMounts }: Container, pod: PodSpec) {
+  const mounted = volumeMounts.map(({ mountPath }) => mountPath);
+  for (const [, flag, file = ''] of argv.join('\n').matchAll(/^--(.+?)=(\/.+)$/gm)) {
+    t.ok(
+      mounted.includes(dirname(file)) || mounted.includes(file),
+      `--${flag}: ${file} is mounted`,
+    );
+  }
+  t.same(
+    volumeMounts.map(({ name }) => name).sort(),
+    pod.volumes.map(({ name }) => name).sort(),
+    'every mount has its volume',
+  );
+}
+
+t.test('server and agent fit together', async (t) => {
+  const find = (kind: string, name: string) =>
+    [...readBase(), ...staticPod].find(
+      (manifest) => manifest.kind === kind && manifest.metadata.name === name,
+    );
+  const agent = podOf(find('DaemonSet', 'fairlead-agent')!)!;
+  const audience = agent.volumes
+    .flatMap(({ projected }) => projected?.sources ?? [])
+    .find(({ serviceAccountToken }) => serviceAccountToken)?.serviceAccountToken?.audience;
+  for (const server of [find('DaemonSet', 'fairlead-server')!, find('Pod', 'fairlead-server')!]) {
+    const args = podOf(server)!.containers[0]!.args;
+    t.ok(args.includes(`--authentication-audience=${audience}`), `${server.kind}: the audience`);
+    t.ok(args.includes(`--agent-service-account=${agent.serviceAccountName}`), 'the account');
+  }
+});
+
+interface EgressSelection {
+  readonly name: string;
+  readonly connection: {
+    readonly proxyProtocol: string;
+    readonly transport: {
+      readonly uds?: { readonly udsName: string };
+      readonly tcp?: { readonly url: string; readonly tlsConfig: Readonly<Record<string, string>> };
+    };
+  };
+}
+
+/** What kube-apiserver asks of its --egress-selector-config-file. */
+t.test('kube-apiserver can use the egress selector files', async (t) => {
+  for (const [file, protocol] of [
+    ['grpc-uds', 'GRPC'],
+    ['http-connect-uds', 'HTTPConnect'],
+    ['http-connect-tcp', 'HTTPConnect'],
+  ] as const) {
+    const { egressSelections, ...head } = parse(
+      readFileSync(join(kubernetes, 'egress-selector', `${file}.yaml`), 'utf8'),
+    ) as { egressSelections: EgressSelection[] };
+    t.same(head, {
+      apiVersion: 'apiserver.k8s.io/v1beta1',
+      kind: 'EgressSelectorConfiguration',
+    });
+    t.equal(egressSelections.length, 1, file);
+    const { name, connection } = egressSelections[0]!;
+    t.same(Object.keys(connection), ['proxyProtocol', 'transport']);
+    t.equal(name, 'cluster');
+    t.equal(connection.proxyProtocol, protocol);
+    const { uds, tcp } = connection.transport;
+    t.same(Object.keys(connection.transport), [tcp ? 'tcp' : 'uds'], 'one transport');
+    if (tcp) {
+      t.match(tcp.url, /^https:\/\/[^/]+:\d+$/);
+      t.same(Object.keys(tcp.tlsConfig).sort(), ['caBundle', 'clientCert', 'clientKey']);
+    } else {
+      for (const manifests of sets.values()) {
+        const servers = manifests.filter(({ metadata }) => metadata.name === 'fairlead-server');
+        for (const pod of servers.map(podOf)) {
+          if (pod) t.ok(pod.containers[0]?.args.includes(`--uds-name=${uds?.udsName}`), file);
+        }
+      }
+    }
+  }
+});

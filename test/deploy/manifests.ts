@@ -1,0 +1,106 @@
+/** The manifests in deploy/kubernetes: as files, and as kustomize builds them. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { workspaceRoot } from '@fairlead/testkit';
+import { parse, parseAllDocuments } from 'yaml';
+
+const run = promisify(execFile);
+
+export const kubernetes = join(workspaceRoot, 'deploy/kubernetes');
+export const kustomizations = [
+  'base',
+  'overlays/certificates',
+  'overlays/direct-peers',
+  'overlays/pod-network',
+] as const;
+
+export interface Container {
+  readonly name: string;
+  readonly image: string;
+  readonly args: readonly string[];
+  readonly env?: readonly { readonly name: string }[];
+  readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly livenessProbe: Probe;
+  readonly readinessProbe: Probe;
+  readonly resources: {
+    readonly requests: Readonly<Record<string, string>>;
+    readonly limits: Readonly<Record<string, string>>;
+  };
+  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+}
+
+interface Probe {
+  readonly periodSeconds: number;
+  readonly httpGet: { readonly path: string; readonly port: string };
+}
+
+export interface PodSpec {
+  readonly terminationGracePeriodSeconds: number;
+  readonly enableServiceLinks: boolean;
+  readonly serviceAccountName?: string;
+  readonly containers: readonly Container[];
+  readonly volumes: readonly {
+    readonly name: string;
+    readonly hostPath?: { readonly path: string };
+    readonly projected?: {
+      readonly sources: readonly { readonly serviceAccountToken?: { readonly audience: string } }[];
+    };
+  }[];
+}
+
+/** Any manifest, with what tests look at. */
+export interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly spec?: { readonly template?: { readonly spec: PodSpec } } & Partial<PodSpec>;
+}
+
+/** The documents of a file in deploy/kubernetes. Modes such as 0400 are octal, as for kubectl. */
+export function readManifests(file: string): Manifest[] {
+  return parseManifests(readFileSync(join(kubernetes, file), 'utf8'));
+}
+
+export function parseManifests(text: string): Manifest[] {
+  return parseAllDocuments(text, { version: '1.1' }).map((document) => document.toJS() as Manifest);
+}
+
+/** The resources that the base names, file by file. */
+export function readBase(): Manifest[] {
+  const { resources } = parse(
+    readFileSync(join(kubernetes, 'base/kustomization.yaml'), 'utf8'),
+  ) as {
+    resources: string[];
+  };
+  return resources.flatMap((file) => readManifests(`base/${file}`));
+}
+
+/** The command that builds kustomizations here, or undefined. */
+export async function findKustomize(): Promise<readonly string[] | undefined> {
+  for (const command of [
+    ['kubectl', 'kustomize'],
+    ['kustomize', 'build'],
+  ]) {
+    const [file = '', ...args] = command;
+    const isThere = await run(file, [...args, '--help']).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return command;
+  }
+  return undefined;
+}
+
+/** Builds a kustomization. Rejects with what kustomize says. */
+export async function build(command: readonly string[], directory: string): Promise<Manifest[]> {
+  const [file = '', ...args] = command;
+  const { stdout } = await run(file, [...args, join(kubernetes, directory)]);
+  return parseManifests(stdout);
+}
+
+/** The pod that a manifest makes, if it makes any. */
+export function podOf({ kind, spec }: Manifest): PodSpec | undefined {
+  return kind === 'Pod' ? (spec as PodSpec) : spec?.template?.spec;
+}

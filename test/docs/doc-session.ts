@@ -1,0 +1,191 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { symlinkSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { makeTemporaryDirectory, workspaceRoot } from '@fairlead/testkit';
+
+const blockTimeoutMs = 60_000;
+/** For blocks that install packages and build. */
+const installTimeoutMs = 600_000;
+const killAfterMs = 5_000;
+const bin = join(workspaceRoot, 'node_modules', '.bin');
+
+/** How a block ended; null: it was killed, as it did not end. */
+export interface BlockEnd {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+/**
+ * A shell user who follows one page: an empty directory, the built programs on the PATH and found by
+ * npx, and, where this process may make one, a network of their own, so that printed ports are free
+ * and nothing outside is reached.
+ */
+export class DocSession {
+  readonly #directory: string;
+  readonly #close: () => Promise<void>;
+  readonly #network: ChildProcess | undefined;
+  readonly #timeoutMs: number;
+  readonly #env: NodeJS.ProcessEnv;
+  #background: ChildProcess[] = [];
+
+  private constructor(options: {
+    readonly directory: string;
+    readonly close: () => Promise<void>;
+    readonly network: ChildProcess | undefined;
+    readonly timeoutMs: number;
+    readonly env: NodeJS.ProcessEnv;
+  }) {
+    this.#directory = options.directory;
+    this.#close = options.close;
+    this.#network = options.network;
+    this.#timeoutMs = options.timeoutMs;
+    this.#env = options.env;
+  }
+
+  static async start(): Promise<DocSession> {
+    const directory = await makeTemporaryDirectory();
+    symlinkSync(join(workspaceRoot, 'node_modules'), join(directory.path, 'node_modules'));
+    return new DocSession({
+      directory: directory.path,
+      close: () => directory.close(),
+      network: await startNetwork(),
+      timeoutMs: blockTimeoutMs,
+      env: {
+        PATH: [bin, process.env.PATH].join(delimiter),
+        HOME: directory.path,
+        // npx runs what is installed here, and fetches nothing.
+        npm_config_offline: 'true',
+      },
+    });
+  }
+
+  /** For a directory that is there, with what npm finds in it, and on this machine's network. */
+  static async startIn(directory: string): Promise<DocSession> {
+    const { PATH, HOME } = process.env;
+    return new DocSession({
+      directory,
+      close: async () => {},
+      network: undefined,
+      timeoutMs: installTimeoutMs,
+      env: { PATH, HOME },
+    });
+  }
+
+  /** Runs a block to its end, as `sh -e` does. */
+  async run(code: string): Promise<BlockEnd> {
+    const child = this.#spawn(code);
+    const read = collect(child);
+    const timer = setTimeout(() => killGroup(child, 'SIGKILL'), this.#timeoutMs);
+    const [exitCode] = await once(child, 'close');
+    clearTimeout(timer);
+    return { code: exitCode, output: read() };
+  }
+
+  /**
+   * Starts a block that goes on, and waits until its output has the text.
+   * Rejects with the output when it ends before that, or says nothing of the kind in time.
+   */
+  async runInBackground(code: string, until: string): Promise<void> {
+    const child = this.#spawn(code);
+    this.#background.push(child);
+    const read = collect(child);
+    await new Promise<void>((resolve, reject) => {
+      const fail = (what: string) => reject(new Error(`${what} without "${until}":\n${read()}`));
+      const timer = setTimeout(() => fail(`${this.#timeoutMs / 1000} s passed`), this.#timeoutMs);
+      child.once('close', () => {
+        clearTimeout(timer);
+        fail('it ended');
+      });
+      const look = () => {
+        if (!read().includes(until)) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      child.stdout!.on('data', look);
+      child.stderr!.on('data', look);
+    });
+  }
+
+  /** Ends what runs in the background, the last one first, as Ctrl-C does. */
+  async endBackground(): Promise<void> {
+    for (const child of this.#background.reverse()) await end(child);
+    this.#background = [];
+  }
+
+  async close(): Promise<void> {
+    await this.endBackground();
+    if (this.#network) await end(this.#network);
+    await this.#close();
+  }
+
+  #spawn(code: string): ChildProcess {
+    const [file, args] = inNetwork(this.#network, 'sh', ['-e', '-c', code]);
+    return spawn(file, args, {
+      cwd: this.#directory,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: this.#env,
+    });
+  }
+}
+
+/** A process whose network namespace is ours; undefined where that is not allowed. */
+async function startNetwork(): Promise<ChildProcess | undefined> {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined;
+  const script = 'ip link set lo up && echo up && exec sleep 3600';
+  const child = spawn('unshare', ['-n', 'sh', '-c', script], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const isUp = await Promise.race([
+    once(child.stdout!, 'data').then(() => true),
+    once(child, 'error').then(() => false),
+    once(child, 'close').then(() => false),
+  ]);
+  if (!isUp) return undefined;
+  try {
+    execFileSync('nsenter', ['-t', String(child.pid), '-n', 'true']);
+    return child;
+  } catch {
+    await end(child);
+    return undefined;
+  }
+}
+
+function inNetwork(
+  network: ChildProcess | undefined,
+  file: string,
+  args: readonly string[],
+): [string, string[]] {
+  if (!network) return [file, [...args]];
+  return ['nsenter', ['-t', String(network.pid), '-n', file, ...args]];
+}
+
+function collect(child: ChildProcess): () => string {
+  let text = '';
+  for (const stream of [child.stdout!, child.stderr!]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+  }
+  return () => text;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const closed = once(child, 'close');
+  killGroup(child, 'SIGTERM');
+  const timer = setTimeout(() => killGroup(child, 'SIGKILL'), killAfterMs);
+  await closed;
+  clearTimeout(timer);
+}
+
+/** The shell and what it started; the child leads a process group of its own. */
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-child.pid!, signal);
+  } catch {
+    // All of it has ended.
+  }
+}

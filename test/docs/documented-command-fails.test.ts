@@ -1,0 +1,81 @@
+/**
+ * A command in README.md or docs/ that does not work as printed, or that nobody tries. How to mark
+ * one that cannot be run here: doc-blocks.ts.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { workspaceRoot } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import { type DocBlock, type DocPage, readDocPage } from './doc-blocks.ts';
+import { DocSession } from './doc-session.ts';
+
+const pages = [
+  'README.md',
+  ...readdirSync(join(workspaceRoot, 'docs'))
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => `docs/${file}`),
+];
+
+const scripts = Object.keys(
+  JSON.parse(readFileSync(join(workspaceRoot, 'package.json'), 'utf8')).scripts,
+);
+const testFiles = readdirSync(join(workspaceRoot, 'test'), { recursive: true }).map(String);
+
+for (const name of pages) {
+  const page = readDocPage(name, readFileSync(join(workspaceRoot, name), 'utf8'));
+  t.test(name, async (t) => {
+    t.same(page.problems, []);
+    checkSuites(t, name, page);
+    await runPage(t, name, page);
+  });
+}
+
+function checkSuites(t: Test, name: string, { blocks }: DocPage): void {
+  for (const { marker, line } of blocks) {
+    if (marker.kind !== 'suite') continue;
+    const exists =
+      scripts.includes(`test:${marker.name}`) ||
+      testFiles.some((file) => relative('.', file).includes(marker.name));
+    t.ok(
+      exists,
+      `${name}:${line}: suite=${marker.name} is a script test:${marker.name} or a file in test/`,
+    );
+  }
+}
+
+/** The blocks of a page are one session: what one makes, the next one uses. */
+async function runPage(t: Test, name: string, { blocks }: DocPage): Promise<void> {
+  const runnable = blocks.filter(({ marker }) => ['run', 'background'].includes(marker.kind));
+  if (runnable.length === 0) return;
+  const session = await DocSession.start();
+  t.teardown(() => session.close());
+  for (const block of runnable) {
+    const where = `${name}:${block.line}`;
+    const problem = await runBlock(session, block);
+    t.equal(
+      problem,
+      undefined,
+      problem === undefined
+        ? where
+        : `${where}: does not work as printed; if it cannot be run here, mark it (test/docs/doc-blocks.ts)`,
+    );
+    // What follows would fail for want of what this one should have made.
+    if (problem !== undefined) return;
+  }
+}
+
+async function runBlock(session: DocSession, block: DocBlock): Promise<string | undefined> {
+  const { code, marker } = block;
+  if (marker.kind === 'background') {
+    try {
+      await session.runInBackground(code, marker.until);
+      return undefined;
+    } catch (error) {
+      return `${code}\n${(error as Error).message}`;
+    }
+  }
+  const wanted = marker.kind === 'run' ? marker.exitCode : 0;
+  const ended = await session.run(code);
+  if (ended.code === wanted) return undefined;
+  return `${code}\nexit code ${ended.code ?? 'none, killed after a minute'}, not ${wanted}:\n${ended.output}`;
+}

@@ -1,0 +1,42 @@
+/**
+ * What a new user does: clone, and then README.md from top to bottom, as printed. Not part of
+ * `npm test`, as it installs all packages twice: `npm run test:clone`. What is not committed is not
+ * cloned.
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeTemporaryDirectory, workspaceRoot } from '@fairlead/testkit';
+import t from 'tap';
+import { type DocBlock, readDocPage } from './doc-blocks.ts';
+import { DocSession } from './doc-session.ts';
+
+const demoIsUp = 'Ctrl-C ends everything.';
+
+const directory = await makeTemporaryDirectory();
+t.teardown(() => directory.close());
+const clone = join(directory.path, 'fairlead');
+execFileSync('git', ['clone', '--quiet', '--no-hardlinks', workspaceRoot, clone]);
+const { blocks } = readDocPage('README.md', readFileSync(join(clone, 'README.md'), 'utf8'));
+const session = await DocSession.startIn(clone);
+t.teardown(() => session.close());
+
+for (const block of blocks) {
+  if (block.marker.kind === 'cannot-run') continue;
+  t.test(`README.md:${block.line}`, { bail: true }, async (t) => {
+    await follow(block);
+    t.pass();
+  });
+}
+
+async function follow({ code, marker }: DocBlock): Promise<void> {
+  if (marker.kind === 'background') return session.runInBackground(code, marker.until);
+  if (code.includes('npm start')) {
+    await session.runInBackground(code, demoIsUp);
+    // It takes the ports of what comes next.
+    await session.endBackground();
+    return;
+  }
+  const { code: exitCode, output } = await session.run(code);
+  if (exitCode !== 0) throw new Error(`exit code ${exitCode}:\n${code}\n${output}`);
+}

@@ -1,0 +1,349 @@
+/** `fairlead bench`: figures that are wrong, failures that are not told, exit codes that mislead. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  closeAfter,
+  makeTemporaryDirectory,
+  programs,
+  RunningProcess,
+  reserveRefusedPort,
+  startEchoTarget,
+  startKubeletTarget,
+  startPodTarget,
+  startSinkTarget,
+} from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import {
+  agentsJoined,
+  loopback,
+  startAgent,
+  startServer,
+  startService,
+  testPki,
+} from './fixture.ts';
+
+const { server } = await startService(t);
+const pki = await testPki();
+const directory = await makeTemporaryDirectory();
+const echo = await startEchoTarget();
+const pod = await startPodTarget();
+const sink = await startSinkTarget();
+const refused = await reserveRefusedPort();
+for (const part of [directory, echo, pod, sink, refused]) t.teardown(() => part.close());
+
+const uds = `unix:${server.uds.path}`;
+const https = `https://${loopback}:${server.tcp.port}`;
+const { frontend } = pki;
+const mtls = [
+  ['--proxy', https],
+  ['--proxy-ca-cert', frontend.caFile],
+  ['--proxy-cert', frontend.client.certFile],
+  ['--proxy-key', frontend.client.keyFile],
+].flat();
+const short = ['--duration=500ms', '--warm-up=100ms', '--streams=4', '--quiet'];
+const echoTarget = `tcp://${loopback}:${echo.port}`;
+
+async function bench(t: Test, args: readonly string[]) {
+  const running = closeAfter(t, await RunningProcess.start(programs.cli, ['bench', ...args]));
+  const { code } = await running.exit;
+  const told = running.logs.map(({ msg }) => msg).join('\n');
+  return { code, told, stdout: running.stdout };
+}
+
+async function report(t: Test, args: readonly string[]) {
+  const ended = await bench(t, [...args, ...short, '--json=-']);
+  t.equal(ended.code, 0, ended.told);
+  return JSON.parse(ended.stdout);
+}
+
+const ways = {
+  'HTTP/1.1 over the UDS': ['--proxy', uds],
+  'HTTP/1.1 over mTLS': mtls,
+  'HTTP/2 over the UDS': ['--proxy', uds, '--proxy-protocol=http2', '--connections=2'],
+  'HTTP/2 over mTLS': [...mtls, '--proxy-protocol=http2'],
+};
+
+for (const [name, way] of Object.entries(ways)) {
+  t.test(`echo by ${name}`, async (t) => {
+    const figures = await report(t, [...way, '--target', echoTarget, '--payload=1KiB']);
+    t.match(figures, { mode: 'echo', failures: 0, errors: [], endedEarly: false, passed: true });
+    t.ok(figures.operations > 10, `${figures.operations} messages`);
+    t.equal(figures.bytes, figures.operations * 1024);
+    const { p50Us, p90Us, p99Us, p999Us, maxUs } = figures.latency;
+    const sorted = [p50Us, p90Us, p99Us, p999Us, maxUs];
+    t.same(
+      sorted,
+      [...sorted].sort((a, b) => a - b),
+      'percentiles grow',
+    );
+    t.equal(figures.samples.length, 1);
+    t.ok(figures.distribution.length > 3);
+  });
+}
+
+t.test('gRPC, where the server speaks it', async (t) => {
+  const grpc = await startServer(t, { mode: 'grpc' });
+  await startAgent(t, grpc.agentPort);
+  await agentsJoined(grpc);
+  const way = ['--proxy', `unix:${grpc.uds.path}`, '--proxy-protocol=grpc'];
+  const figures = await report(t, [...way, '--target', echoTarget]);
+  t.ok(figures.operations > 10);
+  t.equal(figures.failures, 0);
+});
+
+t.test('opens are counted one by one', async (t) => {
+  const before = echo.connections;
+  const figures = await report(t, ['--proxy', uds, '--target', echoTarget, '--mode=open']);
+  t.ok(figures.operations > 5);
+  t.ok(echo.connections - before >= figures.operations, 'each was a connection at the target');
+});
+
+t.test('upload and download count what came through', async (t) => {
+  const up = await report(t, [
+    '--proxy',
+    uds,
+    '--target',
+    `tcp://${loopback}:${sink.port}`,
+    '--mode=upload',
+  ]);
+  t.ok(up.bytes > 1_000_000 && up.bytes <= sink.bytes + 16_000_000, `${up.bytes} bytes`);
+  t.equal(up.latency, null);
+  const args = ['bench-target', '--kind=source'];
+  const source = closeAfter(t, await RunningProcess.start(programs.cli, args));
+  let port: string | undefined;
+  while (port === undefined) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    port = /listening on \S+:(\d+)$/m.exec(source.stdout)?.[1];
+  }
+  const down = await report(t, [
+    '--proxy',
+    uds,
+    '--target',
+    `tcp://${loopback}:${port}`,
+    '--mode=download',
+  ]);
+  t.ok(down.bytes > 1_000_000);
+  t.match(down, { mode: 'download', operations: 0, failures: 0 });
+  source.kill('SIGTERM');
+  t.same(await source.exit, { code: 0, signal: null });
+});
+
+t.test('HTTP at a rate, and the same on new connections', async (t) => {
+  const args = ['--proxy', uds, '--target', `http://${loopback}:${pod.port}/pods`];
+  const paced = await report(t, [...args, '--rate=100']);
+  t.match(paced, { mode: 'http', failures: 0 });
+  t.ok(paced.operations > 30 && paced.operations < 60, `${paced.operations} in half a second`);
+  const anew = await report(t, [...args, '--new-connections']);
+  t.ok(anew.operations > 5);
+  t.equal(anew.failures, 0);
+});
+
+t.test('HTTPS to a kubelet, whose certificate is verified', async (t) => {
+  const { kubelet } = pki;
+  const target = await startKubeletTarget({
+    tls: { ca: kubelet.ca, cert: kubelet.server.cert, key: kubelet.server.key },
+  });
+  t.teardown(() => target.close());
+  const args = [
+    ...['--proxy', uds, '--target', `https://${loopback}:${target.port}/pods`],
+    ...['--target-cert', kubelet.client.certFile, '--target-key', kubelet.client.keyFile],
+  ];
+  const figures = await report(t, [...args, '--target-ca-cert', kubelet.caFile]);
+  t.match(figures, { mode: 'https', failures: 0 });
+  t.ok(figures.operations > 5);
+  const unverified = await bench(t, [...args, ...short]);
+  t.equal(unverified.code, 1);
+  t.match(unverified.told, /certificate is refused.*--target-ca-cert/);
+  t.equal((await bench(t, [...args, ...short, '--target-insecure'])).code, 0);
+});
+
+t.test('thresholds decide about the exit code, and each is named', async (t) => {
+  const args = ['--proxy', uds, '--target', echoTarget, ...short];
+  const kept = await bench(t, [...args, '--fail-p99=10s', '--fail-errors=0.1%', '--min-rate=1']);
+  t.equal(kept.code, 0, kept.stdout);
+  const missed = await bench(t, [...args, '--fail-p50=10s', '--min-rate=99999999']);
+  t.equal(missed.code, 1);
+  t.match(missed.stdout, /^passed +--fail-p50 10\.00 s: measured /m);
+  t.match(missed.stdout, /^MISSED +--min-rate 99,999,999\/s: measured /m);
+});
+
+t.test('answers that are errors are no success', async (t) => {
+  const target = `http://${loopback}:${pod.port}/no-such-page`;
+  const ended = await bench(t, ['--proxy', uds, '--target', target, ...short]);
+  t.equal(ended.code, 1, 'nothing came through');
+  t.match(ended.stdout, /http_404/);
+});
+
+t.test('the reports are files that need nothing else', async (t) => {
+  const json = join(directory.path, 'report.json');
+  const html = join(directory.path, 'report.html');
+  const files = ['--json', json, '--html', html];
+  const ended = await bench(t, ['--proxy', uds, '--target', echoTarget, ...files, ...short]);
+  t.equal(ended.code, 0, ended.told);
+  t.match(ended.stdout, /^latency +p50 .* p99\.9 .* max /m, 'the summary is still there');
+  t.equal(JSON.parse(await readFile(json, 'utf8')).tool, 'fairlead bench');
+  const page = await readFile(html, 'utf8');
+  t.equal(page.match(/<svg /g)?.length, 4, 'rate, latency, throughput, distribution');
+  t.notMatch(page, /<script|<link|<img|NaN|Infinity|undefined/);
+  const links = page.match(/\bhttps?:\/\/[^"\s<]+/g) ?? [];
+  t.same(new Set(links), new Set(['http://www.w3.org/2000/svg']), 'no address but a name space');
+});
+
+t.test('Ctrl-C ends it early, with what was measured', async (t) => {
+  const args = ['bench', '--proxy', uds, '--target', echoTarget, '--duration=60s', '--warm-up=0s'];
+  const running = closeAfter(t, await RunningProcess.start(programs.cli, args));
+  await running.waitForLog(({ msg }) => /messages\/s.*errors$/.test(String(msg)));
+  running.kill('SIGINT');
+  t.equal((await running.exit).code, 0);
+  t.match(running.stdout, /ended early/);
+  t.match(running.stdout, /^messages +[1-9]/m);
+});
+
+t.test('it waits for an agent when it is told to', async (t) => {
+  const late = await startServer(t);
+  const args = ['--proxy', `unix:${late.uds.path}`, '--target', echoTarget, ...short];
+  const waiting = bench(t, [...args, '--wait=20s']);
+  const impatient = await bench(t, args);
+  t.equal(impatient.code, 1);
+  t.match(impatient.told, /no_agent.*fairlead status/);
+  await startAgent(t, late.agentPort);
+  t.equal((await waiting).code, 0);
+});
+
+const failures: Record<string, { args: string[]; code: 1 | 2; says: RegExp }> = {
+  'a server that is down': {
+    args: ['--proxy', `unix:${server.uds.path}.gone`, '--target', echoTarget],
+    code: 1,
+    says: /--proxy unix:\S+\.gone: there is no such socket.*--uds-name/,
+  },
+  'a port where nobody listens': {
+    args: ['--proxy', `https://${loopback}:${refused.port}`, '--target', echoTarget],
+    code: 1,
+    says: /--proxy https:\S+: nobody listens there.*--server-port/,
+  },
+  'the admin port': {
+    args: ['--proxy', `https://${loopback}:${server.adminPort}`, '--target', echoTarget],
+    code: 1,
+    says: /speaks no TLS.*not its agent, health or admin port/,
+  },
+  "a CA that is not the front end's": {
+    args: ['--proxy', https, '--proxy-ca-cert', pki.agent.caFile, '--target', echoTarget],
+    code: 1,
+    says: /certificate is refused.*--proxy-ca-cert/,
+  },
+  'no certificate': {
+    args: ['--proxy', https, '--proxy-ca-cert', frontend.caFile, '--target', echoTarget],
+    code: 1,
+    says: /no client certificate.*--proxy-cert/,
+  },
+  'no certificate by HTTP/2': {
+    args: [
+      ...['--proxy', https, '--proxy-ca-cert', frontend.caFile],
+      ...['--proxy-protocol=http2', '--target', echoTarget],
+    ],
+    code: 1,
+    says: /refuses our certificate.*--proxy-cert/,
+  },
+  'an expired certificate': {
+    args: [
+      ...['--proxy', https, '--proxy-ca-cert', frontend.caFile, '--target', echoTarget],
+      ...['--proxy-cert', frontend.expiredClient.certFile],
+      ...['--proxy-key', frontend.expiredClient.keyFile],
+    ],
+    code: 1,
+    says: /expired.*--proxy-cert/s,
+  },
+  'a target that refuses': {
+    args: ['--proxy', uds, '--target', `tcp://${loopback}:${refused.port}`],
+    code: 1,
+    says: /target_refused.*listening/,
+  },
+  'a target that refuses, by HTTP/2': {
+    args: [
+      ...['--proxy', uds, '--proxy-protocol=http2'],
+      ...['--target', `tcp://${loopback}:${refused.port}`],
+    ],
+    code: 1,
+    says: /target_refused.*listening/,
+  },
+  'a target that is denied': {
+    args: ['--proxy', uds, '--target', 'http://169.254.169.254/'],
+    code: 1,
+    says: /policy_denied.*fairlead why/,
+  },
+  'a target that echoes nothing': {
+    args: ['--proxy', uds, '--target', `tcp://${loopback}:${sink.port}`, '--timeout=300ms'],
+    code: 1,
+    says: /did not send a byte back.*bench-target/,
+  },
+  'a target that answers something else': {
+    args: ['--proxy', uds, '--target', `tcp://${loopback}:${pod.port}`],
+    code: 1,
+    says: /did not send a byte back/,
+  },
+  'a target without TLS': {
+    args: ['--proxy', uds, '--target', `https://${loopback}:${pod.port}`],
+    code: 1,
+    says: /TLS with the target failed.*http:\/\//,
+  },
+  'a plain front end': {
+    args: ['--proxy', `http://${loopback}:1`, '--target', echoTarget],
+    code: 2,
+    says: /--proxy.*https:\/\/HOST:PORT/,
+  },
+  'a socket path that is too long': {
+    args: ['--proxy', `unix:/${'x'.repeat(120)}`, '--target', echoTarget],
+    code: 2,
+    says: /--proxy.*121 bytes, at most 107/,
+  },
+  'a file that is missing': {
+    args: [...mtls, '--proxy-ca-cert=/no/such.crt', '--target', echoTarget],
+    code: 2,
+    says: /--proxy-ca-cert: \/no\/such\.crt: no such file/,
+  },
+  'a key of another certificate': {
+    args: [...mtls, '--proxy-key', pki.foreign.client.keyFile, '--target', echoTarget],
+    code: 2,
+    says: /--proxy-key.*does not match.*--proxy-cert/,
+  },
+  'TLS files for a socket': {
+    args: ['--proxy', uds, '--proxy-cert', frontend.caFile, '--target', echoTarget],
+    code: 2,
+    says: /--proxy-cert.*no TLS/,
+  },
+  'a target without a port': {
+    args: ['--proxy', uds, '--target', 'tcp://somewhere'],
+    code: 2,
+    says: /--target.*HOST:PORT/,
+  },
+  'a rate for what has none': {
+    args: ['--proxy', uds, '--target', echoTarget, '--mode=upload', '--rate=5'],
+    code: 2,
+    says: /--rate/,
+  },
+  'a report that cannot be written': {
+    args: ['--proxy', uds, '--target', echoTarget, '--html=/no/such/page.html'],
+    code: 2,
+    says: /--html.*\/no\/such does not exist/,
+  },
+  'a typo': {
+    args: ['--proxy', uds, '--target', echoTarget, '--fail-p9=5ms'],
+    code: 2,
+    says: /--fail-p9: did you mean --fail-p9/,
+  },
+};
+
+/** Each is a process that mostly waits to be loaded. */
+const atOnce = 4;
+
+t.test('mistakes', { jobs: atOnce }, async (t) => {
+  for (const [name, { args, code, says }] of Object.entries(failures)) {
+    t.test(name, async (t) => {
+      const ended = await bench(t, [...args, ...short]);
+      t.equal(ended.code, code);
+      t.match(ended.told, says);
+      t.notMatch(ended.told, /\bat .*\.js|Error:|error:[0-9A-F]{8}/, 'no stack');
+      t.equal(ended.stdout, '');
+    });
+  }
+});

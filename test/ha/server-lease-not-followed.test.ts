@@ -1,0 +1,217 @@
+/** Servers that come and go by their Leases, seen by agents that nobody restarts. */
+import { KubernetesApi, pickPort } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import { startAgentProcess } from './agent-process.ts';
+import { type FleetServer, loopback, startAgent, startBalancer, startServer } from './fleet.ts';
+import { type ServerProcess, startServerProcess } from './server-process.ts';
+
+const namespace = 'kube-system';
+const labels = { 'k8s-app': 'konnectivity-server' };
+const addressKey = 'fairlead/agent-address';
+
+async function startApi(t: Test): Promise<KubernetesApi> {
+  const api = await KubernetesApi.start();
+  t.teardown(() => api.close());
+  return api;
+}
+
+/** Names of the Leases, without what all have in common. */
+const leaseIds = (api: KubernetesApi): string[] =>
+  api.leases
+    .all(namespace)
+    .map(({ metadata }) => metadata.name.replace('konnectivity-proxy-server-', ''))
+    .sort();
+
+/** A Lease of a server that is none of ours. */
+function plant(api: KubernetesApi, id: string, durationSeconds = 3_600, address?: string): void {
+  api.leases.create(namespace, {
+    metadata: {
+      name: `konnectivity-proxy-server-${id}`,
+      labels,
+      ...(address !== undefined && { annotations: { [addressKey]: address } }),
+    },
+    spec: { holderIdentity: id, ...leaseTimes(durationSeconds) },
+  });
+}
+
+const leaseTimes = (leaseDurationSeconds: number) => ({
+  leaseDurationSeconds,
+  renewTime: new Date().toISOString().replace('Z', '000Z'),
+});
+
+const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
+};
+
+async function metrics(port: number): Promise<string> {
+  return (await fetch(`http://${loopback}:${port}/metrics`)).text();
+}
+
+t.test('processes: a server more, a server less, and the API gone for a while', async (t) => {
+  const api = await startApi(t);
+  const kubeconfig = await api.kubeconfig();
+  const start = async (id: string): Promise<ServerProcess> => {
+    const port = await pickPort();
+    return startServerProcess(t, id, [
+      ...[`--kubeconfig=${kubeconfig}`, '--enable-lease-controller'],
+      ...[`--agent-port=${port}`, `--advertise-agent-address=${loopback}:${port}`],
+      ...['--shutdown-delay=0s', '--agent-authorization=off'],
+    ]);
+  };
+  const first = await start('a');
+  const agents = await Promise.all(
+    ['x', 'y'].map((id) => startAgentProcess(t, first.agentPort, id)),
+  );
+  const joined = (server: ServerProcess) =>
+    server.process.logs.filter(({ msg }) => msg === 'agent connected').length;
+  await until(() => joined(first) === 2);
+
+  const startedAtMs = performance.now();
+  const [second, third] = await Promise.all([start('b'), start('c')]);
+  const listeningAtMs = performance.now();
+  await until(() => joined(second) === 2 && joined(third) === 2);
+  t.comment(
+    `agents held both new servers ${Math.round(performance.now() - listeningAtMs)} ms after they listened`,
+  );
+  t.ok(performance.now() - startedAtMs < 15_000);
+  t.same(leaseIds(api), ['a', 'b', 'c']);
+
+  const stoppedAtMs = performance.now();
+  second.process.kill('SIGTERM');
+  t.match(await second.process.exit, { code: 0 });
+  t.same(leaseIds(api), ['a', 'c'], 'deleted by its owner');
+  await Promise.all(agents.map((agent) => agent.waitForLog('peer removed')));
+  t.comment(`gone ${Math.round(performance.now() - stoppedAtMs)} ms after SIGTERM`);
+
+  await api.pause();
+  await first.process.waitForLog('leases cannot be watched, those known stay in force');
+  const fourth = await start('d');
+  await fourth.process.waitForLog('lease cannot be renewed');
+  await api.resume();
+  await until(() => joined(fourth) === 2);
+  t.same(leaseIds(api), ['a', 'c', 'd']);
+  t.equal(joined(third), 2, 'and no tunnel was lost meanwhile');
+  const text = await metrics(first.healthPort);
+  const prefix = 'konnectivity_network_proxy_server_';
+  t.match(text, new RegExp(`${prefix}lease_list_total{http_response_code="200",reason=""} \\d`));
+  t.match(
+    text,
+    new RegExp(`${prefix}lease_list_latency_seconds_count{http_response_code="200"} \\d`),
+  );
+  t.match(text, `${prefix}culled_leases_count 0`);
+});
+
+const counts = ({ log }: FleetServer) =>
+  log.of('servers by their leases').map(({ count }) => count);
+
+t.test('a server that is gone without a word is gone when its lease has run out', async (t) => {
+  const api = await startApi(t);
+  plant(api, 'lost', 3_600, '127.0.0.9:1');
+  plant(api, 'odd', 3_600, 'not an address');
+  const server = await startServer(t, 'a', {
+    enableLeaseController: true,
+    kubeconfig: await api.kubeconfig(),
+    advertiseAgentAddress: { host: loopback, port: 1 },
+  });
+  const { log } = await startAgent(t, server.agentPort, { agentId: 'x' });
+  await log.until(() => log.of('peer added').some(({ server }) => server === '127.0.0.9:1'));
+  // As if it had begun, and then been renewed no more.
+  const name = 'konnectivity-proxy-server-lost';
+  const { metadata, spec } = api.leases.get(namespace, name);
+  api.leases.update(namespace, name, { metadata, spec: { ...spec, ...leaseTimes(1) } });
+  await log.until(() => log.of('peer removed').some(({ server }) => server === '127.0.0.9:1'));
+  t.same(counts(server), [3, 2]);
+  await until(() => !leaseIds(api).includes('lost'));
+  t.match(await metrics(server.healthPort), 'culled_leases_count 1');
+  // Its own is written again when somebody deletes it.
+  api.leases.delete(namespace, 'konnectivity-proxy-server-a');
+  await until(() => leaseIds(api).includes('a'));
+  await server.server.close();
+  t.notOk(leaseIds(api).includes('a'));
+});
+
+t.test('peers of leases and of a file are one list', async (t) => {
+  const api = await startApi(t);
+  plant(api, 'b', 3_600, '10.0.0.2:8091');
+  const peersFile = `${t.testdir({ peers: '["10.0.0.3:8091", "10.0.0.2:8091"]' })}/peers`;
+  const server = await startServer(t, 'a', {
+    enableLeaseController: true,
+    kubeconfig: await api.kubeconfig(),
+    advertiseAgentAddress: { host: '10.0.0.1', port: 8091 },
+    peersFile,
+  });
+  await server.log.until(() => counts(server).length > 0);
+  plant(api, 'c', 3_600, '[fd00::1]:8091');
+  const peers = () => server.log.of('peers for agents').at(-1)?.peers;
+  await server.log.until(() => String(peers()).includes('fd00'));
+  t.same(peers(), ['10.0.0.1:8091', '10.0.0.3:8091', '10.0.0.2:8091', '[fd00::1]:8091']);
+});
+
+t.test('agents of both kinds hear the count of the leases', async (t) => {
+  const api = await startApi(t);
+  for (const id of ['b', 'c']) plant(api, id);
+  const server = await startServer(t, 'a', {
+    enableLeaseController: true,
+    kubeconfig: await api.kubeconfig(),
+  });
+  await server.log.until(() => counts(server).length > 0);
+  const { healthPort } = server;
+  t.match(await metrics(healthPort), 'culled_leases_count 0');
+  for (const transport of ['tls', 'grpc'] as const) {
+    const { agent, log } = await startAgent(t, server.agentPort, { agentId: transport, transport });
+    await log.line('connected');
+    const known = `known_server_count 3\n`;
+    const text = await metrics(agent.addresses.health.port);
+    t.match(text, known, transport);
+  }
+});
+
+t.test('an agent counts the leases itself', async (t) => {
+  const api = await startApi(t);
+  const kubeconfig = await api.kubeconfig();
+  const servers = [await startServer(t, 'a'), await startServer(t, 'b')];
+  const balancer = await startBalancer(
+    t,
+    servers.map(({ agentPort }) => agentPort),
+  );
+  plant(api, 'a');
+  const known = async (port: number, count: number) =>
+    until(async () => (await metrics(port)).includes(`known_server_count ${count}\n`));
+  const options = { countServerLeases: true, kubeconfig };
+  const { agent, log } = await startAgent(t, balancer.port, { agentId: 'x', ...options });
+  await log.line('connected');
+  t.equal(log.of('connected').length, 1);
+  plant(api, 'b');
+  await Promise.all(servers.map((server) => server.log.line('agent connected')));
+  t.equal(log.of('connected').length, 2, 'looked for until it was found');
+
+  const { port } = agent.addresses.health;
+  api.leases.delete(namespace, 'konnectivity-proxy-server-b');
+  await known(port, 1);
+  api.leases.delete(namespace, 'konnectivity-proxy-server-a');
+  await log.line('no server has a valid lease, the last count stays in force');
+  const text = await metrics(port);
+  const prefix = 'konnectivity_network_proxy_agent_';
+  t.match(text, 'known_server_count 1\n');
+  t.match(text, `${prefix}lease_lists_total{http_response_code="200",reason=""} 1\n`);
+  t.match(text, `${prefix}lease_watches_total{http_response_code="200",reason=""} 1\n`);
+  t.match(text, `${prefix}lease_list_latency_seconds_count{http_response_code="200"} 1\n`);
+});
+
+t.test('--server-count-source says whether servers may say more', async (t) => {
+  const api = await startApi(t);
+  plant(api, 'a');
+  const server = await startServer(t, 'a', { serverCount: 4 });
+  for (const [serverCountSource, count] of [
+    ['default', 1],
+    ['max', 4],
+  ] as const) {
+    const { agent, log } = await startAgent(t, server.agentPort, {
+      ...{ countServerLeases: true, kubeconfig: await api.kubeconfig(), serverCountSource },
+      agentId: serverCountSource,
+    });
+    await Promise.all([log.line('connected'), log.line('servers by their leases')]);
+    const text = await metrics(agent.addresses.health.port);
+    t.match(text, `known_server_count ${count}\n`, serverCountSource);
+  }
+});

@@ -1,0 +1,89 @@
+/** A worker that dies or stops takes its own requests along and nothing else, and is replaced. */
+import { startPodTarget } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import { type FleetAgent, startAgent, untilReady } from './fleet.ts';
+import { type FailedRequest, type Kill, type Load, startLoad, wasInFlight } from './load.ts';
+import { isWhole, startWorkersProcess, type WorkersProcess } from './workers.ts';
+
+const agentIds = ['one', 'two', 'three'];
+
+interface Loaded {
+  readonly server: WorkersProcess;
+  readonly agents: readonly FleetAgent[];
+  readonly load: Load;
+}
+
+async function startLoaded(t: Test, flags: readonly string[]): Promise<Loaded> {
+  const target = await startPodTarget();
+  t.teardown(() => target.close());
+  const server = await startWorkersProcess(t, 's', flags);
+  const agents = await Promise.all(
+    agentIds.map((agentId) => startAgent(t, server.agentPort, { agentId })),
+  );
+  await server.until((status) => isWhole(status, agentIds));
+  await untilReady(server);
+  const load = startLoad([server], [target]);
+  await load.ended(20);
+  return { server, agents, load };
+}
+
+/** Does something to a worker, and waits until another process has its place and its agents. */
+async function lose(
+  t: Test,
+  { server, load }: Loaded,
+  number: number,
+  signal: NodeJS.Signals,
+): Promise<Kill> {
+  const { pid, serverId } = (await server.workers())[number - 1]!;
+  const atMs = performance.now();
+  process.kill(pid, signal);
+  const status = await server.until(
+    ({ workers, ...rest }) =>
+      workers?.[number - 1]?.pid !== pid && isWhole({ workers: workers ?? [], ...rest }, agentIds),
+  );
+  t.comment(`worker ${number} is replaced after ${Math.round(performance.now() - atMs)} ms`);
+  t.equal(status.workers?.[number - 1]?.serverId, serverId, 'under the same name');
+  t.equal(status.workers?.[number - 1]?.replacements, 1);
+  await load.ended(20);
+  return { fromMs: atMs, toMs: atMs + 50 };
+}
+
+/** Ends the load. @returns the requests that failed though they were not with the lost worker */
+async function othersFailed(t: Test, { load }: Loaded, kill: Kill): Promise<FailedRequest[]> {
+  const { sent, failures } = await load.stop();
+  t.comment(`${sent} requests, ${failures.length} failed`);
+  t.ok(sent > 40);
+  return failures.filter((failure) => !wasInFlight(failure, kill));
+}
+
+t.test('a worker is killed; agents dial again until they have all', async (t) => {
+  const loaded = await startLoaded(t, []);
+  const kill = await lose(t, loaded, 1, 'SIGKILL');
+  t.strictSame(await othersFailed(t, loaded, kill), []);
+});
+
+t.test('a worker is killed; agents know the addresses of each', async (t) => {
+  const loaded = await startLoaded(t, ['--advertise-agent-address=127.0.0.1:1']);
+  const { process } = loaded.server;
+  const own = process.logs
+    .filter(({ listener }) => listener === 'worker-agent')
+    .map(({ port }) => `127.0.0.1:${port}`);
+  t.equal(own.length, 2);
+  for (const { log } of loaded.agents) {
+    t.strictSame(new Set(log.of('peer added').map(({ server }) => server)), new Set(own));
+  }
+  const kill = await lose(t, loaded, 2, 'SIGKILL');
+  t.strictSame(await othersFailed(t, loaded, kill), []);
+});
+
+t.test('a worker is frozen', async (t) => {
+  const loaded = await startLoaded(t, ['--worker-timeout=2s']);
+  const kill = await lose(t, loaded, 1, 'SIGSTOP');
+  t.strictSame(await othersFailed(t, loaded, kill), []);
+  const { process } = loaded.server;
+  t.match(await process.waitForLog('worker is killed'), {
+    worker: 1,
+    reason: 'it gives no sign of life',
+  });
+  t.match(await process.waitForLog('worker has ended and is replaced'), { signal: 'SIGKILL' });
+});

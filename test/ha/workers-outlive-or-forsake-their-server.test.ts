@@ -1,0 +1,106 @@
+/** How a server of several workers ends: together, in order, and leaving nothing behind. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { startEchoTarget, startPodTarget } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import { openStream, request, startAgent } from './fleet.ts';
+import { isWhole, startWorkersProcess, untilGone, type WorkersProcess } from './workers.ts';
+
+async function startWhole(t: Test, ...flags: string[]): Promise<WorkersProcess> {
+  const server = await startWorkersProcess(t, 's', flags);
+  await startAgent(t, server.agentPort, { agentId: 'one' });
+  await server.until((status) => isWhole(status, ['one']));
+  return server;
+}
+
+/** Open streams, so many that each worker has some. */
+async function openStreams(t: Test, server: WorkersProcess) {
+  const echo = await startEchoTarget();
+  t.teardown(() => echo.close());
+  const streams = await Promise.all(Array.from({ length: 40 }, () => openStream(server, echo)));
+  t.teardown(() => {
+    for (const { socket } of streams) socket.destroy();
+  });
+  return streams;
+}
+
+t.test('SIGTERM: new streams are refused, open ones end in peace', async (t) => {
+  const pod = await startPodTarget();
+  t.teardown(() => pod.close());
+  const server = await startWhole(t);
+  const pids = (await server.workers()).map(({ pid }) => pid);
+  const streams = await openStreams(t, server);
+  server.process.kill('SIGTERM');
+  for (const worker of [1, 2]) {
+    const progress = await server.process.waitForLog(
+      (line) => line.msg === 'draining' && line.worker === worker,
+    );
+    t.ok(Number(progress.secondsLeft) > 15 && Number(progress.streams) > 0);
+  }
+  t.match(await request(server, pod), /ENOENT|ECONNREFUSED/);
+  for (const { socket } of streams) socket.end('last words');
+  for (const { socket } of streams) {
+    t.equal(Buffer.concat(await socket.toArray()).toString(), 'last words');
+  }
+  t.strictSame(await server.process.exit, { code: 0, signal: null });
+  await Promise.all(pids.map(untilGone));
+});
+
+t.test('a second SIGTERM ends at once', async (t) => {
+  const server = await startWhole(t);
+  const pids = (await server.workers()).map(({ pid }) => pid);
+  await openStreams(t, server);
+  server.process.kill('SIGTERM');
+  await server.process.waitForLog((line) => line.msg === 'draining' && line.worker !== undefined);
+  server.process.kill('SIGTERM');
+  t.strictSame(await server.process.exit, { code: 1, signal: null });
+  await Promise.all(pids.map(untilGone));
+});
+
+for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
+  t.test(`${signal} to the primary takes the workers along`, async (t) => {
+    const server = await startWhole(t, '--worker-timeout=1s');
+    const pids = (await server.workers()).map(({ pid }) => pid);
+    server.process.kill(signal);
+    await Promise.all(pids.map(untilGone));
+    t.pass('all gone');
+  });
+}
+
+t.test('a signal to a whole process group is the primary’s business', async (t) => {
+  const server = await startWhole(t);
+  const streams = await openStreams(t, server);
+  for (const { pid } of await server.workers()) process.kill(pid, 'SIGTERM');
+  for (const { pid } of await server.workers()) process.kill(pid, 'SIGINT');
+  server.process.kill('SIGTERM');
+  await server.process.waitForLog((line) => line.msg === 'draining' && line.worker !== undefined);
+  for (const { socket } of streams) socket.end();
+  t.strictSame(await server.process.exit, { code: 0, signal: null });
+});
+
+t.test('a successor takes the socket over, and keeps it', async (t) => {
+  const pod = await startPodTarget();
+  t.teardown(() => pod.close());
+  const first = await startWhole(t);
+  const flags = [`--uds-name=${first.uds.path}`, '--uds-takeover'];
+  const second = { ...(await startWhole(t, ...flags)), uds: first.uds };
+  first.process.kill('SIGTERM');
+  t.strictSame(await first.process.exit, { code: 0, signal: null });
+  t.equal(await request(second, pod), undefined);
+  second.process.kill('SIGTERM');
+  await second.process.exit;
+  t.notOk(existsSync(first.uds.path));
+});
+
+t.test('SIGHUP reaches all workers', async (t) => {
+  const peers = join(t.testdir({ peers: '[]' }), 'peers');
+  const server = await startWorkersProcess(t, 's', [
+    `--peers-file=${peers}`,
+    '--reload-interval=24h',
+  ]);
+  writeFileSync(peers, '["127.0.0.1:1"]');
+  server.process.kill('SIGHUP');
+  for (const worker of [1, 2]) {
+    await server.process.waitForLog((line) => line.msg === 'reloaded' && line.worker === worker);
+  }
+});

@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises';
+import type { ServerStatus, WorkerStatus } from '@fairlead/server';
+import type { Test } from 'tap';
+import { loopback } from './fleet.ts';
+import { type ServerProcess, startServerProcess } from './server-process.ts';
+
+export type RunningWorker = WorkerStatus & { readonly pid: number };
+
+export interface WorkersProcess extends ServerProcess {
+  readonly adminPort: number;
+  status(): Promise<ServerStatus>;
+  /** The processes of the workers; waits for those that are being replaced. */
+  workers(): Promise<RunningWorker[]>;
+  /** Asks for the status until it is as wanted. */
+  until(wanted: (status: ServerStatus) => boolean): Promise<ServerStatus>;
+}
+
+/** A server of two workers, in processes of their own; all serve when this resolves. */
+export async function startWorkersProcess(
+  t: Test,
+  id: string,
+  flags: readonly string[] = [],
+): Promise<WorkersProcess> {
+  const server = await startServerProcess(t, id, [
+    '--workers=2',
+    '--agents-settle-time=0s',
+    ...flags,
+  ]);
+  const { port: adminPort } = await server.process.waitForListener('admin');
+  const status = async () => {
+    const reply = await fetch(`http://${loopback}:${adminPort}/api/v1/status`);
+    return (await reply.json()) as ServerStatus;
+  };
+  const until = async (wanted: (status: ServerStatus) => boolean) => {
+    for (;;) {
+      const now = await status();
+      if (wanted(now)) return now;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+  };
+  const workers = async () => {
+    const { workers: all = [] } = await until(({ workers: now }) => !!now?.every(isRunning));
+    return all.filter(isRunning);
+  };
+  return { ...server, adminPort, status, workers, until };
+}
+
+const isRunning = (worker: WorkerStatus): worker is RunningWorker => worker.pid !== null;
+
+/** Whether each worker is ready and holds tunnels to all these agents. */
+export function isWhole(
+  { workers = [], agents }: ServerStatus,
+  agentIds: readonly string[],
+): boolean {
+  return workers.every(
+    ({ worker, state }) =>
+      state === 'ready' &&
+      agentIds.every((id) =>
+        agents.some((agent) => agent.worker === worker && agent.agentId === id),
+      ),
+  );
+}
+
+/** Resolves when a process of another parent is gone, or is only waited for. */
+export async function untilGone(pid: number): Promise<void> {
+  for (;;) {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+    if (stat === undefined || stat.slice(stat.lastIndexOf(')')).startsWith(') Z')) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,68 @@
+/** deploy/: an example configuration or a unit that its program or systemd would refuse. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { agentOptions } from '@fairlead/agent/options';
+import { parseOptions } from '@fairlead/runtime';
+import { serverOptions } from '@fairlead/server/options';
+import { workspaceRoot } from '@fairlead/testkit';
+import t from 'tap';
+
+const programs = { server: serverOptions, agent: agentOptions } as const;
+const directory = mkdtempSync(join(tmpdir(), 'fairlead-deploy-'));
+t.teardown(() => rmSync(directory, { recursive: true }));
+
+function read(path: string): string {
+  return readFileSync(join(workspaceRoot, path), 'utf8');
+}
+
+for (const program of ['server', 'agent'] as const) {
+  const example = read(`deploy/config/${program}.yaml`);
+  const table = programs[program];
+
+  t.test(`${program}.yaml`, async (t) => {
+    const parse = (text: string) => {
+      const file = join(directory, `${program}.yaml`);
+      writeFileSync(file, text);
+      // Both tables have all that is asked for here; the compiler would want one of them.
+      return parseOptions(table as typeof serverOptions, { argv: [`--config=${file}`], env: {} });
+    };
+    t.same(parse(example).warnings, [], 'as it is');
+    const uncommented = example.replaceAll(/^# ([a-z-]+: )/gm, '$1');
+    t.not(uncommented, example, 'there are lines to take the # from');
+    t.same(parse(uncommented).warnings, [], 'with all that is commented out');
+    t.throws(() => parse(`${example}\nno-such-key: 1\n`), /no-such-key/, 'a wrong key is found');
+  });
+
+  t.test(`fairlead-${program}.service`, async (t) => {
+    const unit = read(`deploy/systemd/fairlead-${program}.service`);
+    const seconds = (key: string) => Number(new RegExp(`^${key}=(\\d+)s$`, 'm').exec(unit)?.[1]);
+    const { gracefulShutdownTimeout } = parseOptions(table as typeof serverOptions, {
+      argv: [`--config=${join(workspaceRoot, `deploy/config/${program}.yaml`)}`],
+      env: {},
+    }).options;
+    t.ok(seconds('TimeoutStopSec') * 1000 > gracefulShutdownTimeout, 'a stop is not cut short');
+
+    if (spawnSync('systemd-analyze', ['--version']).status !== 0) {
+      t.comment('SKIPPED: there is no systemd-analyze, so nobody has looked at the units');
+      return;
+    }
+    // systemd-analyze wants the program to be there; where it is not installed, another one will do.
+    const file = join(directory, `fairlead-${program}.service`);
+    writeFileSync(file, unit.replace(`/usr/bin/fairlead-${program}`, process.execPath));
+    const analyze = (...args: string[]) => {
+      const { status, stdout, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8' });
+      return { status, told: `${stdout}${stderr}` };
+    };
+    t.same(analyze('verify', '--man=no', file), { status: 0, told: '' }, 'verified');
+    // In tenths: 2.0, of 10. Older versions cannot look at a file.
+    const security = analyze('security', '--offline=true', '--threshold=20', file);
+    if (/unrecognized option/.test(security.told)) {
+      t.comment('SKIPPED: this systemd-analyze knows no --offline');
+      return;
+    }
+    t.comment(security.told.trim().split('\n').at(-1)!);
+    t.equal(security.status, 0, 'exposed no more than needed');
+  });
+}

@@ -1,0 +1,185 @@
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { makeToken } from '@fairlead/enrolment';
+import { createIssuer, type IssuerOptions } from '@fairlead/issuer';
+import { createAuthority, issueCertificate, writeIssuerPki } from '@fairlead/pki';
+import t, { type Test } from 'tap';
+import { Installation, loopback, newRequest } from './enrolment-fixture.ts';
+import { TestLog } from './fixture.ts';
+
+const site = await Installation.make();
+
+async function startIssuer(t: Test, options: Partial<IssuerOptions> = {}) {
+  const log = new TestLog();
+  const issuer = await createIssuer(
+    {
+      serverCert: site.path('issuer/server.crt'),
+      serverKey: site.path('issuer/server.key'),
+      caCert: site.path('issuer/ca.crt'),
+      issuerCert: site.path('issuer/issuer.crt'),
+      issuerKey: site.path('issuer/issuer.key'),
+      tokenDir: site.path('tokens'),
+      enrolmentPort: 0,
+      enrolmentBindAddress: loopback,
+      healthPort: 0,
+      healthBindAddress: loopback,
+      reloadInterval: 2 ** 30,
+      ...options,
+    },
+    log.logger,
+  );
+  t.teardown(() => issuer.close());
+  const { port } = issuer.addresses.enrolment;
+  const metric = async (name: string): Promise<number> => {
+    const url = `http://${loopback}:${issuer.addresses.health.port}/metrics`;
+    const text = await (await fetch(url)).text();
+    return Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`${name} `))
+        ?.split(' ')[1] ?? 0,
+    );
+  };
+  const enrol = async () => {
+    const { text: token } = await site.token();
+    return site.ask(port, '/v1/enrol', { body: { token, csr: newRequest().csr } });
+  };
+  return { issuer, log, port, metric, enrol };
+}
+
+/** Connections that are ended with the test, however they end. */
+function open(t: Test, make: () => Socket): Socket {
+  const socket = make();
+  socket.on('error', () => {});
+  t.teardown(() => socket.destroy());
+  return socket;
+}
+
+t.test('what is no request for a certificate is refused in words, and logged', async (t) => {
+  const { port, log, enrol } = await startIssuer(t);
+  const long = { token: 'x'.repeat(20_000), csr: '' };
+  const refusals = [
+    [await site.ask(port, '/v1/secret-in-path'), { status: 404, code: 'bad_request' }],
+    [await site.ask(port, '/v1/enrol'), { status: 405 }],
+    [await site.ask(port, '/v1/ca', { body: {} }), { status: 405 }],
+    [await site.ask(port, '/v1/enrol', { body: 'nonsense' }), { status: 400, error: /not JSON/ }],
+    [
+      await site.ask(port, '/v1/enrol', { body: { token: 'x' } }),
+      { status: 400, error: 'the body must have token and csr, and nothing else' },
+    ],
+    [await site.ask(port, '/v1/enrol', { body: long }), { status: 413 }],
+    [
+      await site.ask(port, '/v1/renew', { body: newRequest() }),
+      { status: 403, code: 'certificate_refused', error: /no client certificate was given/ },
+    ],
+  ] as const;
+  for (const [answer, wanted] of refusals) t.match(answer, wanted);
+  t.equal(log.of('enrolment refused').length, refusals.length);
+  t.notMatch(JSON.stringify(log.lines), /secret-in-path|xxxx/);
+  t.match(await enrol(), { status: 200 });
+});
+
+t.test('a certificate that no token was given for is not renewed', async (t) => {
+  const { port } = await startIssuer(t);
+  const { csr } = newRequest();
+  const renew = async (authority: typeof site.root, kind: 'agent' | 'server') => {
+    const issued = await issueCertificate(authority, { kind, name: 'node-1', hosts: ['h'] });
+    const { certPem: cert, keyPem: key } = issued;
+    return site.ask(port, '/v1/renew', { body: { csr }, cert, key });
+  };
+  const evil = await createAuthority({ name: 'evil CA' });
+  t.match(await renew(site.root, 'agent'), { status: 403, error: /not made for a token/ });
+  t.match(await renew(site.root, 'server'), { status: 403, error: /not meant for clients/ });
+  t.match(await renew(evil, 'agent'), { status: 403, error: /another CA signed it/ });
+});
+
+t.test('slow and silent connections are cut off, and keep nobody out', async (t) => {
+  const { port, log, enrol } = await startIssuer(t, { maxConnections: 5, requestTimeout: 1000 });
+  const silent = Array.from({ length: 40 }, () => open(t, () => connect(port, loopback)));
+  const ended = silent.map((socket) => once(socket, 'close'));
+  const slow = open(t, () =>
+    connectTls({ host: loopback, port, ca: site.root.certPem, ALPNProtocols: ['http/1.1'] }),
+  );
+  await once(slow, 'secureConnect');
+  slow.write('POST /v1/enrol HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{');
+  const drip = setInterval(() => slow.write(' '), 50);
+  t.teardown(() => clearInterval(drip));
+  t.match(await enrol(), { status: 200 }, 'beside them');
+  await Promise.all([once(slow, 'close'), ...ended]);
+  clearInterval(drip);
+  t.ok(
+    log.lines.some(({ code }) => code === 'connections'),
+    'the oldest were cut off',
+  );
+  t.ok(
+    log.lines.some(({ code }) => code === 'timeout'),
+    'and the others in time',
+  );
+});
+
+t.test('tokens cannot be tried out', async (t) => {
+  const { port, log, metric } = await startIssuer(t);
+  const { csr } = newRequest();
+  const tries = Array.from({ length: 15 }, () => makeToken().text);
+  const codes: (string | undefined)[] = [];
+  for (const token of tries) {
+    codes.push((await site.ask(port, '/v1/enrol', { body: { token, csr } })).code);
+  }
+  const isUnknown = codes.map((code) => code === 'token_unknown');
+  t.ok(isUnknown.slice(0, 10).every(Boolean));
+  t.match(codes.at(-1), 'rate_limited', 'the source has to wait');
+  const { text: token } = await site.token();
+  const answer = await site.ask(port, '/v1/enrol', { body: { token, csr } });
+  t.match(answer, { status: 429, code: 'rate_limited', error: /too many refusals/ });
+  t.equal(log.of('enrolment refused').length, tries.length + 1);
+  for (const tried of tries) t.notMatch(JSON.stringify(log.lines), tried.split('.')[1]);
+  t.ok((await metric('fairlead_issuer_refusals_total{code="token_unknown"}')) >= 10);
+});
+
+t.test('more requests than allowed wait', async (t) => {
+  const { port } = await startIssuer(t, { maxRequestsPerSecond: 5 });
+  const answers = await Promise.all(Array.from({ length: 12 }, () => site.ask(port, '/v1/ca')));
+  t.ok(answers.some(({ status }) => status === 200));
+  t.ok(answers.some(({ code }) => code === 'rate_limited'));
+});
+
+t.test('the files of the CA are read again, and bad ones are not used', async (t) => {
+  const dir = site.path('swapped');
+  const made = await writeIssuerPki(dir, site.root, { hosts: [], ips: [loopback] });
+  const { enrol, log, issuer } = await startIssuer(t, {
+    issuerCert: `${dir}/issuer.crt`,
+    issuerKey: `${dir}/issuer.key`,
+    serverCert: `${dir}/server.crt`,
+    serverKey: `${dir}/server.key`,
+  });
+  const signer = async () => new X509Certificate((await enrol()).certificate!);
+  t.ok((await signer()).verify(made.authority.certificate.publicKey));
+  await writeFile(`${dir}/issuer.crt`, site.root.certPem);
+  issuer.reload();
+  const told = await log.until('the new files are no good, the old ones stay in use');
+  t.match(told.detail, /^--issuer-key: .* does not match the certificate in --issuer-cert/);
+  t.ok((await signer()).verify(made.authority.certificate.publicKey), 'the old one signs on');
+  const renewed = await writeIssuerPki(dir, site.root, { hosts: [], ips: [loopback], force: true });
+  issuer.reload();
+  await log.until('reloaded');
+  t.ok((await signer()).verify(renewed.authority.certificate.publicKey), 'now the new one');
+});
+
+t.test('what must not sign does not start', async (t) => {
+  const file = (name: string, text: string) => site.file(name, text);
+  await file('root.crt', site.root.certPem);
+  await file('root.key', site.root.keyPem);
+  await t.rejects(
+    startIssuer(t, { issuerCert: site.path('root.crt'), issuerKey: site.path('root.key') }),
+    { name: 'UsageError', message: /is a root CA, .* fairlead pki issuer$/ },
+  );
+  const other = await createAuthority({ name: 'other CA' });
+  const caCert = await file('other.crt', other.certPem);
+  await t.rejects(startIssuer(t, { caCert }), {
+    name: 'UsageError',
+    message: /is not signed by a CA in --ca-cert/,
+  });
+});

@@ -1,0 +1,280 @@
+import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { readFile, stat } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { createServer, type TLSSocket } from 'node:tls';
+import { createAuthority, type IssuedCertificate, issueCertificate } from '@fairlead/pki';
+import { connectThrough, type RunningProcess, startEchoTarget } from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import {
+  Installation,
+  isPlainClient,
+  loopback,
+  newRequest,
+  runFairlead,
+} from './enrolment-fixture.ts';
+
+const modeOf = async (path: string): Promise<string> =>
+  ((await stat(path)).mode & 0o777).toString(8);
+
+/** What a process has said, in every way that it has. */
+const wordsOf = (process: RunningProcess): string =>
+  process.stdout + process.logs.map((line) => JSON.stringify(line)).join('\n');
+
+t.test('an agent joins with a token, serves under enforce, and needs it only once', async (t) => {
+  const site = await Installation.make();
+  const target = await startEchoTarget();
+  t.teardown(() => target.close());
+  const [issuer, server] = await Promise.all([site.startIssuer(t), site.startServer(t)]);
+  const made = await runFairlead(
+    ...['token', 'create', '--token-dir', site.path('tokens'), '--json'],
+    ...['--ca-cert', site.path('issuer/ca.crt'), '--agent-id', 'node-1', '--ip', loopback],
+  );
+  t.match(made, { code: 0, stderr: '' });
+  const { token, id, caHashes } = JSON.parse(made.stdout) as Record<string, string>;
+  t.match(token, /^[a-z2-7]{12}\.[a-z2-7]{32}$/);
+  const tokenFile = await site.file('token', `${token}\n`);
+  const flags = {
+    'enrolment-server': `localhost:${issuer.port}`,
+    'enrolment-ca-hash': String(caHashes),
+    'proxy-server-port': String(server.port),
+  };
+  const agent = await site.startAgent(t, { ...flags, 'enrolment-token-file': tokenFile });
+  t.match(await agent.waitForLog('joined'), { subject: 'CN=node-1' });
+  t.match(await server.process.waitForLog('agent connected'), { commonName: 'node-1' });
+  const reply = await connectThrough({ via: server.uds, target: `${loopback}:${target.port}` });
+  t.equal(reply.status, 200);
+  reply.socket.write('hello');
+  t.equal(String((await once(reply.socket, 'data'))[0]), 'hello');
+  reply.socket.destroy();
+
+  t.equal(await modeOf(site.path('identity')), '700');
+  t.equal(await modeOf(site.path('identity/agent.pem')), '600');
+  const pem = await readFile(site.path('identity/agent.pem'), 'utf8');
+  const certificate = new X509Certificate(pem.slice(pem.indexOf('-----BEGIN CERT')));
+  t.equal(
+    certificate.subjectAltName,
+    `IP Address:${loopback}, URI:fairlead:enrolment=${id}`,
+    'the names of the token',
+  );
+  t.ok(isPlainClient(certificate));
+  t.ok(certificate.checkIssued(site.issuer.certificate), 'signed by the intermediate');
+  const issued = await issuer.process.waitForLog('certificate issued');
+  t.match(issued, { request: 'enrol', enrolment: id, subject: 'CN=node-1' });
+  t.equal(issued.serialNumber, certificate.serialNumber.toLowerCase());
+  const secret = token!.split('.')[1]!;
+  for (const process of [issuer.process, server.process, agent]) {
+    t.notMatch(wordsOf(process), secret, `${process.name} does not tell the token`);
+  }
+  t.match(
+    JSON.parse(
+      (await runFairlead('token', 'list', '--json', '--token-dir', site.path('tokens'))).stdout,
+    ),
+    [{ id, state: 'redeemed', agentId: 'node-1' }],
+  );
+
+  const second = await site.startAgent(t, {
+    ...flags,
+    'identity-dir': site.path('identity-2'),
+    'enrolment-token-file': tokenFile,
+  });
+  t.match(await second.exit, { code: 1 }, 'the same token lets nobody else in');
+  t.match(wordsOf(second), /cannot join: .*refused \(token_used\): the token was redeemed at /);
+  t.match(await issuer.process.waitForLog('enrolment refused'), {
+    code: 'token_used',
+    enrolment: id,
+  });
+
+  await agent.close();
+  await issuer.process.close();
+  const again = await site.startAgent(t, flags);
+  await again.waitForLog('connected');
+  t.same(
+    again.logs.filter(({ msg }) => msg === 'joined' || msg === 'cannot join'),
+    [],
+    'it has what it needs',
+  );
+});
+
+/** Somebody between agent and issuer: answers what it likes, and keeps what it is sent. */
+async function startImpostor(t: Test, shown: IssuedCertificate, caPem: string) {
+  const received: Buffer[] = [];
+  const server = createServer({
+    cert: shown.certPem,
+    key: shown.keyPem,
+    ALPNProtocols: ['http/1.1'],
+  });
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => sockets.add(socket));
+  server.on('secureConnection', (socket: TLSSocket) => {
+    socket.on('error', () => {});
+    socket.on('data', (chunk: Buffer) => {
+      received.push(chunk);
+      const head = `HTTP/1.1 200 OK\r\nContent-Length: ${Buffer.byteLength(caPem)}\r\n\r\n`;
+      socket.end(head + caPem);
+    });
+  });
+  server.on('tlsClientError', () => {});
+  server.listen(0, loopback);
+  await once(server, 'listening');
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const { port } = server.address() as { port: number };
+  return { port, text: () => Buffer.concat(received).toString('latin1') };
+}
+
+t.test('whoever passes for the issuer is sent nothing secret', async (t) => {
+  const site = await Installation.make();
+  const token = await site.token();
+  const tokenFile = await site.file('token', token.text);
+  const evil = await createAuthority({ name: 'evil CA' });
+  const names = { kind: 'server', name: 'i', ips: [loopback] } as const;
+  const [foreign, stolen] = await Promise.all([
+    issueCertificate(evil, names),
+    issueCertificate(site.issuer, names),
+  ]);
+  const impostors = [
+    ['another CA', foreign, evil.certPem, /is not the one of --enrolment-ca-hash/],
+    ['the true CA, but a certificate of another', foreign, site.root.certPem, /was refused for/],
+    [
+      'a certificate by the stolen key of the issuer',
+      stolen,
+      site.root.certPem,
+      /not meant for a server/,
+    ],
+  ] as const;
+  for (const [what, shown, caPem, complaint] of impostors) {
+    const impostor = await startImpostor(t, shown, caPem);
+    const agent = await site.startAgent(t, {
+      'enrolment-server': `${loopback}:${impostor.port}`,
+      'enrolment-token-file': tokenFile,
+    });
+    t.match(await agent.exit, { code: 1 }, what);
+    t.match(wordsOf(agent), complaint, what);
+    t.match(impostor.text(), /^GET \/v1\/ca HTTP/, what);
+    t.notMatch(impostor.text(), token.text.split('.')[1], what);
+    t.notMatch(impostor.text(), 'POST', what);
+    t.notMatch(wordsOf(agent), token.text.split('.')[1], what);
+  }
+});
+
+t.test('a request gets what its token says, whatever it asks for', async (t) => {
+  const site = await Installation.make();
+  const { process: issuer, port } = await site.startIssuer(t);
+  const config = await site.file(
+    'greedy.cnf',
+    `[req]\ndistinguished_name = dn\nreq_extensions = want\nprompt = no\n[dn]\nCN = node-9\nO = system:masters\n[want]\nsubjectAltName = DNS:node-9.example, IP:10.9.9.9, URI:fairlead:default-route\nbasicConstraints = critical, CA:true\nkeyUsage = critical, keyCertSign, digitalSignature\nextendedKeyUsage = serverAuth, clientAuth\n`,
+  );
+  const keys = {
+    'EC P-256': ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'],
+    'EC P-384': ['ec', '-pkeyopt', 'ec_paramgen_curve:P-384'],
+    'RSA 2048': ['rsa:2048'],
+  };
+  for (const [kind, args] of Object.entries(keys)) {
+    const csr = execFileSync(
+      'openssl',
+      ['req', '-new', '-nodes', '-config', config, '-keyout', site.path('k'), '-newkey', ...args],
+      { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    const { text, id } = await site.token({
+      hosts: ['node-1.example'],
+      ips: [],
+      cidrs: ['10.1.0.0/16-24'],
+    });
+    const answer = await site.ask(port, '/v1/enrol', { body: { token: text, csr } });
+    t.equal(answer.status, 200, kind);
+    const certificate = new X509Certificate(answer.certificate!);
+    t.equal(certificate.subject, 'CN=node-1', kind);
+    t.equal(
+      certificate.subjectAltName,
+      `DNS:node-1.example, URI:fairlead:cidr=10.1.0.0/16-24, URI:fairlead:enrolment=${id}`,
+      kind,
+    );
+    t.ok(isPlainClient(certificate), kind);
+  }
+
+  const { text } = await site.token();
+  const good = newRequest();
+  const ask = (token: string, csr: string) => site.ask(port, '/v1/enrol', { body: { token, csr } });
+  const flipped = Buffer.from(good.csr.split('\n').slice(1, -2).join(''), 'base64');
+  flipped[flipped.length - 1]! ^= 1;
+  const forged = `-----BEGIN CERTIFICATE REQUEST-----\n${flipped.toString('base64')}\n-----END CERTIFICATE REQUEST-----\n`;
+  t.match(await ask(text, forged), { status: 400, code: 'bad_request' });
+  t.match(await ask(text, 'no request'), { status: 400, code: 'bad_request' });
+  t.match(await ask(text, good.csr), { status: 200 }, 'a bad request has not spent the token');
+  t.match(await ask(text, good.csr), { status: 200 }, 'an answer that was lost can be had again');
+  t.match(await ask(text, newRequest().csr), { status: 401, code: 'token_used' });
+  const wrong = `${text.slice(0, -1)}${text.endsWith('a') ? 'b' : 'a'}`;
+  t.match(await ask(wrong, good.csr), { status: 401, code: 'token_unknown' });
+  t.match(await ask('no token', good.csr), { status: 401, code: 'token_unknown' });
+  const expired = await site.token({}, 1);
+  t.match(await ask(expired.text, good.csr), { status: 401, code: 'token_expired' });
+  const revoked = await site.token();
+  t.match(await runFairlead('token', 'revoke', revoked.id, '--token-dir', site.path('tokens')), {
+    code: 0,
+    stdout: `Revoked ${revoked.id}.\n`,
+  });
+  t.match(await ask(revoked.text, good.csr), { status: 401, code: 'token_unknown' });
+  const refusals = issuer.logs.filter(({ msg }) => msg === 'enrolment refused');
+  t.equal(refusals.length, 7, 'one line each');
+  t.notMatch(JSON.stringify(issuer.logs), text.split('.')[1]);
+});
+
+t.test('of many that redeem one token at two issuers exactly one gets in', async (t) => {
+  const site = await Installation.make();
+  const issuers = await Promise.all([site.startIssuer(t), site.startIssuer(t)]);
+  for (let round = 0; round < 3; round++) {
+    const { text: token } = await site.token();
+    const answers = await Promise.all(
+      [0, 1, 2, 3].map((index) =>
+        site.ask(issuers[index % 2]!.port, '/v1/enrol', { body: { token, csr: newRequest().csr } }),
+      ),
+    );
+    t.same(answers.map(({ status }) => status).sort(), [200, 401, 401, 401]);
+  }
+});
+
+t.test('a token comes from a file or the environment, never from the command line', async (t) => {
+  const site = await Installation.make();
+  const { text } = await site.token();
+  const server = { 'enrolment-server': `${loopback}:1` };
+  const flagged = await site.startAgent(t, { ...server, 'enrolment-token': text });
+  t.match(await flagged.exit, { code: 2 });
+  t.match(
+    wordsOf(flagged),
+    /--enrolment-token: everybody on this machine can read a command line; use --enrolment-token-file or FAIRLEAD_ENROLMENT_TOKEN/,
+  );
+  t.notMatch(wordsOf(flagged), text.slice(0, 20));
+  const none = await site.startAgent(t, server);
+  t.match(await none.exit, { code: 2 });
+  t.match(wordsOf(none), /--identity-dir holds no certificate yet: give a token/);
+
+  const { port } = await site.startIssuer(t);
+  const agent = await site.startAgent(
+    t,
+    { 'enrolment-server': `${loopback}:${port}` },
+    { FAIRLEAD_ENROLMENT_TOKEN: text },
+  );
+  await agent.waitForLog('joined');
+  t.notMatch(wordsOf(agent), text.split('.')[1]);
+});
+
+t.test('an issuer that is not there yet is waited for', async (t) => {
+  const site = await Installation.make();
+  const first = await site.startIssuer(t);
+  await first.process.close();
+  const { text } = await site.token();
+  const agent = await site.startAgent(
+    t,
+    { 'enrolment-server': `${loopback}:${first.port}`, 'reconnect-min': '50ms' },
+    { FAIRLEAD_ENROLMENT_TOKEN: text },
+  );
+  t.match(await agent.waitForLog('cannot join'), { isFinal: false });
+  const { port } = await agent.waitForListener('health');
+  t.equal((await fetch(`http://${loopback}:${port}/readyz`)).status, 503);
+  await site.startIssuer(t, { 'enrolment-port': String(first.port) });
+  await agent.waitForLog('joined');
+});
