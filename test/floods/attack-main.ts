@@ -3,6 +3,9 @@ import type { AttackPlace, AttackRun } from './attack-place.ts';
 import { clientAttacks } from './client-attacks.ts';
 import { tunnelAttacks } from './tunnel-attacks.ts';
 
+/** An attack ends by itself within this time of its end. */
+const graceMs = 2_000;
+
 const [name = '', place = '', seconds = '', count = ''] = process.argv.slice(2);
 const attack = { ...tunnelAttacks, ...clientAttacks }[name];
 if (!attack) throw new Error(`there is no attack ${name}`);
@@ -13,7 +16,9 @@ const run: AttackRun = {
   count: 0,
 };
 const startedAtMs = performance.now();
-await attack(run);
+// A server may stop to read from an attacker, which then waits for ever.
+const timeIsUp = new Promise((resolve) => setTimeout(resolve, Number(seconds) * 1_000 + graceMs));
+await Promise.race([attack(run), timeIsUp]);
 const perSecond = Math.round((run.count * 1_000) / (performance.now() - startedAtMs));
 console.log(JSON.stringify({ count: run.count, perSecond }));
 process.exit(0);
