@@ -7,7 +7,7 @@ import { textTables } from './report/text-tables.ts';
 import { writeReport } from './report/write-report.ts';
 import { isComplete } from './results.ts';
 import { readResults, writeResults } from './results-file.ts';
-import { measureSystems } from './run/measure-systems.ts';
+import { measureSystems, warnIfBusy } from './run/measure-systems.ts';
 import { systems } from './systems/index.ts';
 import { pairings } from './systems/pairings.ts';
 
@@ -34,6 +34,7 @@ function list(): void {
 }
 
 async function main(given: BenchOptions): Promise<void> {
+  if (!given.from) warnIfBusy();
   const results = given.from
     ? mergeResults(given.from.map(readResults))
     : await measureSystems(given, given.systems, ['npm run bench --', ...args].join(' '));

@@ -55,7 +55,7 @@ function readOptions(args: readonly string[]): BenchOptions {
   });
   const { json, from, report } = values;
   return {
-    measures: pick('--only', values.only, measures, isOrBegins),
+    measures: pickMeasures(values.only),
     systems:
       values.peers === undefined
         ? systems
@@ -80,6 +80,14 @@ export function optionsOrExit(program: string, args: readonly string[]): BenchOp
     console.error(`${program}: ${(error as Error).message}`);
     process.exit(2);
   }
+}
+
+/**
+ * The measures that `--only` names, by their names or the beginnings of them; all without it.
+ * @throws Error for an unknown name
+ */
+export function pickMeasures(list: string | undefined): readonly Measure[] {
+  return pick('--only', list, measures, isOrBegins);
 }
 
 const is = (wanted: string, name: string) => name === wanted;

@@ -4,7 +4,7 @@
  *     node gather.mjs packages/server /app
  *
  * `npm ci --omit=dev --workspace` would also take the workspaces that are only needed for tests.
- * Every package lies directly in OUT/node_modules; two versions of one package are an error.
+ * Every package lies directly in OUT/node_modules, a second version of one beneath the package that needs it.
  */
 import { cpSync, existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
@@ -16,22 +16,27 @@ if (!workspace || !out) throw new Error('usage: gather.mjs WORKSPACE OUT');
 const unneeded = /(\.map|\.d\.[cm]?ts|\.tsbuildinfo)$/;
 const gathered = new Map();
 
-gather(realpathSync(workspace));
+gather(realpathSync(workspace), out);
 
-function gather(directory) {
+/** @param neededBy where the package that needs this one was copied to */
+function gather(directory, neededBy) {
   const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
-  const known = gathered.get(manifest.name);
+  const { name, dependencies = {} } = manifest;
+  // Some packages list types as if they were code.
+  if (name.startsWith('@types/')) return;
+  const known = gathered.get(name);
   if (known === directory) return;
-  if (known) throw new Error(`${manifest.name} is needed twice: ${known} and ${directory}`);
-  gathered.set(manifest.name, directory);
-  copy(directory, manifest);
-  for (const name of Object.keys(manifest.dependencies ?? {})) gather(find(name, directory));
+  if (!known) gathered.set(name, directory);
+  const place = join(known ? neededBy : out, 'node_modules', name);
+  if (existsSync(place)) return;
+  copy(directory, manifest, place);
+  for (const dependency of Object.keys(dependencies)) gather(find(dependency, directory), place);
 }
 
-function copy(directory, { name, files, workspaces }) {
+function copy(directory, { name, files, workspaces }, place) {
   if (workspaces) throw new Error(`${name} is no package but the root of all`);
   const isOurs = !directory.includes(`${sep}node_modules${sep}`);
-  cpSync(directory, join(out, 'node_modules', name), {
+  cpSync(directory, place, {
     recursive: true,
     filter(path) {
       const [first = ''] = relative(directory, path).split(sep);

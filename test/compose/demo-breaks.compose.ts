@@ -57,6 +57,8 @@ async function tryAll(t: Test, project: ComposeProject): Promise<void> {
     t.same(health, ['healthy', 'healthy', 'healthy', 'healthy'], 'the health checks say so too');
   });
 
+  if (!t.passing()) return;
+
   await t.test('no container has a right that it does not need', async (t) => {
     for (const { Name, Config, HostConfig } of await project.inspect('pki', ...running)) {
       const { ReadonlyRootfs, CapDrop, SecurityOpt, Privileged } = HostConfig;

@@ -58,31 +58,33 @@ const whyNot = await whyNoGo();
 if (whyNot) {
   t.pass(whyNot, { skip: whyNot });
 } else {
-  const silent = await startBlackholeTarget();
-  t.teardown(() => silent.close());
-  const tests = await buildUpstreamTests(releases.current, `${silent.host}:${silent.port}`);
-  const { stdout } = await run(tests.program, ['-test.list', '.'], { cwd: tests.directory });
-  const all = stdout.split('\n').filter((line) => line.startsWith('Test'));
-  t.ok(all.length > 20, `${all.length} tests`);
-  const skipOf = ({ left }: Pairing) =>
-    left ? [`-test.skip=^(${Object.keys(left).join('|')})$`] : [];
-  // They wait more than they work.
-  const runs = pairings.map(async (pairing) => ({
-    pairing,
-    ...(await runTests(tests, [...skipOf(pairing), ...pairing.args])),
-  }));
-  for (const { pairing, passed, output } of await Promise.all(runs)) {
-    const { name, args, left = {} } = pairing;
-    await t.test(name, async (t) => {
-      for (const [test, reason] of Object.entries(left)) t.pass(test, { skip: reason });
-      for (const test of all.filter((test) => !(test in left))) {
-        let hasPassed = passed.get(test);
-        for (let tries = 1; !hasPassed && races.has(test) && tries < 3; tries++) {
-          hasPassed = (await runTests(tests, [`-test.run=^${test}$`, ...args])).passed.get(test);
+  await t.test(`the tests of ${releases.current.name}`, async (t) => {
+    const silent = await startBlackholeTarget();
+    t.teardown(() => silent.close());
+    const tests = await buildUpstreamTests(releases.current, `${silent.host}:${silent.port}`);
+    const { stdout } = await run(tests.program, ['-test.list', '.'], { cwd: tests.directory });
+    const all = stdout.split('\n').filter((line) => line.startsWith('Test'));
+    t.ok(all.length > 20, `${all.length} tests`);
+    const skipOf = ({ left }: Pairing) =>
+      left ? [`-test.skip=^(${Object.keys(left).join('|')})$`] : [];
+    // They wait more than they work.
+    const runs = pairings.map(async (pairing) => ({
+      pairing,
+      ...(await runTests(tests, [...skipOf(pairing), ...pairing.args])),
+    }));
+    for (const { pairing, passed, output } of await Promise.all(runs)) {
+      const { name, args, left = {} } = pairing;
+      await t.test(name, async (t) => {
+        for (const [test, reason] of Object.entries(left)) t.pass(test, { skip: reason });
+        for (const test of all.filter((test) => !(test in left))) {
+          let hasPassed = passed.get(test);
+          for (let tries = 1; !hasPassed && races.has(test) && tries < 3; tries++) {
+            hasPassed = (await runTests(tests, [`-test.run=^${test}$`, ...args])).passed.get(test);
+          }
+          t.ok(hasPassed, test);
         }
-        t.ok(hasPassed, test);
-      }
-      if (!t.passing()) t.comment(output);
-    });
-  }
+        if (!t.passing()) t.comment(output);
+      });
+    }
+  });
 }

@@ -45,6 +45,7 @@ t.test(
     t.ok(await echoes('before'));
 
     await agent.waitForLog('certificate renewed');
+    await issuer.process.waitForLog(({ request }) => request === 'renew');
     const [first, second] = issuer.process.logs.filter(({ msg }) => msg === 'certificate issued');
     t.match(second, { request: 'renew', enrolment: id, subject: 'CN=node-1', names: first!.names });
     t.equal(second!.replaces, first!.serialNumber);

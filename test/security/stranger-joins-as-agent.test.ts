@@ -218,6 +218,7 @@ t.test('a request gets what its token says, whatever it asks for', async (t) => 
     stdout: `Revoked ${revoked.id}.\n`,
   });
   t.match(await ask(revoked.text, good.csr), { status: 401, code: 'token_unknown' });
+  await issuer.close();
   const refusals = issuer.logs.filter(({ msg }) => msg === 'enrolment refused');
   t.equal(refusals.length, 7, 'one line each');
   t.notMatch(JSON.stringify(issuer.logs), text.split('.')[1]);

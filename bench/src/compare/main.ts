@@ -8,7 +8,7 @@ import { exitOnSignals } from '../process/exit-on-signals.ts';
 import { ScratchDirectory } from '../process/scratch-directory.ts';
 import { isComplete } from '../results.ts';
 import { writeResults } from '../results-file.ts';
-import { measureSystems } from '../run/measure-systems.ts';
+import { measureSystems, warnIfBusy } from '../run/measure-systems.ts';
 import { progress } from '../run/progress.ts';
 import { fairlead } from '../systems/fairlead.ts';
 import { ratioTables } from './ratios.ts';
@@ -38,6 +38,7 @@ async function compare(base: string, options: BenchOptions): Promise<void> {
         fairlead({ name: 'candidate', about: 'Fairlead as it is in this checkout' }),
       ];
       const command = ['npm run bench:compare --', base, ...args].join(' ');
+      warnIfBusy();
       const results = await measureSystems(options, systems, command);
       process.stdout.write(ratioTables(results, 'base', 'candidate'));
       if (options.json !== undefined) writeResults(options.json, results);

@@ -6,7 +6,7 @@ import { type Measure, pass, type Rig, type Values } from './measure.ts';
 /** How long the stalled stream has to fill every buffer on its way. */
 const fillMs = 1_000;
 /** New streams that carry nothing after this long count as stopped. */
-const startTimeoutMs = 15_000;
+const startTimeoutMs = 5_000;
 
 const nothing: MeterReport = { ...new Meter().end(), elapsedMs: 1 };
 

@@ -15,6 +15,8 @@ const subject = 'fairlead';
 
 interface Bar {
   readonly measure: string;
+  /** The system that ours is compared with. */
+  readonly versus?: string;
   readonly text: string;
   readonly limit: { readonly atLeast: number } | { readonly atMost: number };
   find(results: Results): number | undefined;
@@ -24,6 +26,7 @@ interface Bar {
 function versus(measure: string, key: string, system: string, limit: Bar['limit']): Bar {
   return {
     measure,
+    versus: system,
     text: `${key} ${limitText(limit)} × ${system}`,
     limit,
     find: (results) =>
@@ -69,6 +72,17 @@ const bars: readonly Bar[] = [
     versus('http-keepalive', 'rate', peer, { atLeast: 1.5 }),
   ]),
 ];
+
+/** The measures that the bars need, each with the systems that it must be run with. */
+export function neededForBars(): ReadonlyMap<string, ReadonlySet<string>> {
+  const needed = new Map<string, Set<string>>();
+  for (const { measure, versus: other } of bars) {
+    const systems = needed.get(measure) ?? new Set([subject]);
+    if (other !== undefined) systems.add(other);
+    needed.set(measure, systems);
+  }
+  return needed;
+}
 
 /** Judges all bars. */
 export function judge(results: Results): Verdict[] {

@@ -24,10 +24,7 @@ function machineSection({ machine, runs }: Results): string[] {
     '',
     `- ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}`,
     `- Systems in Node run on ${machine.systemsNode}; load generators and targets on ${machine.node}`,
-    ...runs.map(
-      ({ startedAt, command, seconds, rounds, loadAverage }) =>
-        `- ${startedAt}: \`${command}\` (${rounds} rounds of ${seconds} s, load average at the start ${loadAverage.toFixed(1)})`,
-    ),
+    ...runLines(runs),
     '',
     "Client, server, agent and target are processes of their own on the same cores. The client's leg",
     "is a Unix domain socket where the system has one, else loopback TCP; the tunnel's leg is TLS (or",
@@ -35,6 +32,22 @@ function machineSection({ machine, runs }: Results): string[] {
     'all threads, from /proc; peaks are of resident memory since the system was started for the measure.',
     '',
   ];
+}
+
+/** Parts of one command share a line: the load at the start of the later ones is that of the bench. */
+function runLines(runs: Results['runs']): string[] {
+  const byKind = new Map<string, Results['runs'][number][]>();
+  for (const run of runs) {
+    const kind = JSON.stringify([run.command, run.seconds, run.rounds]);
+    byKind.set(kind, [...(byKind.get(kind) ?? []), run]);
+  }
+  return [...byKind.values()].map((parts) => {
+    const inOrder = parts.sort((a, b) => a.startedAt.localeCompare(b.startedAt));
+    const { startedAt, command, seconds, rounds, loadAverage } = inOrder[0]!;
+    const load = `load average at the start ${loadAverage.toFixed(1)}`;
+    const how = `${rounds} rounds of ${seconds} s, ${load}`;
+    return `- ${startedAt}: \`${command}\` (${how})`;
+  });
 }
 
 function systemsSection({ systems, missing }: Results): string[] {

@@ -26,9 +26,6 @@ export async function measureSystems(
   const { present, missing } = sort(systems);
   const startedAt = new Date().toISOString();
   const loadAverage = loadavg()[0]!;
-  if (loadAverage > busyLoad * availableParallelism()) {
-    progress.warn(`the machine is BUSY (load ${loadAverage.toFixed(1)}): do not trust the figures`);
-  }
   const measures = await run({
     measures: options.measures,
     systems: present,
@@ -46,6 +43,13 @@ export async function measureSystems(
     missing,
     measures,
   };
+}
+
+/** To be said before the first measure: what comes later sees the load of the bench itself. */
+export function warnIfBusy(): void {
+  const loadAverage = loadavg()[0]!;
+  if (loadAverage <= busyLoad * availableParallelism()) return;
+  progress.warn(`the machine is BUSY (load ${loadAverage.toFixed(1)}): do not trust the figures`);
 }
 
 function sort(systems: readonly System[]): { present: System[]; missing: Results['missing'] } {

@@ -9,7 +9,7 @@ import t from 'tap';
 import { isSignedBy } from './fixtures.ts';
 
 // Whole extensions in DER: OID, critical where it must be, value (RFC 5280, 4.2.1).
-const CA_CONSTRAINTS = '30120603551d130101ff040830060101ff020100';
+const CA_CONSTRAINTS = '30120603551d130101ff040830060101ff020101';
 const LEAF_CONSTRAINTS = '300c0603551d130101ff04023000';
 const USAGE_CERT_AND_CRL_SIGN = '300e0603551d0f0101ff040403020106';
 const USAGE_SIGNATURE = '300e0603551d0f0101ff040403020780';
@@ -20,7 +20,7 @@ const PURPOSE_CLIENT = '30130603551d25040c300a06082b06010505070302';
 const has = (raw: Buffer, hex: string): boolean => raw.includes(Buffer.from(hex, 'hex'));
 
 t.test(
-  'an authority is a v3 CA that signs certificates and CRLs, and no further CAs',
+  'an authority is a v3 CA that signs certificates and CRLs, and one further CA below it',
   async (t) => {
     const authority = await createAuthority({ name: 'Test CA' });
     const { certificate } = authority;

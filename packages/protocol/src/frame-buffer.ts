@@ -5,11 +5,11 @@
 
 /** Control frames, keystrokes: most writes. */
 const SMALL_BYTES = 8_192;
-/** Four full DATA frames, and room for control frames beside them. */
-const LARGE_BYTES = 4 * 32_768 + 1_024;
+/** Eight full DATA frames, and room for control frames beside them. */
+const LARGE_BYTES = 8 * 32_768 + 1_024;
 /** Kept for the next user; what is more goes back to the system. */
 const KEPT_SMALL = 64;
-const KEPT_LARGE = 32;
+const KEPT_LARGE = 16;
 
 const small: Buffer[] = [];
 const large: Buffer[] = [];

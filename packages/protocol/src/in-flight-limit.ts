@@ -41,8 +41,11 @@ const MOST_TURN_MS = 500;
 const BUSY_GAIN = 1.25;
 const BUSY_DECAY_MS = 200;
 const MARKS = 128;
-/** Marks in a full pipe. */
-const MARKS_PER_BOUND = 16;
+/** Marks in a full pipe, at most and at least. */
+const MOST_MARKS_PER_BOUND = 16;
+const LEAST_MARKS_PER_BOUND = 4;
+/** Closer marks than this tell a fast link nothing, and each costs both ends a write and a read. */
+const MARK_SPACING_MS = 1;
 /** A side that sends little knows the RTT too: its windows grow by it (spec 4.5). */
 const MARK_INTERVAL_MS = 1_000;
 /** Rounds without 25 % growth of the rate after which the pipe counts as full. */
@@ -140,7 +143,12 @@ export class InFlightLimit {
 
   /** How many bytes may leave between two marks. */
   get markEveryBytes(): number {
-    return Math.max(DATA_FRAME_BYTES, Math.floor(this.#boundBytes / MARKS_PER_BOUND));
+    const spacing = Math.min(
+      this.rateBytesPerMs * MARK_SPACING_MS,
+      this.#boundBytes / LEAST_MARKS_PER_BOUND,
+    );
+    const least = this.#boundBytes / MOST_MARKS_PER_BOUND;
+    return Math.max(DATA_FRAME_BYTES, Math.floor(Math.max(spacing, least)));
   }
 
   onSent(bytes: number, nowMs: number): void {

@@ -7,6 +7,8 @@ import type { Sender } from './send-turns.ts';
 
 /** `write` returns false from here on; the writer waits for `onDrain`. */
 const HIGH_WATER_BYTES = 131_072;
+/** The same while the peer has given credit for it: what fills one flush (tunnel-writer.ts). */
+const CREDITED_HIGH_WATER_BYTES = 262_144;
 /** `onDrain` comes when less than this waits. */
 const LOW_WATER_BYTES = 65_536;
 
@@ -159,7 +161,9 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
       this.#host.memory.hold(chunk.length);
       this.#announce();
     }
-    if (this.#pending.bytes < HIGH_WATER_BYTES) return true;
+    const isCredited = this.#creditBytes >= CREDITED_HIGH_WATER_BYTES;
+    const highWaterBytes = isCredited ? CREDITED_HIGH_WATER_BYTES : HIGH_WATER_BYTES;
+    if (this.#pending.bytes < highWaterBytes) return true;
     this.#wantsDrain = true;
     return false;
   }

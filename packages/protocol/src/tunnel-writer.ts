@@ -6,10 +6,13 @@ import { SendTurns } from './send-turns.ts';
 import type { Transport } from './transport.ts';
 import { latestTurnMs, noteTurn } from './turn-clock.ts';
 
-/** Bulk in one write, exceeded by the last frame: four full frames, which are eight whole TLS records. */
-const FLUSH_BYTES = 3 * 32_768 + 1;
+/**
+ * Bulk in one write, exceeded by the last frame: eight full frames, which are sixteen whole TLS records. Fewer
+ * wake the processes behind this one more often than they have work for.
+ */
+const FLUSH_BYTES = 7 * 32_768 + 1;
 /** With more than this not taken by the kernel nothing is added: two flushes keep it busy. */
-const MAX_UNSENT_BYTES = 200_000;
+const MAX_UNSENT_BYTES = 400_000;
 /** By how much control frames and interactive streams may pass the bound (spec 5.4). */
 const BYPASS_BYTES = 65_536;
 /** Control frames that may wait for a peer that does not read (spec 8.1). */

@@ -1,0 +1,10 @@
+/** For the bench's own tests. */
+export { ratioTables } from './compare/ratios.ts';
+export { plan } from './full/plan.ts';
+export { measures } from './measures/index.ts';
+export { judge } from './report/bars.ts';
+export { mergeResults } from './report/merge-results.ts';
+export { textTables } from './report/text-tables.ts';
+export { writeReport } from './report/write-report.ts';
+export { type MeasureResults, medians, type Results, type SystemResults } from './results.ts';
+export { readResults, writeResults } from './results-file.ts';

@@ -1,0 +1,118 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  judge,
+  measures,
+  mergeResults,
+  plan,
+  ratioTables,
+  readResults,
+  textTables,
+  writeReport,
+  writeResults,
+} from '@fairlead/bench/internal';
+import { makeTemporaryDirectory } from '@fairlead/testkit';
+import t from 'tap';
+import { cannedMeasure, cannedResults, rates } from './canned-results.ts';
+
+const up = cannedMeasure('bulk-up-1', {
+  fairlead: rates(90, 500, 100, 95, 105),
+  'tls-relay': rates(110, 100, 90, 100, 100),
+  'a<b': [],
+});
+const down = cannedMeasure('bulk-down-1', {
+  fairlead: rates(90, 90, 90, 90, 90),
+  'tls-relay': rates(100, 100, 100, 100, 100),
+});
+const first = cannedResults([up], '2026-01-01T00:00:00.000Z');
+const second = cannedResults([down], '2026-01-01T00:01:00.000Z');
+
+t.test(
+  'a report has medians, bars, failures, what is missing, and a chart for each measure',
+  async (t) => {
+    const directory = await makeTemporaryDirectory();
+    t.teardown(() => directory.close());
+    await writeReport(mergeResults([first, second]), directory.path);
+    const report = await readFile(join(directory.path, 'RESULTS.md'), 'utf8');
+    t.match(report, 'Abacus, 2 cores');
+    t.match(report, /\| fairlead \| 100 \|/, 'the median, not the mean');
+    t.match(report, /\| bulk-up-1 \| rate at least 0.95 × tls-relay \| 1.00 \| holds \|/);
+    t.match(
+      report,
+      /\| bulk-down-1 \| rate at least 0.95 × tls-relay \| 0.90 \| \*\*falls short\*\* \|/,
+    );
+    t.match(report, /\| frp \| \| not run, its program is missing/);
+    t.match(report, '- a<b failed in a round: it broke\n', 'one line of the failure');
+    t.equal(report.match(/npm run bench:full/g)?.length, 1, 'parts of one command share a line');
+    for (const name of ['bulk-up-1', 'bulk-down-1']) {
+      t.match(report, `](charts/${name}.svg)`);
+      const chart = await readFile(join(directory.path, 'charts', `${name}.svg`), 'utf8');
+      t.match(chart, /^<svg [^>]*>[\s\S]*fairlead[\s\S]*<\/svg>\n$/);
+    }
+  },
+);
+
+t.test(
+  'a number to hold is failed by a failed round of ours, and unjudged without figures',
+  async (t) => {
+    const broken = cannedMeasure('bulk-up-1', { fairlead: [], 'tls-relay': rates(100) });
+    const verdicts = judge(cannedResults([broken], '2026-01-01T00:00:00.000Z'));
+    t.equal(verdicts.find(({ measure }) => measure === 'bulk-up-1')?.state, 'failed');
+    t.equal(verdicts.find(({ measure }) => measure === 'open-20')?.state, 'not measured');
+  },
+);
+
+t.test('results survive their file, a latency without samples included', async (t) => {
+  const directory = await makeTemporaryDirectory();
+  t.teardown(() => directory.close());
+  const file = join(directory.path, 'results.json');
+  const echo = cannedMeasure('echo-1', { fairlead: [{ rate: 0, p99: Number.POSITIVE_INFINITY }] });
+  const results = cannedResults([echo], '2026-01-01T00:00:00.000Z');
+  writeResults(file, results);
+  t.same(readResults(file), results);
+  t.match(textTables(readResults(file)), '∞');
+});
+
+t.test('results are not merged across machines, nor twice for one measure', async (t) => {
+  const elsewhere = { ...second, machine: { ...second.machine, cores: 64 } };
+  t.throws(() => mergeResults([first, elsewhere]), /different machines/);
+  t.throws(() => mergeResults([first, first]), /two runs have bulk-up-1/);
+  t.throws(() => mergeResults([]), /no results/);
+});
+
+t.test('a comparison judges only what all rounds show, and needs five', async (t) => {
+  const compared = (base: number[], candidate: number[]) => {
+    const parts = { base: rates(...base), candidate: rates(...candidate) };
+    const results = cannedResults([cannedMeasure('bulk-up-1', parts)], '2026-01-01T00:00:00.000Z');
+    const runs = [{ ...results.runs[0]!, rounds: base.length }];
+    return ratioTables({ ...results, runs }, 'base', 'candidate');
+  };
+  const row = /rate MB\/s +100 +120 +1\.200 +1\.20\.\.1\.20/;
+  const better = compared([100, 100, 100, 100, 100], [120, 120, 120, 120, 120]);
+  t.match(better, row);
+  t.match(better, /1\.20 +better$/m);
+  t.match(compared([120, 120, 120, 120, 120], [100, 100, 100, 100, 100]), / worse$/m);
+  const mixed = compared([100, 100, 100, 100, 100], [120, 120, 120, 120, 99]);
+  t.notMatch(mixed, / (better|worse)$/m, 'one round disagrees');
+  const few = compared([100, 100], [120, 120]);
+  t.notMatch(few, / (better|worse)$/m);
+  t.match(few, 'No verdicts');
+});
+
+t.test(
+  'the plan has every measure, and for the numbers to hold all that is compared',
+  async (t) => {
+    const everything = plan('everything');
+    t.same(
+      everything.map(({ measure }) => measure.name),
+      measures.map(({ name }) => name),
+    );
+    const seconds = everything.reduce((sum, part) => sum + part.estimatedSeconds, 0);
+    t.ok(seconds < 37 * 60, `everything takes ${Math.round(seconds / 60)} minutes`);
+    for (const { measure, systems } of plan('bars')) {
+      const inFull = everything.find((part) => part.measure === measure)?.systems ?? [];
+      for (const system of systems)
+        t.ok(inFull.includes(system), `${measure.name}: ${system.name}`);
+    }
+  },
+);
