@@ -50,7 +50,7 @@ const shapes: readonly Shape[] = [
   { measures: 'open-', systems: few('konnectivity'), roundSeconds: 1.9 },
   { measures: 'http', systems: few('konnectivity'), roundSeconds: 1.9 },
   { measures: 'stalled-', systems: ['fairlead', 'konnectivity'], roundSeconds: 10 },
-  { measures: 'idle-', systems: ['fairlead', 'konnectivity'], roundSeconds: 28 },
+  { measures: 'idle-', systems: ['fairlead', 'konnectivity'], roundSeconds: 20 },
   { measures: 'agents-', systems: ['fairlead'], roundSeconds: 20 },
   { measures: 'link-20ms', systems: ['direct', 'fairlead'], roundSeconds: 4.4 },
   { measures: 'link-', systems: ['direct', 'fairlead', 'konnectivity'], roundSeconds: 10.8 },

@@ -1,4 +1,6 @@
-import { access } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { access, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address, Route } from '@fairlead/client';
 import { workspaceRoot } from '@fairlead/testkit';
@@ -102,6 +104,9 @@ export async function startFairleadServer(
   const entry = join(root, 'packages/server/bin/fairlead-server.js');
   await access(entry);
   const path = join(context.directory, 'frontend.sock');
+  const ticketKeyFile = join(context.directory, 'ticket-key');
+  // Kept over a restart in this directory, so that agents resume as they do in a fleet.
+  if (!existsSync(ticketKeyFile)) await writeFile(ticketKeyFile, randomBytes(48).toString('hex'));
   const tcp = [
     '--server-port=0',
     '--server-bind-address=127.0.0.1',
@@ -119,6 +124,7 @@ export async function startFairleadServer(
       `--cluster-cert=${agent.server.certFile}`,
       `--cluster-key=${agent.server.keyFile}`,
       `--cluster-ca-cert=${agent.caFile}`,
+      `--tls-ticket-key-file=${ticketKeyFile}`,
       `--agent-port=${agentPort}`,
       '--agent-bind-address=127.0.0.1',
       '--health-port=0',
