@@ -123,12 +123,15 @@ export interface LogLine {
 /** A log that a test can wait on. */
 export class TestLog {
   readonly lines: LogLine[] = [];
+  /** What was written, as it was. */
+  readonly written: string[] = [];
   readonly logger: Logger;
   readonly #checks = new Set<() => void>();
 
   constructor() {
     this.logger = createLogger('debug', {
       write: (text: string) => {
+        this.written.push(text);
         this.lines.push(JSON.parse(text) as LogLine);
         for (const check of [...this.#checks]) check();
       },

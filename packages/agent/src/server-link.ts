@@ -1,4 +1,4 @@
-import { formatTarget, type Target } from '@fairlead/protocol';
+import { formatTarget, type Target, type TunnelError } from '@fairlead/protocol';
 import type { Backoff } from '@fairlead/runtime';
 import type { AgentTunnel } from './agent-tunnel.ts';
 import type { ServerConnection } from './connect-attempt.ts';
@@ -24,6 +24,14 @@ export interface ServerLinkOptions {
 
 /** A tunnel that drains sooner than this is no reason to dial again at once. */
 const SHORT_LIVED_MS = 1_000;
+
+/** A server that turns the agent away needs its HELLO for that, and so has said its own. */
+const REFUSED_WITHIN_MS = 10_000;
+
+/** Whether the end of a tunnel is the server's verdict on this agent, which the next attempt will hear too. */
+function isRefusal({ code, retryElsewhere }: TunnelError): boolean {
+  return !retryElsewhere || code === 'limit_reached';
+}
 
 /**
  * Dials one address: keeps a tunnel by it, unless its server is held by another way, makes a new one as
@@ -189,11 +197,23 @@ export class ServerLink {
             this.#heldElsewhere = serverId;
             backoff.reset();
             this.#pause.dueIn((searchBackoff ?? backoff).next());
-          } else if (!this.#hasReady()) {
-            const failure = readyAtMs === undefined ? identityFailure(error?.code) : undefined;
-            if (failure && error)
-              this.#options.onConnectFailed(new ConnectError(failure, error.message));
-            this.#pause.dueIn(backoff.next());
+          } else {
+            const livedMs = performance.now() - (readyAtMs ?? -Infinity);
+            const wasRefused = error && isRefusal(error) && livedMs < REFUSED_WITHIN_MS;
+            if (wasRefused) {
+              this.#lastFailure = error.code;
+              backoff.undoReset();
+              searchBackoff?.undoReset();
+            }
+            if (!this.#hasReady()) {
+              const failure = readyAtMs === undefined ? identityFailure(error?.code) : undefined;
+              if (failure && error) {
+                this.#options.onConnectFailed(new ConnectError(failure, error.message));
+              }
+              this.#pause.dueIn(backoff.next());
+            } else if (wasRefused && searchBackoff) {
+              this.#pause.dueIn(searchBackoff.next());
+            }
           }
           resolve();
         },

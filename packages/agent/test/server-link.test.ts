@@ -67,8 +67,9 @@ class Stage {
     t.teardown(() => clearInterval(alive));
   }
 
-  link({ searches = false } = {}): ServerLink {
-    const backoff = () => new Backoff({ minMs: 10, maxMs: 20 });
+  /** @param maxMs of the pauses, which begin at 10 ms */
+  link({ searches = false, maxMs = 20 } = {}): ServerLink {
+    const backoff = () => new Backoff({ minMs: 10, maxMs, random: () => 0.5 });
     const link = new ServerLink({
       endpoint: { host: 'server.test', port: 8091 },
       host: this.#host,
@@ -305,3 +306,27 @@ t.test('2.11 at most 64 peers, whatever the servers say', async (t) => {
   await stage.until(() => stage.held.count === 2);
   t.equal(stage.held.peers.length, 64);
 });
+
+for (const searches of [false, true]) {
+  t.test(`an agent that is refused waits longer each time, searching: ${searches}`, async (t) => {
+    const stage = new Stage(t);
+    const attemptsAtMs: number[] = [];
+    stage.next = () => {
+      attemptsAtMs.push(performance.now());
+      return say('a', 2);
+    };
+    stage.link({ searches, maxMs: 10_000 });
+    for (let refusals = 0; refusals < 5; refusals++) {
+      await stage.until(() => stage.up.length === 1);
+      const { session } = stage.accepted.at(-1)!;
+      // By now the agent has heard HELLO, and takes it for a success.
+      session.close(new TunnelError('unauthorized', 'the certificate does not cover it'));
+      await stage.until(() => stage.accepted.at(-1)!.session === session && stage.up.length === 0);
+    }
+    await stage.until(() => stage.accepted.length === 6);
+    const pauses = attemptsAtMs.slice(1).map((atMs, index) => atMs - attemptsAtMs[index]!);
+    t.ok(pauses[4]! >= 150, `${pauses.map(Math.round)}`);
+    // Others that are lost are made anew at once, as ever.
+    stage.accepted.at(-1)!.session.destroy(new TunnelError('tunnel_lost'));
+  });
+}

@@ -110,6 +110,7 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> {
         this.#dials.get(packet.random)?.settle(new TunnelError('dial_failed', 'dial closed'));
         break;
       case 'DRAIN':
+        if (this.#isDraining) break;
         this.#isDraining = true;
         this.#handler.onDraining();
         break;

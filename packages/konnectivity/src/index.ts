@@ -12,6 +12,7 @@ export {
   toGrpcError,
   trailersOnly,
 } from './grpc-status.ts';
+export { MAX_MESSAGE_BYTES } from './message-decoder.ts';
 export {
   CONNECT_METHOD,
   type Packet,

@@ -1,20 +1,22 @@
+import { ChunkQueue } from '@fairlead/protocol/internal';
 import { GrpcError } from './grpc-status.ts';
 
 /** A flag for compression and the length, big-endian, before each message. */
 export const MESSAGE_HEADER_BYTES = 5;
 
 /** What gRPC libraries take by default, and some room for a packet's fields around 4 MiB of data. */
-const maxMessageBytes = 4 * 1024 * 1024 + 1024;
+export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024 + 1024;
 
 /**
  * Cuts a body into gRPC's length-prefixed messages, wherever its chunks were cut. A message within one
  * chunk is a view of it; only one that spans chunks is copied together.
  */
 export class MessageDecoder {
+  /** Longer messages are refused at their header. */
+  maxMessageBytes = MAX_MESSAGE_BYTES;
   readonly #onMessage: (message: Buffer) => void;
   /** The beginning of a message that is not complete. */
-  #parts: Buffer[] = [];
-  #bytes = 0;
+  readonly #parts = new ChunkQueue();
   /** How many bytes it takes to know more: a header, or the whole message with it. */
   #wantedBytes = MESSAGE_HEADER_BYTES;
 
@@ -24,7 +26,12 @@ export class MessageDecoder {
 
   /** Whether a message has begun and not ended. */
   get isInMessage(): boolean {
-    return this.#bytes > 0;
+    return this.#parts.bytes > 0;
+  }
+
+  /** What it holds of a message that is not complete. */
+  get heldBytes(): number {
+    return this.#parts.bytes;
   }
 
   /**
@@ -34,27 +41,25 @@ export class MessageDecoder {
   push(chunk: Buffer): void {
     let rest = chunk;
     while (rest.length > 0) {
-      rest = this.#bytes > 0 ? this.#complete(rest) : this.#begin(rest);
+      rest = this.#parts.bytes > 0 ? this.#complete(rest) : this.#begin(rest);
     }
   }
 
   /** @returns what is behind the first message, or nothing when that one is not complete */
   #begin(chunk: Buffer): Buffer {
     if (chunk.length < MESSAGE_HEADER_BYTES) return this.#keep(chunk, MESSAGE_HEADER_BYTES);
-    const end = MESSAGE_HEADER_BYTES + payloadBytes(chunk);
+    const end = MESSAGE_HEADER_BYTES + this.#payloadBytes(chunk);
     if (chunk.length < end) return this.#keep(chunk, end);
     this.#onMessage(chunk.subarray(MESSAGE_HEADER_BYTES, end));
     return chunk.subarray(end);
   }
 
   #complete(chunk: Buffer): Buffer {
-    const missing = this.#wantedBytes - this.#bytes;
+    const missing = this.#wantedBytes - this.#parts.bytes;
     if (chunk.length < missing) return this.#keep(chunk, this.#wantedBytes);
-    const whole = Buffer.concat([...this.#parts, chunk.subarray(0, missing)]);
-    this.#parts = [];
-    this.#bytes = 0;
+    const whole = Buffer.concat([...this.#parts.takeAll(), chunk.subarray(0, missing)]);
     if (whole.length === MESSAGE_HEADER_BYTES) {
-      const end = MESSAGE_HEADER_BYTES + payloadBytes(whole);
+      const end = MESSAGE_HEADER_BYTES + this.#payloadBytes(whole);
       if (end > MESSAGE_HEADER_BYTES) {
         this.#keep(whole, end);
         return chunk.subarray(missing);
@@ -66,19 +71,18 @@ export class MessageDecoder {
 
   #keep(part: Buffer, wantedBytes: number): Buffer {
     this.#parts.push(part);
-    this.#bytes += part.length;
     this.#wantedBytes = wantedBytes;
     return part.subarray(part.length);
   }
-}
 
-function payloadBytes(header: Buffer): number {
-  const flag = header[0];
-  if (flag === 1) throw new GrpcError('UNIMPLEMENTED', 'compressed messages are not accepted');
-  if (flag !== 0) throw new GrpcError('INTERNAL', `${flag} is no flag of a gRPC message`);
-  const bytes = header.readUInt32BE(1);
-  if (bytes > maxMessageBytes) {
-    throw new GrpcError('RESOURCE_EXHAUSTED', `a message of ${bytes} bytes is too long`);
+  #payloadBytes(header: Buffer): number {
+    const flag = header[0];
+    if (flag === 1) throw new GrpcError('UNIMPLEMENTED', 'compressed messages are not accepted');
+    if (flag !== 0) throw new GrpcError('INTERNAL', `${flag} is no flag of a gRPC message`);
+    const bytes = header.readUInt32BE(1);
+    if (bytes > this.maxMessageBytes) {
+      throw new GrpcError('RESOURCE_EXHAUSTED', `a message of ${bytes} bytes is too long`);
+    }
+    return bytes;
   }
-  return bytes;
 }

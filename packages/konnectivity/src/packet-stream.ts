@@ -17,6 +17,12 @@ const highWaterBytes = 256 * 1024;
 /** A DATA packet carries at most this much; peers take messages of 4 MiB. */
 const maxDataBytes = 1024 * 1024;
 
+/**
+ * Packets other than DATA that may wait for a peer that does not read. Most answer one of the peer's, so that
+ * it could make us queue them without end.
+ */
+const maxWaitingPackets = 65_536;
+
 /** How long trailers have to leave before the stream is reset behind them. */
 const trailersMs = 1_000;
 
@@ -61,6 +67,10 @@ export class PacketStream {
   #trailers: IncomingHttpHeaders | undefined;
   #receivedBytes = 0;
   #sentBytes = 0;
+  #waitingPackets = 0;
+  readonly #onPacketLeft = () => {
+    this.#waitingPackets--;
+  };
 
   constructor(stream: Http2Stream, role: 'server' | 'client', observer: PacketObserver) {
     this.#stream = stream;
@@ -88,6 +98,16 @@ export class PacketStream {
   /** Bytes that were sent and have not left this process yet. */
   get writableLength(): number {
     return this.#stream.writableLength;
+  }
+
+  /** Bytes of the peer that were received and not delivered: of half a message, or while it is paused. */
+  get undeliveredBytes(): number {
+    return this.#decoder.heldBytes + this.#stream.readableLength;
+  }
+
+  /** Messages that are longer end the call; what gRPC libraries take by default if not set. */
+  set maxMessageBytes(bytes: number) {
+    this.#decoder.maxMessageBytes = bytes;
   }
 
   /** Whether `sendData` has room. */
@@ -121,7 +141,13 @@ export class PacketStream {
   /** Sends a packet. What is sent in one turn of the event loop leaves together. */
   send(packet: Exclude<Packet, { readonly type: 'DATA' }>): void {
     if (this.#isOver) return;
-    this.#write(encodePacket(packet));
+    if (this.#waitingPackets >= maxWaitingPackets) {
+      const text = `the peer does not read: ${maxWaitingPackets} packets wait for it`;
+      this.destroy(new GrpcError('RESOURCE_EXHAUSTED', text));
+      return;
+    }
+    this.#waitingPackets++;
+    this.#write(encodePacket(packet), this.#onPacketLeft);
     this.#observer.onPacket('sent', packet.type);
   }
 
@@ -161,10 +187,10 @@ export class PacketStream {
     return this.#ending || this.#stream.destroyed || this.#stream.closed;
   }
 
-  #write(bytes: Buffer): void {
+  #write(bytes: Buffer, onLeft?: () => void): void {
     corkUntilTurnEnd(this.#stream);
     this.#sentBytes += bytes.length;
-    this.#stream.write(bytes);
+    this.#stream.write(bytes, onLeft);
   }
 
   #sendTrailers(): void {

@@ -73,6 +73,8 @@ const EMPTY = Buffer.alloc(0);
  */
 export class FrameDecoder {
   readonly #sink: FrameSink;
+  /** Nothing but HELLO and GOAWAY may come now. */
+  #isFirst: boolean;
   /** A header that arrived in pieces. */
   readonly #header = Buffer.alloc(HEADER_BYTES);
   #headerBytes = 0;
@@ -84,8 +86,13 @@ export class FrameDecoder {
   /** The payload of a control frame that arrives in pieces, in a buffer of its full length. */
   #gathered: Buffer | undefined;
 
-  constructor(sink: FrameSink) {
+  /**
+   * @param startsWithHello whether the first frame of these bytes is the first of a session (spec 2.2):
+   *   then bytes of anything else are refused by their first header
+   */
+  constructor(sink: FrameSink, startsWithHello = false) {
     this.#sink = sink;
+    this.#isFirst = startsWithHello;
   }
 
   /**
@@ -125,6 +132,7 @@ export class FrameDecoder {
     this.#type = type;
     this.#streamId = streamId;
     this.#missing = this.#length = length;
+    if (this.#isFirst) this.#onFirst(type);
     if (type === FrameType.DATA && streamId !== 0 && streamId <= MAX_STREAM_ID) {
       if (length === 0) this.#sink.onData(streamId, EMPTY);
       return;
@@ -143,6 +151,13 @@ export class FrameDecoder {
       throw new TunnelError('protocol_error', `HELLO of ${length} bytes is too long`);
     }
     if (length === 0) this.#onControl(EMPTY);
+  }
+
+  /** Also what would be skipped later on: a peer that speaks another protocol is not waited for. */
+  #onFirst(type: number): void {
+    this.#isFirst = false;
+    if (type === FrameType.HELLO || type === FrameType.GOAWAY) return;
+    throw new TunnelError('protocol_error', 'the first frame is not HELLO');
   }
 
   /** Takes payload from the chunk and returns where it ends. */

@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TunnelError } from './errors.ts';
 import type { Transport, TransportKind, TransportSink } from './transport.ts';
+import { TurnShare } from './turn-share.ts';
 
 /** Idle time before the kernel probes the peer; the session's PINGs are the real liveness check. */
 const keepAliveDelayMs = 30_000;
@@ -16,6 +17,7 @@ const keepAliveDelayMs = 30_000;
 export class DuplexTransport implements Transport {
   readonly kind: TransportKind;
   readonly #socket: Duplex;
+  readonly #turnShare: TurnShare;
   #sink: TransportSink | undefined;
   #error: Error | undefined;
   /** Our side was ended or destroyed: later writes are dropped. */
@@ -27,6 +29,7 @@ export class DuplexTransport implements Transport {
   constructor(socket: Duplex, kind: TransportKind) {
     this.kind = kind;
     this.#socket = socket;
+    this.#turnShare = new TurnShare(socket);
     if (socket instanceof Socket) {
       socket.setNoDelay(true);
       socket.setKeepAlive(true, keepAliveDelayMs);
@@ -85,7 +88,9 @@ export class DuplexTransport implements Transport {
       process.nextTick(() => socket.resume());
       return;
     }
+    this.#turnShare.begin();
     this.#sink?.onBytes(chunk);
+    this.#turnShare.end();
   };
 
   /** The peer's FIN. What is queued still leaves; if the peer does not take it, liveness ends us. */

@@ -1,3 +1,4 @@
+export { ChunkQueue } from './chunk-queue.ts';
 export { FrameDecoder, type FrameSink } from './decode.ts';
 export { DuplexTransport } from './duplex-transport.ts';
 export { FrameBatch } from './encode.ts';

@@ -4,6 +4,9 @@
  */
 const fullShare = 7 / 8;
 
+/** A used-up pool is searched for idle shares no more often than this. */
+const ASK_EVERY_MS = 1_000;
+
 /**
  * Counts the bytes that streams may make a process hold, against one cap.
  *
@@ -16,6 +19,9 @@ export class MemoryBudget {
   readonly limitBytes: number;
   readonly #parent: MemoryBudget | undefined;
   readonly #onOverrun = new Set<() => StalledStream | undefined>();
+  readonly #shares = new Set<PoolShare>();
+  /** When windows were asked last to give back what they do not need. */
+  #askedAtMs = -Infinity;
   #grantedBytes = 0;
   #bufferedBytes = 0;
 
@@ -39,7 +45,7 @@ export class MemoryBudget {
 
   /** Takes room for a window's growth; false when there is none. */
   tryGrow(bytes: number): boolean {
-    if (this.#grantedBytes + bytes > this.limitBytes || this.isFull) return false;
+    if (this.isFull || !this.#hasRoom(bytes)) return false;
     if (this.#parent && !this.#parent.tryGrow(bytes)) return false;
     this.#grantedBytes += bytes;
     return true;
@@ -49,6 +55,26 @@ export class MemoryBudget {
   shrink(bytes: number): void {
     this.#grantedBytes -= bytes;
     this.#parent?.shrink(bytes);
+  }
+
+  /** A window has begun to hold a share of the pool, and may be asked to give it back. */
+  addShare(share: PoolShare): void {
+    this.#shares.add(share);
+    this.#parent?.addShare(share);
+  }
+
+  deleteShare(share: PoolShare): void {
+    this.#shares.delete(share);
+    this.#parent?.deleteShare(share);
+  }
+
+  #hasRoom(bytes: number): boolean {
+    if (this.#grantedBytes + bytes <= this.limitBytes) return true;
+    const nowMs = performance.now();
+    if (nowMs - this.#askedAtMs < ASK_EVERY_MS) return false;
+    this.#askedAtMs = nowMs;
+    for (const share of [...this.#shares]) share.giveBackIfIdle(nowMs);
+    return this.#grantedBytes + bytes <= this.limitBytes;
   }
 
   /** Counts bytes that a stream holds from now on. Above the cap, the largest stalled stream is reset. */
@@ -87,6 +113,12 @@ export class MemoryBudget {
     }
     largest?.resetForMemory();
   }
+}
+
+/** A window that has grown at the pool's expense. */
+export interface PoolShare {
+  /** Gives its share back if it has not needed it lately. */
+  giveBackIfIdle(nowMs: number): void;
 }
 
 /** A stream that holds bytes its consumer does not take. */

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { ChunkQueue } from './chunk-queue.ts';
 import { type ErrorCode, TunnelError } from './errors.ts';
 import { resetSocket } from './reset-socket.ts';
 import type { StreamHandler, TunnelStream } from './stream.ts';
@@ -19,12 +20,18 @@ export interface RelayResult {
   readonly error: TunnelError | undefined;
 }
 
+/**
+ * How many writes may wait for the socket. Beyond, small ones are gathered first: each that waits costs some
+ * hundred bytes, however little it carries.
+ */
+const MAX_WAITING_WRITES = 64;
+
 const kRelay = Symbol('relay');
 type RelaySocket = Duplex & { [kRelay]?: Relay };
 
 /**
  * Joins a socket and a stream until both have ended: bytes as they come, backpressure, half-close
- * and reset in both directions. No byte is copied here. From the call on, nobody else touches the socket,
+ * and reset in both directions. No byte is copied here, small writes to a stalled socket apart. From the call on, nobody else touches the socket,
  * which must allow half-open connections. Bytes put back with `unshift` come first.
  */
 export function relay(socket: Duplex, stream: TunnelStream, options: RelayOptions): void {
@@ -44,7 +51,14 @@ class Relay implements StreamHandler {
   #streamClosed = false;
   #isFinished = false;
   #error: TunnelError | undefined;
-  readonly #onWritten = () => this.#credit();
+  #waitingWrites = 0;
+  /** For a socket that has too many writes to do; whatever comes goes in here until it has few. */
+  #backlog: ChunkQueue | undefined;
+  readonly #onWritten = () => {
+    this.#waitingWrites--;
+    if (this.#backlog && this.#waitingWrites < MAX_WAITING_WRITES / 2) this.#writeBacklog();
+    this.#credit();
+  };
 
   constructor(socket: Duplex, stream: TunnelStream, options: RelayOptions) {
     this.#socket = socket;
@@ -98,13 +112,17 @@ class Relay implements StreamHandler {
   }
 
   onData(chunk: Buffer): void {
-    const socket = this.#socket;
     this.#bytesToSocket += chunk.length;
-    corkUntilTurnEnd(socket);
-    socket.write(chunk, this.#onWritten);
+    if (this.#waitingWrites < MAX_WAITING_WRITES && !this.#backlog) {
+      this.#write(chunk);
+      return;
+    }
+    this.#backlog ??= new ChunkQueue();
+    this.#backlog.push(chunk);
   }
 
   onEnd(): void {
+    this.#writeBacklog();
     this.#socket.end();
   }
 
@@ -117,9 +135,22 @@ class Relay implements StreamHandler {
     this.#finishWhenDone();
   }
 
+  #write(chunk: Buffer): void {
+    corkUntilTurnEnd(this.#socket);
+    this.#waitingWrites++;
+    this.#socket.write(chunk, this.#onWritten);
+  }
+
+  #writeBacklog(): void {
+    const backlog = this.#backlog;
+    this.#backlog = undefined;
+    for (const chunk of backlog?.takeAll() ?? []) this.#write(chunk);
+  }
+
   #credit(): void {
     if (this.#socket.destroyed) return;
-    this.#creditUpTo(this.#bytesToSocket - this.#socket.writableLength);
+    const waitingBytes = this.#socket.writableLength + (this.#backlog?.bytes ?? 0);
+    this.#creditUpTo(this.#bytesToSocket - waitingBytes);
   }
 
   #creditUpTo(takenBytes: number): void {

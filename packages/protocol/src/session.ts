@@ -114,7 +114,7 @@ export class Session {
     this.#writer = new TunnelWriter(transport, () =>
       this.destroy(new TunnelError('limit_reached', 'the peer does not read what it asked for')),
     );
-    this.#decoder = new FrameDecoder(this.#frameSink());
+    this.#decoder = new FrameDecoder(this.#frameSink(), true);
     this.#streamHost = this.#makeStreamHost();
     this.#liveness = new Liveness(
       {
@@ -387,9 +387,13 @@ export class Session {
 
   #onGoAway(code: number, lastId: number, reason: string): void {
     if (this.#isClosed) return;
-    const error = new TunnelError(codeFromWire(code), cleanText(reason) || undefined);
-    if (lastId === MAX_STREAM_ID) {
+    const isNotice = lastId === MAX_STREAM_ID;
+    if (isNotice) {
       this.#requireHello();
+      if (this.#isDraining) return;
+    }
+    const error = new TunnelError(codeFromWire(code), cleanText(reason) || undefined);
+    if (isNotice) {
       this.#isDraining = true;
       return this.#handler.onDraining(error);
     }

@@ -1,3 +1,4 @@
+import { ChunkQueue } from './chunk-queue.ts';
 import { TunnelError } from './errors.ts';
 import { INITIAL_WINDOW_BYTES, MAX_CREDIT_BYTES, type Target } from './frame.ts';
 import type { StalledStream } from './memory-budget.ts';
@@ -84,14 +85,12 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
   readonly #window: ReceiveWindow;
   #handler: StreamHandler | OpeningHandler;
   /** Pieces that arrived before there was a consumer; within the first window. */
-  #unclaimed: Buffer[] | undefined;
+  #unclaimed: ChunkQueue | undefined;
   #closeError: TunnelError | undefined;
   #phase: Phase;
   #creditBytes = INITIAL_WINDOW_BYTES;
-  /** Chunks to send; the first one from `#offset` on. */
-  #chunks: Buffer[] = [];
-  #offset = 0;
-  #pendingBytes = 0;
+  /** What is to be sent. */
+  readonly #pending = new ChunkQueue();
   #wantsDrain = false;
   #ending = false;
   #finSent = false;
@@ -121,12 +120,12 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
     if (!handler.onData) return;
     const unclaimed = this.#unclaimed;
     this.#unclaimed = undefined;
-    for (const piece of unclaimed ?? []) if (!this.isClosed) handler.onData(piece);
+    for (const piece of unclaimed?.takeAll() ?? []) if (!this.isClosed) handler.onData(piece);
     if (this.#peerEnded && !this.isClosed) handler.onEnd();
   }
 
   get pendingBytes(): number {
-    return this.#pendingBytes;
+    return this.#pending.bytes;
   }
 
   get isClosed(): boolean {
@@ -139,7 +138,7 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
 
   /** Bytes that the process holds because a consumer or the peer does not take them. */
   get heldBytes(): number {
-    return this.#pendingBytes + this.#window.heldBytes;
+    return this.#pending.bytes + this.#window.heldBytes;
   }
 
   accept(): void {
@@ -158,14 +157,13 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
   write(chunk: Buffer): boolean {
     if (this.#phase === 'closed' || this.#ending) return true;
     if (chunk.length > 0) {
-      this.#chunks.push(chunk);
-      this.#pendingBytes += chunk.length;
+      this.#pending.push(chunk);
       this.#host.memory.hold(chunk.length);
       this.#announce();
     }
     const isCredited = this.#creditBytes >= CREDITED_HIGH_WATER_BYTES;
     const highWaterBytes = isCredited ? CREDITED_HIGH_WATER_BYTES : HIGH_WATER_BYTES;
-    if (this.#pendingBytes < highWaterBytes) return true;
+    if (this.#pending.bytes < highWaterBytes) return true;
     this.#wantsDrain = true;
     return false;
   }
@@ -197,25 +195,15 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
   // What the turns ask for (send-turns.ts).
 
   get sendableBytes(): number {
-    return Math.min(this.#pendingBytes, this.#creditBytes);
+    return Math.min(this.#pending.bytes, this.#creditBytes);
   }
 
   get finIsDue(): boolean {
-    return this.#ending && !this.#finSent && this.#pendingBytes === 0 && this.#phase === 'open';
+    return this.#ending && !this.#finSent && this.#pending.bytes === 0 && this.#phase === 'open';
   }
 
   takeInto(buffer: Buffer, at: number, bytes: number): void {
-    const end = at + bytes;
-    for (let to = at; to < end; ) {
-      const chunk = this.#chunks[0]!;
-      const copied = chunk.copy(buffer, to, this.#offset, this.#offset + end - to);
-      to += copied;
-      this.#offset += copied;
-      if (this.#offset < chunk.length) break;
-      this.#chunks.shift();
-      this.#offset = 0;
-    }
-    this.#pendingBytes -= bytes;
+    this.#pending.takeInto(buffer, at, bytes);
     this.#creditBytes -= bytes;
     this.#host.memory.release(bytes);
   }
@@ -227,7 +215,7 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
 
   /** Tells the writer that there is room, if it waits for it. */
   drainIfLow(): void {
-    if (!this.#wantsDrain || this.#pendingBytes >= LOW_WATER_BYTES || this.isClosed) return;
+    if (!this.#wantsDrain || this.#pending.bytes >= LOW_WATER_BYTES || this.isClosed) return;
     this.#wantsDrain = false;
     if (this.#handler.onData) this.#handler.onDrain();
   }
@@ -265,8 +253,10 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
     // Counting the bytes may have reset this very stream (spec 4.6).
     if (this.isClosed) return;
     if (this.#handler.onData) this.#handler.onData(piece);
-    else if (this.#unclaimed) this.#unclaimed.push(piece);
-    else this.#unclaimed = [piece];
+    else {
+      this.#unclaimed ??= new ChunkQueue();
+      this.#unclaimed.push(piece);
+    }
   }
 
   onFin(): void {
@@ -307,10 +297,8 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
   #close(error?: TunnelError): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
-    this.#host.memory.release(this.#pendingBytes);
-    this.#chunks = [];
-    this.#offset = 0;
-    this.#pendingBytes = 0;
+    this.#host.memory.release(this.#pending.bytes);
+    this.#pending.clear();
     this.#ending = true;
     this.#window.close();
     this.#host.onClosed(this);

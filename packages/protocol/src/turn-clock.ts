@@ -11,9 +11,11 @@ let turns = 0;
 /** Busy time when this turn was noted. */
 let notedActiveMs = 0;
 let isArmed = false;
+let notedTurns = 0;
 
 function onTurnEnd(): void {
   isArmed = false;
+  notedTurns += 1;
   const nowActiveMs = performance.eventLoopUtilization().active;
   const nowTurns = performance.nodeTiming.uvMetricsInfo.loopCount;
   // Many turns that nobody noted may lie in between, with waits: then one of them counts, not their sum.
@@ -29,6 +31,11 @@ export function noteTurn(): void {
   isArmed = true;
   notedActiveMs = performance.eventLoopUtilization().active;
   setImmediate(onTurnEnd);
+}
+
+/** A number that is another in the next noted turn. */
+export function currentTurn(): number {
+  return notedTurns;
 }
 
 /** Milliseconds that the latest noted turn was busy. */

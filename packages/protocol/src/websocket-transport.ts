@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { cleanText, TunnelError } from './errors.ts';
 import type { Transport, TransportSink } from './transport.ts';
+import { TurnShare } from './turn-share.ts';
 
 /**
  * A message, its header included, fills one TLS record. What leaves in one vectored write is cut
@@ -44,6 +45,7 @@ export class WebSocketTransport implements Transport {
   readonly #webSocket: WebSocket;
   readonly #socket: Duplex;
   readonly #maskBytes: number;
+  readonly #turnShare: TurnShare;
   #sink: TransportSink | undefined;
   #error: Error | undefined;
   #closed = false;
@@ -58,6 +60,7 @@ export class WebSocketTransport implements Transport {
   constructor(webSocket: WebSocket, socket: Duplex, role: 'client' | 'server') {
     this.#webSocket = webSocket;
     this.#socket = socket;
+    this.#turnShare = new TurnShare(webSocket);
     this.#maskBytes = role === 'client' ? maskBytes : 0;
     webSocket.binaryType = 'fragments';
     webSocket.pause();
@@ -128,10 +131,12 @@ export class WebSocketTransport implements Transport {
       this.destroy(new TunnelError('protocol_error', 'the peer sent a WebSocket text message'));
       return;
     }
+    this.#turnShare.begin();
     for (const chunk of data as Buffer[]) {
       // An empty message is legal, and may be what a proxy takes for a keepalive.
       if (chunk.length > 0) this.#sink?.onBytes(chunk);
     }
+    this.#turnShare.end();
   };
 
   /** ws has sent a close frame and would wait 30 s for an answer from a peer that broke the rules. */

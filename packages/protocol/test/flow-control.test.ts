@@ -209,6 +209,41 @@ t.test('4.5 windows grow only as far as the pools have room', async (t) => {
   });
 });
 
+t.test('4.5 an idle stream gives its share of a used-up pool to those that want it', async (t) => {
+  inVirtualTime((clock) => {
+    const memory = new MemoryBudget(7 * FIRST);
+    const idle = new WindowPair(memory);
+    const busy = new WindowPair(memory);
+    const use = (pair: WindowPair, rounds: number) => {
+      for (let round = 0; round < rounds; round++) {
+        pair.send(Infinity);
+        clock.advance(20);
+        pair.consume(Infinity);
+      }
+    };
+    use(idle, 8);
+    t.equal(idle.window.windowBytes, 8 * FIRST);
+    use(busy, 8);
+    t.equal(busy.window.windowBytes, FIRST, 'the pool is used up');
+    clock.advance(10_000);
+    use(busy, 8);
+    t.equal(busy.window.windowBytes, 8 * FIRST, 'nobody else needs it now');
+    t.equal(memory.grantedBytes, 7 * FIRST);
+
+    // The credit cannot be taken back, but it is not granted again.
+    use(idle, 1);
+    t.equal(idle.window.windowBytes, FIRST);
+    t.ok(idle.creditBytes <= FIRST);
+    t.equal(idle.grantedBytes - idle.consumedBytes - idle.creditBytes, 0, 'and none is lost');
+    busy.window.close();
+    t.equal(memory.grantedBytes, 0);
+    use(idle, 8);
+    t.equal(idle.window.windowBytes, 8 * FIRST, 'there is room again');
+    idle.window.close();
+    t.equal(memory.grantedBytes + memory.bufferedBytes, 0);
+  });
+});
+
 t.test('4.6 at the cap of the process nothing grows', async (t) => {
   inVirtualTime((clock) => {
     const process = new MemoryBudget(4 * FIRST);

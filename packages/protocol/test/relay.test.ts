@@ -360,6 +360,39 @@ t.test('credit follows what the socket took, not what it was given', async (t) =
   t.ok(far!.pendingBytes < 65_536);
 });
 
+t.test('a stalled socket holds the bytes of tiny frames in few writes', async (t) => {
+  const pair = await connectedPair(t, memoryTransports());
+  const [outer, inner] = duplexPair({ highWaterMark: 16 });
+  let far: TunnelStream | undefined;
+  pair.onAgent.offer = (stream) => {
+    far = stream;
+    stream.accept();
+  };
+  const near = await opened(pair.server);
+  let writes = 0;
+  const write = inner._write.bind(inner);
+  inner._write = (...args) => {
+    writes++;
+    write(...args);
+  };
+  const finish = new Finish();
+  relay(inner, near, { resetCode: 'client_reset', onFinish: finish.onFinish });
+  far!.handler = new RecordingStream();
+  const sent = Buffer.from(Array.from({ length: 20_000 }, (_, index) => index % 251));
+  for (let at = 0; at < sent.length; at++) {
+    far!.write(sent.subarray(at, at + 1));
+    // A frame for each: what waits would be gathered before it leaves.
+    if (at % 8 === 0) await new Promise(setImmediate);
+  }
+  far!.end();
+  outer.end();
+  t.ok((await readAll(outer)).equals(sent), 'in order, and whole');
+  t.ok(writes < 400, `${writes} writes`);
+  const result = await finish.first;
+  t.equal(result.bytesToSocket, sent.length);
+  t.equal(result.error, undefined);
+});
+
 t.test('an end and a reset in one turn leave no socket behind', async (t) => {
   const { inner } = await socketPair(t);
   const finish = new Finish();

@@ -39,6 +39,13 @@ const violations: [rule: string, code: ErrorCode, ...frames: string[]][] = [
   ['2.2 DATA before HELLO', 'protocol_error', '05 00 0001 00000002 61'],
   ['2.2 PING before HELLO', 'protocol_error', '09 00 0008 00000000 0000000000000001'],
   ['2.2 PONG before HELLO', 'protocol_error', '0a 00 0008 00000000 0000000000000001'],
+  ['2.2 an unknown type before HELLO', 'protocol_error', '63 00 0000 00000001'],
+  [
+    '2.2 a request of HTTP',
+    'protocol_error',
+    Buffer.from('GET / HTTP/1.1\r\n\r\n').toString('hex'),
+  ],
+  ['2.2 half an OPEN before HELLO', 'protocol_error', '02 00 ffff 00000002'],
   ['2.2 a GOAWAY notice before HELLO', 'protocol_error', '0b 00 0006 00000000 0001 7fffffff'],
   ['3.2 the same ID twice', 'stream_id_error', HELLO, OPEN_2, OPEN_2],
   [
@@ -246,8 +253,8 @@ t.test('2.6 versions of a later HELLO are ignored, a malformed one is not', asyn
 t.test('2.3 no HELLO in time', async (t) => {
   keepAlive(t);
   const peer = new RawPeer(t, 'agent', { handshakeTimeoutMs: 20 });
-  // An unknown frame is no HELLO.
-  peer.send('ff 00 0000 00000000');
+  // Half of one is none.
+  peer.send('01 00 0010 00000000 7b22');
   await endsWith(t, peer, 'hello_timeout', /20 ms/);
 });
 
@@ -348,6 +355,15 @@ t.test('7.4 of several PINGs the latest is answered, ahead of DATA', async (t) =
   const names = peer.frames.slice(before).map(({ name }) => name);
   t.strictSame(names, ['OPENED', 'PONG', 'DATA']);
   t.equal((await peer.frame('PONG')).hex, '0000000000000002');
+});
+
+t.test('6.2 a storm of notices is told once', async (t) => {
+  const peer = connect(t);
+  const notice = '0b 00 0006 00000000 0001 7fffffff';
+  peer.send(HELLO, notice.repeat(10_000), OPEN_2);
+  await peer.frame('OPENED');
+  t.equal(peer.on.drainings.length, 1);
+  t.notOk(peer.on.isClosed);
 });
 
 t.test('10.4 a final GOAWAY may come before HELLO: the refusal of a tunnel', async (t) => {

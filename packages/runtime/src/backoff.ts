@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** Resets within this time belong together. */
+const TOGETHER_MS = 10_000;
+
 export interface BackoffOptions {
   /** No pause is shorter. Default 500. */
   readonly minMs?: number | undefined;
@@ -22,6 +25,8 @@ export class Backoff {
   readonly #factor: number;
   readonly #random: () => number;
   #ceilingMs: number;
+  #beforeResetMs = 0;
+  #resetAtMs = -Infinity;
 
   constructor({
     minMs = 500,
@@ -46,7 +51,17 @@ export class Backoff {
 
   /** After a success: the next pause is a short one. */
   reset(): void {
+    const nowMs = performance.now();
+    // Several resets in a row are one success, and one of them to undo.
+    const isFurther = nowMs - this.#resetAtMs < TOGETHER_MS;
+    this.#beforeResetMs = Math.max(this.#ceilingMs, isFurther ? this.#beforeResetMs : 0);
+    this.#resetAtMs = nowMs;
     this.#ceilingMs = this.#firstCeilingMs;
+  }
+
+  /** The success was none after all: pauses go on growing from where they were before `reset`. */
+  undoReset(): void {
+    this.#ceilingMs = Math.max(this.#ceilingMs, this.#beforeResetMs);
   }
 
   /**

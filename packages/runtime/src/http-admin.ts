@@ -3,7 +3,7 @@
  * and has deadlines of its own, so that a stuck scraper costs a socket for a few seconds at most.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 import { type ListenPlace, listen } from './listen.ts';
 import type { Logger } from './logger.ts';
@@ -35,6 +35,11 @@ const defaultDeadlines: AdminDeadlines = {
 };
 
 const maxHeadBytes = 8 * 1024;
+
+/**
+ * Beyond, the connection that has waited longest without a request under way is closed: were new ones
+ * turned away instead, a crowd of silent ones could keep a kubelet's probe out, and have the process killed.
+ */
 const maxConnections = 256;
 
 /** A reply in JSON. */
@@ -79,6 +84,10 @@ export class HttpAdmin {
   readonly #server: Server;
   readonly #routes: ReadonlyMap<string, AdminRoute>;
   readonly #logger: Logger;
+  /** Connections without a request under way, in the order in which they began to wait. */
+  readonly #waiting = new Set<Socket>();
+  /** Those with one, which may take its time to be read. */
+  readonly #answered = new Set<Socket>();
 
   constructor(routes: AdminRoutes, logger: Logger, deadlines: AdminDeadlines = defaultDeadlines) {
     this.#routes = new Map(Object.entries(routes));
@@ -91,7 +100,9 @@ export class HttpAdmin {
       // How late a deadline may be noticed.
       connectionsCheckingInterval: Math.min(1000, deadlines.headTimeoutMs),
     });
-    this.#server.maxConnections = maxConnections;
+    // A peer that does not read its answer.
+    this.#server.timeout = deadlines.requestTimeoutMs;
+    this.#server.on('connection', (socket) => this.#onConnection(socket));
     this.#server.on('request', (request, response) => void this.#answer(request, response));
   }
 
@@ -109,7 +120,24 @@ export class HttpAdmin {
     await closed;
   }
 
+  #onConnection(socket: Socket): void {
+    this.#waiting.add(socket);
+    socket.once('close', () => {
+      this.#waiting.delete(socket);
+      this.#answered.delete(socket);
+    });
+    if (this.#waiting.size + this.#answered.size <= maxConnections) return;
+    const [oldest] = this.#waiting.size > 0 ? this.#waiting : this.#answered;
+    oldest?.destroy();
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = request;
+    this.#waiting.delete(socket);
+    if (!socket.destroyed) this.#answered.add(socket);
+    response.once('close', () => {
+      if (this.#answered.delete(socket)) this.#waiting.add(socket);
+    });
     const reply = await this.#reply(request);
     if (reply.status === 405) response.setHeader('allow', 'GET, HEAD');
     response.writeHead(reply.status, {

@@ -99,10 +99,34 @@ export function createLogger(level: Level | 'silent', destination: DestinationSt
       level,
       base: null,
       timestamp: stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: cutLong },
     },
-    destination,
+    { write: (line) => destination.write(escapeLine(line)) },
   );
+}
+
+/** No name, path or text of a peer makes a line longer than this; errors keep their stack. */
+const maxFieldChars = 1_024;
+
+function cutLong(fields: Record<string, unknown>): Record<string, unknown> {
+  let cut: Record<string, unknown> | undefined;
+  for (const [name, value] of Object.entries(fields)) {
+    if (typeof value !== 'string' || value.length <= maxFieldChars) continue;
+    cut ??= { ...fields };
+    cut[name] = `${value.slice(0, maxFieldChars - 1)}…`;
+  }
+  return cut ?? fields;
+}
+
+/**
+ * What JSON leaves as it is and readers of logs do not: other line ends, control characters of terminals,
+ * what turns the direction of writing.
+ */
+const unsafe = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/** Peers name themselves; no name may look like a line of ours. Such characters can only be within strings. */
+function escapeLine(line: string): string {
+  return line.replace(unsafe, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function checkWritable(path: string): void {

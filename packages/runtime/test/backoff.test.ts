@@ -57,3 +57,16 @@ t.test('wait', async (t) => {
     t.equal(await new Backoff().wait(abort.signal), false, 'aborted before');
   });
 });
+
+t.test('a success that was none: the pauses go on growing', async (t) => {
+  const backoff = new Backoff({ minMs: 10, maxMs: 1_000, random: () => 0 });
+  const pauses: number[] = [];
+  for (let attempt = 0; attempt < 6; attempt++) {
+    backoff.reset();
+    backoff.undoReset();
+    pauses.push(backoff.next());
+  }
+  t.strictSame(pauses, [10, 20, 40, 80, 160, 320]);
+  backoff.reset();
+  t.equal(backoff.next(), 10);
+});

@@ -129,3 +129,22 @@ t.test('two on one port: the second says so', async (t) => {
     message: /^--health-port: cannot listen on/,
   });
 });
+
+t.test('a crowd of connections, silent or not reading, does not keep a probe out', async (t) => {
+  const large = 'x'.repeat(8 * 1024 ** 2);
+  const { ask, port } = await start(t, {
+    '/healthz': () => ({ status: 200, contentType: 'text/plain', body: 'ok' }),
+    '/large': () => ({ status: 200, contentType: 'text/plain', body: large }),
+  });
+  const crowd = Array.from({ length: 600 }, (_, index) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => {});
+    t.teardown(() => {
+      socket.destroy();
+    });
+    if (index % 2 === 0) socket.write('GET /large HTTP/1.1\r\nhost: x\r\n\r\n');
+    return once(socket, 'connect');
+  });
+  await Promise.all(crowd);
+  for (let probe = 0; probe < 20; probe++) t.equal((await ask('/healthz')).status, 200);
+});

@@ -32,3 +32,24 @@ t.test("klog's verbosity: a default manifest's -v=4 is info", async (t) => {
   ]);
   t.equal(logLevel({ logLevel: 'warn', v: 9 }), 'warn', '--log-level overrides -v');
 });
+
+t.test('no text of a peer can pass for a line, or move a terminal', async (t) => {
+  const written: string[] = [];
+  const logger = createLogger('info', { write: (line) => void written.push(line) });
+  const hostile =
+    '\n{"level":"info","msg":"forged"}\r\u0000\u001b[2J\u0085\u009b\u2028\u2029\u202e\u2066\ufeff\u007f"\\';
+  logger.info({ agent: hostile, claims: [hostile], [hostile]: 1 }, hostile);
+  t.equal(written.length, 1);
+  const [line = ''] = written;
+  t.match(line, /^[ -~]*\n$/, 'nothing but printable characters before the one line end');
+  const { agent, claims, msg } = JSON.parse(line);
+  t.strictSame([agent, claims, msg], [hostile, [hostile], hostile], 'and nothing is lost');
+});
+
+t.test('no text of a peer makes a line of any length', async (t) => {
+  const { logger, lines } = memoryLogger();
+  logger.info({ agent: 'x'.repeat(1_000_000), port: 1, err: new Error('y'.repeat(5_000)) }, 'said');
+  const { agent, err } = lines[0] as { agent: string; err: { message: string } };
+  t.equal(agent, `${'x'.repeat(1_023)}…`);
+  t.equal(err.message.length, 5_000, 'errors are ours, and kept');
+});

@@ -202,6 +202,7 @@ export async function assembleServer(options: ServerOptions, logger: Logger, pla
     },
     headTimeoutMs: options.headTimeout,
     maxHeadBytes: options.maxHeadBytes,
+    memory: tunnels.memory,
   });
   const agents = new AgentListener({
     host: options.agentBindAddress,
@@ -213,6 +214,7 @@ export async function assembleServer(options: ServerOptions, logger: Logger, pla
     headTimeoutMs: options.headTimeout,
     maxHeadBytes: options.maxHeadBytes,
     handshakes,
+    memory: tunnels.memory,
     logger,
     whyDenied,
     onTunnel: (transport, peer, identify) => tunnels.add(transport, peer, identify),

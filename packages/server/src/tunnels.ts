@@ -29,6 +29,9 @@ export interface TunnelRules {
 /** How often one agent may change what it claims: a node's labels, not a stream of data. */
 const identifierChanges: TokenBucketOptions = { burst: 20, perSecond: 1 };
 
+/** Made once: an agent may ask as often as it likes. */
+const agentsOpenNoStreams = new TunnelError('unauthorized', 'agents open no streams');
+
 /** Runs a session on every tunnel and keeps the list of backends in step. */
 export class Tunnels {
   readonly #options: ServerOptions;
@@ -112,8 +115,7 @@ export class Tunnels {
           else if (isFirst) void judge(identify, token);
         },
         // Agents open no streams; the protocol would allow it.
-        onOpen: (stream) =>
-          stream.refuse(new TunnelError('unauthorized', 'agents open no streams')),
+        onOpen: (stream) => stream.refuse(agentsOpenNoStreams),
         onDraining: (error) => {
           if (backend) this.#backends.refresh(backend);
           this.#logger.info(

@@ -208,7 +208,25 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.same(started.seen.refused, ['request_timeout']);
     });
 
-    t.test('byte by byte is as good as any; the idle connection stays', async (t) => {
+    for (const [what, more] of [
+      ['only PINGs', Buffer.from(`000008060000000000${'00'.repeat(8)}`, 'hex')],
+      // Of stream 1, without END_HEADERS: CONTINUATION never comes.
+      ['half a block of headers', Buffer.from('000001010000000001' + '88', 'hex')],
+    ] as const) {
+      t.test(`with SETTINGS and then ${what} is closed at the deadline`, async (t) => {
+        const before = started.seen.refused.length;
+        const socket = await openFrontEnd(via, 'h2');
+        socket.on('error', () => {});
+        socket.write(Buffer.concat([Buffer.from(preface), settings, more]));
+        socket.resume();
+        await once(socket, 'end');
+        socket.end();
+        await once(socket, 'close');
+        t.same(started.seen.refused.slice(before), ['request_timeout']);
+      });
+    }
+
+    t.test('byte by byte is as good as any; after a request it stays', async (t) => {
       const socket = await openFrontEnd(via, 'h2');
       t.teardown(() => socket.destroy());
       socket.setNoDelay(true);
@@ -217,6 +235,10 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       }
       const [frame] = (await once(socket, 'data')) as [Buffer];
       t.equal(frame[3], 4, 'the server’s SETTINGS');
+      // HEADERS of stream 1: GET http / with authority a, which is refused.
+      const get = '82868441' + '0161';
+      socket.write(Buffer.from(`000006010500000001${get}`, 'hex'));
+      await started.until(({ refused }) => refused.includes('method_not_allowed'));
       // A younger connection has met its deadline: so has this one, if it had one still.
       await exchangeRaw(via, '');
       t.notOk(socket.closed);

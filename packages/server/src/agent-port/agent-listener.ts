@@ -1,7 +1,13 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
-import { DuplexTransport, type Transport, TunnelError, toTunnelError } from '@fairlead/protocol';
+import {
+  DuplexTransport,
+  type MemoryBudget,
+  type Transport,
+  TunnelError,
+  toTunnelError,
+} from '@fairlead/protocol';
 import { FrameBatch, HTTP2_WINDOW_BYTES, TUNNEL_ALPN } from '@fairlead/protocol/internal';
 import { type HandshakeLimit, type Logger, listen, refusalOfPeer } from '@fairlead/runtime';
 import { callerOfTls, peerAddress } from '../frontend/caller.ts';
@@ -13,6 +19,9 @@ import type { AgentPeer } from './agent-peer.ts';
 import { Http2Tunnels } from './http2-tunnels.ts';
 import type { TokenAuthenticator } from './token-authenticator.ts';
 import { WebSocketTunnels } from './websocket-tunnels.ts';
+
+/** An HTTP/2 connection carries one tunnel. One more may follow while it ends; nobody needs thousands. */
+const maxTunnelsPerConnection = 16;
 
 export interface AgentListenerOptions {
   readonly host: string | undefined;
@@ -30,6 +39,8 @@ export interface AgentListenerOptions {
   readonly maxHeadBytes: number;
   /** Of all listeners together; without it there is none. */
   readonly handshakes?: HandshakeLimit;
+  /** Counts what connections hold because their peers do not read. */
+  readonly memory?: MemoryBudget;
   readonly logger: Logger;
   /** Why a peer with a valid certificate may not come in all the same. */
   whyDenied?(peer: AgentPeer): string | undefined;
@@ -69,7 +80,10 @@ export class AgentListener {
       new Http2Connections({
         headTimeoutMs: options.headTimeoutMs,
         maxHeadBytes: options.maxHeadBytes,
+        idleTimeoutMs: options.headTimeoutMs,
         streamWindowBytes: HTTP2_WINDOW_BYTES,
+        maxConcurrentStreams: maxTunnelsPerConnection,
+        ...(options.memory && { memory: options.memory }),
       }),
     );
     this.#server = createServer({

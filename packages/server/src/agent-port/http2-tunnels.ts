@@ -77,7 +77,7 @@ export class Http2Tunnels {
       (stream, headers) => {
         if (isGrpc(headers)) refuseGrpc(stream, toGrpcError(error));
         else refuseHttp2(stream, error, performance.now());
-        stream.session?.close();
+        if (stream.session) this.#http2.windUp(stream.session as ServerHttp2Session);
       },
     );
   }

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import {
   formatTarget,
+  type MemoryBudget,
   relay,
   type Target,
   TunnelError,
@@ -26,6 +27,8 @@ export interface StreamRequest {
   accept(stream: TunnelStream): void;
   /** Says why not, and ends the client's side. */
   refuse(error: TunnelError): void;
+  /** Bytes of the client that were received and not handed on; left out: what the Duplex tells. */
+  undeliveredBytes?(): number;
   /**
    * For protocols without half-close: the client has closed both directions, in order, although the relay
    * saw a reset.
@@ -39,6 +42,8 @@ export interface ExchangeHost {
   readonly logger: Logger;
   readonly observer: FrontEndObserver;
   readonly limits: StreamLimits;
+  /** Counts what clients' bytes take that the exchanges have no use for yet. */
+  readonly memory?: MemoryBudget;
 }
 
 /** One stream from its request to its end: dial, answer, relay, account. */
@@ -49,6 +54,8 @@ export class Exchange {
   readonly #abort = new AbortController();
   readonly #onEnd: (exchange: Exchange) => void;
   #dialed: DialedStream | undefined;
+  #heldBytes = 0;
+  #isReset = false;
 
   /**
    * @param lease given back at the end
@@ -73,6 +80,29 @@ export class Exchange {
     duplex.once('close', this.#onClientGone);
     this.#host.observer.onDialStart(protocol);
     void this.#dial();
+  }
+
+  /** As counted last. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Counts anew. @returns by how much it has changed */
+  count(): number {
+    const { duplex } = this.#request;
+    const before = this.#heldBytes;
+    if (this.#isReset) return 0;
+    this.#heldBytes = this.#request.undeliveredBytes?.() ?? duplex.readableLength;
+    return this.#heldBytes - before;
+  }
+
+  resetForMemory(): void {
+    const text = `the client sent ${this.#heldBytes} bytes that nobody takes`;
+    // At once, though its end takes a moment: the cap is to be kept by one such stream, not by all of them.
+    this.#isReset = true;
+    this.#host.memory?.release(this.#heldBytes);
+    this.#heldBytes = 0;
+    this.destroy(new TunnelError('memory_limit', text));
   }
 
   /** Ends the exchange in whatever state it is: a client that waits is refused. */

@@ -1,7 +1,7 @@
 import type { ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { TunnelError } from '@fairlead/protocol';
+import { type MemoryBudget, TunnelError } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
 import { Http2Connections } from '../http2/http2-connections.ts';
 import type { AbandonLimitOptions } from './abandon-limit.ts';
@@ -40,8 +40,8 @@ export interface FrontEndOptions {
   readonly abandonLimit?: AbandonLimitOptions;
   /** Left out: no limits but that on abandoned dials. */
   readonly limits?: StreamLimitOptions;
-  /** Shared with other ports, if given; else of the front end's own. */
-  readonly http2?: Http2Connections;
+  /** Counts what clients make the front end hold. */
+  readonly memory?: MemoryBudget;
 }
 
 /**
@@ -62,10 +62,10 @@ export class FrontEnd {
 
   constructor(options: FrontEndOptions) {
     this.#options = options;
-    const { dial, logger, observer, headTimeoutMs, maxHeadBytes } = options;
+    const { dial, logger, observer, headTimeoutMs, maxHeadBytes, memory } = options;
     const { abandonLimit, limits: given = openLimits } = options;
     const limits = new StreamLimits({ ...given, ...(abandonLimit && { abandonLimit }) });
-    this.#exchanges = new Exchanges({ dial, logger, observer, limits });
+    this.#exchanges = new Exchanges({ dial, logger, observer, limits, ...(memory && { memory }) });
     this.#routes = {
       mode: options.mode,
       onGrpc: options.grpcObserver && this.#grpcHandler(options.grpcObserver),
@@ -79,7 +79,7 @@ export class FrontEnd {
         routeHttp1Connect(this.#routes, authority, socket, caller),
       onRefused: this.#onRefused,
     });
-    this.#http2 = options.http2 ?? new Http2Connections({ headTimeoutMs, maxHeadBytes });
+    this.#http2 = new Http2Connections({ headTimeoutMs, maxHeadBytes, ...(memory && { memory }) });
     this.#firstBytes = new FirstBytes(headTimeoutMs, {
       onProtocol: this.#onProtocol,
       onUndecided: this.#onUndecided,

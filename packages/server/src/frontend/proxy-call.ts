@@ -2,6 +2,7 @@ import { Duplex } from 'node:stream';
 import {
   dialErrorText,
   GrpcError,
+  MAX_MESSAGE_BYTES,
   type Packet,
   type PacketStream,
   type PacketStreamHandler,
@@ -39,6 +40,9 @@ const hardCloseLingerMs = 250;
  */
 const clientHeadStartMs = 25;
 
+/** DIAL_REQ is all that may come before there is a connection, and no target is longer than a name. */
+const maxDialBytes = 4 * 1024;
+
 let lastConnectId = 0n;
 
 /**
@@ -71,6 +75,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     this.#wire = wire;
     this.#caller = caller;
     this.#host = host;
+    wire.maxMessageBytes = maxDialBytes;
     this.#timer = setTimeout(() => this.#onSilent(), host.headTimeoutMs);
     wire.start(this);
   }
@@ -157,6 +162,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
       return;
     }
     clearTimeout(this.#timer);
+    this.#wire.maxMessageBytes = MAX_MESSAGE_BYTES;
     this.#random = random;
     let target: Target;
     try {
@@ -176,6 +182,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
       startedAtMs: performance.now(),
       accept: (stream) => this.#accept(stream),
       refuse: (error) => this.#refuse(error),
+      undeliveredBytes: () => this.readableLength + this.#wire.undeliveredBytes,
       wasClosedByClient: () => this.#closedByClient,
     });
   }

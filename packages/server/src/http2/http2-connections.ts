@@ -8,17 +8,22 @@ import {
   type ServerOptions,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { MemoryBudget } from '@fairlead/protocol';
 import { EagerSocket } from './eager-socket.ts';
 
 export interface Http2Options {
-  /** From the start of the connection to the client's preface and SETTINGS. */
+  /** From the start of the connection to its first request. */
   readonly headTimeoutMs: number;
+  /** How long a connection may have no request open after its first; without it, for ever. */
+  readonly idleTimeoutMs?: number;
   /** Request headers, as HTTP/2 counts them: 32 bytes more per header than their text. */
   readonly maxHeadBytes: number;
   /** What one stream may send ahead of its reader, who may stall; default 1 MiB. */
   readonly streamWindowBytes?: number;
   /** Per connection; default 10,000. */
   readonly maxConcurrentStreams?: number;
+  /** Counts what connections hold because their peers do not read. */
+  readonly memory?: MemoryBudget;
 }
 
 /** Who serves the requests of a connection. */
@@ -29,7 +34,7 @@ export interface Http2Handler {
     headers: IncomingHttpHeaders,
     rawHeaders: readonly string[],
   ): void;
-  /** The client did not introduce itself in time; the connection is closed. */
+  /** No request came in time; the connection is closed. */
   onSilent(): void;
 }
 
@@ -42,6 +47,9 @@ const connectionWindowBytes = 16 * 1024 * 1024;
 
 /** In MB. Node's default of 10 is used up by about a thousand streams. */
 const maxSessionMemory = 256;
+
+/** How long a connection that is wound up may take. */
+const windUpMs = 2_000;
 
 /**
  * From Node 24 on `streamResetBurst` and `streamResetRate` lift nghttp2's limit on resets by
@@ -63,6 +71,8 @@ const maxResets = canLiftResetLimit ? Number.POSITIVE_INFINITY : 800;
 export class Http2Connections {
   readonly #options: Http2Options;
   readonly #server: Http2Server;
+  readonly #sockets = new Set<EagerSocket>();
+  readonly #socketOf = new WeakMap<ServerHttp2Session, EagerSocket>();
   /** Handed from `take` to the 'session' event, which comes within the same call. */
   #arrived: ServerHttp2Session | undefined;
 
@@ -82,37 +92,51 @@ export class Http2Connections {
     this.#server.on('session', (session) => {
       this.#arrived = session;
     });
+    options.memory?.addFinder(() => this.#largestSocket());
   }
 
   /**
-   * Takes a connection; bytes that were read before must be back in the socket. An idle connection
-   * stays open. `close()` of what is returned drains it: GOAWAY, and open streams go on.
+   * Takes a connection; bytes that were read before must be back in the socket. One without a request is
+   * closed at the deadline, whatever else it sends: SETTINGS, PINGs, half a block of headers.
+   * `close()` of what is returned drains it: GOAWAY, and open streams go on.
    */
   take(socket: Socket, handler: Http2Handler): ServerHttp2Session {
     // node:http2 leaves the peer's end to the socket: half-open, the session would outlive a peer that
     // has gone. Half-close is a matter of HTTP/2's streams.
     socket.allowHalfOpen = false;
-    this.#server.emit('connection', new EagerSocket(socket));
+    const eager = new EagerSocket(socket, this.#options.memory);
+    this.#sockets.add(eager);
+    eager.once('close', () => this.#sockets.delete(eager));
+    this.#server.emit('connection', eager);
     const session = this.#arrived!;
     this.#arrived = undefined;
+    this.#socketOf.set(session, eager);
     session.setLocalWindowSize(connectionWindowBytes);
 
-    const deadline = setTimeout(() => {
+    const { headTimeoutMs, idleTimeoutMs } = this.#options;
+    const onSilent = () => {
       handler.onSilent();
-      session.destroy();
-    }, this.#options.headTimeoutMs);
-    const onIntroduced = () => clearTimeout(deadline);
-    session.once('remoteSettings', onIntroduced).once('close', onIntroduced);
+      this.windUp(session);
+    };
+    let deadline = setTimeout(onSilent, headTimeoutMs);
+    session.once('close', () => clearTimeout(deadline));
 
     let resets = 0;
+    let open = 0;
     const onStream = (
       stream: ServerHttp2Stream,
       headers: IncomingHttpHeaders,
       _flags: number,
       rawHeaders: readonly string[],
     ) => {
+      clearTimeout(deadline);
+      open += 1;
       stream.on('error', ignore);
       stream.once('close', () => {
+        open -= 1;
+        if (open === 0 && idleTimeoutMs !== undefined && !session.destroyed) {
+          deadline = setTimeout(onSilent, idleTimeoutMs);
+        }
         if (endedInOrder(stream)) return;
         resets += 1;
         if (resets === maxResets) session.close();
@@ -121,6 +145,26 @@ export class Http2Connections {
     };
     session.on('stream', onStream);
     return session;
+  }
+
+  /**
+   * Ends a connection for good: GOAWAY, so that a client may try again what it was about to ask; streams that
+   * are open have some time to end, and then the socket is closed, whether or not the peer closes it.
+   */
+  windUp(session: ServerHttp2Session): void {
+    const socket = this.#socketOf.get(session);
+    if (!socket || socket.destroyed) return;
+    const timer = setTimeout(() => socket.destroy(), windUpMs);
+    socket.once('close', () => clearTimeout(timer));
+    if (!session.destroyed) session.close();
+  }
+
+  #largestSocket(): EagerSocket | undefined {
+    let largest: EagerSocket | undefined;
+    for (const socket of this.#sockets) {
+      if (socket.heldBytes > (largest?.heldBytes ?? 0)) largest = socket;
+    }
+    return largest;
   }
 }
 

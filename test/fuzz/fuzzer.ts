@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Coverage } from './coverage.ts';
+import { mutate, randomOf } from './mutate.ts';
+
+/** What inputs are thrown at. */
+export interface FuzzTarget {
+  readonly name: string;
+  /** Where the corpus begins; the rest is in files. */
+  readonly seeds: readonly Buffer[];
+  /** Parts that mutation would hardly find. */
+  readonly words?: readonly Buffer[];
+  /** Whatever it throws is a bug. */
+  run(input: Buffer): void | Promise<void>;
+}
+
+/** An input that found a bug. */
+export class FuzzFailure extends Error {
+  readonly input: Buffer;
+
+  constructor(target: FuzzTarget, input: Buffer, cause: unknown) {
+    const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+    super(`${target.name} fails for ${input.toString('hex')} (hex)\n${text}`, { cause });
+    this.input = input;
+  }
+}
+
+export interface FuzzResult {
+  readonly executions: number;
+  /** Inputs that reached new code. */
+  readonly found: readonly Buffer[];
+  /** Characters of our code that ran. */
+  readonly coveredChars: number;
+}
+
+/** So many inputs are run for one look at the coverage. */
+const batchSize = 16;
+
+const root = join(import.meta.dirname, '../../..', 'test/fuzz/corpus');
+
+/** The corpus of a target: its seeds, and the files that earlier runs found. */
+export function corpusOf({ name, seeds }: FuzzTarget): Buffer[] {
+  const directory = join(root, name);
+  mkdirSync(directory, { recursive: true });
+  const files = readdirSync(directory).sort();
+  return [...seeds, ...files.map((file) => readFileSync(join(directory, file)))];
+}
+
+/** Adds an input to the corpus, named by its contents. */
+export function keep({ name }: FuzzTarget, input: Buffer): void {
+  const file = createHash('sha256').update(input).digest('hex').slice(0, 16);
+  writeFileSync(join(root, name, file), input);
+}
+
+/**
+ * Mutates the corpus, keeps what reaches new code, and mutates that in turn.
+ * @param until asked before each batch, with the number of executions so far
+ * @throws FuzzFailure
+ */
+export async function fuzz(
+  target: FuzzTarget,
+  seed: number,
+  until: (executions: number) => boolean,
+): Promise<FuzzResult> {
+  const random = randomOf(seed);
+  const corpus = corpusOf(target);
+  const found: Buffer[] = [];
+  const coverage = new Coverage();
+  let executions = 0;
+  const run = async (input: Buffer) => {
+    executions += 1;
+    try {
+      // A copy: whoever keeps or changes its input must not change the corpus.
+      await target.run(Buffer.from(input));
+    } catch (error) {
+      throw new FuzzFailure(target, input, error);
+    }
+  };
+  try {
+    for (const input of corpus) await run(input);
+    coverage.hasNew();
+    while (!until(executions)) {
+      const pick = () => corpus[random(corpus.length)]!;
+      const batch = Array.from({ length: batchSize }, () =>
+        mutate(pick(), pick(), target.words ?? [], random),
+      );
+      for (const input of batch) await run(input);
+      if (!coverage.hasNew(false)) continue;
+      for (const input of batch) {
+        await run(input);
+        if (!coverage.hasNew()) continue;
+        corpus.push(input);
+        found.push(input);
+      }
+    }
+    return { executions, found, coveredChars: coverage.size };
+  } finally {
+    coverage.close();
+  }
+}
