@@ -52,8 +52,7 @@ const floods: readonly Flood[] = [
   { name: 'GOAWAY storm', tells: { msg: 'agent drains' }, isLong: true },
   { name: 'OPENs without end', count: 1_000_000, seconds: 15 },
   { name: 'OPENs, answers unread', tells: ended('limit_reached'), leastSeconds: 20, isLong: true },
-  // Now and then a connection of its attacker stays (docs/security.md, What does not hold).
-  { name: 'rapid reset, HTTP/2 CONNECT', isLong: true },
+  { name: 'rapid reset, HTTP/2 CONNECT' },
   { name: 'rapid reset, gRPC' },
   { name: 'HTTP/2 PING flood', isLong: true },
   { name: 'HTTP/2 SETTINGS flood', isLong: true },
