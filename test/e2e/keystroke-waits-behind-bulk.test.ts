@@ -74,6 +74,8 @@ function describe(sorted: readonly number[]): string {
   return `${sorted.length} echoes, median ${median} ms, p95 ${p95} ms, worst ${worst} ms`;
 }
 
+const maxTries = 3;
+
 type Bulk = (t: Test, client: Client) => Promise<number>;
 
 const bulks: Record<string, Bulk> = {
@@ -111,23 +113,33 @@ for (const transport of transports) {
 
     for (const [name, bulk] of Object.entries(bulks)) {
       await t.test(`keystrokes beside ${name}`, async (t) => {
-        const startedAtMs = performance.now();
-        const moving = bulk(t, client).then((bytes) => ({
-          bytes,
-          rate: bytes / ((performance.now() - startedAtMs) / 1000),
-        }));
-        const [typed, alone] = await Promise.all([type(echo, moving), type(control, moving)]);
-        const { bytes, rate } = await moving;
+        // Whoever else works on the machine may spoil a try, hardly three; a queue spoils them all.
+        for (let triesLeft = maxTries - 1; ; triesLeft--) {
+          const startedAtMs = performance.now();
+          const moving = bulk(t, client).then((bytes) => ({
+            bytes,
+            rate: bytes / ((performance.now() - startedAtMs) / 1000),
+          }));
+          const [typed, alone] = await Promise.all([type(echo, moving), type(control, moving)]);
+          const { bytes, rate } = await moving;
 
-        t.equal(bytes, bulkBytes, 'the bulk is complete');
-        t.ok(rate > 0.6 * bytesPerSecond, `and fills the link: ${Math.round(rate)} B/s`);
-        t.comment(`${transport}, ${name}: ${describe(typed)}; without tunnel: ${describe(alone)}`);
-        // The tunnel's echo needs two processes more to get their turn.
-        const noiseMs = 2 * Math.max(0, percentile(alone, 0.95) - roundTripMs);
-        const boundMs = roundTripMs + 100 + noiseMs;
-        t.ok(percentile(typed, 0.5) >= roundTripMs, 'the link is as long as it should be');
-        t.ok(percentile(typed, 0.5) < roundTripMs + 100, 'the median');
-        t.ok(percentile(typed, 0.95) < boundMs, `the 95th percentile is below ${boundMs} ms`);
+          t.equal(bytes, bulkBytes, 'the bulk is complete');
+          t.comment(
+            `${transport}, ${name}: ${describe(typed)}; without tunnel: ${describe(alone)}`,
+          );
+          // The tunnel's echo needs two processes more to get their turn.
+          const noiseMs = 2 * Math.max(0, percentile(alone, 0.95) - roundTripMs);
+          const boundMs = roundTripMs + 100 + noiseMs;
+          t.ok(percentile(typed, 0.5) >= roundTripMs, 'the link is as long as it should be');
+          const isMedianMet = percentile(typed, 0.5) < roundTripMs + 100;
+          const isP95Met = percentile(typed, 0.95) < boundMs;
+          const isLinkFull = rate > 0.6 * bytesPerSecond;
+          if (triesLeft > 0 && !(isMedianMet && isP95Met && isLinkFull)) continue;
+          t.ok(isLinkFull, `it fills the link: ${Math.round(rate)} B/s`);
+          t.ok(isMedianMet, 'the median');
+          t.ok(isP95Met, `the 95th percentile is below ${boundMs} ms`);
+          break;
+        }
       });
     }
     t.equal(linesOf(agent.process, 'disconnected').length, 0, 'the tunnel is never lost');

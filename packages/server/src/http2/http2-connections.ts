@@ -134,12 +134,16 @@ export class Http2Connections {
       stream.on('error', ignore);
       stream.once('close', () => {
         open -= 1;
-        if (open === 0 && idleTimeoutMs !== undefined && !session.destroyed) {
+        if (!endedInOrder(stream)) {
+          resets += 1;
+          if (resets === maxResets) session.close();
+        }
+        if (open > 0) return;
+        // A flood of resets can leave a session that was asked to close, and has no stream, for good.
+        if (resets >= maxResets) this.windUp(session);
+        else if (idleTimeoutMs !== undefined && !session.destroyed) {
           deadline = setTimeout(onSilent, idleTimeoutMs);
         }
-        if (endedInOrder(stream)) return;
-        resets += 1;
-        if (resets === maxResets) session.close();
       });
       handler.onRequest(stream, headers, rawHeaders);
     };
