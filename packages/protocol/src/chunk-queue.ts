@@ -1,3 +1,5 @@
+import { releaseChunk } from './chunk-lease.ts';
+
 /** A chunk of less than this is copied to those before it, if it has to wait behind one. */
 const SMALL_BYTES = 4_096;
 /** Small chunks are gathered in blocks of this size. */
@@ -56,6 +58,7 @@ export class ChunkQueue {
       if (this.#offset < chunk.length) break;
       this.#chunks.shift();
       this.#offset = 0;
+      releaseChunk(chunk);
     }
     this.#bytes -= bytes;
   }

@@ -1,3 +1,4 @@
+import { shareChunk } from './chunk-lease.ts';
 import { TunnelError } from './errors.ts';
 import {
   FrameType,
@@ -166,8 +167,9 @@ export class FrameDecoder {
     const to = at + take;
     this.#missing -= take;
     if (this.#type === FrameType.DATA) {
-      const whole = take === chunk.length;
-      this.#sink.onData(this.#streamId, whole ? chunk : chunk.subarray(at, to));
+      const piece = take === chunk.length ? chunk : chunk.subarray(at, to);
+      shareChunk(chunk, piece);
+      this.#sink.onData(this.#streamId, piece);
       return to;
     }
     if (leastBytes[this.#type]! < 0) return to;

@@ -9,6 +9,7 @@ export {
 } from './errors.ts';
 export { formatTarget, type Target } from './frame.ts';
 export type { Hello } from './hello.ts';
+export { isHttp2Stream, resetHttp2Stream, wasReset } from './http2-reset.ts';
 export { MemoryBudget } from './memory-budget.ts';
 export { type RelayOptions, type RelayResult, relay } from './relay.ts';
 export { resetSocket } from './reset-socket.ts';

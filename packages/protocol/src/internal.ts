@@ -1,3 +1,4 @@
+export { leaseChunk, releaseChunk, shareChunk } from './chunk-lease.ts';
 export { ChunkQueue } from './chunk-queue.ts';
 export { FrameDecoder, type FrameSink } from './decode.ts';
 export { DuplexTransport } from './duplex-transport.ts';
@@ -28,4 +29,5 @@ export {
 } from './tunnel-endpoint.ts';
 export { latestTurnMs, noteTurn } from './turn-clock.ts';
 export { corkUntilTurnEnd } from './turn-cork.ts';
+export { TurnShare } from './turn-share.ts';
 export { WebSocketTransport, webSocketOptions, zeroMask } from './websocket-transport.ts';

@@ -86,9 +86,8 @@ export class Liveness {
     const { pingIntervalMs, pingTimeoutMs } = this.#options;
     const nowMs = performance.now();
     const isAnswered = this.#heardAtMs >= this.#pingedAtMs;
-    if (isAnswered && this.silentMs < pingIntervalMs) {
-      return this.#wait(pingIntervalMs - this.silentMs);
-    }
+    const { silentMs } = this;
+    if (isAnswered && silentMs < pingIntervalMs) return this.#wait(pingIntervalMs - silentMs);
     // What arrived while this process stood still has not been read yet.
     if (isAnswered || nowMs - this.#dueAtMs > LATE_MS) {
       return this.#ping();

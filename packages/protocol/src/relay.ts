@@ -1,7 +1,9 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { leaseChunk, releaseChunk } from './chunk-lease.ts';
 import { ChunkQueue } from './chunk-queue.ts';
 import { type ErrorCode, TunnelError } from './errors.ts';
+import { isHttp2Stream, resetHttp2Stream, wasReset } from './http2-reset.ts';
 import { resetSocket } from './reset-socket.ts';
 import type { StreamHandler, TunnelStream } from './stream.ts';
 import { corkUntilTurnEnd } from './turn-cork.ts';
@@ -31,8 +33,8 @@ type RelaySocket = Duplex & { [kRelay]?: Relay };
 
 /**
  * Joins a socket and a stream until both have ended: bytes as they come, backpressure, half-close
- * and reset in both directions. No byte is copied here, small writes to a stalled socket apart. From the call on, nobody else touches the socket,
- * which must allow half-open connections. Bytes put back with `unshift` come first.
+ * and reset in both directions. No byte is copied here, small writes to a stalled socket apart. From the call on,
+ * nobody else touches the socket, which must allow half-open connections. Bytes put back with `unshift` come first.
  */
 export function relay(socket: Duplex, stream: TunnelStream, options: RelayOptions): void {
   new Relay(socket, stream, options).start();
@@ -40,6 +42,8 @@ export function relay(socket: Duplex, stream: TunnelStream, options: RelayOption
 
 class Relay implements StreamHandler {
   readonly #socket: RelaySocket;
+  /** Whether chunks are nobody else's: those of an HTTP/2 stream are parts of what its session read. */
+  readonly #isSocket: boolean;
   readonly #stream: TunnelStream;
   readonly #options: RelayOptions;
   #bytesFromSocket = 0;
@@ -51,17 +55,20 @@ class Relay implements StreamHandler {
   #streamClosed = false;
   #isFinished = false;
   #error: TunnelError | undefined;
-  #waitingWrites = 0;
+  /** Handed to the socket and not taken yet, in order. */
+  readonly #writing: Buffer[] = [];
   /** For a socket that has too many writes to do; whatever comes goes in here until it has few. */
   #backlog: ChunkQueue | undefined;
   readonly #onWritten = () => {
-    this.#waitingWrites--;
-    if (this.#backlog && this.#waitingWrites < MAX_WAITING_WRITES / 2) this.#writeBacklog();
+    const chunk = this.#writing.shift()!;
+    if (this.#isSocket) releaseChunk(chunk);
+    if (this.#backlog && this.#writing.length < MAX_WAITING_WRITES / 2) this.#writeBacklog();
     this.#credit();
   };
 
   constructor(socket: Duplex, stream: TunnelStream, options: RelayOptions) {
     this.#socket = socket;
+    this.#isSocket = socket instanceof Socket;
     this.#stream = stream;
     this.#options = options;
   }
@@ -82,6 +89,7 @@ class Relay implements StreamHandler {
 
   onSocketData(chunk: Buffer): void {
     this.#bytesFromSocket += chunk.length;
+    if (this.#isSocket) leaseChunk(chunk);
     if (!this.#stream.write(chunk)) this.#socket.pause();
   }
 
@@ -113,7 +121,7 @@ class Relay implements StreamHandler {
 
   onData(chunk: Buffer): void {
     this.#bytesToSocket += chunk.length;
-    if (this.#waitingWrites < MAX_WAITING_WRITES && !this.#backlog) {
+    if (this.#writing.length < MAX_WAITING_WRITES && !this.#backlog) {
       this.#write(chunk);
       return;
     }
@@ -137,7 +145,7 @@ class Relay implements StreamHandler {
 
   #write(chunk: Buffer): void {
     corkUntilTurnEnd(this.#socket);
-    this.#waitingWrites++;
+    this.#writing.push(chunk);
     this.#socket.write(chunk, this.#onWritten);
   }
 
@@ -199,7 +207,7 @@ function onSocketClose(this: RelaySocket): void {
 function abort(socket: Duplex): void {
   if (socket.destroyed) return;
   if (isHttp2Stream(socket)) {
-    socket.close(NGHTTP2_CONNECT_ERROR);
+    resetHttp2Stream(socket);
     return;
   }
   // Only a plain TCP socket can send RST; TLS and UDS have none.
@@ -210,30 +218,10 @@ function abort(socket: Duplex): void {
   socket.destroy();
 }
 
-/** RFC 9113 section 8.5: a TCP error on a CONNECT stream is signalled as CONNECT_ERROR. */
-const NGHTTP2_CONNECT_ERROR = 10;
-
-interface Http2StreamLike extends Duplex {
-  readonly aborted: boolean;
-  readonly rstCode: number;
-  close(code: number): void;
-}
-
-function isHttp2Stream(socket: Duplex): socket is Http2StreamLike {
-  return 'rstCode' in socket;
-}
-
 /** Whether a closed socket had taken all that was written, its end included. */
 function tookAll(socket: Duplex): boolean {
   // An HTTP/2 stream whose peer ended first is closed before it calls back for its last writes.
   return isHttp2Stream(socket)
     ? socket.writableEnded && !wasReset(socket)
     : socket.writableFinished;
-}
-
-function wasReset(socket: Duplex): boolean {
-  return (
-    isHttp2Stream(socket) &&
-    (socket.aborted || (socket.rstCode !== 0 && socket.rstCode !== undefined))
-  );
 }

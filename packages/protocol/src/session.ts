@@ -1,3 +1,4 @@
+import { leaseChunk, releaseChunk } from './chunk-lease.ts';
 import { FrameDecoder, type FrameSink } from './decode.ts';
 import { cleanText, codeFromWire, TunnelError, toTunnelError } from './errors.ts';
 import { isSendable, MAX_STREAM_ID, type Target } from './frame.ts';
@@ -154,6 +155,11 @@ export class Session {
     return this.#streams.size;
   }
 
+  /** No stream is open. One that crosses the end of the session is refused so that the peer opens it elsewhere. */
+  get isIdle(): boolean {
+    return this.#streams.size === 0;
+  }
+
   /** The peer's HELLO so far; undefined before the first one. */
   get peerHello(): Hello | undefined {
     return this.#peerHello;
@@ -266,11 +272,14 @@ export class Session {
     noteTurn();
     this.#receivedBytes += chunk.length;
     this.#liveness.onBytes();
+    // Others hand out parts of what they read.
+    if (this.transport.kind === 'tls') leaseChunk(chunk);
     try {
       this.#decoder.push(chunk);
     } catch (error) {
       this.close(toTunnelError(error));
     }
+    releaseChunk(chunk);
   }
 
   #onTransportClose(error?: Error): void {

@@ -24,6 +24,8 @@ export const webSocketOptions = {
   perMessageDeflate: false,
   /** We send 16 KiB at most; other implementations may send larger messages. */
   maxPayload: 1024 * 1024,
+  /** ws would answer each PING of a peer that reads none of the answers. */
+  autoPong: false,
 } as const;
 
 /**
@@ -51,6 +53,8 @@ export class WebSocketTransport implements Transport {
   #closed = false;
   #ending = false;
   #destroyed = false;
+  /** What the last PING said that is not answered. */
+  #ping: Buffer | undefined;
 
   /**
    * @param webSocket an open one, made with `webSocketOptions`, on a client with `zeroMask`
@@ -65,6 +69,7 @@ export class WebSocketTransport implements Transport {
     webSocket.binaryType = 'fragments';
     webSocket.pause();
     webSocket.on('message', this.#onMessage);
+    webSocket.on('ping', this.#onPing);
     webSocket.on('error', this.#onError);
     webSocket.on('close', this.#onClose);
   }
@@ -137,6 +142,21 @@ export class WebSocketTransport implements Transport {
       if (chunk.length > 0) this.#sink?.onBytes(chunk);
     }
     this.#turnShare.end();
+  };
+
+  /** RFC 6455 section 5.5.3: of several PINGs that wait for an answer only the last one needs it. */
+  readonly #onPing = (data: Buffer): void => {
+    const isWaiting = this.#ping !== undefined;
+    this.#ping = data;
+    if (!this.#socket.writableNeedDrain) this.#pong();
+    else if (!isWaiting) this.#socket.once('drain', this.#pong);
+  };
+
+  readonly #pong = (): void => {
+    const data = this.#ping;
+    this.#ping = undefined;
+    // ws calls back with an error, too, where the end of the connection says more.
+    if (data && !this.#isEnding()) this.#webSocket.pong(data, undefined, () => {});
   };
 
   /** ws has sent a close frame and would wait 30 s for an answer from a peer that broke the rules. */

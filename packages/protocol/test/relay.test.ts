@@ -289,6 +289,29 @@ t.test('a socket that is destroyed without an error finishes once, as reset', as
   t.equal(onAgent.results.length, 1);
 });
 
+t.test('chunks are given back when the socket or the tunnel has taken them', async (t) => {
+  const { client, clientInner, target, targetInner } = await tcpChain(t);
+  const received: Buffer[] = [];
+  const sent: Buffer[] = [];
+  clientInner.prependListener('data', (chunk: Buffer) => received.push(chunk));
+  const write = targetInner.write.bind(targetInner);
+  targetInner.write = ((chunk: Buffer, done: () => void) => {
+    sent.push(chunk);
+    return write(chunk, done);
+  }) as typeof targetInner.write;
+  const content = randomBytes(4 * 1_048_576);
+  const arrived = readAll(target);
+  client.end(content);
+  t.ok((await arrived).equals(content), 'every byte arrived');
+  const kept = (chunks: Buffer[]) => chunks.filter(({ length }) => length > 0);
+  if ('transfer' in ArrayBuffer.prototype) {
+    t.ok(received.length > 30 && kept(received).length < received.length / 4, 'by the sender');
+    t.ok(sent.length > 30 && kept(sent).length < sent.length / 4, 'by the receiver');
+  } else {
+    t.equal(kept(received).length, received.length, 'Node 20 cannot');
+  }
+});
+
 t.test('bytes put back come first', async (t) => {
   const { outer, inner } = await socketPair(t);
   inner.unshift(Buffer.from('head '));

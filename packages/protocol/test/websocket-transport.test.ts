@@ -123,6 +123,29 @@ t.test('fragmented and empty messages of another implementation', async (t) => {
   t.equal(sink.chunks.length, 4, 'the empty message is no chunk');
 });
 
+t.test('of the pings of a peer that reads no answers the last one is answered', async (t) => {
+  const { client, server } = await connectPair(t);
+  server.transport.start(new RecordingSink());
+  client.socket.pause();
+  let waiting = 0;
+  let sent = 0;
+  const last = 300_000;
+  // One more when the server has read what came before: no answer may wait for another.
+  while (sent < last) {
+    for (let batch = 0; batch < 1000; batch++) client.webSocket.ping(String(++sent).padEnd(120));
+    if (client.socket.writableNeedDrain) await once(client.socket, 'drain');
+    waiting = Math.max(waiting, server.socket.writableLength);
+  }
+  t.ok(waiting < 128 * 1024, `${waiting} bytes of answers wait`);
+  const answered = new Promise<void>((resolve) => {
+    client.webSocket.on('pong', (data) => {
+      if (Number(data.toString()) === last) resolve();
+    });
+  });
+  client.socket.resume();
+  await answered;
+});
+
 t.test('pings of a proxy are answered and not delivered', async (t) => {
   const { client, server } = await connectPair(t);
   const sink = new RecordingSink();

@@ -1,0 +1,55 @@
+import { ChunkQueue, leaseChunk, releaseChunk, shareChunk } from '@fairlead/protocol/internal';
+import t from 'tap';
+
+/** Node 20 cannot give memory back, so that leases do nothing there. */
+const skip = 'transfer' in ArrayBuffer.prototype ? false : 'this Node has no ArrayBuffer.transfer';
+
+const chunkOf = (bytes: number) => Buffer.alloc(bytes, 'x');
+
+t.test('memory goes back with the last release', { skip }, async (t) => {
+  const chunk = chunkOf(16_384);
+  leaseChunk(chunk);
+  const pieces = [chunk.subarray(8, 4_000), chunk.subarray(4_008)];
+  for (const piece of pieces) shareChunk(chunk, piece);
+  releaseChunk(chunk);
+  releaseChunk(pieces[1]!);
+  t.equal(pieces[0]!.length, 3_992, 'one piece is still needed');
+  releaseChunk(pieces[0]!);
+  t.strictSame([chunk.length, pieces[0]!.length, pieces[1]!.length], [0, 0, 0]);
+});
+
+t.test('a chunk that is its own only piece', { skip }, async (t) => {
+  const chunk = chunkOf(16_384);
+  leaseChunk(chunk);
+  shareChunk(chunk, chunk);
+  releaseChunk(chunk);
+  t.equal(chunk.length, 16_384);
+  releaseChunk(chunk);
+  t.equal(chunk.length, 0);
+});
+
+t.test('a queue releases what it has copied', { skip }, async (t) => {
+  const queue = new ChunkQueue();
+  const chunk = chunkOf(16_384);
+  leaseChunk(chunk);
+  queue.push(chunk);
+  const copy = Buffer.alloc(16_384);
+  queue.takeInto(copy, 0, 16_000);
+  t.equal(chunk.length, 16_384, 'some of it is still to come');
+  queue.takeInto(copy, 16_000, 384);
+  t.equal(chunk.length, 0);
+  t.ok(copy.equals(chunkOf(16_384)));
+});
+
+t.test('what has neighbours, is small, or was never leased stays as it is', async (t) => {
+  const memory = chunkOf(65_536);
+  const [part, small, unleased] = [memory.subarray(16_384, 32_768), chunkOf(100), chunkOf(16_384)];
+  const piece = unleased.subarray(8);
+  for (const chunk of [part, small]) leaseChunk(chunk);
+  shareChunk(unleased, piece);
+  for (const chunk of [part, small, unleased, piece]) releaseChunk(chunk);
+  t.strictSame(
+    [part, small, unleased, piece].map(({ length }) => length),
+    [16_384, 100, 16_384, 16_376],
+  );
+});
