@@ -50,13 +50,13 @@ export function refuseOutside(now: Date, { notBefore, notAfter }: Validity): voi
   if (now > notAfter) {
     throw new PkiError(
       'authority_unusable',
-      `the CA certificate expired at ${notAfter.toISOString()}`,
+      `the CA certificate expired at ${notAfter.toISOString()}, and the clock of this machine says ${now.toISOString()}`,
     );
   }
   if (now < notBefore) {
     throw new PkiError(
       'authority_unusable',
-      `the CA certificate is not valid before ${notBefore.toISOString()}`,
+      `the CA certificate is not valid before ${notBefore.toISOString()}, and the clock of this machine says ${now.toISOString()}`,
     );
   }
 }

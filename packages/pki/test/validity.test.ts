@@ -64,12 +64,14 @@ t.test('an authority outside of its validity does not sign', async (t) => {
   await t.resolves(at('2030-01-02T00:00:00.000Z'), 'its last moment');
   await t.rejects(at('2030-01-02T00:00:00.001Z'), {
     code: 'authority_unusable',
-    message: 'expired at 2030-01-02T00:00:00.000Z',
+    message:
+      'expired at 2030-01-02T00:00:00.000Z, and the clock of this machine says 2030-01-02T00:00:00.001Z',
   });
   await t.resolves(at('2029-12-31T23:55:00.000Z'), 'its first moment');
   await t.rejects(at('2029-12-31T23:54:59.999Z'), {
     code: 'authority_unusable',
-    message: 'not valid before 2029-12-31T23:55:00.000Z',
+    message:
+      'not valid before 2029-12-31T23:55:00.000Z, and the clock of this machine says 2029-12-31T23:54:59.999Z',
   });
 });
 

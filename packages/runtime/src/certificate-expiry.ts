@@ -61,6 +61,9 @@ export class CertificateExpiry {
     const leftMs = notAfter.getTime() - Date.now();
     if (leftMs >= warnMs) return;
     const daysLeft = Math.floor(leftMs / dayMs);
-    this.#logger.warn({ flag, path, notAfter, daysLeft }, 'a certificate ends soon; renew it');
+    this.#logger.warn(
+      { flag, path, notAfter, daysLeft },
+      leftMs <= 0 ? 'a certificate has ended; renew it' : 'a certificate ends soon; renew it',
+    );
   }
 }

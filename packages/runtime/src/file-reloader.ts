@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type FSWatcher, readFileSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { Counter, type Registry } from 'prom-client';
+import { UntimelyFilesError } from './certificate-replacement.ts';
 import type { Logger } from './logger.ts';
 
 /** Files that are put to use together: a certificate and its key change as one. */
@@ -9,7 +10,10 @@ export interface ReloadableFiles {
   /** In log lines and metrics: `agent-port certificates`. */
   readonly name: string;
   readonly paths: readonly string[];
-  /** Reads the files and puts them to use. When it throws, what was in use stays so. */
+  /**
+   * Reads the files and puts them to use. When it throws, what was in use stays so; after an
+   * UntimelyFilesError it is tried again each time that the files are looked at.
+   */
   reload(): void;
 }
 
@@ -28,6 +32,8 @@ const settleMs = 200;
 interface Watched {
   readonly files: ReloadableFiles;
   digest: string;
+  /** Refused for a reason that passes with time: looked at again although nothing has changed. */
+  isUntimely: boolean;
 }
 
 /**
@@ -54,7 +60,7 @@ export class FileReloader {
 
   /** Watches files that have just been read. */
   add(files: ReloadableFiles): void {
-    this.#watched.push({ files, digest: digestOf(files.paths) });
+    this.#watched.push({ files, digest: digestOf(files.paths), isUntimely: false });
     for (const directory of new Set(files.paths.map((path) => dirname(path)))) {
       this.#watch(directory);
     }
@@ -76,13 +82,18 @@ export class FileReloader {
   #checkOne(watched: Watched): void {
     const { name, paths } = watched.files;
     const digest = digestOf(paths);
-    if (digest === watched.digest) return;
+    const isChanged = digest !== watched.digest;
+    if (!isChanged && !watched.isUntimely) return;
     watched.digest = digest;
     try {
       watched.files.reload();
+      watched.isUntimely = false;
       this.#reloads.inc({ files: name, outcome: 'used' });
       this.#options.logger.info({ files: name, paths }, 'reloaded');
     } catch (error) {
+      watched.isUntimely = error instanceof UntimelyFilesError;
+      // Told once.
+      if (!isChanged) return;
       this.#reloads.inc({ files: name, outcome: 'refused' });
       const { message } = error as Error;
       this.#options.logger.warn(

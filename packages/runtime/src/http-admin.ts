@@ -37,10 +37,11 @@ const defaultDeadlines: AdminDeadlines = {
 const maxHeadBytes = 8 * 1024;
 
 /**
- * Beyond, the connection that has waited longest without a request under way is closed: were new ones
- * turned away instead, a crowd of silent ones could keep a kubelet's probe out, and have the process killed.
+ * Of connections without a request under way, and of those with one. Beyond, the one that has been so for longest
+ * is closed: were new ones turned away instead, a crowd that is silent, or does not read its answers, could keep a kubelet's
+ * probe out, and have the process killed.
  */
-const maxConnections = 256;
+const maxOfEachKind = 128;
 
 /** A reply in JSON. */
 export function jsonReply(status: number, value: unknown): AdminReply {
@@ -121,22 +122,19 @@ export class HttpAdmin {
   }
 
   #onConnection(socket: Socket): void {
-    this.#waiting.add(socket);
+    addLatest(this.#waiting, socket);
     socket.once('close', () => {
       this.#waiting.delete(socket);
       this.#answered.delete(socket);
     });
-    if (this.#waiting.size + this.#answered.size <= maxConnections) return;
-    const [oldest] = this.#waiting.size > 0 ? this.#waiting : this.#answered;
-    oldest?.destroy();
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { socket } = request;
     this.#waiting.delete(socket);
-    if (!socket.destroyed) this.#answered.add(socket);
+    if (!socket.destroyed) addLatest(this.#answered, socket);
     response.once('close', () => {
-      if (this.#answered.delete(socket)) this.#waiting.add(socket);
+      if (this.#answered.delete(socket)) addLatest(this.#waiting, socket);
     });
     const reply = await this.#reply(request);
     if (reply.status === 405) response.setHeader('allow', 'GET, HEAD');
@@ -162,4 +160,12 @@ export class HttpAdmin {
       return textReply(500, 'internal error');
     }
   }
+}
+
+/** Closes the first of them when there are too many. */
+function addLatest(sockets: Set<Socket>, socket: Socket): void {
+  sockets.add(socket);
+  if (sockets.size <= maxOfEachKind) return;
+  const [first] = sockets;
+  first?.destroy();
 }

@@ -3,6 +3,7 @@ export { type AlternativeName, parseAlternativeNames } from './alternative-names
 export { writeFileAtomically } from './atomic-file.ts';
 export { Backoff, type BackoffOptions } from './backoff.ts';
 export { formatByteSize, parseByteSize } from './byte-size.ts';
+export { type CertificateDates, explainDates } from './certificate-dates.ts';
 export {
   CertificateExpiry,
   type CertificateExpiryOptions,
@@ -13,6 +14,7 @@ export {
   identityOf,
   peerCertificate,
 } from './certificate-identity.ts';
+export { UntimelyFilesError } from './certificate-replacement.ts';
 export { type Command, runCommand } from './command.ts';
 export { counted } from './counted.ts';
 export { describeOptions } from './describe-options.ts';
@@ -50,6 +52,7 @@ export { konnectivityOptions } from './konnectivity-options.ts';
 export { kubernetesGroup, kubernetesOptions } from './kubernetes-options.ts';
 export { bind, type ListenPlace, listen, listenError, logListening } from './listen.ts';
 export {
+  createFileLog,
   createLog,
   createLogger,
   type Logger,
@@ -83,8 +86,10 @@ export {
   type ParseInput,
   parseOptions,
 } from './parse-options.ts';
+export { peerAddress } from './peer-address.ts';
 export { refusalOfPeer } from './peer-refusal.ts';
 export { type NamedFile, readCertificateFile, readKeyFile } from './pem-file.ts';
+export { printable, printableAll } from './printable.ts';
 export {
   exitFatal,
   type Program,
@@ -98,6 +103,7 @@ export { describeRelease, type Release, release } from './release.ts';
 export { StartupError } from './startup-error.ts';
 export {
   canonicalName,
+  noRule,
   parseTargetRule,
   ruleCoversAddress,
   ruleCoversName,

@@ -61,13 +61,17 @@ export function networkContains(network: IpNetwork, inner: IpAddress | IpNetwork
 
 /**
  * The other address that a packet to this one may end up at: the IPv4 address inside a NAT64 one
- * (64:ff9b::/96, RFC 6052) or a 6to4 one (2002::/16, RFC 3056), and loopback for `0.0.0.0` and `::`, which
- * is where Linux connects them to.
+ * (64:ff9b::/96, RFC 6052, and the last 32 bits in 64:ff9b:1::/48, RFC 8215), a 6to4 one (2002::/16, RFC 3056) or
+ * an IPv4-compatible one (::/96 but for `::1`, RFC 4291, 2.5.5.1), and loopback for `0.0.0.0` and `::`, which is
+ * where Linux connects them to.
  */
 export function embeddedAddress({ family, value }: IpAddress): IpAddress | undefined {
   if (family === 4) return value === 0n ? ipv4(loopbackValue) : undefined;
   if (value === 0n) return ipv6(1n);
-  if (value >> 32n === nat64Prefix) return ipv4(value & low32);
+  if (value === 1n) return undefined;
+  if (prefixesOf96Bits.has(value >> 32n) || value >> 80n === localNat64Prefix) {
+    return ipv4(value & low32);
+  }
   if (value >> 112n === sixToFourPrefix) return ipv4((value >> 80n) & low32);
   return undefined;
 }
@@ -79,7 +83,9 @@ export function ipAddressOf(family: 4 | 6, value: bigint): IpAddress {
 
 const low32 = 0xffff_ffffn;
 const mappedPrefix = 0xffffn;
-const nat64Prefix = 0x0064_ff9b_0000_0000_0000_0000n;
+/** NAT64's, and that of IPv4-compatible addresses. */
+const prefixesOf96Bits = new Set([0x0064_ff9b_0000_0000_0000_0000n, 0n]);
+const localNat64Prefix = 0x0064_ff9b_0001n;
 const sixToFourPrefix = 0x2002n;
 const loopbackValue = 0x7f00_0001n;
 

@@ -1,4 +1,5 @@
 import type { AddressInfo, Server } from 'node:net';
+import { formatHostPort } from './host-port.ts';
 import type { Logger } from './logger.ts';
 import { StartupError } from './startup-error.ts';
 
@@ -81,7 +82,7 @@ export function listenError(
   error: NodeJS.ErrnoException,
 ): StartupError {
   const { flag, port, host = '' } = place;
-  const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  const where = formatHostPort({ host, port });
   const reason = reasons[error.code ?? ''] ?? error.message;
   return new StartupError(`${flag}: cannot listen on ${where}: ${reason}`, { cause: error });
 }

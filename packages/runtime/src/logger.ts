@@ -5,6 +5,7 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import { type DestinationStream, type Level, type Logger, pino, stdTimeFunctions } from 'pino';
+import { escapeJsonLine } from './printable.ts';
 import { UsageError } from './usage-error.ts';
 
 export type { Logger } from 'pino';
@@ -57,8 +58,25 @@ export function logLevel({ logLevel, v }: Pick<LogSettings, 'logLevel' | 'v'>): 
 
 /** @throws UsageError if the log file cannot be opened */
 export function createLog(settings: LogSettings): ProgramLog {
-  const path = settings.logtostderr ? undefined : settings.logFile;
-  if (path !== undefined) checkWritable(path);
+  return openLog(
+    '--log-file',
+    settings.logtostderr ? undefined : settings.logFile,
+    logLevel(settings),
+  );
+}
+
+/**
+ * A log of its own beside the program's.
+ * @param flag that named the file, for error texts
+ * @throws UsageError if the file cannot be opened
+ */
+export function createFileLog(flag: string, path: string): ProgramLog {
+  return openLog(flag, path, 'info');
+}
+
+/** @param path undefined: stderr */
+function openLog(flag: string, path: string | undefined, level: Level): ProgramLog {
+  if (path !== undefined) checkWritable(flag, path);
   const destination = pino.destination({
     dest: path ?? stderrFd,
     sync: false,
@@ -68,12 +86,12 @@ export function createLog(settings: LogSettings): ProgramLog {
   // A full disk must not end the tunnels. Lines queue up and are written when there is room again.
   let told = false;
   destination.on('error', (error: Error) => {
-    if (path !== undefined && !told) process.stderr.write(`--log-file ${path}: ${error.message}\n`);
+    if (path !== undefined && !told) process.stderr.write(`${flag} ${path}: ${error.message}\n`);
     told = true;
   });
   return {
     // Without flushSync, which pino would call behind a fatal line: it overtakes a write under way.
-    logger: createLogger(logLevel(settings), { write: (line) => destination.write(line) }),
+    logger: createLogger(level, { write: (line) => destination.write(line) }),
     reopen: () => {
       if (path !== undefined) destination.reopen();
     },
@@ -101,7 +119,8 @@ export function createLogger(level: Level | 'silent', destination: DestinationSt
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: cutLong },
     },
-    { write: (line) => destination.write(escapeLine(line)) },
+    // Peers name themselves; no name may look like a line of ours.
+    { write: (line) => destination.write(escapeJsonLine(line)) },
   );
 }
 
@@ -118,24 +137,13 @@ function cutLong(fields: Record<string, unknown>): Record<string, unknown> {
   return cut ?? fields;
 }
 
-/**
- * What JSON leaves as it is and readers of logs do not: other line ends, control characters of terminals,
- * what turns the direction of writing.
- */
-const unsafe = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
-
-/** Peers name themselves; no name may look like a line of ours. Such characters can only be within strings. */
-function escapeLine(line: string): string {
-  return line.replace(unsafe, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
-}
-
-function checkWritable(path: string): void {
+function checkWritable(flag: string, path: string): void {
   try {
     closeSync(openSync(path, 'a', 0o640));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new UsageError(
-      `--log-file: ${path}: cannot be written: ${code ?? message}; name a file in a directory that this user may write to`,
+      `${flag}: ${path}: cannot be written: ${code ?? message}; name a file in a directory that this user may write to`,
       { cause: error },
     );
   }

@@ -224,6 +224,18 @@ export function list<T>(item: OptionKind<T>): OptionKind<readonly T[]> {
   });
 }
 
+/**
+ * A list that is not to be empty once it is given: `--flag=` is refused instead of meaning the default.
+ * @param complaint what an empty list is, and the cure: `names none; leave it out or name one`
+ */
+export function filledList<T>(item: OptionKind<T>, complaint: string): OptionKind<readonly T[]> {
+  return {
+    ...list(item),
+    schema: z.array(item.schema).min(1, complaint).readonly(),
+    emptyIsUnset: false,
+  };
+}
+
 /** A cipher suite by Go's name. */
 export const cipherSuite: OptionKind<string> = kind({
   placeholder: 'SUITE',

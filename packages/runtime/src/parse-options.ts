@@ -113,7 +113,7 @@ function readValue(option: LiveOption<unknown>, raw: RawValue): unknown {
   // An issue of a list's item has the item's index as its path.
   const at = issue?.path[0];
   const text = kind.isList && typeof at === 'number' ? items[at] : last;
-  const subject = option.secret ? 'the value' : `"${text}"`;
+  const subject = option.secret ? 'the value' : `"${text ?? ''}"`;
   throw new UsageError(`${raw.origin}: ${subject} ${issue?.message}`);
 }
 

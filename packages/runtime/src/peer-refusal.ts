@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls';
+import { explainDates } from './certificate-dates.ts';
 
 /**
  * The reason why the certificate of a TLS client is not good enough, or undefined when it is. This is the
@@ -8,17 +9,26 @@ import type { TLSSocket } from 'node:tls';
 export function refusalOfPeer(socket: TLSSocket): string | undefined {
   // First, whatever Node says of authorization: a TLS session that began without a certificate counts as
   // authorized once it is resumed.
-  if (Object.keys(socket.getPeerCertificate()).length === 0) {
+  const { valid_from: from, valid_to: to } = socket.getPeerCertificate();
+  if (to === undefined) {
     return 'no client certificate was given';
   }
   if (socket.authorized) return undefined;
   const reason = String(socket.authorizationError);
-  return `the client certificate was refused: ${explanations.get(reason) ?? reason}`;
+  const dates = isAboutDates(reason) && explainDates({ from, to }, refuserClock);
+  const why = dates ? `it ${dates}; check both clocks (${reason})` : explanations.get(reason);
+  return `the client certificate was refused: ${why ?? reason}`;
 }
 
+/** The text is for the peer as well. */
+const refuserClock = 'the clock of the side that refused it';
+
+const isAboutDates = (reason: string): boolean =>
+  reason === 'CERT_HAS_EXPIRED' || reason === 'CERT_NOT_YET_VALID';
+
 const explanations = new Map([
-  ['CERT_HAS_EXPIRED', 'it has expired (CERT_HAS_EXPIRED)'],
-  ['CERT_NOT_YET_VALID', 'it is not valid yet, check the clocks (CERT_NOT_YET_VALID)'],
+  ['CERT_HAS_EXPIRED', 'a CA above it has expired (CERT_HAS_EXPIRED)'],
+  ['CERT_NOT_YET_VALID', 'a CA above it is not valid yet, check the clocks (CERT_NOT_YET_VALID)'],
   ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'another CA signed it (UNABLE_TO_VERIFY_LEAF_SIGNATURE)'],
   ['UNABLE_TO_GET_ISSUER_CERT', 'another CA signed it (UNABLE_TO_GET_ISSUER_CERT)'],
   ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'another CA signed it (UNABLE_TO_GET_ISSUER_CERT_LOCALLY)'],

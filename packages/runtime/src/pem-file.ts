@@ -28,6 +28,13 @@ const anyBlock = /-----BEGIN ([A-Z0-9 ]+)-----/;
 export function readCertificateFile({ flag, path }: NamedFile): CertificateFile {
   const pem = readNamedFile(flag, path);
   const blocks = pem.match(certificateBlock) ?? [];
+  const begun = pem.split('-----BEGIN CERTIFICATE-----').length - 1;
+  if (begun > blocks.length) {
+    const which = begun === 1 ? 'the certificate' : `a certificate of ${begun}`;
+    throw new UsageError(
+      `${flag}: ${path}: ${which} is cut off, its line -----END CERTIFICATE----- is missing; copy the file again`,
+    );
+  }
   const [first, ...others] = blocks.map((block, index) => {
     try {
       return new X509Certificate(block);

@@ -4,7 +4,6 @@ import {
   type IpAddress,
   type IpNetwork,
   networkContains,
-  parseIpAddress,
   parseIpNetwork,
 } from './ip-address.ts';
 
@@ -59,6 +58,9 @@ export const targetRuleSchema: z.ZodType<TargetRule, unknown> = z
     return z.NEVER;
   });
 
+/** Of a list that allows targets; an empty one would otherwise read as the absence of a list, which allows all. */
+export const noRule = 'names no rule, and would allow everything; leave it out or name one';
+
 /** Follows the quoted text in a complaint. */
 export const badRule = 'is not a rule such as 10.0.0.0/8, *.example:443 or [fd00::/8]:1-1023';
 
@@ -96,13 +98,18 @@ export function ruleCoversPort({ ports }: TargetRule, port: number): boolean {
 const label = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
 const namePattern = new RegExp(`^(?:\\*\\.)?${label}(?:\\.${label})*$`);
 
+/**
+ * What the WHATWG URL standard takes for an IPv4 address, or for a mistyped one, and never for a name: the last
+ * label is a number, decimal, octal or hexadecimal (`0x0a000005`, `10.5`).
+ */
+const endsInNumber = /(?:^|\.)(?:\d+|0x[\da-f]*)$/;
+
 function hostOfRule(text: string): TargetRule['host'] | undefined {
   if (text === '*') return { kind: 'any' };
   const network = parseIpNetwork(text);
   if (network) return { kind: 'network', network };
   const name = canonicalName(text);
-  // Numbers and dots that are no address are a mistyped one, not a name.
-  if (!namePattern.test(name) || /^[\d.]+$/.test(name) || parseIpAddress(name)) return undefined;
+  if (!namePattern.test(name) || endsInNumber.test(name)) return undefined;
   if (name.startsWith('*.')) return { kind: 'suffix', suffix: name.slice(1) };
   return { kind: 'name', name };
 }

@@ -1,19 +1,33 @@
 /** The TLS files that flags name, checked at start and made into a secure context. */
-import type { X509Certificate } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
 import type { FileExpiry } from './certificate-expiry.ts';
+import { type CertificatePurpose, checkPurpose } from './certificate-purpose.ts';
+import {
+  explainCertificateDates,
+  type FileCertificates,
+  refuseUntimely,
+} from './certificate-replacement.ts';
 import { type NamedFile, readCertificateFile, readKeyFile } from './pem-file.ts';
 import { opensslCiphers, secureVersion, type TlsVersionName } from './tls-names.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface TlsFilesSpec {
   /** What this side shows, with its key. */
-  readonly identity?: { readonly cert: NamedFile; readonly key: NamedFile } | undefined;
+  readonly identity?:
+    | {
+        readonly cert: NamedFile;
+        readonly key: NamedFile;
+        /** What it is shown as; without it any certificate will do. */
+        readonly purpose?: CertificatePurpose;
+      }
+    | undefined;
   /** Whom this side trusts; without it Node's public CAs. */
   readonly ca?: NamedFile | undefined;
   /** Go's names; empty for Node's choice. */
   readonly cipherSuites: readonly string[];
   readonly minVersion: TlsVersionName;
+  /** What is in use; certificates out of their time do not take the place of such as are not. */
+  readonly inUse?: Pick<TlsFiles, 'certificates'> | undefined;
 }
 
 export interface TlsFiles {
@@ -23,18 +37,19 @@ export interface TlsFiles {
   readonly warnings: readonly string[];
   /** When the certificates of each file end. */
   readonly expiries: readonly FileExpiry[];
+  readonly certificates: readonly FileCertificates[];
 }
 
 /**
  * Reads and checks the files.
  *
- * A certificate that has expired is a warning: the clock may be what is wrong, and the peer decides.
+ * A certificate that has expired is a warning, unless a valid one is in use: the clock may be what is wrong,
+ * and the peer decides.
  *
- * @throws UsageError: one line with flag, file and cure
+ * @throws UsageError: one line with flag, file and cure; UntimelyFilesError where time may help
  */
 export function loadTlsFiles(spec: TlsFilesSpec, now: Date = new Date()): TlsFiles {
-  const warnings: string[] = [];
-  const expiries: FileExpiry[] = [];
+  const files: FileCertificates[] = [];
   const ciphers = opensslCiphers(spec.cipherSuites);
   const context: SecureContextOptions = { minVersion: secureVersion(spec.minVersion) };
   if (ciphers !== undefined) {
@@ -42,7 +57,7 @@ export function loadTlsFiles(spec: TlsFilesSpec, now: Date = new Date()): TlsFil
     context.honorCipherOrder = true;
   }
   if (spec.identity) {
-    const { cert: certFile, key: keyFile } = spec.identity;
+    const { cert: certFile, key: keyFile, purpose } = spec.identity;
     const { pem, certificates } = readCertificateFile(certFile);
     const key = readKeyFile(keyFile);
     const [leaf] = certificates;
@@ -51,42 +66,33 @@ export function loadTlsFiles(spec: TlsFilesSpec, now: Date = new Date()): TlsFil
         `${keyFile.flag}: ${keyFile.path}: does not match the certificate in ${certFile.flag} ${certFile.path}; give the key that the certificate was made for`,
       );
     }
+    if (purpose) checkPurpose(certFile, leaf, purpose);
     context.cert = pem;
     context.key = key.pem;
-    warnings.push(...datesWarnings(certFile, certificates, now));
-    expiries.push(firstExpiry(certFile, certificates));
+    files.push({ ...certFile, role: 'identity', certificates });
   }
   if (spec.ca) {
     const { pem, certificates } = readCertificateFile(spec.ca);
     context.ca = pem;
-    warnings.push(...datesWarnings(spec.ca, certificates, now));
-    expiries.push(firstExpiry(spec.ca, certificates));
+    files.push({ ...spec.ca, role: 'ca', certificates });
   }
-  return { context, warnings, expiries };
+  refuseUntimely(spec.inUse?.certificates ?? [], files, now);
+  return {
+    context,
+    warnings: files.flatMap((file) => datesWarnings(file, now)),
+    expiries: files.map(firstExpiry),
+    certificates: files,
+  };
 }
 
-function firstExpiry(file: NamedFile, certificates: readonly X509Certificate[]): FileExpiry {
+function firstExpiry({ flag, path, certificates }: FileCertificates): FileExpiry {
   const ends = certificates.map(({ validTo }) => new Date(validTo).getTime());
-  return { ...file, notAfter: new Date(Math.min(...ends)) };
+  return { flag, path, notAfter: new Date(Math.min(...ends)) };
 }
 
-function datesWarnings(
-  { flag, path }: NamedFile,
-  certificates: readonly X509Certificate[],
-  now: Date,
-): string[] {
-  return certificates.flatMap((certificate) => {
-    const subject = certificate.subject.replaceAll('\n', ', ');
-    const from = new Date(certificate.validFrom);
-    const to = new Date(certificate.validTo);
-    if (to < now) {
-      return [`${flag}: ${path}: ${subject} expired at ${to.toISOString()}; issue a new one`];
-    }
-    if (from > now) {
-      return [
-        `${flag}: ${path}: ${subject} is not valid before ${from.toISOString()}; check the clock`,
-      ];
-    }
-    return [];
-  });
+function datesWarnings({ flag, path, certificates }: FileCertificates, now: Date): string[] {
+  return certificates
+    .map((certificate) => explainCertificateDates(certificate, now))
+    .filter((fault) => fault !== undefined)
+    .map((fault) => `${flag}: ${path}: ${fault}; issue a new one, or set the clock`);
 }

@@ -5,7 +5,7 @@ import t from 'tap';
 const dayMs = 86_400_000;
 
 t.test('the end of certificates is a metric, and a warning from 30 days before', async (t) => {
-  const warnings: { flag: string; daysLeft: number }[] = [];
+  const warnings: { flag: string; daysLeft: number; msg: string }[] = [];
   const logger = createLogger('info', { write: (text) => warnings.push(JSON.parse(text)) });
   const registry = new Registry();
   const expiry = new CertificateExpiry({ logger, registry, metricPrefix: 'x_' });
@@ -17,8 +17,8 @@ t.test('the end of certificates is a metric, and a warning from 30 days before',
   });
   expiry.update([file('--long', 31), file('--short', 29), file('--past', -2)]);
   t.match(warnings, [
-    { flag: '--short', daysLeft: 29 },
-    { flag: '--past', daysLeft: -2 },
+    { flag: '--short', daysLeft: 29, msg: 'a certificate ends soon; renew it' },
+    { flag: '--past', daysLeft: -2, msg: 'a certificate has ended; renew it' },
   ]);
   t.equal(warnings.length, 2);
   const seconds = async (flag: string) => {

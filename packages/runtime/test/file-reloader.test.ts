@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createLogger, FileReloader } from '@fairlead/runtime';
+import { createLogger, FileReloader, UntimelyFilesError } from '@fairlead/runtime';
 import { Registry } from 'prom-client';
 import t, { type Test } from 'tap';
 
@@ -13,6 +13,9 @@ interface Watch {
   /** Resolves when `isDone` holds after a reload or a refusal. */
   until(isDone: () => boolean): Promise<void>;
 }
+
+/** A content that is no good until it is over. */
+const untimely = { text: 'early', isOver: false, looks: 0 };
 
 /** Watches a file; content that begins with `bad` is no good. */
 function watchFile(t: Test, path: string, intervalMs: number): Watch {
@@ -37,6 +40,10 @@ function watchFile(t: Test, path: string, intervalMs: number): Watch {
     paths: [path],
     reload: () => {
       const text = readFileSync(path, 'utf8');
+      if (text === untimely.text) {
+        untimely.looks++;
+        if (!untimely.isOver) throw new UntimelyFilesError(`${path}: too early`);
+      }
       if (text.startsWith('bad')) throw new Error(`${path}: no good`);
       used.push(text);
     },
@@ -110,6 +117,25 @@ t.test('a file that is no good is told once, and the old one stays in use', asyn
   t.match(await registry.metrics(), /x_file_reloads_total\{files="policy",outcome="refused"\} 1/);
   t.match(await registry.metrics(), /x_file_reloads_total\{files="policy",outcome="used"\} 1/);
 });
+
+t.test(
+  'what was too early is put to use when its time has come, and told once until then',
+  async (t) => {
+    const path = join(t.testdir({ policy: 'one' }), 'policy');
+    const { reloader, registry, used, warnings } = watchFile(t, path, never);
+    writeFileSync(path, untimely.text);
+    reloader.check();
+    reloader.check();
+    t.match(warnings, [{ files: 'policy', detail: `${path}: too early` }]);
+    t.equal(warnings.length, 1);
+    t.equal(untimely.looks, 2);
+    untimely.isOver = true;
+    reloader.check();
+    reloader.check();
+    t.same(used, [untimely.text]);
+    t.match(await registry.metrics(), /x_file_reloads_total\{files="policy",outcome="refused"\} 1/);
+  },
+);
 
 t.test('a file that goes away is no good, and may come back', async (t) => {
   const directory = t.testdir({ policy: 'one' });

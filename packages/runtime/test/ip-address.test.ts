@@ -83,5 +83,11 @@ t.test('addresses inside addresses', async (t) => {
   t.equal(embedded('::'), '::1');
   t.equal(embedded('10.0.0.1'), undefined);
   t.equal(embedded('fd00::1'), undefined);
-  t.equal(embedded('64:ff9b:1::a9fe:a9fe'), undefined);
+  t.equal(embedded('64:ff9b:1::a9fe:a9fe'), '169.254.169.254');
+  t.equal(embedded('64:ff9b:1:ffff:ffff:ffff:a9fe:a9fe'), '169.254.169.254');
+  t.equal(embedded('64:ff9b:2::a9fe:a9fe'), undefined);
+  t.equal(embedded('64:ff9b:0:1::a9fe:a9fe'), undefined);
+  t.equal(embedded('::169.254.169.254'), '169.254.169.254');
+  t.equal(embedded('::1'), undefined);
+  t.equal(embedded('::1:0:0:0'), undefined);
 });

@@ -1,9 +1,11 @@
+import { isIPv4 } from 'node:net';
 import {
   parseIpAddress,
   parseTargetRule,
   ruleCoversAddress,
   ruleCoversName,
 } from '@fairlead/runtime';
+import fc from 'fast-check';
 import t from 'tap';
 
 const coversName = (rule: string, name: string, port = 443) =>
@@ -27,6 +29,8 @@ t.test('addresses, also inside others', async (t) => {
   t.ok(coversAddress('10.0.0.0/8', '10.1.2.3'));
   t.ok(coversAddress('10.0.0.0/8', '::ffff:10.1.2.3'));
   t.ok(coversAddress('10.0.0.0/8', '64:ff9b::a01:203'));
+  t.ok(coversAddress('10.0.0.0/8', '64:ff9b:1::a01:203'));
+  t.ok(coversAddress('10.0.0.0/8', '::10.1.2.3'));
   t.ok(coversAddress('127.0.0.0/8', '0.0.0.0'));
   t.ok(coversAddress('::1', '::'));
   t.ok(coversAddress('fd00::/8', 'fd00::1'));
@@ -46,6 +50,32 @@ t.test('ports', async (t) => {
   t.notOk(coversAddress('[fd00::1]:443', 'fd00::1', 444));
   t.ok(coversName('*.example:443', 'a.example', 443));
   t.notOk(coversName('*.example:443', 'a.example', 80));
+});
+
+t.test('what the resolver takes for an IPv4 address is no name', async (t) => {
+  const spellings = ['0x0a000005', '0X0A000005', '0xa.0x0.0x0.0x5', '0xa.5', '10.0x5', '167772165'];
+  const more = ['012.0.0.5', '10.5', '0x', '0xa000005.', '*.0x5', '*.5', '0x1ffffffff'];
+  for (const text of [...spellings, ...more]) {
+    for (const rule of [text, `${text}:443`]) t.equal(parseTargetRule(rule), undefined, rule);
+  }
+  for (const name of ['0x0a.example', 'node-0x5', '0xg', 'a0x5', '10.example']) {
+    t.ok(coversName(name, name), name);
+  }
+});
+
+t.test('a name is no rule exactly if the URL parser makes an IPv4 address of it', async (t) => {
+  const label = fc.constantFrom('0x', '0xa', '0Xff', '10', '012', '255', '08', 'a', 'x0', '0xg');
+  fc.assert(
+    fc.property(fc.array(label, { minLength: 1, maxLength: 4 }), (labels) => {
+      const text = labels.join('.');
+      const host = URL.canParse(`http://${text}/`) ? new URL(`http://${text}/`).hostname : '';
+      if (isIPv4(text)) return;
+      // What it refuses ends in a number, too, and is out of the range of addresses.
+      const isNumber = host === '' || isIPv4(host);
+      t.equal(parseTargetRule(text)?.host.kind, isNumber ? undefined : 'name', text);
+    }),
+    { numRuns: 300, seed: 1 },
+  );
 });
 
 t.test('what is no rule', async (t) => {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { createAuthority, issueCertificate } from '@fairlead/pki';
-import { loadTlsFiles, type TlsFiles, UsageError } from '@fairlead/runtime';
+import { loadTlsFiles, type TlsFiles, UntimelyFilesError, UsageError } from '@fairlead/runtime';
 import t, { type Test } from 'tap';
 
 const dayMs = 86_400_000;
@@ -17,6 +17,7 @@ const client = await issueCertificate(ca, { kind: 'client', name: 'a client' });
 const other = await issueCertificate(ca, server);
 const expired = await issueCertificate(ca, { ...server, name: 'old', now: longAgo, days: 10 });
 
+const chain = `${good.certPem}${other.certPem}`;
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const passphraseKey = privateKey.export({
   type: 'pkcs8',
@@ -27,6 +28,8 @@ const passphraseKey = privateKey.export({
 
 const files = {
   'ca.crt': ca.certPem,
+  'ca.key': ca.keyPem,
+  'mixed.crt': `${expired.certPem}${ca.certPem}`,
   'good.crt': good.certPem,
   'good.key': good.keyPem,
   'client.crt': client.certPem,
@@ -38,6 +41,8 @@ const files = {
   'empty.crt': '',
   'text.crt': 'not a certificate',
   'damaged.crt': good.certPem.replace(/\n.{20}/, '\nAAAAAAAAAAAAAAAAAAAA'),
+  'cut.crt': good.certPem.slice(0, 200),
+  'cut-chain.crt': chain.slice(0, -60),
   'damaged.key': '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n',
   directory: {},
 };
@@ -127,6 +132,14 @@ t.test('every mistake is one line with flag, file and cure', async (t) => {
       '--server-key: DIR/other.key: does not match the certificate in --server-cert DIR/good.crt; give the key that the certificate was made for',
     ],
     [
+      { cert: 'cut.crt' },
+      '--server-cert: DIR/cut.crt: the certificate is cut off, its line -----END CERTIFICATE----- is missing; copy the file again',
+    ],
+    [
+      { ca: 'cut-chain.crt' },
+      '--server-ca-cert: DIR/cut-chain.crt: a certificate of 2 is cut off, its line -----END CERTIFICATE----- is missing; copy the file again',
+    ],
+    [
       { ca: 'good.key' },
       '--server-ca-cert: DIR/good.key: holds a private key and no certificate; were two files swapped?',
     ],
@@ -161,7 +174,7 @@ t.test('a certificate out of its time is a warning with the date', async (t) => 
   t.equal(warnings.length, 1);
   t.match(
     warnings[0],
-    /^--server-cert: .*old\.crt: CN=old expired at \d{4}-\d\d-\d\dT.*; issue a new one$/,
+    /^--server-cert: .*old\.crt: CN=old expired at \d{4}-\d\d-\d\dT.*Z, and the clock of this machine says \d{4}-.*Z; issue a new one, or set/,
   );
   t.ok(context.cert, 'it is used all the same');
 
@@ -171,8 +184,65 @@ t.test('a certificate out of its time is a warning with the date', async (t) => 
     new Date(longAgo.getTime() - dayMs),
   );
   t.match(early.warnings, [
-    /^--ca-cert: .*ca\.crt: CN=a CA is not valid before .*; check the clock$/,
+    /^--ca-cert: .*ca\.crt: CN=a CA is not valid before .*Z, and the clock of this machine says \d{4}-.*Z; /,
   ]);
+});
+
+t.test('a certificate must be for what it is shown as, if it says what it is for', async (t) => {
+  const dir = t.testdir(files);
+  const at = (flag: string, name: string) => ({ flag, path: join(dir, name) });
+  const shown = (name: string, purpose: 'server' | 'client') => () =>
+    loadTlsFiles({
+      ...common,
+      identity: { cert: at('--x-cert', `${name}.crt`), key: at('--x-key', `${name}.key`), purpose },
+    });
+  t.throws(shown('client', 'server'), {
+    message: `--x-cert: ${join(dir, 'client.crt')}: the certificate is for clientAuth and not for serverAuth (extended key usage), so that peers refuse it; give one that was issued for a server`,
+  });
+  t.throws(shown('good', 'client'), {
+    message: `--x-cert: ${join(dir, 'good.crt')}: the certificate is for serverAuth and not for clientAuth (extended key usage), so that peers refuse it; give one that was issued for a client`,
+  });
+  t.doesNotThrow(shown('good', 'server'));
+  t.doesNotThrow(shown('client', 'client'));
+  t.doesNotThrow(shown('ca', 'client'), 'one that does not say is good for all');
+});
+
+t.test('certificates out of their time replace only such as are so, too', async (t) => {
+  const dir = t.testdir(files);
+  const at = (flag: string, name: string) => ({ flag, path: join(dir, name) });
+  const now = new Date();
+  const read = (names: { cert: string; ca: string }, inUse?: TlsFiles, when = now) =>
+    loadTlsFiles(
+      {
+        ...common,
+        identity: {
+          cert: at('--x-cert', `${names.cert}.crt`),
+          key: at('--x-key', `${names.cert}.key`),
+        },
+        ca: at('--x-ca-cert', names.ca),
+        inUse,
+      },
+      when,
+    );
+  const inUse = read({ cert: 'good', ca: 'ca.crt' });
+  t.throws(() => read({ cert: 'old', ca: 'ca.crt' }, inUse), {
+    constructor: UntimelyFilesError,
+    message: /^--x-cert: .*old\.crt: CN=old expired at .*, while what is in use is still valid; /,
+  });
+  t.throws(() => read({ cert: 'good', ca: 'old.crt' }, inUse), {
+    message:
+      /^--x-ca-cert: .*old\.crt: CN=old expired at .*, while what is in use is still valid; /,
+  });
+  t.doesNotThrow(() => read({ cert: 'good', ca: 'mixed.crt' }, inUse), 'one good CA is enough');
+  const later = new Date(now.getTime() + 9_000 * dayMs);
+  t.doesNotThrow(() => read({ cert: 'old', ca: 'old.crt' }, inUse, later), 'both have ended');
+  // Seen from a day on which `good` has not begun and `old` has not ended.
+  const early = new Date(longAgo.getTime() + 5 * dayMs);
+  const old = read({ cert: 'old', ca: 'ca.crt' }, undefined, early);
+  t.throws(() => read({ cert: 'good', ca: 'ca.crt' }, old, early), {
+    message: /^--x-cert: .*good\.crt: CN=a server is not valid before .*, while what is in use/,
+  });
+  t.doesNotThrow(() => read({ cert: 'good', ca: 'ca.crt' }, old), 'the day has come');
 });
 
 t.test('cipher suites and versions reach the context', async (t) => {
