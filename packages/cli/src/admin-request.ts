@@ -1,4 +1,5 @@
-import { kinds, option, StartupError, UsageError } from '@fairlead/runtime';
+import { kinds, option, printable, StartupError, UsageError } from '@fairlead/runtime';
+import { cutText } from './cut-text.ts';
 
 /** `--admin`, for the tables of commands that ask a running server. */
 export const adminOptions = {
@@ -16,6 +17,7 @@ export const adminOptions = {
 };
 
 const timeoutMs = 10_000;
+const maxShownChars = 1_024;
 
 /**
  * Asks the admin port of a server for JSON.
@@ -41,9 +43,9 @@ export async function askAdmin(
       { cause: error },
     );
   }
-  if (response.status === 400) throw new UsageError(body.trim());
+  if (response.status === 400) throw new UsageError(shown(body));
   if (!response.ok) {
-    throw new StartupError(`--admin ${admin.href}: ${response.status}: ${body.trim()}`);
+    throw new StartupError(`--admin ${admin.href}: ${response.status}: ${shown(body)}`);
   }
   try {
     return JSON.parse(body);
@@ -53,4 +55,9 @@ export async function askAdmin(
       { cause: error },
     );
   }
+}
+
+/** An answer in words, on one line. Whatever is at that address wrote it. */
+function shown(body: string): string {
+  return printable(cutText(body.trim(), maxShownChars));
 }

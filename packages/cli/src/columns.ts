@@ -1,7 +1,15 @@
+import { cutText } from './cut-text.ts';
+
+/** A longer cell is cut, unless it is the last of its row: one name must not push a whole table aside. */
+const maxCellChars = 64;
+
 /** Lines of a table whose columns begin below one another. */
 export function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, index) => Math.max(...rows.map((row) => row[index]!.length)));
-  return rows.map((row) =>
+  const cut = rows.map((row) =>
+    row.map((cell, index) => (index < row.length - 1 ? cutText(cell, maxCellChars) : cell)),
+  );
+  const widths = cut[0]!.map((_, index) => Math.max(...cut.map((row) => row[index]!.length)));
+  return cut.map((row) =>
     row
       .map((cell, index) => cell.padEnd(widths[index]!))
       .join('  ')

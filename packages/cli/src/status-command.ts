@@ -1,6 +1,7 @@
 import {
   defineOptions,
   type ParsedOptions,
+  printableAll,
   release,
   runCommand,
   StartupError,
@@ -25,7 +26,7 @@ async function status({
       `--admin ${admin.href}: this is no server's status; is it the admin port of an agent? A server's is its --admin-port`,
     );
   }
-  process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(report));
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(printableAll(report)));
 }
 
 /** `fairlead status`. */

@@ -1,5 +1,5 @@
 import { caHash, makeToken } from '@fairlead/enrolment';
-import { type AgentGrant, openTokenStore, recordOf, tokenDirOptions } from '@fairlead/issuer';
+import { type AgentGrant, checkTokenPlace, recordOf, tokenPlaceOptions } from '@fairlead/issuer';
 import {
   defineOptions,
   kinds,
@@ -12,7 +12,11 @@ import {
 } from '@fairlead/runtime';
 import type { CommandEntry } from './command-set.ts';
 import { withFlagsNamed } from './pki-failure.ts';
-import { names } from './pki-options.ts';
+import { withTokenStore } from './token-store-use.ts';
+
+/** An empty text is a variable that is not set, and makes a token which is good for nothing. */
+const names = (placeholder: string) =>
+  kinds.filledList({ ...kinds.text, placeholder }, 'names none; leave it out or name one');
 
 const dayMs = 86_400_000;
 
@@ -20,7 +24,7 @@ const table = defineOptions({
   program: 'fairlead token create',
   summary: 'Make a token by which one agent joins once, and print it with the hash of the CA',
   options: {
-    ...tokenDirOptions,
+    ...tokenPlaceOptions,
     'ca-cert': option(kinds.filePath, {
       group: 'Output',
       description: 'CA certificates (PEM) of the issuer, whose hash the agent needs',
@@ -63,6 +67,7 @@ const table = defineOptions({
       default: 3_600_000,
     }),
   },
+  check: checkTokenPlace,
 });
 
 async function run({ options }: ParsedOptions<typeof table.options>): Promise<void> {
@@ -71,10 +76,9 @@ async function run({ options }: ParsedOptions<typeof table.options>): Promise<vo
   await refuseUnfit(grant);
   const { certificates } = readCertificateFile({ flag: '--ca-cert', path: options.caCert });
   const caHashes = [...new Set(certificates.map(caHash))];
-  const store = await openTokenStore(options);
   const token = makeToken();
   const record = recordOf(token, grant, ttl);
-  await store.add(record);
+  await withTokenStore(options, (store) => store.add(record));
   const { id, expiresAt } = record;
   const answer = { token: token.text, id, expiresAt, caHashes };
   process.stdout.write(
@@ -103,6 +107,12 @@ export const tokenCreate: CommandEntry = {
 /** What no certificate could say is refused now, and not when the agent joins. */
 async function refuseUnfit(grant: AgentGrant): Promise<void> {
   if (grant.agentId.trim() === '') throw new UsageError('--agent-id: is empty');
+  const wildcard = grant.hosts.find((host) => host.includes('*'));
+  if (wildcard !== undefined) {
+    throw new UsageError(
+      `--host: "${wildcard}" covers nothing that an agent may claim; name each host`,
+    );
+  }
   // Loaded when asked for: node-forge is of no use to list and revoke.
   const { checkNames } = await import('@fairlead/pki');
   const { uriNamesOf } = await import('@fairlead/issuer');

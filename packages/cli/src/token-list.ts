@@ -1,34 +1,37 @@
-import { isExpired, openTokenStore, type StoredToken, tokenDirOptions } from '@fairlead/issuer';
+import { checkTokenPlace, isExpired, type StoredToken, tokenPlaceOptions } from '@fairlead/issuer';
 import {
   defineOptions,
   kinds,
   option,
   type ParsedOptions,
+  printableAll,
   release,
   runCommand,
 } from '@fairlead/runtime';
 import { columns } from './columns.ts';
 import type { CommandEntry } from './command-set.ts';
+import { withTokenStore } from './token-store-use.ts';
 
 const table = defineOptions({
   program: 'fairlead token list',
   summary: 'Show the tokens that there are, and who redeemed them',
   options: {
-    ...tokenDirOptions,
+    ...tokenPlaceOptions,
     json: option(kinds.boolean, {
       group: 'Output',
       description: 'Print JSON, for programs',
       default: false,
     }),
   },
+  check: checkTokenPlace,
 });
 
 async function run({ options }: ParsedOptions<typeof table.options>): Promise<void> {
-  const store = await openTokenStore(options);
-  const tokens = [...(await store.list())].sort((a, b) =>
-    a.record.createdAt.localeCompare(b.record.createdAt),
+  const listed = await withTokenStore(options, (store) => store.list());
+  const tokens = [...listed].sort((a, b) => a.record.createdAt.localeCompare(b.record.createdAt));
+  process.stdout.write(
+    options.json ? `${JSON.stringify(tokens.map(shown))}\n` : rows(printableAll(tokens)),
   );
-  process.stdout.write(options.json ? `${JSON.stringify(tokens.map(shown))}\n` : rows(tokens));
 }
 
 /** `fairlead token list`. */

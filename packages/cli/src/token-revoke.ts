@@ -1,4 +1,4 @@
-import { openTokenStore, tokenDirOptions } from '@fairlead/issuer';
+import { checkTokenPlace, tokenPlaceOptions } from '@fairlead/issuer';
 import {
   defineOptions,
   type ParsedOptions,
@@ -7,12 +7,14 @@ import {
   UsageError,
 } from '@fairlead/runtime';
 import type { CommandEntry } from './command-set.ts';
+import { withTokenStore } from './token-store-use.ts';
 
 const table = defineOptions({
   program: 'fairlead token revoke',
   summary: 'Take a token away, so that nobody joins by it any more',
   positionals: { usage: 'ID', min: 1, max: 1 },
-  options: { ...tokenDirOptions },
+  options: { ...tokenPlaceOptions },
+  check: checkTokenPlace,
 });
 
 async function run({
@@ -24,9 +26,11 @@ async function run({
   if (!/^[a-z2-7]+$/.test(id)) {
     throw new UsageError('the ID of a token is the part before its dot, as token list shows it');
   }
-  const store = await openTokenStore(options);
-  const claim = (await store.get(id))?.claim;
-  if (!(await store.remove(id))) {
+  const { claim, isRemoved } = await withTokenStore(options, async (store) => ({
+    claim: (await store.get(id))?.claim,
+    isRemoved: await store.remove(id),
+  }));
+  if (!isRemoved) {
     throw new UsageError(`there is no token ${id}; fairlead token list shows those that there are`);
   }
   process.stdout.write(

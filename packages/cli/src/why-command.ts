@@ -3,6 +3,7 @@ import {
   kinds,
   option,
   type ParsedOptions,
+  printableAll,
   release,
   runCommand,
 } from '@fairlead/runtime';
@@ -30,7 +31,7 @@ async function why({
 }: ParsedOptions<typeof table.options>): Promise<void> {
   const query = [['target', target], ...caller.map((word) => ['caller', word] as const)] as const;
   const report = (await askAdmin(admin, '/api/v1/why', query)) as WhyReport;
-  process.stdout.write(json ? `${JSON.stringify(report)}\n` : explain(report));
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : explain(printableAll(report)));
 }
 
 /** `fairlead why HOST:PORT`. */

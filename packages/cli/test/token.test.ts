@@ -51,8 +51,24 @@ t.test('exit 2 and one line', async (t) => {
   const mistakes: [argv: string[], line: RegExp][] = [
     [[], /a command is missing; the commands are create, list, revoke$/],
     [['list'], /^fairlead token list: --token-dir is missing: give the directory/],
+    [
+      ['list', '--token-dir', tokens, '--token-namespace', 'x'],
+      /list: --token-dir and --token-namespace exclude each other/,
+    ],
+    [['list', '--token-namespace', 'a_b'], /--token-namespace: "a_b" is not the name of a names/],
+    [['list', '--token-namespace', 'a'], /--kubeconfig is missing, and this process does not run/],
+    [['list', '--token-namespace', 'a', '--kubeconfig', '/none'], /--kubeconfig: \/none: no such/],
     [create, /--agent-id is missing/],
     [[...create, '--agent-id', 'n', '--host', 'a b'], /--host: "a b" is not a DNS name$/],
+    [
+      [...create, '--agent-id', 'n', '--host', ''],
+      /--host: "" names none; leave it out or name one$/,
+    ],
+    [[...create, '--agent-id', 'n', '--cidr='], /--cidr: "" names none; leave it out or name one$/],
+    [
+      [...create, '--agent-id', 'n', '--host', 'a.example,*.example'],
+      /--host: "\*\.example" covers nothing that an agent may claim; name each host$/,
+    ],
     [[...create, '--agent-id', 'n', '--ip', '1.2'], /--ip: "1\.2" is not an IPv4/],
     [[...create, '--agent-id', 'n', '--cidr', '10.0.0.1/8'], /--cidr: .*has bits set/],
     [[...create, '--agent-id', 'x'.repeat(65)], /--agent-id: .*longer than 64/],

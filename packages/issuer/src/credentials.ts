@@ -6,6 +6,7 @@ import {
   loadTlsFiles,
   readCertificateFile,
   readKeyFile,
+  type TlsFiles,
   UsageError,
 } from '@fairlead/runtime';
 import type { IssuerOptions } from './options.ts';
@@ -19,28 +20,39 @@ export interface IssuerCredentials {
   readonly cas: readonly X509Certificate[];
   readonly warnings: readonly string[];
   readonly expiries: readonly FileExpiry[];
+  readonly certificates: TlsFiles['certificates'];
 }
 
 /**
  * Reads and checks the issuer's files.
+ * @param inUse what these files are to replace
  * @throws UsageError that names flag, file and cure
  */
-export function loadCredentials(options: IssuerOptions): IssuerCredentials {
+export function loadCredentials(
+  options: IssuerOptions,
+  inUse?: IssuerCredentials,
+): IssuerCredentials {
   const { caCert, issuerCert, issuerKey, serverCert, serverKey } = options;
   const ca = { flag: '--ca-cert', path: caCert };
   const shown = { flag: '--server-cert', path: serverCert };
   const signer = { flag: '--issuer-cert', path: issuerCert };
   const tls = loadTlsFiles({
-    identity: { cert: shown, key: { flag: '--server-key', path: serverKey } },
+    identity: {
+      cert: shown,
+      key: { flag: '--server-key', path: serverKey },
+      purpose: 'server',
+    },
     ca,
     cipherSuites: [],
     minVersion: 'VersionTLS13',
+    inUse,
   });
   const { pem: caPem, certificates: cas } = readCertificateFile(ca);
   const signers = loadTlsFiles({
     identity: { cert: signer, key: { flag: '--issuer-key', path: issuerKey } },
     cipherSuites: [],
     minVersion: 'VersionTLS13',
+    inUse,
   });
   const [leaf, ...others] = readCertificateFile(signer).certificates;
   const { key } = readKeyFile({ flag: '--issuer-key', path: issuerKey });
@@ -53,6 +65,7 @@ export function loadCredentials(options: IssuerOptions): IssuerCredentials {
     cas,
     warnings: [...tls.warnings, ...signers.warnings],
     expiries: [...tls.expiries, ...signers.expiries],
+    certificates: [...tls.certificates, ...signers.certificates],
   };
 }
 

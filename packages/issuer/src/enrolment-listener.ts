@@ -15,6 +15,7 @@ import {
   HandshakeLimit,
   type Logger,
   listen,
+  peerAddress,
   peerCertificate,
   refusalOfPeer,
 } from '@fairlead/runtime';
@@ -22,6 +23,7 @@ import type { Enrolments, RenewingPeer } from './enrolments.ts';
 import { readJsonBody } from './json-body.ts';
 import { Refusal } from './refusal.ts';
 import type { RequestLimits } from './request-limits.ts';
+import { TokenStoreError } from './token-store.ts';
 
 export interface EnrolmentListenerOptions {
   readonly port: number;
@@ -77,22 +79,8 @@ export class EnrolmentListener {
     });
     this.#server.on('connection', (socket: Socket) => this.#onConnection(socket));
     this.#server.on('request', (request, response) => void this.#answer(request, response));
-    this.#server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
-      socket.destroy();
-      // A port probe, or one that our own deadline has cut off.
-      if (error.code === 'ECONNRESET') return;
-      this.#onCut('tls', socket, `TLS handshake failed: ${error.message}`);
-    });
-    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-      const isHead = error.code === 'HPE_HEADER_OVERFLOW';
-      if (error.code !== 'ECONNRESET') {
-        this.#onCut('bad_request', socket, isHead ? 'the request head is too long' : error.message);
-      }
-      const status = isHead ? '431 Request Header Fields Too Large' : '400 Bad Request';
-      if (socket.writable) {
-        socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-      }
-    });
+    // Of a failed handshake, too: node hands 'tlsClientError' on to it.
+    this.#server.on('clientError', this.#onClientError);
   }
 
   /** Open connections. */
@@ -135,9 +123,27 @@ export class EnrolmentListener {
     });
   }
 
+  #onClientError = (error: NodeJS.ErrnoException, socket: Socket): void => {
+    const isHttp = error.code?.startsWith('HPE_');
+    const isHead = error.code === 'HPE_HEADER_OVERFLOW';
+    // Else a port probe, or one that our own deadline has cut off.
+    if (error.code !== 'ECONNRESET') {
+      const reason = isHead ? 'the request head is too long' : error.message;
+      if (isHttp) this.#onCut('bad_request', socket, reason);
+      else this.#onCut('tls', socket, `TLS failed: ${error.code ?? reason}`);
+    }
+    // Node leaves a socket open whose handshake took too long.
+    if (!isHttp || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const status = isHead ? '431 Request Header Fields Too Large' : '400 Bad Request';
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  };
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const socket = request.socket as TLSSocket;
-    const address = addressOf(socket);
+    const address = peerAddress(socket);
     // Now, while the connection is sure to be there.
     const source = socket.remoteAddress ?? '';
     const path = request.url ?? '';
@@ -181,13 +187,18 @@ export class EnrolmentListener {
 
   #refusalOf(error: unknown, address: string): Refusal {
     if (error instanceof Refusal) return error;
+    if (error instanceof TokenStoreError) {
+      const { message: detail } = error;
+      this.#options.logger.error({ listener, address, detail }, 'the tokens are out of reach');
+      return new Refusal('unavailable', 'the issuer cannot look at its tokens now; ask again');
+    }
     this.#options.logger.error({ err: error, listener, address }, 'an enrolment request failed');
     return new Refusal('unavailable', 'the issuer failed; its log says why');
   }
 
   #onCut(code: string, socket: Socket | undefined, reason: string): void {
     this.#options.onRefused(code);
-    const address = socket && addressOf(socket);
+    const address = socket && peerAddress(socket);
     this.#options.logger.warn({ listener, address, code, reason }, 'enrolment refused');
   }
 }
@@ -221,8 +232,3 @@ function renewingPeer(socket: TLSSocket, address: string): RenewingPeer {
 
 const isTheirFault = (code: RefusalCode): boolean =>
   code !== 'rate_limited' && code !== 'unavailable';
-
-function addressOf({ remoteAddress: host, remotePort: port }: Socket): string {
-  if (host === undefined) return 'unknown';
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}

@@ -59,7 +59,12 @@ export class Enrolments {
     const { record } = await this.#findToken(tokenText);
     const enrolment = record.id;
     if (isExpired(record)) {
-      throw new Refusal('token_expired', `the token expired at ${record.expiresAt}`, { enrolment });
+      const now = new Date().toISOString();
+      throw new Refusal(
+        'token_expired',
+        `the token expired at ${record.expiresAt}, and the issuer's clock says ${now}`,
+        { enrolment },
+      );
     }
     const publicKey = this.#keyOf(csr, enrolment);
     const keyHash = hashOfKey(publicKey);

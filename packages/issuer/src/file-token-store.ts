@@ -8,6 +8,7 @@ import {
   type TokenClaim,
   type TokenRecord,
   type TokenStore,
+  TokenStoreError,
   tokenClaim,
   tokenRecord,
 } from './token-store.ts';
@@ -53,7 +54,7 @@ export class FileTokenStore implements TokenStore {
 
   async add(record: TokenRecord): Promise<void> {
     const isNew = await this.#create(record.id + TOKEN_ENDING, record);
-    if (!isNew) throw new Error(`there is a token ${record.id} already`);
+    if (!isNew) throw new TokenStoreError(`there is a token ${record.id} already`);
   }
 
   async get(id: string): Promise<StoredToken | undefined> {
@@ -84,6 +85,8 @@ export class FileTokenStore implements TokenStore {
     return isRemoved;
   }
 
+  close(): void {}
+
   /** @returns false if the name is taken */
   async #create(name: string, value: TokenRecord | TokenClaim): Promise<boolean> {
     const path = join(this.#directory, name);
@@ -109,11 +112,9 @@ export class FileTokenStore implements TokenStore {
       return schema.parse(JSON.parse(await readFile(join(this.#directory, name), 'utf8')));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw new Error(
-        `${join(this.#directory, name)} cannot be read: ${(error as Error).message}`,
-        {
-          cause: error,
-        },
+      throw new TokenStoreError(
+        `--token-dir: ${join(this.#directory, name)} cannot be read: ${(error as Error).message}`,
+        { cause: error },
       );
     }
   }

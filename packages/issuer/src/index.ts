@@ -6,7 +6,8 @@ export {
   type IssuerAddresses,
 } from './issuer.ts';
 export { openTokenStore } from './open-token-store.ts';
-export { type IssuerOptions, issuerOptions, tokenDirOptions } from './options.ts';
+export { type IssuerOptions, issuerOptions } from './options.ts';
+export { checkTokenPlace, type TokenPlace, tokenPlaceOptions } from './token-place.ts';
 export {
   type AgentGrant,
   isExpired,
@@ -15,4 +16,5 @@ export {
   type TokenClaim,
   type TokenRecord,
   type TokenStore,
+  TokenStoreError,
 } from './token-store.ts';

@@ -50,7 +50,9 @@ export async function createIssuer(
       ? undefined
       : AgentDenyList.read({ flag: '--agent-denylist', path: options.agentDenylist });
   let denyList = readDenyList();
-  const store = await openTokenStore(options);
+  const store = await openTokenStore(options, (detail) =>
+    logger.warn({ detail }, 'kubeconfig cannot be read again'),
+  );
 
   const metrics: IssuerMetrics = new IssuerMetrics(() => listener.connectionCount);
   const limits = new RequestLimits(options.maxRequestsPerSecond);
@@ -94,6 +96,7 @@ export async function createIssuer(
     limits.close();
     reloader.close();
     expiry.close();
+    store.close();
     await health.close();
   };
   const close = async () => {
@@ -117,7 +120,7 @@ export async function createIssuer(
       }),
     };
     watchFiles();
-    cleaner.start();
+    await cleaner.start();
     return { addresses, drain, close, reload: () => reloader.check() };
   } catch (error) {
     await close();
@@ -128,7 +131,7 @@ export async function createIssuer(
     const { serverCert, serverKey, caCert, issuerCert, issuerKey, agentDenylist } = options;
     const paths = [serverCert, serverKey, caCert, issuerCert, issuerKey];
     const reload = () => {
-      credentials = loadCredentials(options);
+      credentials = loadCredentials(options, credentials);
       listener.setSecureContext(credentials.tls);
       tell(credentials);
     };

@@ -1,19 +1,28 @@
-import { UsageError } from '@fairlead/runtime';
+import { release } from '@fairlead/runtime';
 import { FileTokenStore } from './file-token-store.ts';
+import { checkTokenPlace, type TokenPlace } from './token-place.ts';
 import type { TokenStore } from './token-store.ts';
-
-/** What says where tokens are kept. */
-export interface TokenStoreOptions {
-  readonly tokenDir: string | undefined;
-}
 
 /**
  * Opens the tokens' store.
- * @throws UsageError when no place is named, StartupError when it cannot be used
+ * @param warn told when a kubeconfig that has changed cannot be read; the earlier one is used
+ * @throws UsageError when no place is named, or one that cannot be, StartupError when it cannot be used
  */
-export async function openTokenStore({ tokenDir }: TokenStoreOptions): Promise<TokenStore> {
-  if (tokenDir === undefined) {
-    throw new UsageError('--token-dir is missing: give the directory of the tokens');
-  }
-  return FileTokenStore.open(tokenDir, '--token-dir');
+export async function openTokenStore(
+  place: TokenPlace,
+  warn: (text: string) => void,
+): Promise<TokenStore> {
+  checkTokenPlace(place);
+  const { tokenDir, tokenNamespace, kubeconfig } = place;
+  if (tokenNamespace === undefined) return FileTokenStore.open(tokenDir ?? '', '--token-dir');
+  const [{ ApiClient }, { SecretTokenStore }] = await Promise.all([
+    import('@fairlead/kubernetes'),
+    import('./secret-token-store.ts'),
+  ]);
+  const api = new ApiClient({
+    kubeconfig,
+    userAgent: `fairlead/${release.version}`,
+    onStale: ({ message }) => warn(message),
+  });
+  return new SecretTokenStore(api, tokenNamespace);
 }

@@ -8,27 +8,14 @@ import {
   type OptionsOf,
   option,
   reloadOptions,
-  UsageError,
   warnOfLogDestination,
 } from '@fairlead/runtime';
+import { checkTokenPlace, tokenPlaceOptions } from './token-place.ts';
 
 const enrolment = 'Enrolment port (where agents ask for certificates)';
 const signing = 'Signing';
-const tokens = 'Tokens';
 const limits = 'Deadlines and limits';
 const health = 'Health and metrics';
-
-/** The directory that holds tokens, for the tables of the issuer and of `fairlead token`. */
-export const tokenDirOptions = {
-  'token-dir': option(
-    { ...kinds.filePath, placeholder: 'DIR' },
-    {
-      group: tokens,
-      description:
-        'Directory of the tokens, which hold no secret; made with mode 0700 if it is missing',
-    },
-  ),
-};
 
 export const issuerOptions = defineOptions({
   program: 'fairlead issuer',
@@ -85,7 +72,7 @@ export const issuerOptions = defineOptions({
         "File of agent certificates that are not renewed: lines serial:HEX, sha256:HEX, cn:NAME or enrolment:ID; the servers' own --agent-denylist fits",
     }),
 
-    ...tokenDirOptions,
+    ...tokenPlaceOptions,
 
     'request-timeout': option(kinds.duration({ minMs: 1 }), {
       group: limits,
@@ -100,7 +87,7 @@ export const issuerOptions = defineOptions({
     'max-requests-per-second': option(kinds.integer(1, 100_000), {
       group: limits,
       description:
-        'Most requests a second, twice as many at once; a fifth of that for one source address',
+        'Most requests a second, twice as many at once; a fifth of that for one source address; with --token-namespace each asks the Kubernetes API up to three times',
       default: 50,
     }),
 
@@ -121,9 +108,7 @@ export const issuerOptions = defineOptions({
   },
 
   check(options, { warn }) {
-    if (options.tokenDir === undefined) {
-      throw new UsageError('--token-dir is missing: give the directory of the tokens');
-    }
+    checkTokenPlace(options);
     checkDistinctPorts([
       {
         name: 'enrolment-port',

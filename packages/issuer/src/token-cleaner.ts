@@ -1,5 +1,5 @@
 import type { Logger } from '@fairlead/runtime';
-import { isExpired, type TokenStore } from './token-store.ts';
+import { isExpired, type TokenStore, TokenStoreError } from './token-store.ts';
 
 const intervalMs = 3_600_000;
 /** For as long a token that has expired is still listed, and tells that it has. */
@@ -16,23 +16,35 @@ export class TokenCleaner {
     this.#logger = logger;
   }
 
-  start(): void {
-    this.#timer = setInterval(() => void this.#clean(), intervalMs).unref();
-    void this.#clean();
+  /**
+   * Looks at once, and again every hour.
+   * @throws TokenStoreError for a store that will not be of use unless somebody does something
+   */
+  async start(): Promise<void> {
+    this.#timer = setInterval(() => void this.#tryToClean(), intervalMs).unref();
+    await this.#tryToClean((error) => {
+      if (error instanceof TokenStoreError && !error.mayPass) throw error;
+    });
   }
 
   close(): void {
     clearInterval(this.#timer);
   }
 
-  async #clean(): Promise<void> {
+  async #tryToClean(onError: (error: unknown) => void = () => {}): Promise<void> {
     try {
-      const yesterday = new Date(Date.now() - keptMs);
-      for (const { record } of await this.#store.list()) {
-        if (isExpired(record, yesterday)) await this.#store.remove(record.id);
-      }
-    } catch (err) {
-      this.#logger.warn({ err }, 'cannot clear away expired tokens');
+      await this.#clean();
+    } catch (error) {
+      onError(error);
+      const { message: detail } = error as Error;
+      this.#logger.warn({ detail }, 'cannot clear away expired tokens');
+    }
+  }
+
+  async #clean(): Promise<void> {
+    const yesterday = new Date(Date.now() - keptMs);
+    for (const { record } of await this.#store.list()) {
+      if (isExpired(record, yesterday)) await this.#store.remove(record.id);
     }
   }
 }

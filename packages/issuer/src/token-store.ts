@@ -1,4 +1,5 @@
 import { hashOfToken, type Token } from '@fairlead/enrolment';
+import { StartupError } from '@fairlead/runtime';
 import { z } from 'zod';
 
 const texts = z.array(z.string()).readonly();
@@ -60,6 +61,20 @@ export interface TokenStore {
   claim(id: string, claim: TokenClaim): Promise<TokenClaim | undefined>;
   /** @returns false when there is no such token */
   remove(id: string): Promise<boolean>;
+  /** Lets connections go. */
+  close(): void;
+}
+
+/** Tokens that cannot be read or written now. The text is one line, with flag and cure, and holds no secret. */
+export class TokenStoreError extends StartupError {
+  /** Whether the same may succeed later without anybody's help. */
+  readonly mayPass: boolean;
+
+  constructor(text: string, options: ErrorOptions & { readonly mayPass?: boolean } = {}) {
+    super(text, options);
+    this.name = 'TokenStoreError';
+    this.mayPass = options.mayPass ?? false;
+  }
 }
 
 /** What to keep of a new token. */

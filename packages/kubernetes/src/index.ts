@@ -6,4 +6,6 @@ export { LeaseCuller } from './lease-culler.ts';
 export { leaseMetrics } from './lease-metrics.ts';
 export { LeaseWatch } from './lease-watch.ts';
 export { OwnLease } from './own-lease.ts';
+export type { Secret } from './secret.ts';
+export { SecretApi } from './secret-api.ts';
 export { reviewToken, type TokenReview } from './token-review.ts';

@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path';
-import { readCheckedFile, readNamedFile, UsageError } from '@fairlead/runtime';
+import { formatHostPort, readCheckedFile, readNamedFile, UsageError } from '@fairlead/runtime';
 import { z } from 'zod';
 
 const flag = '--kubeconfig';
@@ -108,7 +108,7 @@ function readInCluster({ env = process.env, ...source }: ClusterSource): Cluster
   const directory = source.serviceAccountDirectory ?? serviceAccountDirectory;
   const origin = 'service account of this pod';
   return {
-    server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    server: `https://${formatHostPort({ host, port: Number(port) })}`,
     tls: { ca: readNamedFile(origin, `${directory}/ca.crt`) },
     authorization: `Bearer ${readNamedFile(origin, `${directory}/token`).trim()}`,
   };

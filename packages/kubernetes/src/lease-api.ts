@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import type { z } from 'zod';
 import type { ApiClient } from './api-client.ts';
-import { ApiError, toApiError } from './api-error.ts';
+import { toApiError } from './api-error.ts';
 import { type Lease, leaseListSchema, leaseSchema } from './lease.ts';
+import { ObjectApi } from './object-api.ts';
+import { readAnswer } from './read-answer.ts';
 
 /** Requests that metrics are about. */
 export type LeaseRequestKind = 'list' | 'watch' | 'delete';
@@ -26,14 +27,17 @@ export interface LeaseList {
 }
 
 /** The Leases of a namespace. All methods throw ApiError. */
-export class LeaseApi {
+export class LeaseApi extends ObjectApi<Lease> {
   readonly #api: ApiClient;
   readonly #path: string;
   readonly #onRequest: LeaseRequestObserver;
 
   constructor({ api, namespace, onRequest = () => {} }: LeaseApiOptions) {
+    const apiVersion = 'coordination.k8s.io/v1';
+    const path = `/apis/${apiVersion}/namespaces/${encodeURIComponent(namespace)}/leases`;
+    super({ api, apiVersion, kind: 'Lease', path, schema: leaseSchema });
     this.#api = api;
-    this.#path = `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases`;
+    this.#path = path;
     this.#onRequest = onRequest;
   }
 
@@ -41,7 +45,7 @@ export class LeaseApi {
     const answer = await this.#observe('list', () =>
       this.#api.request({ method: 'GET', path: this.#path, query: { labelSelector }, signal }),
     );
-    const { items, metadata } = read(leaseListSchema, answer);
+    const { items, metadata } = readAnswer(leaseListSchema, answer, 'Leases');
     return { leases: items, resourceVersion: metadata.resourceVersion };
   }
 
@@ -66,32 +70,8 @@ export class LeaseApi {
     );
   }
 
-  async get(name: string, signal: AbortSignal): Promise<Lease> {
-    const path = `${this.#path}/${name}`;
-    return read(leaseSchema, await this.#api.request({ method: 'GET', path, signal }));
-  }
-
-  async create(lease: object, signal: AbortSignal): Promise<Lease> {
-    const body = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', ...lease };
-    const request = { method: 'POST', path: this.#path, body, signal } as const;
-    return read(leaseSchema, await this.#api.request(request));
-  }
-
-  /** Replaces a Lease that is still the one that was read; else status 409. */
-  async update(lease: Lease, signal: AbortSignal): Promise<Lease> {
-    const path = `${this.#path}/${lease.metadata.name}`;
-    const request = { method: 'PUT', path, body: lease, signal } as const;
-    return read(leaseSchema, await this.#api.request(request));
-  }
-
-  /** Deletes a Lease that is still the one that was read; else status 409. */
-  async delete({ metadata }: Lease, signal: AbortSignal): Promise<void> {
-    const { name, uid, resourceVersion } = metadata;
-    const preconditions = { resourceVersion, ...(uid !== undefined && { uid }) };
-    const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
-    await this.#observe('delete', () =>
-      this.#api.request({ method: 'DELETE', path: `${this.#path}/${name}`, body, signal }),
-    );
+  override delete(lease: Lease, signal: AbortSignal): Promise<void> {
+    return this.#observe('delete', () => super.delete(lease, signal));
   }
 
   async #observe<T>(kind: LeaseRequestKind, work: () => Promise<T>): Promise<T> {
@@ -108,11 +88,4 @@ export class LeaseApi {
       throw error;
     }
   }
-}
-
-function read<T>(schema: z.ZodType<T>, answer: unknown): T {
-  const { success, data } = schema.safeParse(answer);
-  if (!success)
-    throw new ApiError(0, '', 'the Kubernetes API answered with something else than Leases');
-  return data;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ApiClient } from './api-client.ts';
-import { ApiError } from './api-error.ts';
+import { readAnswer } from './read-answer.ts';
 
 const answerSchema = z.object({
   status: z
@@ -49,9 +49,7 @@ export async function reviewToken(
       spec: { token, audiences: [audience] },
     },
   });
-  const { success, data } = answerSchema.safeParse(answer);
-  if (!success) throw new ApiError(0, '', 'the Kubernetes API answered with no TokenReview');
-  const { status } = data;
+  const { status } = readAnswer(answerSchema, answer, 'a TokenReview');
   const extra = new Map<string, string>();
   for (const [name, values] of Object.entries(status.user?.extra ?? {})) {
     if (values?.[0] !== undefined) extra.set(name, values[0]);

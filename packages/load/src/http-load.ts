@@ -17,8 +17,13 @@ const firstPauseMs = 50;
 const longestPauseMs = 2000;
 const firstErrorStatus = 400;
 
+/** autocannon takes no shorter one as an option, but goes by what its client has. */
+const shortestTimeoutOptionSeconds = 1;
+
 /** The parts of autocannon's client that its types leave out. */
 interface HttpClient extends EventEmitter {
+  /** Milliseconds; read once, when `setupClient` has returned. */
+  timeout: number;
   readonly conn: Duplex;
   destroy(): void;
 }
@@ -32,6 +37,8 @@ interface HttpClient extends EventEmitter {
  * Rate, latency and failures are counted here, per request: autocannon's own count leaves out
  * responses after which it reconnects, and its rate comes in a burst each second. An answer whose
  * status is 400 or more is a failure `http_STATUS`.
+ *
+ * @throws Error where autocannon refuses the order
  */
 export function startHttp(order: HttpLoadOrder, meter: Meter): Load {
   return new HttpLoad(order, meter);
@@ -44,6 +51,7 @@ class HttpLoad implements Load {
   readonly #clients = new Set<HttpClient>();
   readonly #run: { stop?: () => void };
   readonly #beganMs = performance.now();
+  readonly #timeoutMs: number;
   #failuresInARow = 0;
   #stopping = false;
   #onRunning = () => {};
@@ -59,6 +67,9 @@ class HttpLoad implements Load {
     const { timeoutMs = defaultTimeoutMs, streams, rampMs = 0, ratePerSecond } = order;
     const protocol = order.tls ? 'https' : 'http';
     const pauseMs = ratePerSecond === undefined ? 0 : (streams / ratePerSecond) * 1000;
+    // It counts from when it hands a request over, which may then wait for its time.
+    this.#timeoutMs = timeoutMs + pauseMs + rampMs;
+    let refusal: Error | undefined;
     this.#run = autocannon(
       {
         url: `${protocol}://${authorityOf(order.route.target)}${path}`,
@@ -67,13 +78,15 @@ class HttpLoad implements Load {
         method: method as 'GET',
         headers: { ...headers },
         ...(bodyBytes > 0 ? { body: randomBytes(bodyBytes) } : {}),
-        // It counts from when it hands a request over, which may then wait for its time.
-        timeout: (timeoutMs + pauseMs + rampMs) / 1000,
+        timeout: Math.max(shortestTimeoutOptionSeconds, this.#timeoutMs / 1000),
         ...(order.reconnect ? { reconnectRate: 1 } : {}),
         setupClient: (client) => this.#onClient(client as unknown as HttpClient),
       },
-      () => {},
+      (error: Error | null) => {
+        if (error) refusal = error;
+      },
     ) as unknown as { stop?: () => void };
+    if (refusal) throw refusal;
   }
 
   async stop(): Promise<void> {
@@ -89,6 +102,7 @@ class HttpLoad implements Load {
     let sinceMs = 0;
     let isWaiting = false;
     let paced: Duplex | undefined;
+    client.timeout = this.#timeoutMs;
     this.#clients.add(client);
     client.on('request', () => {
       // It connected anew instead of answering: the request before this one is lost.

@@ -1,3 +1,4 @@
+export { httpMethods } from './http-methods.ts';
 export { targetTlsOptions } from './http-tls.ts';
 export type { LatencyPoint, LatencyReport } from './latency.ts';
 export type { HttpTls, Load, LoadOrder } from './load.ts';

@@ -1,3 +1,4 @@
+export { ApiStatus } from './api-status.ts';
 export {
   type ByteReport,
   type CountOptions,
@@ -18,7 +19,7 @@ export { type ClientTls, type FrontEndAddress, openFrontEnd } from './front-end-
 export { Http2ConnectClient, type Http2ConnectReply } from './http2-connect-client.ts';
 export type { KubeletStats } from './kubelet-routes.ts';
 export { KubernetesApi, type TokenOwner } from './kubernetes-api.ts';
-export { ApiStatus, type StoredLease } from './lease-store.ts';
+export type { StoredLease } from './lease-store.ts';
 export type { Endpoint, EndpointOptions, Started } from './listener.ts';
 export { makeOpensslPki } from './openssl-pki.ts';
 export { pickPort } from './pick-port.ts';

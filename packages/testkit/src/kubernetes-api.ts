@@ -4,9 +4,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
+import { ApiStatus, matches } from './api-status.ts';
 import { sharedTestPki } from './certificates.ts';
-import { ApiStatus, type GivenLease, type LeaseEvent, LeaseStore, matches } from './lease-store.ts';
+import { type GivenLease, type LeaseEvent, LeaseStore } from './lease-store.ts';
 import type { Started } from './listener.ts';
+import { type GivenSecret, SecretStore } from './secret-store.ts';
 import { makeTemporaryDirectory, type TemporaryDirectory } from './temporary-directory.ts';
 
 /** Whose a token is, as the API says it in the status of a TokenReview. */
@@ -20,6 +22,8 @@ export interface TokenOwner {
   /** In the place of a verdict. */
   readonly error?: string;
 }
+
+type Fault = ApiStatus | undefined;
 
 interface Watcher {
   readonly namespace: string;
@@ -35,11 +39,12 @@ export interface ApiRequestRecord {
 }
 
 const leasePath = /^\/apis\/coordination\.k8s\.io\/v1\/namespaces\/([^/]+)\/leases(?:\/([^/]+))?$/;
+const secretPath = /^\/api\/v1\/namespaces\/([^/]+)\/secrets(?:\/([^/]+))?$/;
 const reviewPath = '/apis/authentication.k8s.io/v1/tokenreviews';
 
 /**
- * As much of the Kubernetes API as servers and agents ask for: Leases with list, watch, versions and
- * preconditions, and TokenReviews. Over TLS, for bearers of the token `api-token`.
+ * As much of the Kubernetes API as servers, agents and issuers ask for: Leases with list, watch, versions and
+ * preconditions, Secrets without watch, and TokenReviews. Over TLS, for bearers of the token `api-token`.
  */
 export class KubernetesApi implements Started {
   readonly requests: ApiRequestRecord[] = [];
@@ -47,9 +52,10 @@ export class KubernetesApi implements Started {
   readonly owners = new Map<string, TokenOwner>();
   /** Tokens that may ask. */
   readonly callers = new Set(['api-token']);
-  /** Looked at before each answer: an error to give in its place. */
-  fault: ((request: ApiRequestRecord) => ApiStatus | undefined) | undefined;
+  /** Looked at before each answer, and waited for: an error to give in its place. */
+  fault: ((request: ApiRequestRecord) => Fault | Promise<Fault>) | undefined;
   readonly leases: LeaseStore;
+  readonly secrets = new SecretStore();
   readonly #server: Server;
   readonly #directory: TemporaryDirectory;
   readonly #ca: string;
@@ -108,7 +114,7 @@ export class KubernetesApi implements Started {
     };
   }
 
-  /** Requests of a kind so far: `GET watch`, `GET list`, `PUT lease`, `POST review`. */
+  /** Requests of a kind so far: `GET watch`, `GET list`, `PUT lease`, `GET secrets`, `POST review`. */
   count(kind: string): number {
     return this.requests.filter((request) => kindOf(request) === kind).length;
   }
@@ -171,7 +177,7 @@ export class KubernetesApi implements Started {
       if (token === undefined || !this.callers.has(token)) {
         throw new ApiStatus(401, 'Unauthorized', 'Unauthorized');
       }
-      const fault = this.fault?.(request);
+      const fault = await this.fault?.(request);
       if (fault) throw fault;
       const answer = this.#answer(request, body, response);
       if (answer !== undefined) send(response, request.method === 'POST' ? 201 : 200, answer);
@@ -190,6 +196,10 @@ export class KubernetesApi implements Started {
     response: ServerResponse,
   ): object | undefined {
     if (url.pathname === reviewPath && method === 'POST') return this.#review(body);
+    const [, secretNamespace, secretName] = secretPath.exec(url.pathname) ?? [];
+    if (secretNamespace !== undefined) {
+      return this.#answerOfSecrets({ method, url }, secretNamespace, secretName, body);
+    }
     const [, namespace, name] = leasePath.exec(url.pathname) ?? [];
     if (namespace === undefined) throw new ApiStatus(404, 'NotFound', 'no such path');
     const selector = url.searchParams.get('labelSelector') ?? '';
@@ -212,9 +222,29 @@ export class KubernetesApi implements Started {
     if (method === 'PUT') return this.leases.update(namespace, name, body as GivenLease);
     if (method === 'DELETE') {
       this.leases.delete(namespace, name, (body as { preconditions?: object }).preconditions);
-      return { apiVersion: 'v1', kind: 'Status', status: 'Success' };
+      return success;
     }
     return this.leases.get(namespace, name);
+  }
+
+  #answerOfSecrets(
+    { method, url }: Pick<ApiRequestRecord, 'method' | 'url'>,
+    namespace: string,
+    name: string | undefined,
+    body: unknown,
+  ): object {
+    if (name === undefined) {
+      if (method === 'POST') return this.secrets.create(namespace, body as GivenSecret);
+      const { items, next } = this.secrets.page(namespace, url.searchParams);
+      const metadata = { resourceVersion: '1', ...(next !== '' && { continue: next }) };
+      return { apiVersion: 'v1', kind: 'SecretList', metadata, items };
+    }
+    if (method === 'PUT') return this.secrets.update(namespace, name, body as GivenSecret);
+    if (method === 'DELETE') {
+      this.secrets.delete(namespace, name, (body as { preconditions?: object }).preconditions);
+      return success;
+    }
+    return this.secrets.get(namespace, name);
   }
 
   #watch(watcher: Watcher, since: number): void {
@@ -274,7 +304,11 @@ export class KubernetesApi implements Started {
   }
 }
 
+const success = { apiVersion: 'v1', kind: 'Status', status: 'Success' };
+
 function kindOf({ method, url }: ApiRequestRecord): string {
+  const secret = secretPath.exec(url.pathname);
+  if (secret) return `${method} ${secret[2] === undefined ? 'secrets' : 'secret'}`;
   if (url.pathname === reviewPath) return `${method} review`;
   if (leasePath.exec(url.pathname)?.[2] !== undefined) return `${method} lease`;
   if (method !== 'GET') return `${method} lease`;

@@ -1,4 +1,5 @@
 /** Leases as the Kubernetes API keeps them (coordination.k8s.io/v1), with versions and a history to watch. */
+import { ApiStatus, checkPreconditions, matches, type Preconditions } from './api-status.ts';
 
 const typeOfLease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' } as const;
 
@@ -22,18 +23,6 @@ export interface LeaseEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   readonly version: number;
   readonly object: StoredLease;
-}
-
-/** What an answer of the API that is an error says. */
-export class ApiStatus extends Error {
-  readonly code: number;
-  readonly reason: string;
-
-  constructor(code: number, reason: string, message: string) {
-    super(message);
-    this.code = code;
-    this.reason = reason;
-  }
 }
 
 /** A Lease in a request; only what the store looks at. */
@@ -108,10 +97,8 @@ export class LeaseStore {
 
   update(namespace: string, name: string, { metadata = {}, spec = {} }: GivenLease): StoredLease {
     const before = this.get(namespace, name);
-    const { resourceVersion = '', labels, annotations } = metadata;
-    if (resourceVersion !== '' && resourceVersion !== before.metadata.resourceVersion) {
-      throw new ApiStatus(409, 'Conflict', `leases "${name}": the object has been modified`);
-    }
+    const { labels, annotations, resourceVersion = '' } = metadata;
+    checkPreconditions(before.metadata, { resourceVersion }, name);
     checkTimes(spec);
     return this.#put('MODIFIED', {
       metadata: {
@@ -123,16 +110,9 @@ export class LeaseStore {
     });
   }
 
-  delete(
-    namespace: string,
-    name: string,
-    preconditions: { readonly uid?: string; readonly resourceVersion?: string } = {},
-  ): void {
+  delete(namespace: string, name: string, preconditions: Preconditions = {}): void {
     const { metadata, spec } = this.get(namespace, name);
-    const { uid = metadata.uid, resourceVersion = metadata.resourceVersion } = preconditions;
-    if (uid !== metadata.uid || resourceVersion !== metadata.resourceVersion) {
-      throw new ApiStatus(409, 'Conflict', `leases "${name}": precondition failed`);
-    }
+    checkPreconditions(metadata, preconditions, name);
     this.#leases.delete(`${namespace}/${name}`);
     this.#record('DELETED', { metadata, spec });
   }
@@ -171,17 +151,6 @@ export class LeaseStore {
     this.#onEvent(event);
     return object;
   }
-}
-
-/** Whether a Lease has the labels of a selector of the form `key=value,key=value`. */
-export function matches({ metadata }: StoredLease, selector: string): boolean {
-  return selector
-    .split(',')
-    .filter((term) => term !== '')
-    .every((term) => {
-      const [name = '', value] = term.split('=');
-      return metadata.labels?.[name] === value;
-    });
 }
 
 function checkTimes({ acquireTime, renewTime }: StoredLease['spec']): void {

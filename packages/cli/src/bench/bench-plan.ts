@@ -1,5 +1,5 @@
 import type { Route } from '@fairlead/client';
-import type { HttpTls, LoadOrder } from '@fairlead/load';
+import { type HttpTls, httpMethods, type LoadOrder } from '@fairlead/load';
 import { formatHostPort, parseHostPort, UsageError } from '@fairlead/runtime';
 import { proxyRoute } from '../proxy-options.ts';
 import { readTlsFlags } from '../tls-flags.ts';
@@ -81,7 +81,9 @@ function planHttp(
   const isHttps = scheme === 'https';
   const targetTls = isHttps ? readTargetTls(flags, warn) : refuseTargetTls(flags);
   const { payload, method = payload === undefined ? 'GET' : 'POST' } = flags;
-  if (!/^[A-Z]+$/.test(method)) throw new UsageError(`--method "${method}": is no HTTP method`);
+  if (!httpMethods.includes(method)) {
+    throw new UsageError(`--method "${method}": is none of ${httpMethods.join(', ')}`);
+  }
   const order: LoadOrder = {
     kind: 'http',
     route,

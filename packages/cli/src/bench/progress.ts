@@ -18,6 +18,16 @@ export interface ProgressOptions {
   readonly output: ProgressOutput;
 }
 
+const nothing: MeterSample = {
+  elapsedMs: 1,
+  bytes: 0,
+  operations: 0.5,
+  failures: 0,
+  p50Us: 0,
+  p99Us: 0,
+  maxUs: 0,
+};
+
 /** One line that is rewritten on a terminal, and a line for each second elsewhere. */
 export class Progress {
   readonly #options: ProgressOptions;
@@ -33,10 +43,20 @@ export class Progress {
     this.#show(text);
   }
 
+  /** Formats a line, as the first one holds the event loop up for 13 ms: they must not be measured. */
+  warmUp(): void {
+    if (!this.#options.quiet) this.#line(nothing, 0);
+  }
+
   /** @param atMs since the measurement began */
   sample(sample: MeterSample, atMs: number): void {
-    const { mode, streams, durationMs } = this.#options;
+    if (this.#options.quiet) return;
     this.#failures += sample.failures;
+    this.#show(this.#line(sample, atMs));
+  }
+
+  #line(sample: MeterSample, atMs: number): string {
+    const { mode, streams, durationMs } = this.#options;
     const perSecond = 1000 / sample.elapsedMs;
     const parts = [
       `${(atMs / 1000).toFixed(0).padStart(3)}/${Math.round(durationMs / 1000)} s`,
@@ -51,7 +71,7 @@ export class Progress {
       `${formatCount(streams)} streams`,
       `${formatCount(this.#failures)} errors`,
     ];
-    this.#show(parts.join('  '));
+    return parts.join('  ');
   }
 
   /** Leaves the terminal at the beginning of an empty line. */

@@ -1,5 +1,6 @@
 import { closeRoute } from '@fairlead/client';
 import { type Load, Meter, type MeterSample, startLoad } from '@fairlead/load';
+import { StartupError } from '@fairlead/runtime';
 import type { BenchFlags } from './bench-options.ts';
 import type { BenchPlan } from './bench-plan.ts';
 import type { Measurement } from './bench-report.ts';
@@ -15,6 +16,7 @@ const stopTimeoutMs = 3000;
  * Starts the load, lets it ramp and warm up, and measures.
  * @param signal ends it early
  * @returns undefined if it ended before anything was measured
+ * @throws StartupError where the load cannot be started
  */
 export async function runLoad(
   plan: BenchPlan,
@@ -23,7 +25,9 @@ export async function runLoad(
   signal: AbortSignal,
 ): Promise<Measurement | undefined> {
   const meter = new Meter();
-  const load = await startLoad(plan.order, meter);
+  const load = await startLoad(plan.order, meter).catch((error: Error) => {
+    throw new StartupError(`the load cannot be started: ${error.message}`, { cause: error });
+  });
   try {
     if (flags.ramp > 0) progress.phase(`opening ${flags.streams} streams`);
     await passed(flags.ramp, signal);
@@ -44,24 +48,27 @@ async function measure(
 ): Promise<Measurement> {
   const startedAt = new Date();
   const samples: MeterSample[] = [];
+  progress.warmUp();
   const busyBefore = performance.eventLoopUtilization();
   const beganMs = performance.now();
   meter.begin();
   const take = () => {
     const sample = meter.sample();
     samples.push(sample);
-    progress.sample(sample, performance.now() - beganMs);
+    return sample;
   };
   let lastMs = beganMs;
   const timer = setInterval(() => {
     lastMs = performance.now();
-    take();
+    progress.sample(take(), lastMs - beganMs);
   }, sampleMs);
   await passed(duration, signal);
   clearInterval(timer);
   const endedEarly = signal.aborted;
-  if (performance.now() - lastMs >= shortestSampleMs) take();
+  const endMs = performance.now();
+  const last = endMs - lastMs >= shortestSampleMs ? take() : undefined;
   const report = meter.end();
+  if (last) progress.sample(last, endMs - beganMs);
   const { utilization } = performance.eventLoopUtilization(busyBefore);
   progress.end();
   return {

@@ -2,10 +2,9 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ClientError, openDuplex, type Route, toClientError } from '@fairlead/client';
+import { isHttp2Stream, resetHttp2Stream, resetSocket, wasReset } from '@fairlead/protocol';
 import { bind } from '@fairlead/runtime';
 
-/** RFC 9113 section 8.5: a TCP error on a CONNECT stream is signalled as CONNECT_ERROR. */
-const connectError = 10;
 const resetText = 'the connection was reset, by the target or on the way';
 
 export interface ForwardedPortOptions {
@@ -54,7 +53,7 @@ export class ForwardedPort {
       stream = await openDuplex(route, timeoutMs);
     } catch (error) {
       onFailure(error as Error);
-      socket.resetAndDestroy();
+      resetSocket(socket);
       return;
     }
     stream.on('error', () => {});
@@ -76,7 +75,7 @@ function join(socket: Socket, stream: Duplex, onFailure: (error: Error) => void)
     hasFailed = true;
     // A client that resets its own connection needs no line.
     if (!socket.errored) onFailure(error);
-    socket.resetAndDestroy();
+    resetSocket(socket);
     abort(stream);
   };
   socket.pipe(stream);
@@ -100,19 +99,8 @@ function join(socket: Socket, stream: Duplex, onFailure: (error: Error) => void)
   });
 }
 
-function wasReset(stream: Duplex): boolean {
-  const { aborted = false, rstCode = 0 } = stream as Partial<ClientHttp2StreamLike>;
-  return aborted || rstCode !== 0;
-}
-
-interface ClientHttp2StreamLike {
-  readonly aborted: boolean;
-  readonly rstCode: number;
-}
-
 /** So that the other side sees a failure and not an end, where the protocol can tell. */
 function abort(stream: Duplex): void {
-  if ('close' in stream && 'rstCode' in stream)
-    (stream.close as (code: number) => void)(connectError);
+  if (isHttp2Stream(stream)) resetHttp2Stream(stream);
   else stream.destroy();
 }

@@ -1,0 +1,14 @@
+import { openTokenStore, type TokenPlace, type TokenStore } from '@fairlead/issuer';
+
+/** Opens the tokens' store for a command, and closes it behind it. */
+export async function withTokenStore<T>(
+  place: TokenPlace,
+  work: (store: TokenStore) => Promise<T>,
+): Promise<T> {
+  const store = await openTokenStore(place, (text) => process.stderr.write(`${text}\n`));
+  try {
+    return await work(store);
+  } finally {
+    store.close();
+  }
+}

@@ -1,0 +1,88 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import t, { type Test } from 'tap';
+import { runFairlead } from './run-fairlead.ts';
+
+/** What agents and certificates may call themselves. */
+const hostile = '\u001b[2Ja\r\nforged\u0085\u009b1m\u202eb\u2028\u2029c\u007f';
+const escaped = '\\u001b[2Ja\\u000d\\u000aforged\\u0085\\u009b1m\\u202eb\\u2028\\u2029c\\u007f';
+
+/** An admin port that gives one answer to everything. */
+async function adminPort(t: Test, body: string, status = 200): Promise<string> {
+  const server = createServer((_, response) => response.writeHead(status).end(body));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const agent = (agentId: string) => ({
+  ...{ agentId, address: hostile, commonName: agentId, account: null, node: null },
+  ...{ covered: [], uncovered: [hostile], transport: hostile, isDraining: false },
+  ...{ worker: 1, isSilent: false, streams: 1, minRttMs: 1, receivedBytes: 0, sentBytes: 0 },
+});
+
+const status = (...names: string[]) => ({
+  ...{ version: hostile, serverId: hostile, streams: 0, agentAuthorization: hostile },
+  conflicts: [{ claim: hostile, agents: [{ agentId: hostile, address: hostile }] }],
+  workers: [{ worker: 1, serverId: '', pid: 1, state: hostile, reason: hostile, replacements: 0 }],
+  agents: names.map(agent),
+});
+
+const why = {
+  target: hostile,
+  policy: { callers: [{ caller: hostile, isAllowed: true, reason: hostile }] },
+  routing: { strategy: hostile, matches: 1, agents: [agent(hostile)], choice: hostile },
+  dials: [
+    {
+      at: hostile,
+      caller: hostile,
+      agentId: hostile,
+      outcome: hostile,
+      durationMs: 1,
+      detail: hostile,
+    },
+  ],
+};
+
+const safe = /^[ -~…\n]*$/;
+
+t.test('no name in an answer moves the terminal or forges a line', async (t) => {
+  for (const [argv, answer] of [
+    [['status'], status(hostile)],
+    [['why', 'a:1'], why],
+  ] as const) {
+    const body = JSON.stringify(answer);
+    const admin = await adminPort(t, body);
+    const shown = await runFairlead([...argv, '--admin', admin]);
+    t.match(shown, { code: 0, stderr: '', stdout: safe }, argv[0]);
+    t.ok(shown.stdout.includes(escaped), 'nothing is lost');
+    t.notMatch(shown.stdout, /^forged/m);
+    const json = await runFairlead([...argv, '--admin', admin, '--json']);
+    t.equal(json.stdout, `${body}\n`, 'JSON is as it was');
+  }
+});
+
+t.test('no name in a refusal moves the terminal or forges a line', async (t) => {
+  for (const code of [400, 500]) {
+    const admin = await adminPort(t, hostile.repeat(1_000), code);
+    for (const argv of [['status'], ['why', 'a:1']]) {
+      const { stdout, stderr } = await runFairlead([...argv, '--admin', admin]);
+      t.match({ stdout, stderr }, { stdout: '', stderr: safe });
+      t.equal(stderr.split('\n').length, 2, 'one line');
+      t.ok(stderr.length < 5_000, 'of no great length');
+    }
+  }
+});
+
+t.test('a long name is cut and does not push a table aside', async (t) => {
+  const admin = await adminPort(t, JSON.stringify(status('x'.repeat(255), 'short')));
+  const { stdout } = await runFairlead(['status', '--admin', admin]);
+  t.ok(stdout.includes(`\n1       ${'x'.repeat(63)}…  \\u001b`), 'cut');
+  t.ok(stdout.includes(`\n1       ${'short'.padEnd(64)}  \\u001b`), 'no wider than that');
+  t.ok(
+    stdout.includes(`\n${'x'.repeat(255)}: its certificate`),
+    'whole where there are no columns',
+  );
+});

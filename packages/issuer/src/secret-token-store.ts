@@ -1,0 +1,169 @@
+import { type ApiClient, type Secret, SecretApi, toApiError } from '@fairlead/kubernetes';
+import {
+  type StoredToken,
+  type TokenClaim,
+  type TokenRecord,
+  type TokenStore,
+  TokenStoreError,
+  tokenClaim,
+  tokenRecord,
+} from './token-store.ts';
+
+const flag = '--token-namespace';
+const type = 'fairlead/enrolment-token';
+const labels = { 'fairlead/kind': 'enrolment-token' };
+const labelSelector = 'fairlead/kind=enrolment-token';
+const namePrefix = 'fairlead-token-';
+
+/** For all requests of one call, so that an issuer can still answer within its --request-timeout. */
+const callTimeoutMs = 4_000;
+/** Each means that somebody else has written: of those that claim a token, at most one does. */
+const maxConflicts = 5;
+
+/**
+ * Tokens as Secrets of one namespace, a Secret for each, with the keys `token` and, once it is redeemed,
+ * `redeemed`: the same JSON as in the files of FileTokenStore. Of all that claim a token the API lets one
+ * write, the one whose resourceVersion is still the Secret's; the others are told of a conflict and look again.
+ * One Secret for all tokens would make those who join at once conflict with each other, and end at 1 MiB.
+ *
+ * All methods throw TokenStoreError.
+ */
+export class SecretTokenStore implements TokenStore {
+  readonly #api: ApiClient;
+  readonly #secrets: SecretApi;
+  readonly #namespace: string;
+
+  constructor(api: ApiClient, namespace: string) {
+    this.#api = api;
+    this.#namespace = namespace;
+    this.#secrets = new SecretApi({ api, namespace });
+  }
+
+  async add(record: TokenRecord): Promise<void> {
+    const metadata = { name: namePrefix + record.id, labels };
+    const secret = { metadata, type, data: { token: encode(record) } };
+    await this.#call(async (signal) => {
+      try {
+        await this.#secrets.create(secret, signal);
+      } catch (error) {
+        if (toApiError(error).status !== 409) throw error;
+        throw new TokenStoreError(`there is a token ${record.id} already`);
+      }
+    });
+  }
+
+  async get(id: string): Promise<StoredToken | undefined> {
+    const secret = await this.#call((signal) => this.#find(id, signal));
+    return secret && this.#read(secret);
+  }
+
+  async list(): Promise<StoredToken[]> {
+    const secrets = await this.#call(() => this.#secrets.list(labelSelector));
+    return secrets.map((secret) => this.#read(secret));
+  }
+
+  claim(id: string, claim: TokenClaim): Promise<TokenClaim | undefined> {
+    return this.#change(id, async (secret, signal) => {
+      const { claim: earlier } = this.#read(secret);
+      if (earlier) return earlier;
+      const data = { ...secret.data, redeemed: encode(claim) };
+      await this.#secrets.update({ ...secret, data }, signal);
+      return claim;
+    });
+  }
+
+  async remove(id: string): Promise<boolean> {
+    const isRemoved = await this.#change(id, async (secret, signal) => {
+      await this.#secrets.delete(secret, signal);
+      return true;
+    });
+    return isRemoved === true;
+  }
+
+  close(): void {
+    this.#api.close();
+  }
+
+  /** Does something with a Secret as it is now. @returns undefined when it is gone */
+  #change<T>(
+    id: string,
+    work: (secret: Secret, signal: AbortSignal) => Promise<T>,
+  ): Promise<T | undefined> {
+    return this.#call(async (signal) => {
+      for (let conflicts = 0; ; conflicts++) {
+        const secret = await this.#find(id, signal);
+        if (!secret) return undefined;
+        try {
+          return await work(secret, signal);
+        } catch (error) {
+          const { status } = toApiError(error);
+          const isChanged = status === 409 || status === 404;
+          if (!isChanged || conflicts === maxConflicts) throw error;
+        }
+      }
+    });
+  }
+
+  async #find(id: string, signal: AbortSignal): Promise<Secret | undefined> {
+    try {
+      return await this.#secrets.get(namePrefix + id, signal);
+    } catch (error) {
+      if (toApiError(error).status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  /** A Secret that others have made up, or changed, is no token. */
+  #read({ metadata: { name }, type: given, data }: Secret): StoredToken {
+    try {
+      if (given !== type) throw new Error(`its type is "${given}" and not ${type}`);
+      const { token, redeemed } = data ?? {};
+      const record = tokenRecord.parse(decode(token));
+      if (name !== namePrefix + record.id) throw new Error(`it is about the token ${record.id}`);
+      const claim = redeemed === undefined ? undefined : tokenClaim.parse(decode(redeemed));
+      return { record, claim };
+    } catch (error) {
+      throw new TokenStoreError(
+        `${flag}: the Secret ${this.#namespace}/${name} is no token: ${(error as Error).message.replace(/\s+/g, ' ')}; delete it`,
+        { cause: error },
+      );
+    }
+  }
+
+  async #call<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const signal = AbortSignal.timeout(callTimeoutMs);
+    try {
+      return await work(signal);
+    } catch (error) {
+      throw error instanceof TokenStoreError ? error : this.#explain(error, signal.aborted);
+    }
+  }
+
+  #explain(cause: unknown, isTimeout: boolean): TokenStoreError {
+    const { status, message } = toApiError(cause);
+    const fail = (text: string, mayPass: boolean) =>
+      new TokenStoreError(`${flag}: ${this.#namespace}: ${text}`, { cause, mayPass });
+    if (status === 401) {
+      return fail(`${message}; give a --kubeconfig whose credentials are valid`, false);
+    }
+    if (status === 403) {
+      return fail(
+        `${message}; bind a Role with get, list, create, update and delete for secrets in this namespace to this user, as deploy/kubernetes/issuer/tokens.yaml does`,
+        false,
+      );
+    }
+    if (status === 404) {
+      return fail(`${message}; make the namespace, or name the one that holds the tokens`, false);
+    }
+    if (status === 0 && isTimeout) {
+      const text = `no answer from the Kubernetes API at ${this.#api.server} within ${callTimeoutMs} ms`;
+      return fail(text, true);
+    }
+    return fail(message, true);
+  }
+}
+
+const encode = (value: TokenRecord | TokenClaim): string =>
+  Buffer.from(JSON.stringify(value)).toString('base64');
+
+const decode = (base64 = ''): unknown => JSON.parse(Buffer.from(base64, 'base64').toString('utf8'));

@@ -1,0 +1,61 @@
+import type { z } from 'zod';
+import type { ApiClient } from './api-client.ts';
+import { readAnswer } from './read-answer.ts';
+
+/** What all objects of the Kubernetes API have, as far as requests need it. */
+export interface ApiObject {
+  readonly metadata: {
+    readonly name: string;
+    readonly uid?: string | undefined;
+    readonly resourceVersion: string;
+  };
+}
+
+export interface ObjectApiOptions<T> {
+  readonly api: ApiClient;
+  readonly apiVersion: string;
+  readonly kind: string;
+  /** Where a list of them is, without a slash at the end. */
+  readonly path: string;
+  readonly schema: z.ZodType<T>;
+}
+
+/** The objects of one kind in one namespace. All methods throw ApiError. */
+export class ObjectApi<T extends ApiObject> {
+  readonly #options: ObjectApiOptions<T>;
+
+  constructor(options: ObjectApiOptions<T>) {
+    this.#options = options;
+  }
+
+  async get(name: string, signal: AbortSignal): Promise<T> {
+    const { api, path } = this.#options;
+    return this.#read(await api.request({ method: 'GET', path: `${path}/${name}`, signal }));
+  }
+
+  async create(object: object, signal: AbortSignal): Promise<T> {
+    const { api, path, apiVersion, kind } = this.#options;
+    const body = { apiVersion, kind, ...object };
+    return this.#read(await api.request({ method: 'POST', path, body, signal }));
+  }
+
+  /** Replaces an object that is still the one that was read; else status 409. */
+  async update(object: T, signal: AbortSignal): Promise<T> {
+    const { api, path: directory } = this.#options;
+    const path = `${directory}/${object.metadata.name}`;
+    return this.#read(await api.request({ method: 'PUT', path, body: object, signal }));
+  }
+
+  /** Deletes an object that is still the one that was read; else status 409. */
+  async delete({ metadata }: T, signal: AbortSignal): Promise<void> {
+    const { api, path: directory } = this.#options;
+    const { name, uid, resourceVersion } = metadata;
+    const preconditions = { resourceVersion, ...(uid !== undefined && { uid }) };
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
+    await api.request({ method: 'DELETE', path: `${directory}/${name}`, body, signal });
+  }
+
+  #read(answer: unknown): T {
+    return readAnswer(this.#options.schema, answer, `a ${this.#options.kind}`);
+  }
+}
