@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import {
   formatTarget,
   relay,
@@ -6,6 +7,7 @@ import {
   toTunnelError,
 } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime';
+import { DialQueue } from './dial-queue.ts';
 import { dialTarget, type Lookup } from './dial-target.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { AddressCheck, TargetPolicy } from './target-policy.ts';
@@ -23,6 +25,7 @@ export interface AcceptorOptions {
 /** Serves the streams that servers open: dials the target and joins the two. */
 export class Acceptor {
   readonly #options: AcceptorOptions;
+  readonly #dials = new DialQueue();
 
   constructor(options: AcceptorOptions) {
     this.#options = options;
@@ -47,12 +50,7 @@ export class Acceptor {
       refuse(thrown);
       return;
     }
-    dialTarget(stream.target, {
-      timeoutMs: this.#options.dialTimeoutMs,
-      signal: abort.signal,
-      lookup: this.#options.lookup,
-      check,
-    }).then((socket) => {
+    const join = (socket: Socket) => {
       metrics.onDialEnd(performance.now() - startedAtMs);
       stream.accept();
       relay(socket, stream, {
@@ -67,7 +65,17 @@ export class Acceptor {
           );
         },
       });
-    }, refuse);
+    };
+    this.#dials.add(() => {
+      const { signal } = abort;
+      if (signal.aborted) {
+        refuse(signal.reason);
+        return;
+      }
+      const { dialTimeoutMs, lookup } = this.#options;
+      const options = { timeoutMs: dialTimeoutMs, signal, lookup, check };
+      dialTarget(stream.target, options).then(join, refuse);
+    });
   }
 
   #log(stream: TunnelStream, startedAtMs: number, bytes: object, error?: TunnelError): void {

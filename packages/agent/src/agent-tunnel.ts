@@ -20,6 +20,8 @@ export interface AgentTunnel {
   /** Whether the server leaves a sign of life wanting. */
   readonly isSilent: boolean;
   readonly streamCount: number;
+  /** Whether the tunnel may be closed: no stream is open or on its way, of which nobody would tell its client. */
+  readonly isIdle: boolean;
   /** Resolves when what was sent has left, some time after the end. */
   readonly transportClosed: Promise<void>;
   /** What the server said of itself so far. */
@@ -116,6 +118,10 @@ class GrpcTunnel implements AgentTunnel {
 
   get streamCount(): number {
     return this.#tunnel.streamCount;
+  }
+
+  get isIdle(): boolean {
+    return this.#tunnel.isIdle;
   }
 
   get transportClosed(): Promise<void> {

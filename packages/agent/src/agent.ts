@@ -22,7 +22,7 @@ import type { TunnelTlsOptions } from './secure-socket.ts';
 import { ServerLinks } from './server-links.ts';
 import { statusRoutes } from './status.ts';
 import { TargetPolicy } from './target-policy.ts';
-import { loadAgentTls } from './tls.ts';
+import { type AgentTls, loadAgentTls } from './tls.ts';
 import { TransportSelector, transportChoices } from './transport-selection.ts';
 
 /** Where an agent listens: never for tunnels, only for probes and metrics. */
@@ -174,7 +174,7 @@ export async function createAgent(
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, options.gracefulShutdownTimeout);
       onIdle = () => {
-        if (links.streamCount > 0) return;
+        if (!links.isIdle) return;
         clearTimeout(timer);
         resolve();
       };
@@ -186,8 +186,10 @@ export async function createAgent(
     await close();
   };
 
+  let inUse: AgentTls | undefined;
   const useCertificates = () => {
-    const loaded = loadAgentTls(options, identity?.files);
+    const loaded = loadAgentTls(options, identity?.files, inUse);
+    inUse = loaded;
     tls = loaded.tls;
     for (const warning of loaded.warnings) logger.warn(warning);
     const { warnMs } = identity ?? {};

@@ -4,6 +4,7 @@ export { connectGrpc, type GrpcConnection } from './connect-grpc.ts';
 export { connectHttp2 } from './connect-http2.ts';
 export { connectTls } from './connect-tls.ts';
 export { connectWebSocket } from './connect-websocket.ts';
+export { DialQueue } from './dial-queue.ts';
 export { type DialOptions, dialTarget, interleaveFamilies, type Lookup } from './dial-target.ts';
 export { EgressProxies, type EgressProxy } from './egress-proxy.ts';
 export { RenewalClock } from './enrolment/renewal-clock.ts';

@@ -12,6 +12,7 @@ import {
   kubernetesGroup,
   kubernetesOptions,
   logOptions,
+  noRule,
   type OptionsOf,
   option,
   reloadOptions,
@@ -133,7 +134,7 @@ export const agentOptions = defineOptions({
       notAsFlag: 'use --enrolment-token-file or FAIRLEAD_ENROLMENT_TOKEN',
     }),
 
-    allow: option(kinds.list(kinds.targetRule), {
+    allow: option(kinds.filledList(kinds.targetRule, noRule), {
       group: policy,
       description:
         'Targets that may be dialled, as 10.0.0.0/8, [fd00::/8]:443, node-1, *.example:1-1023 or *:10250; with any such rule all others are denied',

@@ -32,8 +32,11 @@ export class Pause {
 
   /** Waits until the moment has come. */
   async untilDue(): Promise<void> {
-    while (!this.#signal.aborted && performance.now() < this.#dueMs) {
-      await this.#wait((signal) => delay(this.#dueMs - performance.now(), undefined, { signal }));
+    while (!this.#signal.aborted) {
+      // Asked once: Node warns of a wait that has become negative since.
+      const leftMs = this.#dueMs - performance.now();
+      if (leftMs <= 0) return;
+      await this.#wait((signal) => delay(leftMs, undefined, { signal }));
     }
   }
 

@@ -1,9 +1,9 @@
-import { readCheckedFile, type TargetRules, targetRuleSchema } from '@fairlead/runtime';
+import { noRule, readCheckedFile, type TargetRules, targetRuleSchema } from '@fairlead/runtime';
 import { z } from 'zod';
 import type { AgentOptions } from './options.ts';
 
 const policySchema = z.strictObject({
-  allow: z.array(targetRuleSchema).default([]),
+  allow: z.array(targetRuleSchema).min(1, noRule).default([]),
   deny: z.array(targetRuleSchema).default([]),
 });
 

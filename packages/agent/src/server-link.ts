@@ -60,6 +60,11 @@ export class ServerLink {
     return count;
   }
 
+  /** Whether each tunnel may be closed. */
+  get isIdle(): boolean {
+    return [...this.#tunnels].every(({ session }) => session.isIdle);
+  }
+
   /** `host:port` that is dialled. */
   get address(): string {
     return formatTarget(this.#options.endpoint);

@@ -122,6 +122,11 @@ export class ServerLinks {
     return this.all.reduce((sum, link) => sum + link.streamCount, 0);
   }
 
+  /** Whether each tunnel may be closed. */
+  get isIdle(): boolean {
+    return this.all.every((link) => link.isIdle);
+  }
+
   /** Asks the servers to send no new streams; open ones go on. */
   drain(): void {
     this.#stop();

@@ -133,7 +133,7 @@ export class ServerTunnel implements HeldTunnel {
    * may still send streams that nobody else could take.
    */
   closeIfDone(): void {
-    if (this.session.streamCount > 0) return;
+    if (!this.session.isIdle) return;
     const isReplaced =
       this.#isExhausted &&
       this.serverId !== undefined &&

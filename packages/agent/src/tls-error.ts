@@ -1,12 +1,14 @@
 import type { Certificate, PeerCertificate, TLSSocket } from 'node:tls';
+import { explainDates } from '@fairlead/runtime';
 import { ConnectError } from './connect-error.ts';
 
 const otherAuthority = 'it is signed by a CA that is not among the trusted ones';
 
 /** OpenSSL's verdicts on a server's certificate, as Node names them. */
 const verdicts: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'it has expired',
-  CERT_NOT_YET_VALID: 'it is not valid yet (check the clock)',
+  // Of the server's own certificate both times are told instead.
+  CERT_HAS_EXPIRED: 'a CA above it has expired (or the clock of this machine is ahead)',
+  CERT_NOT_YET_VALID: 'a CA above it is not valid yet (or the clock of this machine is behind)',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: otherAuthority,
   UNABLE_TO_GET_ISSUER_CERT: otherAuthority,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: otherAuthority,
@@ -92,7 +94,7 @@ function verificationError(
   { address, name }: TlsPeer,
   certificate: PeerCertificate | undefined,
 ): ConnectError {
-  const verdict = verdicts[error.code ?? ''] ?? error.message;
+  const verdict = outOfTime(error, certificate) ?? verdicts[error.code ?? ''] ?? error.message;
   const shown = certificate === undefined ? '' : `; it shows ${describe(certificate)}`;
   return new ConnectError(
     'server_certificate',
@@ -100,6 +102,16 @@ function verificationError(
       `(${error.code})${shown}`,
     { cause: error },
   );
+}
+
+function outOfTime(
+  { code }: NodeJS.ErrnoException,
+  certificate: PeerCertificate | undefined,
+): string | undefined {
+  if (!certificate || (code !== 'CERT_HAS_EXPIRED' && code !== 'CERT_NOT_YET_VALID')) return;
+  const { valid_from: from, valid_to: to } = certificate;
+  const dates = explainDates({ from, to }, 'the clock of this machine');
+  return dates && `it ${dates}; check both clocks`;
 }
 
 function describe({ subject, subjectaltname, issuer, valid_to }: PeerCertificate): string {

@@ -3,7 +3,7 @@ import type { IdentityFiles } from './enrolment/identity-store.ts';
 import type { AgentOptions } from './options.ts';
 import type { TunnelTlsOptions } from './secure-socket.ts';
 
-export interface AgentTls extends Pick<TlsFiles, 'warnings' | 'expiries'> {
+export interface AgentTls extends Omit<TlsFiles, 'context'> {
   readonly tls: TunnelTlsOptions;
   /** Of the files that were read. */
   readonly paths: readonly string[];
@@ -21,18 +21,24 @@ function filesOf({ agentCert, agentKey, caCert }: AgentOptions): Partial<Identit
 /**
  * Reads the agent's TLS files.
  * @param identity the files of an agent that gets its certificate by itself
+ * @param inUse what these files are to replace
  * @returns what to connect with, and warnings, one line each
  * @throws UsageError that names flag, file and cure
  */
-export function loadAgentTls(options: AgentOptions, identity: IdentityFiles | undefined): AgentTls {
+export function loadAgentTls(
+  options: AgentOptions,
+  identity: IdentityFiles | undefined,
+  inUse?: AgentTls,
+): AgentTls {
   const { cert, key, ca } = identity ?? filesOf(options);
-  const { context, warnings, expiries } = loadTlsFiles({
-    identity: cert && key && { cert, key },
+  const { context, ...files } = loadTlsFiles({
+    identity: cert && key && { cert, key, purpose: 'client' },
     ca,
     cipherSuites: options.cipherSuites,
     minVersion: options.tlsMinVersion,
+    inUse,
   });
   const paths = [cert, key, ca].filter((file) => file !== undefined).map(({ path }) => path);
   const tls = { ...context, serverName: options.serverName };
-  return { tls, paths: [...new Set(paths)], warnings, expiries };
+  return { ...files, tls, paths: [...new Set(paths)] };
 }

@@ -13,6 +13,8 @@ export interface TestCertificates {
   /** For `localhost`, 127.0.0.1 and ::1. */
   readonly server: Credentials;
   readonly expiredServer: Credentials;
+  /** Valid from tomorrow on. */
+  readonly earlyServer: Credentials;
   /** For `elsewhere.test` only. */
   readonly otherServer: Credentials;
   readonly agent: Credentials;
@@ -33,6 +35,7 @@ export function testCertificates(): Promise<TestCertificates> {
 
 async function make(): Promise<TestCertificates> {
   const lastYear = new Date(Date.now() - 365 * DAY_MS);
+  const tomorrow = new Date(Date.now() + DAY_MS);
   const [authority, foreign] = await Promise.all([
     createAuthority({ name: 'test CA', now: lastYear }),
     createAuthority({ name: 'foreign CA' }),
@@ -44,6 +47,7 @@ async function make(): Promise<TestCertificates> {
     foreignCa: foreign.certPem,
     server: await server({}),
     expiredServer: await server({ now: lastYear, days: 1 }),
+    earlyServer: await server({ now: tomorrow }),
     otherServer: await server({}, { hosts: ['elsewhere.test'], ips: [] }),
     agent: await issue(authority, { kind: 'agent', name: 'agent' }),
     foreignAgent: await issue(foreign, { kind: 'agent', name: 'foreign agent' }),

@@ -64,7 +64,21 @@ t.test('certificates', async (t) => {
     const endpoint = { host: '127.0.0.1', port: server.port };
     const error = await failure(connectTls(endpoint, agentTls, { timeoutMs }));
     t.equal(error.reason, 'server_certificate');
-    t.match(error.message, /it has expired \(CERT_HAS_EXPIRED\); it shows .*valid until 20/);
+    t.match(
+      error.message,
+      /it expired at \d{4}-.*Z, and the clock of this machine says \d{4}-.*Z; check both clocks \(CERT_HAS_EXPIRED\); it shows .*valid until 20/,
+    );
+  });
+
+  t.test("the server's is not valid yet", async (t) => {
+    const server = await startTlsServer(t, certificates.earlyServer);
+    const endpoint = { host: '127.0.0.1', port: server.port };
+    const error = await failure(connectTls(endpoint, agentTls, { timeoutMs }));
+    t.equal(error.reason, 'server_certificate');
+    t.match(
+      error.message,
+      /it is not valid before \d{4}-.*Z, and the clock of this machine says \d{4}-.*Z; check both clocks \(CERT_NOT_YET_VALID\)/,
+    );
   });
 
   t.test("the server's is for other names", async (t) => {

@@ -99,6 +99,8 @@ t.test('what could not work is refused', async (t) => {
     [['--proxy-server-port=0'], /^--proxy-server-port: "0" is not a whole number from 1 to 65535$/],
     [['--reconnect-min=1m'], /^--reconnect-min must not be above --reconnect-max$/],
     [['--health-server-port=8094'], /^--health-server-port and --admin-server-port are both 8094/],
+    [['--allow', ''], /^--allow: "" names no rule, [^;]*; leave it out or name one$/],
+    [['--allow=,'], /^--allow: "," names no rule, /],
     [['--allow=10.0.0.1/8'], /^--allow: "10\.0\.0\.1\/8" is not a rule such as /],
     [['--deny=10.0.0.256'], /^--deny: "10\.0\.0\.256" is not a rule/],
     [['--max-stream-window=65535'], /^--max-stream-window: "65535" is below 64KiB$/],

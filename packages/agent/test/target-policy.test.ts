@@ -51,6 +51,7 @@ t.test('without rules everything goes, but for what is sensitive', async (t) => 
     ],
     ...['fd20:ce::254', '100.100.100.200', '168.63.129.16', '::ffff:169.254.169.254'],
     ...['64:ff9b::169.254.169.254', '2002:a9fe:a9fe::1', '64:ff9b::6464:64c8'],
+    ...['64:ff9b:1::a9fe:a9fe', '::169.254.169.254', '::6464:64c8'],
   ];
   for (const address of sensitive) {
     t.same(judge({}, 'a.example', 80, address), ['policy_denied'], address);

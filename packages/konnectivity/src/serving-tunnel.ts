@@ -6,11 +6,17 @@ import type { PacketStream } from './packet-stream.ts';
 import { PacketTunnel, type PacketTunnelOptions } from './packet-tunnel.ts';
 import { ServedConnection, type ServedConnectionHost } from './served-connection.ts';
 
+/**
+ * How long after DRAIN a server may still dial. The wire acknowledges neither; a server that chose this agent
+ * before it read DRAIN sends the dial at most a round trip and a few turns later.
+ */
+const drainNoticeMs = 1_000;
+
 /** What a serving tunnel tells its owner. `onClose` comes exactly once, and last. */
 export interface ServingTunnelHandler {
   /** A dial. The handler sets `stream.handler`, and later calls `accept` or `refuse`. */
   onOpen(stream: TunnelStream): void;
-  /** The last stream has closed. */
+  /** The last stream has closed, or the time for dials after DRAIN is over. */
   onIdle(): void;
   onClose(error?: TunnelError): void;
 }
@@ -30,6 +36,8 @@ export class ServingTunnel extends PacketTunnel<ServedConnection> {
   /** Offered, open, and closed by the server but not by the target. */
   readonly #alive = new Set<ServedConnection>();
   #drainSent = false;
+  /** Running while dials may come that the server sent before it read DRAIN. */
+  #drainNotice: NodeJS.Timeout | undefined;
 
   constructor(wire: PacketStream, handler: ServingTunnelHandler, options: PacketTunnelOptions) {
     super(wire, options);
@@ -54,11 +62,20 @@ export class ServingTunnel extends PacketTunnel<ServedConnection> {
     return this.#alive.size;
   }
 
+  /** No stream is open, and none is on its way from a server that has not heard of the drain. */
+  get isIdle(): boolean {
+    return this.#alive.size === 0 && this.#drainNotice === undefined;
+  }
+
   /** Asks the server for no new dials; open streams go on. */
   drain(): void {
     if (this.#drainSent || this.isClosed) return;
     this.#drainSent = true;
     this.wire.send({ type: 'DRAIN' });
+    this.#drainNotice = setTimeout(() => {
+      this.#drainNotice = undefined;
+      if (this.isIdle) this.#handler.onIdle();
+    }, drainNoticeMs);
   }
 
   /** Ends the call in order; its streams end with it. */
@@ -105,10 +122,11 @@ export class ServingTunnel extends PacketTunnel<ServedConnection> {
     if (this.#offered.get(connection.random) === connection) {
       this.#offered.delete(connection.random);
     }
-    if (this.#alive.size === 0 && !this.isClosed) this.#handler.onIdle();
+    if (this.isIdle && !this.isClosed) this.#handler.onIdle();
   }
 
   protected onFinish(error: TunnelError | undefined): void {
+    clearTimeout(this.#drainNotice);
     const reason = error ?? new TunnelError('tunnel_lost');
     for (const connection of [...this.#alive]) connection.onTunnelLost(reason);
     this.#handler.onClose(error);

@@ -1,8 +1,14 @@
-import { generateKeyPair, type X509Certificate } from 'node:crypto';
+import { generateKeyPair, type KeyObject, type X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
 import { caHash, makeCertificateRequest } from '@fairlead/enrolment';
 import type { Target } from '@fairlead/protocol';
-import { Backoff, type Logger, readCertificateFile, StartupError } from '@fairlead/runtime';
+import {
+  Backoff,
+  explainDates,
+  type Logger,
+  readCertificateFile,
+  StartupError,
+} from '@fairlead/runtime';
 import { ConnectError } from '../connect-error.ts';
 import type { EgressProxy } from '../egress-proxy.ts';
 import type { AgentOptions } from '../options.ts';
@@ -27,7 +33,8 @@ export interface AgentIdentityOptions {
   onRequest(request: IdentityRequest, isIssued: boolean): void;
 }
 
-const newKey = promisify(generateKeyPair);
+const newKeyPair = promisify(generateKeyPair);
+const newKey = async () => (await newKeyPair('ec', { namedCurve: 'P-256' })).privateKey;
 /** Beyond that, clocks are worth a word: certificates are made valid 5 minutes early. */
 const tolerableSkewMs = 60_000;
 
@@ -139,9 +146,10 @@ export class AgentIdentity {
   #rejoin(): Promise<void> {
     const { options } = this.#options;
     if (hasToken(options)) return this.#enrol();
-    const { validTo } = this.#identity!.certificate;
+    const { validFrom: from, validTo: to } = this.#identity!.certificate;
+    const dates = explainDates({ from, to }, 'the clock of this machine');
     throw new IssuerError(
-      `the certificate in ${this.#store.files.cert.path} expired at ${new Date(validTo).toISOString()}, or the clock of this machine is wrong; to join anew give a token of fairlead token create by --enrolment-token-file`,
+      `the certificate in ${this.#store.files.cert.path} ${dates}; if that is right, join anew with a token of fairlead token create, by --enrolment-token-file`,
       true,
     );
   }
@@ -186,17 +194,30 @@ export class AgentIdentity {
   }
 
   async #obtain(request: IdentityRequest, ask: (csr: string) => Promise<string>): Promise<void> {
-    const { privateKey } = await newKey('ec', { namedCurve: 'P-256' });
+    const privateKey = await (request === 'enrol' ? this.#enrolmentKey() : newKey());
     const certPem = await ask(makeCertificateRequest(privateKey));
     const [certificate] = parseCertificates(certPem) ?? [];
     if (!certificate?.checkPrivateKey(privateKey)) {
       throw new IssuerError(`${this.#endpointText} sent a certificate for another key`, false);
     }
-    const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const keyPem = pemOf(privateKey);
     await this.#store.write({ certPem, keyPem });
+    await this.#store.removeNewKey();
     this.#identity = { certificate, certPem, keyPem };
     this.#options.onRequest(request, true);
     this.#tellSuccess(request, certificate);
+  }
+
+  /**
+   * The same one until it has a certificate, over restarts too: the issuer may have redeemed the token and its
+   * answer been lost, and gives the certificate again for the same key only.
+   */
+  async #enrolmentKey(): Promise<KeyObject> {
+    const earlier = await this.#store.readNewKey();
+    if (earlier) return earlier;
+    const key = await newKey();
+    await this.#store.writeNewKey(pemOf(key));
+    return key;
   }
 
   #client(): IssuerClient {
@@ -211,8 +232,9 @@ export class AgentIdentity {
         if (Math.abs(aheadMs) <= tolerableSkewMs) return;
         const seconds = Math.round(Math.abs(aheadMs) / 1000);
         const direction = aheadMs > 0 ? 'behind' : 'ahead of';
+        const now = Date.now();
         logger.warn(
-          { seconds },
+          { seconds, clock: new Date(now), issuerClock: new Date(now + aheadMs) },
           `the clock of this machine is ${direction} the issuer's; certificates may look expired or not valid yet: set the clock`,
         );
       },
@@ -220,16 +242,15 @@ export class AgentIdentity {
   }
 
   #tellSuccess(request: IdentityRequest, certificate: X509Certificate): void {
-    const { subject, subjectAltName: names, validFrom, validTo } = certificate;
-    const notAfter = new Date(validTo);
+    const { subject, subjectAltName: names, validFrom: from, validTo: to } = certificate;
+    const notAfter = new Date(to);
     const what = request === 'enrol' ? 'joined' : 'certificate renewed';
     this.#options.logger.info({ subject, names, notAfter }, what);
-    const from = new Date(validFrom);
-    if (from > new Date()) {
-      this.#options.logger.warn(
-        { notBefore: from },
-        'the new certificate is not valid yet by the clock of this machine: set the clock',
-      );
+    const detail = explainDates({ from, to }, 'the clock of this machine');
+    if (detail !== undefined) {
+      const text =
+        "the new certificate is out of its time: set the clocks, the issuer's or this one";
+      this.#options.logger.warn({ detail }, text);
     }
   }
 
@@ -246,6 +267,8 @@ export class AgentIdentity {
     return `the issuer at ${host}:${port}`;
   }
 }
+
+const pemOf = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
 
 /** Whether the same attempt will fail however often it is made. */
 function isFinal(error: unknown): boolean {

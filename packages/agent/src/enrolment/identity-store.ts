@@ -1,5 +1,5 @@
-import { X509Certificate } from 'node:crypto';
-import { chmod, mkdir, readFile, stat } from 'node:fs/promises';
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { chmod, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Logger,
@@ -29,13 +29,16 @@ export interface Identity {
 
 /**
  * The directory of an agent that has joined by a token: `agent.pem` with key and certificate, in one file
- * because they change as one, and `ca.crt`, which the token's hash vouches for.
+ * because they change as one, and `ca.crt`, which the token's hash vouches for. While it joins, `new.key` is the
+ * key for which it asks: the issuer may have redeemed the token for that one.
  */
 export class IdentityStore {
   readonly files: IdentityFiles;
+  readonly #newKeyPath: string;
   readonly #logger: Logger;
 
   private constructor(directory: string, logger: Logger) {
+    this.#newKeyPath = join(directory, 'new.key');
     const pair = { flag, path: join(directory, 'agent.pem') };
     const ca = { flag: '--enrolment-ca-hash', path: join(directory, 'ca.crt') };
     this.files = { cert: pair, key: pair, ca };
@@ -96,6 +99,23 @@ export class IdentityStore {
 
   async writeCa(pem: string): Promise<void> {
     await writeFileAtomically(this.files.ca.path, pem, 0o644);
+  }
+
+  /** The key of a request that was not answered, if there is one; a damaged one is none. */
+  async readNewKey(): Promise<KeyObject | undefined> {
+    try {
+      return createPrivateKey(await readFile(this.#newKeyPath, 'utf8'));
+    } catch {
+      return undefined;
+    }
+  }
+
+  async writeNewKey(keyPem: string): Promise<void> {
+    await writeFileAtomically(this.#newKeyPath, keyPem, 0o600);
+  }
+
+  async removeNewKey(): Promise<void> {
+    await rm(this.#newKeyPath, { force: true });
   }
 
   async write({ keyPem, certPem }: Pick<Identity, 'keyPem' | 'certPem'>): Promise<void> {
