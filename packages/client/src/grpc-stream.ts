@@ -8,7 +8,7 @@ import {
   type PacketHandler,
   PacketReader,
 } from './grpc-packet.ts';
-import { connectionErrorOf, openHttp2Session } from './http2-session.ts';
+import { cancelHttp2Stream, connectionErrorOf, openHttp2Session } from './http2-session.ts';
 import type { Route } from './route.ts';
 
 const maxRandom = 2 ** 31;
@@ -87,7 +87,7 @@ export class GrpcStream implements ClientStream, PacketHandler {
   }
 
   destroy(): void {
-    this.#stream.close();
+    cancelHttp2Stream(this.#stream);
   }
 
   readonly #onError = (error: Error): void => {

@@ -2,7 +2,7 @@ import type { ClientHttp2Stream } from 'http2-wrapper';
 import { type ClientError, toClientError, unanswered } from './client-error.ts';
 import type { ClientHandler, ClientStream } from './client-stream.ts';
 import { refusalOf } from './connect-answer.ts';
-import { connectionErrorOf, sharedHttp2Session } from './http2-session.ts';
+import { cancelHttp2Stream, connectionErrorOf, sharedHttp2Session } from './http2-session.ts';
 import { authorityOf, type Route } from './route.ts';
 
 /** Asks for a stream to the route's target (RFC 9113, section 8.5). */
@@ -76,7 +76,7 @@ export class Http2ConnectStream implements ClientStream {
 
   destroy(): void {
     this.#isOurEnd = true;
-    this.#stream.close();
+    cancelHttp2Stream(this.#stream);
   }
 
   #unanswered({ tls }: Route): ClientError | undefined {

@@ -1,4 +1,5 @@
-import http2, { type ClientHttp2Session } from 'http2-wrapper';
+import { constants } from 'node:http2';
+import http2, { type ClientHttp2Session, type ClientHttp2Stream } from 'http2-wrapper';
 import { type ClientError, toClientError } from './client-error.ts';
 import { dialFrontEnd } from './dial-front-end.ts';
 import { EagerSocket } from './eager-socket.ts';
@@ -26,6 +27,14 @@ export function openHttp2Session(route: Route): ClientHttp2Session {
 /** Why the connection under a session failed; undefined while it did not. */
 export function connectionErrorOf(session: object | undefined): ClientError | undefined {
   return session && connectionErrors.get(session);
+}
+
+/**
+ * Gives a stream up, whatever is still to be written: with NO_ERROR Node would wait for the writes,
+ * and for good where the peer has stopped to read.
+ */
+export function cancelHttp2Stream(stream: ClientHttp2Stream): void {
+  stream.close(constants.NGHTTP2_CANCEL);
 }
 
 /** The HTTP/2 connections that the streams of a route share, as those of one client would. */

@@ -283,6 +283,11 @@ export const serverOptions = defineOptions({
       default: 10_000,
     }),
 
+    'access-log': option(kinds.filePath, {
+      group: health,
+      description:
+        'File to append one JSON line per stream to: caller, target, agent, bytes each way, duration, end; SIGHUP reopens it. Without it streams that end in order are told at --log-level=debug only',
+    }),
     'health-port': option(kinds.listenPort, {
       group: health,
       description: 'Port of /healthz, /readyz and /metrics; 0 lets the system pick one',

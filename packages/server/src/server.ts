@@ -5,6 +5,7 @@ import {
   CertificateExpiry,
   completeOptions,
   counted,
+  createFileLog,
   FileReloader,
   HandshakeLimit,
   HttpAdmin,
@@ -91,7 +92,7 @@ export async function createServer(
  */
 export async function assembleServer(options: ServerOptions, logger: Logger, place?: WorkerPlace) {
   const secret = place?.ticketSecret;
-  const agentTls = loadAgentPortTls(options, secret);
+  let agentTls = loadAgentPortTls(options, secret);
   let frontEndTls = loadFrontEndTls(options, secret);
   for (const warning of [...agentTls.warnings, ...(frontEndTls?.warnings ?? [])]) {
     logger.warn(warning);
@@ -187,6 +188,8 @@ export async function assembleServer(options: ServerOptions, logger: Logger, pla
     { policy: () => policy, history, onDenied: () => metrics.onPolicyDenied() },
   );
 
+  const accessLog =
+    options.accessLog === undefined ? undefined : createFileLog('--access-log', options.accessLog);
   const frontEnd = new FrontEnd({
     dial,
     logger,
@@ -203,6 +206,7 @@ export async function assembleServer(options: ServerOptions, logger: Logger, pla
     headTimeoutMs: options.headTimeout,
     maxHeadBytes: options.maxHeadBytes,
     memory: tunnels.memory,
+    ...(accessLog && { accessLog: accessLog.logger }),
   });
   const agents = new AgentListener({
     host: options.agentBindAddress,
@@ -256,7 +260,7 @@ export async function assembleServer(options: ServerOptions, logger: Logger, pla
     tokens?.close();
     reloader.close();
     expiry.close();
-    await Promise.all([health.close(), admin.close()]);
+    await Promise.all([health.close(), admin.close(), accessLog?.close()]);
   };
 
   const drain = async () => {
@@ -298,7 +302,10 @@ export async function assembleServer(options: ServerOptions, logger: Logger, pla
     drain,
     close,
     describe,
-    reload: () => reloader.check(),
+    reload: () => {
+      accessLog?.reopen();
+      reloader.check();
+    },
     /** What a primary needs of its worker. */
     worker: {
       start: () => opened(async () => place?.sockets.agent !== undefined && agents.listen()),
@@ -367,13 +374,14 @@ export async function assembleServer(options: ServerOptions, logger: Logger, pla
     const { serverCert, serverKey, serverCaCert } = options;
     const agentPortFiles = [clusterCert, clusterKey, clusterCaCert, tlsTicketKeyFile];
     watch('agent-port certificates', agentPortFiles, () => {
-      const { context, warnings, expiries } = loadAgentPortTls(options, secret);
-      agents.setSecureContext(context);
-      for (const warning of warnings) logger.warn(warning);
-      expiry.update(expiries);
+      const loaded = loadAgentPortTls(options, secret, agentTls);
+      agents.setSecureContext(loaded.context);
+      agentTls = loaded;
+      for (const warning of loaded.warnings) logger.warn(warning);
+      expiry.update(loaded.expiries);
     });
     watch('front-end certificates', [serverCert, serverKey, serverCaCert], () => {
-      const loaded = loadFrontEndTls(options, secret);
+      const loaded = loadFrontEndTls(options, secret, frontEndTls);
       if (!loaded) return;
       frontEndTls = loaded;
       frontEndListener?.setSecureContext(loaded.context);

@@ -1,28 +1,28 @@
 import { createHash } from 'node:crypto';
-import type { SecureContextOptions } from 'node:tls';
-import { type FileExpiry, loadTlsFiles, type NamedFile, type TlsFiles } from '@fairlead/runtime';
+import { loadTlsFiles, type NamedFile, type TlsFiles, type TlsFilesSpec } from '@fairlead/runtime';
 import { makeTicketKeys, readTicketSecret } from './agent-port/ticket-keys.ts';
 import type { ServerOptions } from './options.ts';
 
 /** TLS of one port. */
-export interface PortTls {
-  readonly context: SecureContextOptions;
-  /** One line each. */
-  readonly warnings: readonly string[];
-  readonly expiries: readonly FileExpiry[];
-}
+export type PortTls = TlsFiles;
 
 /**
  * Reads the TLS files of the agent port.
  * @param workersSecret what the workers of a server share for their tickets, unless a file says else
+ * @param inUse what these files are to replace
  * @throws UsageError that names flag, file and cure
  */
-export function loadAgentPortTls(options: ServerOptions, workersSecret?: Uint8Array): PortTls {
+export function loadAgentPortTls(
+  options: ServerOptions,
+  workersSecret?: Uint8Array,
+  inUse?: PortTls,
+): PortTls {
   const tls = portTls(
     loadTlsFiles({
       ...versions(options),
       identity: identity('cluster', options.clusterCert, options.clusterKey),
       ca: named('--cluster-ca-cert', options.clusterCaCert),
+      inUse,
     }),
   );
   const file = named('--tls-ticket-key-file', options.tlsTicketKeyFile);
@@ -32,16 +32,18 @@ export function loadAgentPortTls(options: ServerOptions, workersSecret?: Uint8Ar
 /**
  * Reads the TLS files of the front end over TCP; undefined when it has no certificate.
  * @param workersSecret what the workers of a server share for their tickets
+ * @param inUse what these files are to replace
  * @throws UsageError that names flag, file and cure
  */
 export function loadFrontEndTls(
   options: ServerOptions,
   workersSecret?: Uint8Array,
+  inUse?: PortTls,
 ): PortTls | undefined {
   const shown = identity('server', options.serverCert, options.serverKey);
   if (!shown) return undefined;
   const ca = named('--server-ca-cert', options.serverCaCert);
-  const tls = portTls(loadTlsFiles({ ...versions(options), identity: shown, ca }));
+  const tls = portTls(loadTlsFiles({ ...versions(options), identity: shown, ca, inUse }));
   return withTickets(tls, 'front end', workersSecret);
 }
 
@@ -59,12 +61,13 @@ function withTickets(
  * A session is resumed without another look at the client's certificate, so that only one that was
  * made under the same CAs may be: the CA's removal then ends resumption, too.
  */
-function portTls({ context, warnings, expiries }: TlsFiles): PortTls {
+function portTls(files: TlsFiles): PortTls {
+  const { context } = files;
   const sessionIdContext = createHash('sha256')
     .update(String(context.ca))
     .digest('hex')
     .slice(0, 32);
-  return { context: { ...context, sessionIdContext }, warnings, expiries };
+  return { ...files, context: { ...context, sessionIdContext } };
 }
 
 const versions = ({ cipherSuites, tlsMinVersion }: ServerOptions) => ({
@@ -76,11 +79,12 @@ function identity(
   name: 'server' | 'cluster',
   cert: string | undefined,
   key: string | undefined,
-): { cert: NamedFile; key: NamedFile } | undefined {
+): TlsFilesSpec['identity'] {
   if (cert === undefined || key === undefined) return undefined;
   return {
     cert: { flag: `--${name}-cert`, path: cert },
     key: { flag: `--${name}-key`, path: key },
+    purpose: 'server',
   };
 }
 

@@ -6,6 +6,7 @@ import {
   constants,
   type OutgoingHttpHeaders,
 } from 'node:http2';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import {
   type ByteReport,
   connectHead,
@@ -184,7 +185,14 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
 
     t.test('bad targets are refused, the connection goes on', async (t) => {
       for (const target of ['host', 'host:0', 'host:65536', 'me@host:1', '::1:1', '[::1%eth0]:1']) {
-        const { status, headers, body } = await client.connect(target);
+        const reply = await client.connect(target).catch((error: Error) => error);
+        if (reply instanceof Error) {
+          // The nghttp2 of newer Nodes resets a stream for an authority with user information by itself.
+          t.match(reply.message, /PROTOCOL_ERROR/, target);
+          t.match(target, /@/);
+          continue;
+        }
+        const { status, headers, body } = reply;
         t.equal(status, 400, target);
         t.equal(headers['fairlead-error'], 'bad_target');
         t.match(body, /^bad target .*\n$/);
@@ -395,11 +403,49 @@ t.test(
         resets--;
       }
     }
-    const lifted = Number.parseInt(process.versions.node, 10) >= 24;
-    t.equal(connections, lifted ? 1 : 3);
-    t.same(goaways, lifted ? [] : [constants.NGHTTP2_NO_ERROR]);
+    t.equal(connections, 3);
+    t.same(goaways, [constants.NGHTTP2_NO_ERROR]);
     lasting.stream.end('still here');
     t.equal(await readText(lasting.stream), 'still here');
+  },
+);
+
+/** More than windows take: much of it waits for a client that does not read. */
+async function startPouringTarget(t: Test, ends: boolean) {
+  const bytes = Buffer.alloc(8 * 1024 * 1024);
+  const sockets: Socket[] = [];
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.push(socket);
+    socket
+      .on('error', () => {})
+      .once('data', () => (ends ? socket.end(bytes) : socket.write(bytes)));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+}
+
+t.test(
+  'a reset without a word of error ends the stream, whatever waits for the client',
+  async (t) => {
+    for (const ends of [false, true]) {
+      const target = await startPouringTarget(t, ends);
+      const started = await startFrontEnd(t, await startTunnel(t));
+      const client = await openClient(t, started.uds);
+      const { stream } = await client.connect(authority(target));
+      stream.write('pour');
+      await once(stream, 'data');
+      stream.pause();
+      // Node's way to say NO_ERROR, behind the end of what it had to say.
+      stream.destroy();
+      await started.until(() => started.frontEnd.activeStreams === 0);
+      t.notOk(client.session.destroyed, 'the connection goes on');
+      t.match(started.seen.ends, [{ error: { code: 'client_reset' } }]);
+    }
   },
 );
 

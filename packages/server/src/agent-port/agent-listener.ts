@@ -9,8 +9,14 @@ import {
   toTunnelError,
 } from '@fairlead/protocol';
 import { FrameBatch, HTTP2_WINDOW_BYTES, TUNNEL_ALPN } from '@fairlead/protocol/internal';
-import { type HandshakeLimit, type Logger, listen, refusalOfPeer } from '@fairlead/runtime';
-import { callerOfTls, peerAddress } from '../frontend/caller.ts';
+import {
+  type HandshakeLimit,
+  type Logger,
+  listen,
+  peerAddress,
+  refusalOfPeer,
+} from '@fairlead/runtime';
+import { callerOfTls } from '../frontend/caller.ts';
 import { endLingering } from '../frontend/lingering-end.ts';
 import { http1Refusal, refusalOf } from '../frontend/refusal.ts';
 import { Http2Connections } from '../http2/http2-connections.ts';

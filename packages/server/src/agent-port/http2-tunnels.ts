@@ -4,7 +4,7 @@ import { CONNECT_METHOD, GrpcError, toGrpcError } from '@fairlead/konnectivity';
 import { DuplexTransport, type Transport, TunnelError, toTunnelError } from '@fairlead/protocol';
 import { TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol/internal';
 import { isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
-import type { Http2Connections } from '../http2/http2-connections.ts';
+import type { Http2Connections, Http2Handler } from '../http2/http2-connections.ts';
 import { refuseHttp2 } from '../http2/refuse-http2.ts';
 import type { AgentPeer } from './agent-peer.ts';
 import { authorizationsOf } from './authorizations.ts';
@@ -37,7 +37,7 @@ export class Http2Tunnels {
   /** Takes an admitted connection. */
   take(socket: TLSSocket, handler: Http2TunnelHandler): void {
     const { identify, onTunnel, onAgentCall, onSilent } = handler;
-    this.#serve(socket, onSilent, async (stream, headers, rawHeaders) => {
+    const onRequest: Http2Handler['onRequest'] = async (stream, headers, rawHeaders) => {
       const authorizations = () => authorizationsOf(rawHeaders);
       if (isGrpc(headers)) {
         if (onAgentCall && headers[':path'] === CONNECT_METHOD) {
@@ -66,20 +66,18 @@ export class Http2Tunnels {
       } catch (thrown) {
         refuseHttp2(stream, toTunnelError(thrown), startedAtMs);
       }
-    });
+    };
+    this.#serve(socket, { onRequest, onSilent });
   }
 
   /** Answers a request of a peer that was not admitted with the reason, and closes. */
   refuse(socket: TLSSocket, error: TunnelError): void {
-    this.#serve(
-      socket,
-      () => {},
-      (stream, headers) => {
-        if (isGrpc(headers)) refuseGrpc(stream, toGrpcError(error));
-        else refuseHttp2(stream, error, performance.now());
-        if (stream.session) this.#http2.windUp(stream.session as ServerHttp2Session);
-      },
-    );
+    const onRequest: Http2Handler['onRequest'] = (stream, headers) => {
+      if (isGrpc(headers)) refuseGrpc(stream, toGrpcError(error));
+      else refuseHttp2(stream, error, performance.now());
+      if (stream.session) this.#http2.windUp(stream.session as ServerHttp2Session);
+    };
+    this.#serve(socket, { onRequest, onSilent() {}, isStranger: true });
   }
 
   /**
@@ -92,16 +90,8 @@ export class Http2Tunnels {
     }
   }
 
-  #serve(
-    socket: TLSSocket,
-    onSilent: () => void,
-    onRequest: (
-      stream: ServerHttp2Stream,
-      headers: IncomingHttpHeaders,
-      rawHeaders: readonly string[],
-    ) => void,
-  ): void {
-    const session = this.#http2.take(socket, { onRequest, onSilent });
+  #serve(socket: TLSSocket, handler: Http2Handler): void {
+    const session = this.#http2.take(socket, handler);
     this.#sessions.add(session);
     session.once('close', () => this.#sessions.delete(session));
   }

@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls';
+import { peerAddress } from '@fairlead/runtime';
 import type { Caller } from './dial.ts';
 
 /** The caller behind a TLS connection whose certificate was verified. */
@@ -22,16 +23,6 @@ export function callerOfUds(path: string): Caller {
 /** One word for log lines and for limits per caller: `uds`, or `mtls:` and the common name. */
 export function callerName(caller: Caller): string {
   return caller.kind === 'uds' ? 'uds' : `mtls:${caller.commonName ?? ''}`;
-}
-
-/** `host:port` of a connection's peer, IPv6 in brackets; `unknown` once it is gone. */
-export function peerAddress(socket: {
-  readonly remoteAddress?: string | undefined;
-  readonly remotePort?: number | undefined;
-}): string {
-  const { remoteAddress: host, remotePort: port } = socket;
-  if (host === undefined) return 'unknown';
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** What node really returns: an attribute that occurs twice is an array. */

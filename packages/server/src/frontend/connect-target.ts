@@ -42,6 +42,8 @@ function checkName(host: string, text: string): void {
 }
 
 function badTarget(text: string, reason: string): TunnelError {
-  const shown = text.length > 64 ? `${text.slice(0, 64)}…` : text;
+  // Before the `@` there may be a password, which no log and no answer is to repeat.
+  const masked = text.replace(/^.*@/s, '***@');
+  const shown = masked.length > 64 ? `${masked.slice(0, 64)}…` : masked;
   return new TunnelError('bad_target', `bad target ${JSON.stringify(shown)}: ${reason}`);
 }

@@ -40,6 +40,8 @@ export interface StreamRequest {
 export interface ExchangeHost {
   readonly dial: Dial;
   readonly logger: Logger;
+  /** Told of every stream, however it ends. */
+  readonly accessLog?: Logger;
   readonly observer: FrontEndObserver;
   readonly limits: StreamLimits;
   /** Counts what clients' bytes take that the exchanges have no use for yet. */
@@ -162,7 +164,7 @@ export class Exchange {
     this.#log({ durationMs, bytesFromClient: 0, bytesToClient: 0, error });
   }
 
-  /** The one line per stream of the access log; a normal end is not worth more than debug. */
+  /** One line per stream; in the program's log a normal end is not worth more than debug. */
   #log({ durationMs, bytesFromClient, bytesToClient, error }: StreamSummary): void {
     const { caller, target, protocol } = this.#request;
     const fields = {
@@ -177,8 +179,10 @@ export class Exchange {
       end: error?.code ?? 'closed',
       detail: error?.message,
     };
-    if (error) this.#host.logger.info(fields, 'stream');
-    else this.#host.logger.debug(fields, 'stream');
+    const { logger, accessLog } = this.#host;
+    accessLog?.info(fields, 'stream');
+    if (error) logger.info(fields, 'stream');
+    else logger.debug(fields, 'stream');
   }
 
   /** Only a closed connection ends a dial: a client that ended its own side still reads. */

@@ -29,6 +29,8 @@ import { UdsListener, type UdsListenerOptions } from './uds-listener.ts';
 export interface FrontEndOptions {
   readonly dial: Dial;
   readonly logger: Logger;
+  /** Told of every stream, however it ends. */
+  readonly accessLog?: Logger;
   readonly observer: FrontEndObserver;
   /** Undefined: HTTP CONNECT and gRPC. */
   readonly mode?: FrontEndMode;
@@ -62,10 +64,11 @@ export class FrontEnd {
 
   constructor(options: FrontEndOptions) {
     this.#options = options;
-    const { dial, logger, observer, headTimeoutMs, maxHeadBytes, memory } = options;
+    const { dial, logger, observer, headTimeoutMs, maxHeadBytes, memory, accessLog } = options;
     const { abandonLimit, limits: given = openLimits } = options;
     const limits = new StreamLimits({ ...given, ...(abandonLimit && { abandonLimit }) });
-    this.#exchanges = new Exchanges({ dial, logger, observer, limits, ...(memory && { memory }) });
+    const shared = { ...(memory && { memory }), ...(accessLog && { accessLog }) };
+    this.#exchanges = new Exchanges({ dial, logger, observer, limits, ...shared });
     this.#routes = {
       mode: options.mode,
       onGrpc: options.grpcObserver && this.#grpcHandler(options.grpcObserver),

@@ -1,8 +1,13 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { TunnelError } from '@fairlead/protocol';
-import { type HandshakeLimit, type Logger, listen, refusalOfPeer } from '@fairlead/runtime';
-import { peerAddress } from './caller.ts';
+import {
+  type HandshakeLimit,
+  type Logger,
+  listen,
+  peerAddress,
+  refusalOfPeer,
+} from '@fairlead/runtime';
 import { endLingering } from './lingering-end.ts';
 import { http1Refusal, refusalOf } from './refusal.ts';
 
@@ -103,9 +108,9 @@ export class TlsListener {
   #refuse(socket: TLSSocket, reason: string): void {
     const fields = { listener: 'frontend', address: peerAddress(socket), reason };
     this.#logger.warn(fields, 'TLS client refused');
-    if (socket.alpnProtocol === 'h2') socket.destroy();
-    else
-      endLingering(socket, http1Refusal(refusalOf(new TunnelError('unauthenticated', reason), 0)));
+    // Over HTTP/2 an end without a word, but an end: a reset may overtake the handshake at the client.
+    const error = new TunnelError('unauthenticated', reason);
+    endLingering(socket, socket.alpnProtocol === 'h2' ? '' : http1Refusal(refusalOf(error, 0)));
   }
 
   #onHandshakeFailed = (error: NodeJS.ErrnoException, socket: TLSSocket): void => {

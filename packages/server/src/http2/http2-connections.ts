@@ -36,6 +36,8 @@ export interface Http2Handler {
   ): void;
   /** No request came in time; the connection is closed. */
   onSilent(): void;
+  /** Whether every request is refused, so that there is little to read for the client. */
+  readonly isStranger?: boolean;
 }
 
 /** Enough for 80 Mbit/s to a client 100 ms away; most are on the same machine. */
@@ -52,14 +54,10 @@ const maxSessionMemory = 256;
 const windUpMs = 2_000;
 
 /**
- * From Node 24 on `streamResetBurst` and `streamResetRate` lift nghttp2's limit on resets by
- * clients; older versions ignore them, and end a connection after about 1,000 resets.
+ * Resets that one connection may see; a few less than the 1,000 after which nghttp2 cuts it off. Newer Nodes can be
+ * told to allow more, but then a flood of resets holds up all others.
  */
-const canLiftResetLimit = Number.parseInt(process.versions.node, 10) >= 24;
-const resetLimit = { streamResetBurst: 1_000_000, streamResetRate: 100_000 };
-
-/** Where the limit stays, a connection is wound up before nghttp2 would cut it off. */
-const maxResets = canLiftResetLimit ? Number.POSITIVE_INFINITY : 800;
+const maxResets = 800;
 
 /**
  * Owns HTTP/2 connections: one `node:http2` server that never listens, for TLS sockets with ALPN
@@ -78,7 +76,7 @@ export class Http2Connections {
 
   constructor(options: Http2Options) {
     this.#options = options;
-    const serverOptions: ServerOptions & typeof resetLimit = {
+    const serverOptions: ServerOptions = {
       maxSessionMemory,
       settings: {
         enablePush: false,
@@ -86,7 +84,6 @@ export class Http2Connections {
         maxConcurrentStreams: options.maxConcurrentStreams ?? defaultMaxConcurrentStreams,
         maxHeaderListSize: options.maxHeadBytes,
       },
-      ...resetLimit,
     };
     this.#server = createServer(serverOptions);
     this.#server.on('session', (session) => {
@@ -130,18 +127,17 @@ export class Http2Connections {
       rawHeaders: readonly string[],
     ) => {
       clearTimeout(deadline);
+      if (!handler.isStranger) eager.admit();
       open += 1;
       stream.on('error', ignore);
+      closeWhenReset(stream);
       stream.once('close', () => {
         open -= 1;
         if (!endedInOrder(stream)) {
           resets += 1;
           if (resets === maxResets) session.close();
         }
-        if (open > 0) return;
-        // A flood of resets can leave a session that was asked to close, and has no stream, for good.
-        if (resets >= maxResets) this.windUp(session);
-        else if (idleTimeoutMs !== undefined && !session.destroyed) {
+        if (idleTimeoutMs !== undefined && open === 0 && !session.destroyed) {
           deadline = setTimeout(onSilent, idleTimeoutMs);
         }
       });
@@ -170,6 +166,21 @@ export class Http2Connections {
     }
     return largest;
   }
+}
+
+/**
+ * After a reset with NO_ERROR node waits for what was written to be read, by a peer that has said that it reads no
+ * more: without this the stream would stay for as long as its connection.
+ */
+function closeWhenReset(stream: ServerHttp2Stream): void {
+  const close = () => stream.destroy(new Error('the client has reset the stream'));
+  stream.once('aborted', () => {
+    if (stream.rstCode === constants.NGHTTP2_NO_ERROR) close();
+  });
+  // Of one that has ended on our side there is no 'aborted'.
+  stream.once('end', () => {
+    if (stream.closed && stream.writableLength > 0) close();
+  });
 }
 
 /**
