@@ -23,6 +23,16 @@ const opened: { close(): Promise<void> }[] = [];
 
 /** Waited for from the start: a Ctrl-C that comes early must not leave processes and files behind. */
 const stopped = stopSignal();
+let isStopped = false;
+void stopped.then(() => {
+  isStopped = true;
+});
+
+/** Closes it at the end, which has come already after an early Ctrl-C. */
+function keep(thing: { close(): Promise<void> }): void {
+  opened.push(thing);
+  if (isStopped) throw new Error('stopped');
+}
 
 async function closeAll(): Promise<void> {
   for (const thing of opened.splice(0).reverse()) await thing.close();
@@ -36,14 +46,14 @@ async function port(name: string, wanted: number): Promise<string> {
 
 async function main(): Promise<void> {
   const directory = await makeTemporaryDirectory();
-  opened.push(directory);
+  keep(directory);
   const pki = await makeFairleadPki(directory.path);
   say(`certificates  two CAs and their certificates, thrown away at the end: ${directory.path}`);
 
   const kubelet = await startKubeletTarget({
     tls: { ca: pki.kubelet.ca, cert: pki.kubelet.server.cert, key: pki.kubelet.server.key },
   });
-  opened.push(kubelet);
+  keep(kubelet);
   say(
     `target        a kubelet-like HTTPS server that demands a client certificate: ${host}:${kubelet.port}`,
   );
@@ -72,7 +82,7 @@ async function main(): Promise<void> {
     ],
     { name: 'fairlead-server' },
   );
-  opened.push(server);
+  keep(server);
   await server.waitForListener('frontend');
   const health = await server.waitForListener('health');
   say(
@@ -94,7 +104,7 @@ async function main(): Promise<void> {
     ],
     { name: 'fairlead-agent' },
   );
-  opened.push(agent);
+  keep(agent);
   const joined = await Promise.race([server.waitForLog('agent connected'), failsWith(agent)]);
   say(
     `agent         fairlead-agent, pid ${agent.pid}: dialled out, its tunnel is up (${joined.transport}, mutual TLS, certificate ${joined.commonName})`,
@@ -162,8 +172,11 @@ function stopSignal(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  say(`The demo failed: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = 1;
+  // A terminal's Ctrl-C ends server and agent as well, which is then no failure of theirs.
+  if (!isStopped) {
+    say(`The demo failed: ${error instanceof Error ? error.message : error}`);
+    process.exitCode = 1;
+  }
 } finally {
   await closeAll();
 }

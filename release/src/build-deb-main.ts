@@ -62,9 +62,12 @@ function layOut(tree: string, binaries: string): void {
   put(join(binaries, 'fairlead'), 'usr/bin/fairlead', 0o755);
   for (const program of ['server', 'agent']) {
     symlinkSync('fairlead', join(tree, `usr/bin/fairlead-${program}`));
+    put(join(deploy, 'config', `${program}.yaml`), `etc/fairlead/${program}.yaml`);
+  }
+  put(join(deploy, 'config/issuer.yaml'), 'etc/fairlead-issuer/issuer.yaml');
+  for (const program of ['server', 'agent', 'issuer']) {
     const unit = `fairlead-${program}.service`;
     put(join(deploy, 'systemd', unit), `lib/systemd/system/${unit}`);
-    put(join(deploy, 'config', `${program}.yaml`), `etc/fairlead/${program}.yaml`);
   }
   put(join(deploy, 'deb/lintian-overrides'), 'usr/share/lintian/overrides/fairlead');
   const docs = 'usr/share/doc/fairlead';
@@ -112,8 +115,8 @@ Description: reverse tunnel from a Kubernetes control plane to nodes it cannot r
  TLS, and every TCP connection towards a kubelet, pod or service runs back
  through that one link. It takes the place of Konnectivity.
  .
- The package holds the server, the agent, the operators' command and a unit for
- each; neither is started before it is configured.
+ The package holds the server, the agent, the issuer of agents' certificates,
+ the operators' command and units; none is started before it is configured.
 `,
   );
 }

@@ -92,7 +92,16 @@ t.test('the Debian package', { skip: skip || !debianPackage }, async (t) => {
   t.match(root.run('getent', 'passwd', 'fairlead'), /:\/nonexistent:\/usr\/sbin\/nologin$/m);
   t.equal(statSync(join(root.path, 'etc/fairlead')).mode & 0o777, 0o750);
   t.match(root.run('stat', '--format=%U:%G', '/etc/fairlead'), 'root:fairlead');
-  t.match(root.run('cat', '/var/lib/dpkg/info/fairlead.conffiles'), '/etc/fairlead/server.yaml');
+  const conffiles = root.run('cat', '/var/lib/dpkg/info/fairlead.conffiles');
+  t.match(conffiles, '/etc/fairlead/server.yaml');
+  t.match(conffiles, '/etc/fairlead-issuer/issuer.yaml');
+  t.match(
+    root.run('stat', '--format=%a %U:%G', '/etc/fairlead-issuer'),
+    '750 root:fairlead-issuer',
+  );
+  for (const program of ['server', 'agent', 'issuer']) {
+    t.ok(existsSync(join(root.path, `lib/systemd/system/fairlead-${program}.service`)), program);
+  }
   t.equal(root.run('dpkg', '--verify', 'fairlead'), '', 'as its checksums say');
 
   root.run('fairlead', 'pki', 'init', '--out', '/pki');
@@ -104,7 +113,12 @@ t.test('the Debian package', { skip: skip || !debianPackage }, async (t) => {
   root.run('dpkg', '--install', '/fairlead.deb');
   t.match(root.run('tail', '-1', '/etc/fairlead/server.yaml'), '# changed', 'kept over an upgrade');
   root.run('dpkg', '--purge', 'fairlead');
-  for (const path of ['etc/fairlead', 'usr/bin/fairlead', 'usr/bin/fairlead-server']) {
+  for (const path of [
+    'etc/fairlead',
+    'etc/fairlead-issuer',
+    'usr/bin/fairlead',
+    'usr/bin/fairlead-server',
+  ]) {
     t.notOk(existsSync(join(root.path, path)), `no ${path} is left`);
   }
 });

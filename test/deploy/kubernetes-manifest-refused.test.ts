@@ -34,8 +34,10 @@ const skipBuilds = kustomize ? false : 'NEITHER kubectl NOR kustomize IS HERE: O
 const sets = new Map<string, readonly Manifest[]>([
   ['base, file by file', readBase()],
   ['static-pod', staticPod],
+  ['issuer, file by file', readBase('issuer')],
 ]);
 if (kustomize) {
+  sets.set('issuer', await build(kustomize, 'issuer'));
   for (const directory of kustomizations) sets.set(directory, await build(kustomize, directory));
 }
 
@@ -94,7 +96,12 @@ for (const [name, manifests] of sets) {
 
 function checkContainer(t: Test, container: Container, pod: PodSpec): void {
   const { name, args, env = [], resources } = container;
-  t.match(container.image, new RegExp(`^${name}\\b`), 'its image has its name');
+  t.match(container.image, new RegExp(`^${name}\\b(?!-)`), 'its image has its name');
+  t.match(container.securityContext, {
+    readOnlyRootFilesystem: true,
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'] },
+  });
   const declared = env.map((variable) => variable.name);
   const argv = args.map((arg) =>
     arg.replaceAll(/\$\((\w+)\)/g, (_, variable: string) => {
@@ -104,13 +111,25 @@ function checkContainer(t: Test, container: Container, pod: PodSpec): void {
   );
   t.notMatch(argv.join(' '), /\$[({]/, 'everything is expanded');
 
-  const program = name === 'fairlead-server' ? 'server' : 'agent';
+  const program = name === 'fairlead' ? 'issuer' : name === 'fairlead-server' ? 'server' : 'agent';
+  if (program === 'issuer') t.equal(argv.shift(), 'issuer', 'a command of fairlead');
   const { options, warnings } = readArgs(program, argv);
   t.same(warnings, [], 'the program has nothing to say against its arguments');
-  t.ok(
-    pod.terminationGracePeriodSeconds * 1000 > options.gracefulShutdownTimeout,
-    'the kubelet waits for the drain',
-  );
+  const drainMs =
+    'requestTimeout' in options ? options.requestTimeout : options.gracefulShutdownTimeout;
+  t.ok(pod.terminationGracePeriodSeconds * 1000 > drainMs, 'the kubelet waits for the drain');
+  for (const probe of [container.livenessProbe, container.readinessProbe]) {
+    t.equal(probe.httpGet.port, 'health');
+  }
+  t.equal(container.livenessProbe.httpGet.path, '/healthz');
+  t.equal(container.readinessProbe.httpGet.path, '/readyz');
+  checkFiles(t, argv, container, pod);
+  if ('requestTimeout' in options) {
+    t.ok(pod.securityContext?.runAsNonRoot, 'it needs no root');
+    t.equal(portOf(container, 'enrolment'), options.enrolmentPort);
+    t.equal(portOf(container, 'health'), options.healthPort);
+    return;
+  }
   const limit = parseByteSize((resources.limits.memory ?? '').replace('i', 'iB')) ?? 0;
   t.ok(
     options.maxProcessWindow <= limit / 2,
@@ -125,12 +144,6 @@ function checkContainer(t: Test, container: Container, pod: PodSpec): void {
   } else {
     t.equal(portOf(container, 'health'), options.healthServerPort);
   }
-  for (const probe of [container.livenessProbe, container.readinessProbe]) {
-    t.equal(probe.httpGet.port, 'health');
-  }
-  t.equal(container.livenessProbe.httpGet.path, '/healthz');
-  t.equal(container.readinessProbe.httpGet.path, '/readyz');
-  checkFiles(t, argv, container, pod);
 }
 
 function portOf({ ports }: Container, wanted: string): number | undefined {
@@ -167,6 +180,37 @@ t.test('server and agent fit together', async (t) => {
     t.ok(args.includes(`--authentication-audience=${audience}`), `${server.kind}: the audience`);
     t.ok(args.includes(`--agent-service-account=${agent.serviceAccountName}`), 'the account');
   }
+});
+
+t.test('the issuer may do what its tokens need, and in their namespace only', async (t) => {
+  const manifests = readBase('issuer');
+  const one = (kind: string) => manifests.filter((manifest) => manifest.kind === kind);
+  const [{ args } = { args: [] }] = podOf(one('Deployment')[0]!)!.containers;
+  const namespace = args.find((arg) => arg.startsWith('--token-namespace='))?.split('=')[1];
+  const roles = one('Role');
+  t.same(
+    roles.map(({ metadata, rules }) => [metadata.namespace, rules]),
+    [
+      [
+        namespace,
+        [
+          {
+            apiGroups: [''],
+            resources: ['secrets'],
+            verbs: ['get', 'list', 'create', 'update', 'delete'],
+          },
+        ],
+      ],
+    ],
+  );
+  const [binding] = one('RoleBinding');
+  const [account] = one('ServiceAccount');
+  t.equal(binding?.metadata.namespace, namespace);
+  t.match(binding?.subjects, [account?.metadata], 'for the account of the pods');
+  t.not(account?.metadata.namespace, namespace, 'its own key is in another namespace');
+  t.same(one('ClusterRole').concat(one('ClusterRoleBinding')), []);
+  const namespaces = one('Namespace').map(({ metadata }) => metadata.name);
+  t.same(namespaces.sort(), [account?.metadata.namespace, namespace].sort());
 });
 
 interface EgressSelection {

@@ -24,6 +24,7 @@ export interface Container {
   readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
   readonly livenessProbe: Probe;
   readonly readinessProbe: Probe;
+  readonly securityContext: object;
   readonly resources: {
     readonly requests: Readonly<Record<string, string>>;
     readonly limits: Readonly<Record<string, string>>;
@@ -41,6 +42,7 @@ export interface PodSpec {
   readonly enableServiceLinks: boolean;
   readonly serviceAccountName?: string;
   readonly containers: readonly Container[];
+  readonly securityContext?: { readonly runAsNonRoot?: boolean };
   readonly volumes: readonly {
     readonly name: string;
     readonly hostPath?: { readonly path: string };
@@ -55,6 +57,13 @@ export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string };
+  /** Of a Role. */
+  readonly rules?: readonly {
+    readonly resources: readonly string[];
+    readonly verbs: readonly string[];
+  }[];
+  /** Of a RoleBinding. */
+  readonly subjects?: readonly { readonly name: string; readonly namespace?: string }[];
   readonly spec?: { readonly template?: { readonly spec: PodSpec } } & Partial<PodSpec>;
 }
 
@@ -67,14 +76,14 @@ export function parseManifests(text: string): Manifest[] {
   return parseAllDocuments(text, { version: '1.1' }).map((document) => document.toJS() as Manifest);
 }
 
-/** The resources that the base names, file by file. */
-export function readBase(): Manifest[] {
+/** The resources that the base, or the issuer's directory, names, file by file. */
+export function readBase(directory: 'base' | 'issuer' = 'base'): Manifest[] {
   const { resources } = parse(
-    readFileSync(join(kubernetes, 'base/kustomization.yaml'), 'utf8'),
+    readFileSync(join(kubernetes, directory, 'kustomization.yaml'), 'utf8'),
   ) as {
     resources: string[];
   };
-  return resources.flatMap((file) => readManifests(`base/${file}`));
+  return resources.flatMap((file) => readManifests(`${directory}/${file}`));
 }
 
 /** The command that builds kustomizations here, or undefined. */

@@ -1,4 +1,5 @@
 import { agentOptions } from '@fairlead/agent/options';
+import { issuerOptions } from '@fairlead/issuer/options';
 import { parseOptions } from '@fairlead/runtime';
 import { serverOptions } from '@fairlead/server/options';
 
@@ -7,8 +8,9 @@ import { serverOptions } from '@fairlead/server/options';
  *
  * @throws UsageError for arguments that the program refuses
  */
-export function readArgs(program: 'server' | 'agent', argv: readonly string[]) {
+export function readArgs(program: 'server' | 'agent' | 'issuer', argv: readonly string[]) {
   const input = { argv, env: {} };
+  if (program === 'issuer') return parseOptions(issuerOptions, input);
   return program === 'server'
     ? parseOptions(serverOptions, input)
     : parseOptions(agentOptions, input);

@@ -138,6 +138,21 @@ t.test('HTTP at a rate, and the same on new connections', async (t) => {
   t.equal(anew.failures, 0);
 });
 
+t.test('an HTTP timeout below a second is kept', async (t) => {
+  const args = ['--proxy', uds, '--target', `http://${loopback}:${pod.port}/pods`];
+  const quick = await report(t, [...args, '--timeout=900ms']);
+  t.ok(quick.operations > 5, `${quick.operations} requests`);
+  t.equal(quick.failures, 0);
+  // It takes what it is sent, and never answers.
+  const mute = ['--proxy', uds, '--target', `http://${loopback}:${sink.port}/`, '--timeout=200ms'];
+  const ended = await bench(t, [...mute, ...short, '--json=-']);
+  t.equal(ended.code, 1, 'nothing came through');
+  const { failures, errors, operations } = JSON.parse(ended.stdout);
+  t.equal(operations, 0);
+  t.ok(failures >= 4, `${failures} failures of 4 streams in half a second`);
+  t.match(errors, [{ code: 'timeout' }]);
+});
+
 t.test('HTTPS to a kubelet, whose certificate is verified', async (t) => {
   const { kubelet } = pki;
   const target = await startKubeletTarget({
@@ -320,6 +335,11 @@ const failures: Record<string, { args: string[]; code: 1 | 2; says: RegExp }> = 
     args: ['--proxy', uds, '--target', echoTarget, '--mode=upload', '--rate=5'],
     code: 2,
     says: /--rate/,
+  },
+  'a method that nobody knows': {
+    args: ['--proxy', uds, '--target', `http://${loopback}:${pod.port}`, '--method=FOO'],
+    code: 2,
+    says: /--method "FOO".*GET, HEAD/,
   },
   'a report that cannot be written': {
     args: ['--proxy', uds, '--target', echoTarget, '--html=/no/such/page.html'],

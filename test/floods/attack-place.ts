@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 
@@ -12,13 +11,13 @@ export interface AttackPlace {
   readonly adminPort: number;
   /** A certificate of an agent, which the server takes. */
   readonly agentTls: { readonly ca: string; readonly cert: string; readonly key: string };
-  /** An echo that the agent reaches. */
-  readonly target: string;
 }
 
 /** How an attack went on. */
 export interface AttackRun {
   readonly place: AttackPlace;
+  /** An echo that the agent reaches, of the attacker's own: nobody else is to be busy with its connections. */
+  readonly target: string;
   /** Whether the time is up. */
   isOver(): boolean;
   /** Frames, requests or connections that were sent. */
@@ -91,13 +90,4 @@ export function ask(place: AttackPlace, target: string): Socket {
   socket.resume();
   socket.write(`CONNECT ${target} HTTP/1.1\r\n\r\n`);
   return socket;
-}
-
-/** A target that takes connections and never says a word. */
-export async function startSilentTarget(): Promise<{ target: string; close(): void }> {
-  const server = createServer((socket) => socket.on('error', () => {}).resume());
-  server.listen(0, loopback);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  return { target: `${loopback}:${port}`, close: () => server.close() };
 }

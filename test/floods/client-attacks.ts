@@ -30,6 +30,36 @@ function http2Flood(framesOf: (streamId: number) => Buffer, streamsAtOnce = 500)
   };
 }
 
+/** What has not been taken after this long is not read. */
+const stuckMs = 250;
+
+/**
+ * By strangers, on connections to the agent port of which they read nothing: one more when the server takes no more on the last.
+ */
+function unreadFlood(frame: Buffer, framesAtOnce = 500) {
+  const frames = Buffer.concat(Array.from({ length: framesAtOnce }, () => frame));
+  return async (run: AttackRun): Promise<void> => {
+    const { agentPort, agentTls } = run.place;
+    const sockets: Socket[] = [];
+    while (!run.isOver()) {
+      const socket = connectTls({
+        ...{ host: '127.0.0.1', port: agentPort, servername: 'localhost', ca: agentTls.ca },
+        ALPNProtocols: ['h2'],
+      });
+      socket.on('error', () => {}).pause();
+      sockets.push(socket);
+      socket.write(http2Greeting());
+      let isStuck = false;
+      while (!run.isOver() && !socket.destroyed && !isStuck) {
+        const stuck = new Promise<true>((resolve) => setTimeout(resolve, stuckMs, true));
+        isStuck = await Promise.race([write(socket, frames).then(() => false), stuck]);
+        run.count += framesAtOnce;
+      }
+    }
+    for (const socket of sockets) socket.destroy();
+  };
+}
+
 const grpcCall = {
   ':method': 'POST',
   ':scheme': 'http',
@@ -38,9 +68,12 @@ const grpcCall = {
   'content-type': 'application/grpc',
 };
 
-function rapidResets(authority: string) {
+function rapidResets(authority: string, resetsOfEach = 1) {
   const request = { ':method': 'CONNECT', ':authority': authority };
-  return (id: number) => Buffer.concat([http2Request(id, request), http2Reset(id)]);
+  return (id: number) => {
+    const resets = Array.from({ length: resetsOfEach }, () => http2Reset(id));
+    return Buffer.concat([http2Request(id, request), ...resets]);
+  };
 }
 
 function rapidGrpcResets(address: string) {
@@ -151,7 +184,7 @@ async function leaks(run: AttackRun): Promise<void> {
   while (!run.isOver()) {
     const opened = await Promise.all(
       Array.from({ length: 50 }, async (_, index) => {
-        const socket = ask(run.place, run.place.target);
+        const socket = ask(run.place, run.target);
         if (index % 5 > 0) await Promise.race([once(socket, 'data'), once(socket, 'close')]);
         if (index % 5 === 1) socket.end();
         if (index % 5 === 2) socket.write(Buffer.alloc(100_000));
@@ -184,9 +217,7 @@ async function sequentialDials(run: AttackRun): Promise<void> {
     random += 1n;
     const { ':scheme': _, ':authority': __, ...headers } = grpcCall;
     const call = session.request(headers, { endStream: false });
-    call.write(
-      encodePacket({ type: 'DIAL_REQ', protocol: 'tcp', address: run.place.target, random }),
-    );
+    call.write(encodePacket({ type: 'DIAL_REQ', protocol: 'tcp', address: run.target, random }));
     await once(call, 'data');
     return call;
   };
@@ -210,10 +241,14 @@ const pingFrame = http2Frame(Http2Frame.PING, 0, 0, Buffer.alloc(8));
 
 /** Attacks by clients, and by strangers, by name. */
 export const clientAttacks: Readonly<Record<string, (run: AttackRun) => Promise<void>>> = {
-  'rapid reset, HTTP/2 CONNECT': (run) => http2Flood(rapidResets(run.place.target))(run),
-  'rapid reset, gRPC': (run) => http2Flood(rapidGrpcResets(run.place.target), 100)(run),
+  'rapid reset, HTTP/2 CONNECT': (run) => http2Flood(rapidResets(run.target))(run),
+  // nghttp2 counts them all, node:http2 tells of one for each stream.
+  'rapid reset, each repeated': (run) => http2Flood(rapidResets(run.target, 20))(run),
+  'rapid reset, gRPC': (run) => http2Flood(rapidGrpcResets(run.target), 100)(run),
   'HTTP/2 PING flood': http2Flood(() => pingFrame),
   'HTTP/2 SETTINGS flood': http2Flood(() => settingsFrame),
+  'HTTP/2 PINGs, answers unread': unreadFlood(pingFrame),
+  'HTTP/2 SETTINGS, answers unread': unreadFlood(settingsFrame),
   'slow-loris on five ports': slowLoris,
   '15,000 silent connections': silentCrowd(['agent port', 'front end, TCP'], 15_000),
   '15,000 silent connections, UDS': silentCrowd(['front end, UDS'], 15_000),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Coverage } from './coverage.ts';
 import { mutate, randomOf } from './mutate.ts';
@@ -42,14 +42,14 @@ const root = join(import.meta.dirname, '../../..', 'test/fuzz/corpus');
 /** The corpus of a target: its seeds, and the files that earlier runs found. */
 export function corpusOf({ name, seeds }: FuzzTarget): Buffer[] {
   const directory = join(root, name);
-  mkdirSync(directory, { recursive: true });
-  const files = readdirSync(directory).sort();
+  const files = existsSync(directory) ? readdirSync(directory).sort() : [];
   return [...seeds, ...files.map((file) => readFileSync(join(directory, file)))];
 }
 
 /** Adds an input to the corpus, named by its contents. */
 export function keep({ name }: FuzzTarget, input: Buffer): void {
   const file = createHash('sha256').update(input).digest('hex').slice(0, 16);
+  mkdirSync(join(root, name), { recursive: true });
   writeFileSync(join(root, name, file), input);
 }
 

@@ -13,18 +13,22 @@ import {
 } from '@fairlead/testkit';
 import t from 'tap';
 import { loopback, metric, openStream, request, startAgent } from './fleet.ts';
-import { isWhole, startWorkersProcess } from './workers.ts';
+import { isWhole, startWorkersProcess, withWorkerAlone } from './workers.ts';
 
 const agentIds = ['one', 'two'];
 
-t.test('streams are spread, and counted as one', async (t) => {
+t.test('what each worker does is counted as one', async (t) => {
   const [echo, pod] = [await startEchoTarget(), await startPodTarget()];
   t.teardown(() => Promise.all([echo.close(), pod.close()]));
   const server = await startWorkersProcess(t, 's', ['--log-level=debug']);
   await Promise.all(agentIds.map((agentId) => startAgent(t, server.agentPort, { agentId })));
   await server.until((status) => isWhole(status, agentIds));
 
-  const streams = await Promise.all(Array.from({ length: 60 }, () => openStream(server, echo)));
+  const openStreams = (worker: number, length: number) =>
+    withWorkerAlone(server, worker, () =>
+      Promise.all(Array.from({ length }, () => openStream(server, echo))),
+    );
+  const streams = [...(await openStreams(1, 40)), ...(await openStreams(2, 20))];
   const status = await server.status();
   t.equal(status.serverId, 's');
   t.equal(status.streams, 60);
@@ -39,9 +43,7 @@ t.test('streams are spread, and counted as one', async (t) => {
     status.agents
       .filter(({ worker }) => worker === number)
       .reduce((sum, agent) => sum + agent.streams, 0);
-  t.comment(`${ofWorker(1)} and ${ofWorker(2)} streams`);
-  t.ok(ofWorker(1) > 0 && ofWorker(2) > 0, 'both have some');
-  t.equal(ofWorker(1) + ofWorker(2), 60);
+  t.strictSame([ofWorker(1), ofWorker(2)], [40, 20]);
   const established = 'konnectivity_network_proxy_server_established_connections';
   t.equal(await metric(server, established), 60);
   t.equal(await metric(server, 'konnectivity_network_proxy_server_ready_backend_connections'), 4);
@@ -120,19 +122,19 @@ t.test('TLS sessions go on with another worker, on both ports', async (t) => {
   t.equal(status, 200);
   socket.destroy();
   const at = { ...tls, host: loopback, port, servername: 'localhost' };
-  const first = connect(at).resume();
-  const [session] = (await once(first, 'session')) as [Buffer];
-  t.notOk(first.isSessionReused());
-  first.destroy();
-  const refusals = () => server.process.logs.filter(({ msg }) => msg === 'request refused');
-  const workers = () => new Set(refusals().map(({ worker }) => worker));
-  // Until both have had one; each of them logs what it refuses.
-  for (let count = 1; workers().size < 2; count++) {
+  const session = await withWorkerAlone(server, 1, async () => {
+    const first = connect(at).resume();
+    const [ticket] = (await once(first, 'session')) as [Buffer];
+    t.notOk(first.isSessionReused());
+    first.destroy();
+    return ticket;
+  });
+  await withWorkerAlone(server, 2, async () => {
     const client = connect({ ...at, session });
     await once(client, 'secureConnect');
     t.ok(client.isSessionReused(), 'a client');
     client.end('GET / HTTP/1.1\r\n\r\n').resume();
-    await server.process.waitForLog(() => refusals().length >= count);
+    t.match(await server.process.waitForLog('request refused'), { worker: 2 });
     client.destroy();
-  }
+  });
 });

@@ -47,6 +47,24 @@ export async function startWorkersProcess(
 
 const isRunning = (worker: WorkerStatus): worker is RunningWorker => worker.pid !== null;
 
+/**
+ * Does something that only this worker can serve: the other one is frozen meanwhile. Which of them takes a connection is up to
+ * the system, which on a busy machine may give dozens in a row to one.
+ */
+export async function withWorkerAlone<T>(
+  { workers }: WorkersProcess,
+  worker: number,
+  action: () => Promise<T>,
+): Promise<T> {
+  const others = (await workers()).filter((other) => other.worker !== worker);
+  for (const { pid } of others) process.kill(pid, 'SIGSTOP');
+  try {
+    return await action();
+  } finally {
+    for (const { pid } of others) process.kill(pid, 'SIGCONT');
+  }
+}
+
 /** Whether each worker is ready and holds tunnels to all these agents. */
 export function isWhole(
   { workers = [], agents }: ServerStatus,

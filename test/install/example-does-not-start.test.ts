@@ -4,12 +4,17 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentOptions } from '@fairlead/agent/options';
-import { parseOptions } from '@fairlead/runtime';
+import { issuerOptions } from '@fairlead/issuer/options';
+import { type AnyOptionTable, parseOptions } from '@fairlead/runtime';
 import { serverOptions } from '@fairlead/server/options';
 import { workspaceRoot } from '@fairlead/testkit';
 import t from 'tap';
 
-const programs = { server: serverOptions, agent: agentOptions } as const;
+const programs = {
+  server: { table: serverOptions, drain: 'gracefulShutdownTimeout' },
+  agent: { table: agentOptions, drain: 'gracefulShutdownTimeout' },
+  issuer: { table: issuerOptions, drain: 'requestTimeout' },
+} as const;
 const directory = mkdtempSync(join(tmpdir(), 'fairlead-deploy-'));
 t.teardown(() => rmSync(directory, { recursive: true }));
 
@@ -17,16 +22,19 @@ function read(path: string): string {
   return readFileSync(join(workspaceRoot, path), 'utf8');
 }
 
-for (const program of ['server', 'agent'] as const) {
+for (const program of ['server', 'agent', 'issuer'] as const) {
   const example = read(`deploy/config/${program}.yaml`);
-  const table = programs[program];
+  const { table, drain } = programs[program];
 
   t.test(`${program}.yaml`, async (t) => {
     const parse = (text: string) => {
       const file = join(directory, `${program}.yaml`);
       writeFileSync(file, text);
-      // Both tables have all that is asked for here; the compiler would want one of them.
-      return parseOptions(table as typeof serverOptions, { argv: [`--config=${file}`], env: {} });
+      // All tables have all that is asked for here; the compiler would want one of them.
+      return parseOptions(table as unknown as typeof serverOptions, {
+        argv: [`--config=${file}`],
+        env: {},
+      });
     };
     t.same(parse(example).warnings, [], 'as it is');
     const uncommented = example.replaceAll(/^# ([a-z-]+: )/gm, '$1');
@@ -38,11 +46,11 @@ for (const program of ['server', 'agent'] as const) {
   t.test(`fairlead-${program}.service`, async (t) => {
     const unit = read(`deploy/systemd/fairlead-${program}.service`);
     const seconds = (key: string) => Number(new RegExp(`^${key}=(\\d+)s$`, 'm').exec(unit)?.[1]);
-    const { gracefulShutdownTimeout } = parseOptions(table as typeof serverOptions, {
+    const options: Readonly<Record<string, unknown>> = parseOptions(table as AnyOptionTable, {
       argv: [`--config=${join(workspaceRoot, `deploy/config/${program}.yaml`)}`],
       env: {},
     }).options;
-    t.ok(seconds('TimeoutStopSec') * 1000 > gracefulShutdownTimeout, 'a stop is not cut short');
+    t.ok(seconds('TimeoutStopSec') * 1000 > Number(options[drain]), 'a stop is not cut short');
 
     if (spawnSync('systemd-analyze', ['--version']).status !== 0) {
       t.comment('SKIPPED: there is no systemd-analyze, so nobody has looked at the units');
@@ -50,7 +58,7 @@ for (const program of ['server', 'agent'] as const) {
     }
     // systemd-analyze wants the program to be there; where it is not installed, another one will do.
     const file = join(directory, `fairlead-${program}.service`);
-    writeFileSync(file, unit.replace(`/usr/bin/fairlead-${program}`, process.execPath));
+    writeFileSync(file, unit.replace(/\/usr\/bin\/fairlead\S*/, process.execPath));
     const analyze = (...args: string[]) => {
       const { status, stdout, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8' });
       return { status, told: `${stdout}${stderr}` };

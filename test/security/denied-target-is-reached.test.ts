@@ -1,5 +1,5 @@
 import type { LookupAddress } from 'node:dns';
-import { writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
 import { parseTargetRule } from '@fairlead/runtime';
 import {
   type ConnectReply,
@@ -101,7 +101,7 @@ t.test('allow and deny rules, and a file that changes under way', async (t) => {
   t.match(await ask(server, `192.0.2.1:${open.port}`), denial, 'nothing allows it');
 
   const kept = await connectThrough({ via: server.uds, target: `${loopback}:${open.port}` });
-  await writeFile(policyFile, 'deny: [10.0.0.1/8]\n');
+  writeFileSync(policyFile, 'deny: [10.0.0.1/8]\n');
   agent.reload();
   t.match(log.of('the new files are no good, the old ones stay in use'), [
     {
@@ -110,7 +110,7 @@ t.test('allow and deny rules, and a file that changes under way', async (t) => {
     },
   ]);
   t.match(await ask(server, `${loopback}:${closed.port}`), denial, 'the old policy holds');
-  await writeFile(policyFile, `deny: ["*:${open.port}"]\n`);
+  writeFileSync(policyFile, `deny: ["*:${open.port}"]\n`);
   await log.until('reloaded');
   t.match(await ask(server, `${loopback}:${closed.port}`), { status: 200 });
   t.match(await ask(server, `${loopback}:${open.port}`), denial);
@@ -172,13 +172,13 @@ t.test(
     t.match(await ask(server, `localhost:${target.port}`), denial, 'a name may lead there');
     t.equal(await server.metric('fairlead_server_frontend_policy_denials_total'), 6);
 
-    await writeFile(frontendPolicy, 'rules: nonsense\n');
+    writeFileSync(frontendPolicy, 'rules: nonsense\n');
     server.server.reload();
     t.match(server.log.of('the new files are no good, the old ones stay in use'), [
       { files: 'front-end policy', detail: /front-end-policy\.yaml:1: rules: / },
     ]);
     t.match(await askAs(t, server, 'mallory', address), denial, 'the old policy holds');
-    await writeFile(frontendPolicy, 'rules: [{callers: ["*"], allow: ["*"]}]\n');
+    writeFileSync(frontendPolicy, 'rules: [{callers: ["*"], allow: ["*"]}]\n');
     await server.log.until('reloaded');
     t.match(await askAs(t, server, 'mallory', address), { status: 200 });
   },
@@ -194,5 +194,10 @@ t.test('a policy that makes no sense is a mistake at start', async (t) => {
   await t.rejects(startAgent(t, server, node, { policyFile: bad }), {
     name: 'UsageError',
     message: /^--policy-file: .*bad\.yaml:1: .*"rules"/,
+  });
+  const empty = await pki.file('empty.yaml', 'deny: []\nallow: []\n');
+  await t.rejects(startAgent(t, server, node, { policyFile: empty }), {
+    name: 'UsageError',
+    message: /^--policy-file: .*empty\.yaml:2: allow: names no rule, .*; leave it out or name one$/,
   });
 });

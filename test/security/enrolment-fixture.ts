@@ -16,7 +16,7 @@ import {
   writeIssuerPki,
   writePemFiles,
 } from '@fairlead/pki';
-import { closeAfter, programs, RunningProcess } from '@fairlead/testkit';
+import { closeAfter, commandOf, programs, RunningProcess } from '@fairlead/testkit';
 import type { Test } from 'tap';
 
 export const loopback = '127.0.0.1';
@@ -85,11 +85,21 @@ export class Installation {
   async startIssuer(
     t: Test,
     flags: Flags = {},
+    env: Readonly<Record<string, string>> = {},
   ): Promise<{ process: RunningProcess; port: number }> {
-    const args = ['issuer', ...argsOf({ ...this.issuerFlags(), ...flags })];
-    const process = closeAfter(t, await RunningProcess.start(programs.cli, args));
+    const process = await this.runIssuer(t, flags, env);
     const { port } = await process.waitForListener('enrolment');
     return { process, port };
+  }
+
+  /** Starts `fairlead issuer`, which may refuse to. */
+  async runIssuer(
+    t: Test,
+    flags: Flags,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<RunningProcess> {
+    const args = ['issuer', ...argsOf({ ...this.issuerFlags(), ...flags })];
+    return closeAfter(t, await RunningProcess.start(programs.cli, args, { env }));
   }
 
   /** Starts a server that lets agents claim nothing but what their certificates say. */
@@ -194,15 +204,11 @@ export function newRequest(): { csr: string; privateKey: KeyObject; keyPem: stri
 export function runFairlead(
   ...argv: string[]
 ): Promise<{ code: number; stdout: string; stderr: string }> {
+  const [file = '', ...args] = commandOf(programs.cli);
   return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      [programs.cli, ...argv],
-      { timeout: 30_000 },
-      (error, stdout, stderr) => {
-        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-      },
-    );
+    execFile(file, [...args, ...argv], { timeout: 30_000 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
   });
 }
 

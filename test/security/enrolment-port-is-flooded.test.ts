@@ -82,6 +82,36 @@ t.test('what is no request for a certificate is refused in words, and logged', a
   t.match(await enrol(), { status: 200 });
 });
 
+t.test('who does not speak TLS is logged with the address', async (t) => {
+  const { port, log } = await startIssuer(t);
+  const socket = open(t, () => connect(port, loopback));
+  await once(socket, 'connect');
+  const address = `${loopback}:${socket.localPort}`;
+  socket.write('POST /v1/enrol HTTP/1.1\r\nHost: x\r\n\r\n');
+  await once(socket.resume(), 'close');
+  const refused = [{ code: 'tls', address, reason: 'TLS failed: ERR_SSL_HTTP_REQUEST' }];
+  t.match(log.of('enrolment refused'), refused);
+  t.equal(log.of('enrolment refused').length, refused.length, 'once');
+});
+
+t.test('who does not speak HTTP is answered, and logged once', async (t) => {
+  const { port, log } = await startIssuer(t);
+  const tls = { host: loopback, port, ca: site.root.certPem, ALPNProtocols: ['http/1.1'] };
+  for (const [text, status, reason] of [
+    ['SSH-2.0-x\r\n\r\n', 400, /./],
+    [`GET / HTTP/1.1\r\nx: ${'x'.repeat(10_000)}\r\n\r\n`, 431, /head is too long/],
+  ] as const) {
+    const before = log.of('enrolment refused').length;
+    const socket = open(t, () => connectTls(tls));
+    socket.write(text);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    t.match(answer.toString(), new RegExp(`^HTTP/1.1 ${status} `));
+    const lines = log.of('enrolment refused').slice(before);
+    t.match(lines, [{ code: 'bad_request', address: /^127/, reason }]);
+    t.equal(lines.length, 1);
+  }
+});
+
 t.test('a certificate that no token was given for is not renewed', async (t) => {
   const { port } = await startIssuer(t);
   const { csr } = newRequest();

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
-import { createConnection } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { createConnection, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { CONNECT_METHOD, PROXY_METHOD } from '@fairlead/konnectivity';
 import { encodePacket } from '@fairlead/konnectivity/internal';
 import { connectThrough, startEchoTarget } from '@fairlead/testkit';
@@ -201,17 +201,91 @@ t.test('a stranger holds no HTTP/2 connection to the agent port', async (t) => {
   t.pass('both are gone');
 });
 
+/** A connection for HTTP/2 that reads nothing. */
+async function openUnread(t: Test, options: ConnectionOptions): Promise<Socket> {
+  const socket = connectTls({ ...options, servername: 'localhost', ALPNProtocols: ['h2'] });
+  socket.on('error', () => {}).pause();
+  t.teardown(() => {
+    socket.destroy();
+  });
+  await once(socket, 'secureConnect');
+  socket.write(http2Greeting());
+  return socket;
+}
+
+/** Waits until the server leaves what comes unread, or ends the connection. @returns the bytes that it took */
+async function pushUnread(socket: Socket, frames: Buffer): Promise<number> {
+  let sent = 0;
+  while (!socket.destroyed) {
+    sent += frames.length;
+    if (socket.write(frames)) continue;
+    const drained = new Promise<true>((resolve) => socket.once('drain', () => resolve(true)));
+    const stuck = new Promise<false>((resolve) => setTimeout(resolve, 1_000, false));
+    const closed = new Promise<false>((resolve) => socket.once('close', () => resolve(false)));
+    if (!(await Promise.race([drained, stuck, closed]))) return sent;
+    if (sent > 512 * MiB) break;
+  }
+  return sent;
+}
+
+const frameOf = (type: number, payload: string): Buffer =>
+  http2Frame(type, 0, 0, Buffer.from(payload, 'hex'));
+
+for (const [name, frame] of [
+  ['SETTINGS', frameOf(Http2Frame.SETTINGS, '000100000000000100010000')],
+  ['PING', frameOf(Http2Frame.PING, '0000000000000000')],
+] as const) {
+  const frames = Buffer.concat(Array.from({ length: 1000 }, () => frame));
+
+  t.test(`a stranger that sends ${name} and reads nothing is soon not read either`, async (t) => {
+    const server = await startServer(t, caps);
+    const { port } = server.server.addresses.agent;
+    const socket = await openUnread(t, { host: loopback, port, ca: pki.agentCa.certPem });
+    const sent = await pushUnread(socket, frames);
+    // Buffers of both kernels, and a little.
+    t.ok(sent < 32 * MiB, `${sent} bytes`);
+    t.ok((await held(server)) <= MiB, `${await held(server)} bytes are held`);
+  });
+
+  t.test(`a client that does so holds what is counted and not more`, async (t) => {
+    const server = await startServer(t, { ...caps, maxProcessWindow: 64 * MiB });
+    const agent = await rawAgent(t, server, node, {}, (stream) => stream.accept());
+    await server.log.until('agent connected');
+    const { host, port, tls } = server.tcp;
+    // By TLS, whose reads are short: of more than a thousand at a time nghttp2 says by itself that it is a flood.
+    const socket = await openUnread(t, { host, port, ...tls });
+    socket.write(connectTo(1, 'open:1'));
+    const before = process.memoryUsage().rss;
+    const sent = await pushUnread(socket, frames);
+    t.ok(sent < 256 * MiB, `${sent} bytes`);
+    const grownBytes = process.memoryUsage().rss - before;
+    // The whole test is one process: what it has sent and the collector has not seen is in it, too.
+    t.ok(grownBytes < 96 * MiB, `${Math.round(grownBytes / MiB)} MiB more`);
+    socket.destroy();
+    agent.session.close();
+    await isUnhurt(t, server);
+  });
+}
+
 t.test('a client that is sent away for its resets does not keep the connection', async (t) => {
   const server = await startServer(t);
-  const ids = Array.from({ length: 900 }, (_, index) => 2 * index + 1);
-  const resets = ids.map((id) => Buffer.concat([connectTo(id, 'a:1'), http2Reset(id)]));
-  // It writes on, reads nothing, and never closes.
-  const socket = await client(t, server, Buffer.concat(resets));
-  // Writing into what is closed is what it does.
-  socket.on('error', () => {});
-  const closed = new Promise((resolve) => socket.once('close', resolve));
-  const more = setInterval(() => socket.write(connectTo(99_999, 'a:1')), 10);
-  t.teardown(() => clearInterval(more));
-  await closed;
-  t.pass('the server closes it');
+  const resets = (from: number, count: number) =>
+    Buffer.concat(
+      Array.from({ length: count }, (_, index) => {
+        const id = 2 * (from + index) + 1;
+        return Buffer.concat([connectTo(id, 'a:1'), http2Reset(id)]);
+      }),
+    );
+  // Enough to be asked to go, and enough to be cut off by nghttp2; neither reads, and neither closes.
+  const polite = await client(t, server, resets(0, 900));
+  const rude = await client(t, server, resets(0, 20_000));
+  const closed = [polite, rude].map((socket) => {
+    const pushing = setInterval(() => {
+      if (socket.writable) socket.write(resets(30_000, 1));
+    }, 10);
+    t.teardown(() => clearInterval(pushing));
+    return new Promise((resolve) => socket.once('close', resolve));
+  });
+  await Promise.all(closed);
+  t.pass('the server closes both');
 });

@@ -97,7 +97,7 @@ t.test('a certificate that has expired asks for a new token, in words', async (t
   const late = await site.startAgent(t, flags);
   t.match(await late.waitForLog('cannot join'), {
     detail:
-      /agent\.pem expired at .* or the clock of this machine is wrong; to join anew give a token/,
+      /agent\.pem expired at .*Z, and the clock of this machine says .*Z; if that is right, join anew with a token/,
   });
   const tokenFile = await site.file('token', '');
   await late.close();

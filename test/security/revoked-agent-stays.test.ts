@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:http2';
 import { DuplexTransport, Session, TunnelError } from '@fairlead/protocol';
 import { TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol/internal';
@@ -38,7 +38,7 @@ for (const [kind, entryOf] of Object.entries(entries)) {
     await server.log.until('agent connected', ({ agent }) => agent === 'honest');
     await server.log.until('agent connected', ({ agent }) => agent === 'revoked');
 
-    await writeFile(agentDenylist, `${entryOf(revoked)}\n`);
+    writeFileSync(agentDenylist, `${entryOf(revoked)}\n`);
     const ended = await rogue.log.until('disconnected');
     t.match(ended, {
       code: 'unauthorized',
@@ -97,7 +97,7 @@ t.test('an open HTTP/2 connection brings no new tunnel', async (t) => {
   };
   const first = join();
   await server.log.until('agent connected');
-  await writeFile(agentDenylist, 'cn:revoked\n');
+  writeFileSync(agentDenylist, 'cn:revoked\n');
   t.match(await first, { code: 'unauthorized' });
   t.notOk(connection.destroyed, 'the connection is still there');
   t.match(await join(), { code: 'unauthorized', message: '--agent-denylist has cn:revoked' });
@@ -107,7 +107,7 @@ t.test('an open HTTP/2 connection brings no new tunnel', async (t) => {
 t.test('a list that makes no sense keeps the old one', async (t) => {
   const agentDenylist = await pki.file('denied-badly', 'cn:revoked\n');
   const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
-  await writeFile(agentDenylist, 'cn:revoked\nserial:xyz\n');
+  writeFileSync(agentDenylist, 'cn:revoked\nserial:xyz\n');
   const told = await server.log.until('the new files are no good, the old ones stay in use');
   t.match(told.detail, /^--agent-denylist: .*denied-badly:2: "serial:xyz" is none of serial:HEX, /);
   const revoked = await pki.agent({ name: 'revoked' });

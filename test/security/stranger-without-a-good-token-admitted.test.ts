@@ -1,5 +1,6 @@
 /** Token authentication: who has no good token is told why, on both sides, whatever it speaks. */
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:tls';
 import {
@@ -306,12 +307,12 @@ t.test('the token is read anew for each tunnel, and a node can be shut out', asy
   server.api.owners.set('second', bound('node-2'));
   const agent = await agentWith(t, server, 'first', { reconnectMin: 50, reconnectMax: 100 });
   await server.log.until('agent connected', ({ node }) => node === 'node-1');
-  await writeFile(agent.path, 'second');
-  await writeFile(agentDenylist, 'node:node-1\n');
+  writeFileSync(agent.path, 'second');
+  writeFileSync(agentDenylist, 'node:node-1\n');
   t.match(await agent.log.until('disconnected'), { reason: '--agent-denylist has node:node-1' });
   await server.log.until('agent connected', ({ node }) => node === 'node-2');
-  await writeFile(agent.path, 'first');
-  await writeFile(agentDenylist, 'node:node-1\nnode:node-2\n');
+  writeFileSync(agent.path, 'first');
+  writeFileSync(agentDenylist, 'node:node-1\nnode:node-2\n');
   await server.log.until('agent refused', ({ reason }) => /node:node-1$/.test(String(reason)));
 });
 

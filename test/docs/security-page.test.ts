@@ -1,0 +1,32 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { workspaceRoot } from '@fairlead/testkit';
+import t from 'tap';
+
+const page = readFileSync(join(workspaceRoot, 'docs/security.md'), 'utf8');
+
+/** Where the tests of a cell are: names, those of another folder as "name, name in `folder`", or a whole folder. */
+function pathsOf(cell: string): string[] {
+  const parts = cell.split(', ');
+  let folder = 'test/security';
+  // A folder is named behind the last of its tests, so that the cell is read from its end.
+  return parts.reverse().map((part) => {
+    const [, name = '', other] = /^(\S+)(?: in `(\S+)`)?$/.exec(part) ?? [];
+    if (name.startsWith('`')) return `${name.slice(1, -1)}/${name.slice(6, -1)}.test.ts`;
+    if (other !== undefined) folder = other;
+    const path = `${folder}/${name}.test.ts`;
+    return existsSync(join(workspaceRoot, path)) ? path : `test/security/${name}.test.ts`;
+  });
+}
+
+t.test('each row of the threat model names a test that exists', async (t) => {
+  const begin = page.indexOf('| attacker | what holds | shown by |');
+  const rows = page.slice(begin, page.indexOf('\n\n', begin)).split('\n').slice(2);
+  t.ok(rows.length > 15);
+  for (const row of rows) {
+    const cells = row.split('|').map((cell) => cell.trim());
+    const paths = pathsOf(cells[3]!);
+    t.ok(paths.length > 0);
+    for (const path of paths) t.ok(existsSync(join(workspaceRoot, path)), `${path} (${cells[1]})`);
+  }
+});
