@@ -5,15 +5,16 @@ import { exitOnSignals } from './process/exit-on-signals.ts';
 import { mergeResults } from './report/merge-results.ts';
 import { textTables } from './report/text-tables.ts';
 import { writeReport } from './report/write-report.ts';
-import { isComplete } from './results.ts';
+import type { Results } from './results.ts';
 import { readResults, writeResults } from './results-file.ts';
 import { measureSystems, warnIfBusy } from './run/measure-systems.ts';
+import { tellIncomplete } from './run/tell-incomplete.ts';
 import { systems } from './systems/index.ts';
 import { pairings } from './systems/pairings.ts';
 
 exitOnSignals();
 const args = process.argv.slice(2);
-const options = optionsOrExit('bench', args);
+const options = optionsOrExit(args);
 try {
   if (options.help) process.stdout.write(usage);
   else if (options.list) list();
@@ -36,10 +37,20 @@ function list(): void {
 async function main(given: BenchOptions): Promise<void> {
   if (!given.from) warnIfBusy();
   const results = given.from
-    ? mergeResults(given.from.map(readResults))
+    ? mergeResults(resultsOrExit(given.from))
     : await measureSystems(given, given.systems, ['npm run bench --', ...args].join(' '));
   process.stdout.write(textTables(results));
   if (given.json !== undefined) writeResults(given.json, results);
   if (given.report !== undefined) await writeReport(results, given.report);
-  if (!isComplete(results)) process.exitCode = 1;
+  tellIncomplete(results);
+}
+
+/** A file that is none of ours ends the program with one line and exit code 2. */
+function resultsOrExit(files: readonly string[]): Results[] {
+  try {
+    return files.map(readResults);
+  } catch (error) {
+    console.error(`bench: --from: ${(error as Error).message}`);
+    process.exit(2);
+  }
 }

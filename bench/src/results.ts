@@ -82,6 +82,11 @@ export function hasFigures({ systems }: MeasureResults): boolean {
   return systems.some(({ rounds }) => rounds.length > 0);
 }
 
+/** Whether any system carried out a round of any measure. */
+export function hasAny({ measures }: Results): boolean {
+  return measures.some(hasFigures);
+}
+
 /** Whether every system carried out every round that it had a part in. */
 export function isComplete({ measures }: Results): boolean {
   return measures.every(({ systems }) => systems.every(({ failures }) => failures.length === 0));

@@ -3,13 +3,13 @@
  * and this checkout as it is, and prints ratios.
  */
 import { workspaceRoot } from '@fairlead/testkit';
-import { type BenchOptions, optionsOrExit } from '../options.ts';
+import { type BenchOptions, compareOptionsOrExit, compareUsage } from '../options.ts';
 import { exitOnSignals } from '../process/exit-on-signals.ts';
 import { ScratchDirectory } from '../process/scratch-directory.ts';
-import { isComplete } from '../results.ts';
 import { writeResults } from '../results-file.ts';
 import { measureSystems, warnIfBusy } from '../run/measure-systems.ts';
 import { progress } from '../run/progress.ts';
+import { tellIncomplete } from '../run/tell-incomplete.ts';
 import { fairlead } from '../systems/fairlead.ts';
 import { ratioTables } from './ratios.ts';
 import { buildWorktree } from './worktree.ts';
@@ -21,7 +21,9 @@ if (revision === undefined || revision.startsWith('-')) {
   process.exit(2);
 }
 try {
-  await compare(revision, optionsOrExit('bench:compare', args));
+  const options = compareOptionsOrExit(args);
+  if (options.help) process.stdout.write(compareUsage);
+  else await compare(revision, options);
 } catch (error) {
   console.error(`bench:compare: ${(error as Error).message}`);
   process.exitCode = 1;
@@ -42,7 +44,7 @@ async function compare(base: string, options: BenchOptions): Promise<void> {
       const results = await measureSystems(options, systems, command);
       process.stdout.write(ratioTables(results, 'base', 'candidate'));
       if (options.json !== undefined) writeResults(options.json, results);
-      if (!isComplete(results)) process.exitCode = 1;
+      tellIncomplete(results);
     } finally {
       await worktree.close();
     }

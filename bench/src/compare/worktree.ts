@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -9,11 +9,12 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { runProgram } from '../process/run-program.ts';
 
-const run = promisify(execFile);
 /** Our own packages: the links of a checkout must lead into that checkout. */
 const scope = '@fairlead';
+/** What was killed a moment ago may still have a file under way. */
+const removeRetries = 10;
 
 /** Another revision, checked out beside this one and built. */
 export interface Worktree {
@@ -34,34 +35,35 @@ export async function buildWorktree(
   directory: string,
 ): Promise<Worktree> {
   const root = join(directory, 'base');
-  const git = (...args: string[]) => run('git', ['-C', here, ...args]);
+  const git = (...args: string[]) => runProgram('git', ['-C', here, ...args]);
   await git('rev-parse', '--verify', '--quiet', `${revision}^{commit}`).catch(() => {
     throw new Error(`git knows no commit ${revision}`);
   });
-  await git('worktree', 'add', '--detach', root, revision);
   const close = async () => {
     process.off('exit', remove);
     remove();
   };
   const remove = () => {
     // Before git looks: it must not follow the links.
-    rmSync(root, { recursive: true, force: true });
+    rmSync(root, { recursive: true, force: true, maxRetries: removeRetries });
+    // One that was interrupted while git made it is locked.
+    spawnSync('git', ['-C', here, 'worktree', 'unlock', root]);
     execFileSync('git', ['-C', here, 'worktree', 'prune']);
   };
   process.once('exit', remove);
   try {
+    await git('worktree', 'add', '--detach', root, revision);
     if (lockFile(here) === lockFile(root)) shareDependencies(here, root);
-    else await run('npm', ['ci'], { cwd: root });
+    else await runProgram('npm', ['ci'], { cwd: root });
     const compiler = join(root, 'node_modules/typescript/bin/tsc');
-    await run(process.execPath, [compiler, '-b', 'packages/server', 'packages/agent'], {
+    await runProgram(process.execPath, [compiler, '-b', 'packages/server', 'packages/agent'], {
       cwd: root,
     });
-    const commit = (await git('rev-parse', '--short', revision)).stdout.trim();
+    const commit = (await git('rev-parse', '--short', revision)).trim();
     return { root, commit, close };
   } catch (error) {
     await close();
-    const { stdout = '', message } = error as Error & { stdout?: string };
-    throw new Error(`cannot build ${revision}: ${message}\n${stdout}`);
+    throw new Error(`cannot build ${revision}: ${(error as Error).message}`);
   }
 }
 

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
+import { nodeBinary, writableReport } from '../checked-paths.ts';
 import type { Measure } from '../measures/measure.ts';
-import { pickMeasures } from '../options.ts';
+import { orExit, pickMeasures } from '../options.ts';
 
 export const fullUsage = `npm run bench:full -- [OPTIONS]
 
@@ -28,30 +29,29 @@ export interface FullOptions {
 
 /** A mistake ends the program with one line and exit code 2. */
 export function fullOptionsOrExit(args: readonly string[]): FullOptions {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        only: { type: 'string' },
-        again: { type: 'boolean', default: false },
-        bars: { type: 'boolean', default: false },
-        node: { type: 'string', default: process.execPath },
-        report: { type: 'string', default: 'bench' },
-        'dry-run': { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    return {
-      ...(values.only === undefined ? {} : { only: pickMeasures(values.only) }),
-      again: values.again,
-      bars: values.bars,
-      nodePath: values.node,
-      report: values.report,
-      dryRun: values['dry-run'],
-      help: values.help,
-    };
-  } catch (error) {
-    console.error(`bench:full: ${(error as Error).message}`);
-    process.exit(2);
-  }
+  return orExit('bench:full', () => readOptions(args));
+}
+
+function readOptions(args: readonly string[]): FullOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      only: { type: 'string' },
+      again: { type: 'boolean', default: false },
+      bars: { type: 'boolean', default: false },
+      node: { type: 'string', default: process.execPath },
+      report: { type: 'string', default: 'bench' },
+      'dry-run': { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  return {
+    ...(values.only === undefined ? {} : { only: pickMeasures(values.only) }),
+    again: values.again,
+    bars: values.bars,
+    nodePath: nodeBinary('--node', values.node),
+    report: writableReport('--report', values.report),
+    dryRun: values['dry-run'],
+    help: values.help,
+  };
 }

@@ -12,7 +12,7 @@ import { measureSystems, warnIfBusy } from '../run/measure-systems.ts';
 import { progress } from '../run/progress.ts';
 import { programVersion } from '../systems/program-version.ts';
 import { type FullOptions, fullOptionsOrExit, fullUsage } from './full-options.ts';
-import { type Part, plan, planRounds, planSeconds, planWarmupSeconds } from './plan.ts';
+import { type Part, plan, planSeconds, planWarmupSeconds } from './plan.ts';
 
 /** One file for each measure, in a folder for each version of Node, with and without `--bars`. */
 const resultsFolder = fileURLToPath(new URL('../../.results', import.meta.url));
@@ -55,7 +55,7 @@ async function main(given: FullOptions): Promise<void> {
         measures: [part.measure],
         seconds: planSeconds,
         warmupSeconds: planWarmupSeconds,
-        rounds: planRounds,
+        rounds: part.rounds,
         nodePath: given.nodePath,
         list: false,
         help: false,

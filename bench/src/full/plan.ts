@@ -1,21 +1,23 @@
 import { measures } from '../measures/index.ts';
 import type { Measure } from '../measures/measure.ts';
 import { neededForBars } from '../report/bars.ts';
+import { settleMs } from '../run/session.ts';
 import { systems } from '../systems/index.ts';
 import type { System } from '../systems/system.ts';
 
 /** How long is counted in each round, and how long run before. */
 export const planSeconds = 1;
 export const planWarmupSeconds = 0.5;
-export const planRounds = 5;
+const planRounds = 5;
 
-/** Until a system is up and carries a stream, for the estimate. */
-const startSeconds = 1.2;
+/** Until a system is up, carries a stream and has settled, for the estimate. */
+const startSeconds = 1.2 + settleMs / 1000;
 
 /** One measure with the systems that it is run with. */
 export interface Part {
   readonly measure: Measure;
   readonly systems: readonly System[];
+  readonly rounds: number;
   /** About how long it takes, where all programs are there. */
   readonly estimatedSeconds: number;
 }
@@ -30,6 +32,8 @@ interface Shape {
   readonly measures: string;
   readonly systems: readonly string[];
   readonly roundSeconds: number;
+  /** `planRounds` if left out. */
+  readonly rounds?: number;
 }
 
 /**
@@ -50,7 +54,8 @@ const shapes: readonly Shape[] = [
   { measures: 'open-', systems: few('konnectivity'), roundSeconds: 1.9 },
   { measures: 'http', systems: few('konnectivity'), roundSeconds: 1.9 },
   { measures: 'stalled-', systems: ['fairlead', 'konnectivity'], roundSeconds: 10 },
-  { measures: 'idle-', systems: ['fairlead', 'konnectivity'], roundSeconds: 20 },
+  // Memory varies little, and is waited for.
+  { measures: 'idle-', systems: ['fairlead', 'konnectivity'], roundSeconds: 130, rounds: 3 },
   { measures: 'agents-', systems: ['fairlead'], roundSeconds: 20 },
   { measures: 'link-20ms', systems: ['direct', 'fairlead'], roundSeconds: 4.4 },
   { measures: 'link-', systems: ['direct', 'fairlead', 'konnectivity'], roundSeconds: 10.8 },
@@ -66,11 +71,13 @@ export function plan(which: 'everything' | 'bars'): Part[] {
       const shape = shapes.find(({ measures: begin }) => measure.name.startsWith(begin));
       if (!shape) throw new Error(`the plan says nothing of ${measure.name}`);
       const names = which === 'bars' ? [...needed.get(measure.name)!] : shape.systems;
+      const { roundSeconds, rounds = planRounds } = shape;
       const taking = systems.filter(({ name }) => names.includes(name));
       return {
         measure,
         systems: taking,
-        estimatedSeconds: taking.length * (startSeconds + planRounds * shape.roundSeconds),
+        rounds,
+        estimatedSeconds: taking.length * (startSeconds + rounds * roundSeconds),
       };
     });
 }

@@ -17,7 +17,8 @@ export const stalledReader: Measure = {
   about:
     'Bulk down on 4 streams, then echo on 50, are measured alone; then a client reads the first ' +
     'bytes of another stream and no more, and both are measured again. 0 means that new streams ' +
-    'did not come to carry data.',
+    'did not come to carry data. A ratio is the median of the ratios of each round, not the ratio ' +
+    'of the medians beside it.',
   targets: ['source', 'echo'],
   columns: [
     { key: 'bulk-before', title: 'bulk before', unit: 'MB/s', better: 'higher' },

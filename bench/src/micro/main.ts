@@ -1,7 +1,7 @@
 /**
  * Micro-benchmarks of codec and session:
  *
- *     node bench/dist/micro/main.js [--only TEXT] [--seconds N] [--rounds N]
+ *     node bench/dist/micro/main.js [--only TEXT] [--seconds N] [--rounds N] [--help]
  *
  * Cases take turns in each round; medians and the range over the rounds are printed.
  */
@@ -11,13 +11,18 @@ import { median } from '../results.ts';
 import { codecCases } from './codec.ts';
 import { sessionCases } from './session.ts';
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', default: '' },
-    seconds: { type: 'string', default: '1' },
-    rounds: { type: 'string', default: '5' },
-  },
-});
+const usage = `node bench/dist/micro/main.js [OPTIONS]
+
+  --only TEXT       cases whose names hold this (all)
+  --seconds N       how long each case runs in a round (1)
+  --rounds N        rounds, in which cases take turns; medians are printed (5)
+`;
+
+const values = valuesOrExit();
+if (values.help) {
+  process.stdout.write(usage);
+  process.exit();
+}
 const durationMs = Number(values.seconds) * 1000;
 const rounds = Number(values.rounds);
 if (!(durationMs > 0) || !(rounds >= 1)) {
@@ -27,6 +32,10 @@ if (!(durationMs > 0) || !(rounds >= 1)) {
 
 const all = [...codecCases(), ...(await sessionCases())];
 const cases = all.filter(({ name }) => name.includes(values.only));
+if (cases.length === 0) {
+  console.error(`micro: --only: no case's name holds ${values.only}`);
+  process.exit(2);
+}
 const found = new Map(cases.map((one): [typeof one, number[]] => [one, []]));
 // A first round that does not count compiles the code.
 for (let round = 0; round <= rounds; round++) {
@@ -40,3 +49,19 @@ for (const [{ name, unit }, rates] of found) {
   console.log(`${name.padEnd(48)} ${formatFigure(median(rates)).padStart(12)} ${unit} (${range})`);
 }
 process.exit();
+
+function valuesOrExit() {
+  try {
+    return parseArgs({
+      options: {
+        only: { type: 'string', default: '' },
+        seconds: { type: 'string', default: '1' },
+        rounds: { type: 'string', default: '5' },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    console.error(`micro: ${(error as Error).message}`);
+    process.exit(2);
+  }
+}

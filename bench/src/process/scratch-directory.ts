@@ -5,7 +5,7 @@ import { join } from 'node:path';
 const open = new Set<string>();
 
 process.on('exit', () => {
-  for (const path of open) rmSync(path, { recursive: true, force: true });
+  for (const path of open) rmSync(path, { recursive: true, force: true, maxRetries: 10 });
 });
 
 /** An empty directory that goes away with `close`, and also when the bench is interrupted. */

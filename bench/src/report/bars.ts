@@ -46,6 +46,7 @@ function absolute(measure: string, key: string, unit: string, limit: Bar['limit'
 
 const konnectivities = ['konnectivity', 'konnectivity-grpc'];
 const directions = ['up', 'down'];
+const ends = ['server', 'agent'];
 
 /** The numbers to hold: docs/performance.md says where they come from. */
 const bars: readonly Bar[] = [
@@ -62,8 +63,8 @@ const bars: readonly Bar[] = [
   absolute('stalled-reader', 'bulk-ratio', '', { atLeast: 0.95 }),
   absolute('stalled-reader', 'echo-ratio', '', { atLeast: 0.95 }),
   absolute('stalled-reader', 'p99-ratio', '', { atMost: 1.2 }),
-  absolute('idle-streams', 'server-open', 'KiB', { atMost: 16 }),
-  absolute('idle-streams', 'agent-open', 'KiB', { atMost: 16 }),
+  ...ends.map((end) => absolute('idle-streams', `${end}-open`, 'KiB', { atMost: 16 })),
+  ...ends.map((end) => absolute('idle-streams', `${end}-closed`, 'KiB', { atMost: 1 })),
   ...konnectivities.flatMap((peer) => [
     ...directions.flatMap((way) => [
       versus(`bulk-${way}-1`, 'rate', peer, { atLeast: 3 }),
@@ -71,6 +72,14 @@ const bars: readonly Bar[] = [
     ]),
     versus('http-keepalive', 'rate', peer, { atLeast: 1.5 }),
   ]),
+  ...[10, 100].flatMap((streams) =>
+    directions.map((way) =>
+      versus(`bulk-${way}-${streams}`, 'rate', 'konnectivity', { atLeast: 3 }),
+    ),
+  ),
+  ...['http-close', 'https-keepalive', 'https-close'].map((requests) =>
+    versus(requests, 'rate', 'konnectivity', { atLeast: 1.5 }),
+  ),
 ];
 
 /** The measures that the bars need, each with the systems that it must be run with. */

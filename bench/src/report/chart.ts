@@ -55,7 +55,8 @@ export function chart(measure: MeasureResults): string {
   }
   const height = y + footHeight;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="12">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="12" role="img">`,
+    `<title>${escapeXml(measure.title)}</title>`,
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     text(16, 22, measure.title, 'start', true),
     text(16, 40, legend(columns), 'start', false),

@@ -16,6 +16,7 @@ const busyLoad = 0.3;
  * skipped, loudly.
  *
  * @param command what the user typed, for the report
+ * @throws Error where none is left
  */
 export async function measureSystems(
   options: Omit<BenchOptions, 'systems'>,
@@ -24,6 +25,7 @@ export async function measureSystems(
 ): Promise<Results> {
   const { nodePath, seconds, rounds } = options;
   const { present, missing } = sort(systems);
+  if (present.length === 0) throw new Error('all systems were skipped: NOTHING was measured');
   const startedAt = new Date().toISOString();
   const loadAverage = loadavg()[0]!;
   const measures = await run({

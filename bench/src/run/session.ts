@@ -14,6 +14,8 @@ const loadEntry = new URL('../load/main.js', import.meta.url);
 const linkEntry = new URL('../link/main.js', import.meta.url);
 /** Ten thousand streams through the slowest peer. */
 const loadStartTimeoutMs = 180_000;
+/** Before a system's first round, beside the warm-up of every round: until V8 has compiled what runs often. */
+export const settleMs = 2_000;
 const mib = 1024 ** 2;
 
 export interface SessionOptions {
@@ -32,6 +34,7 @@ export class Session {
   readonly #running: RunningSystem;
   readonly #closers: readonly (() => Promise<void>)[];
   readonly #loads = new Set<Worker>();
+  #isSettled: boolean;
 
   private constructor(
     options: SessionOptions,
@@ -41,6 +44,7 @@ export class Session {
     this.#options = options;
     this.#running = running;
     this.#closers = closers;
+    this.#isSettled = options.measure.isFresh ?? false;
   }
 
   /** Rejects when the system does not come to carry a stream. */
@@ -71,6 +75,7 @@ export class Session {
   async round(): Promise<Values> {
     try {
       const values = await this.#options.measure.run(this.#rig());
+      this.#isSettled = true;
       return { ...values, ...this.#peaks() };
     } finally {
       await Promise.all([...this.#loads].map((load) => load.close()));
@@ -88,7 +93,7 @@ export class Session {
       system,
       nodePath,
       durationMs,
-      warmupMs,
+      warmupMs: this.#isSettled ? warmupMs : warmupMs + settleMs,
       fleetServer: () => this.#running.fleetServer,
       route: (kind) => this.#running.route(kind),
       target: (kind) => targets.workers.get(kind)!,

@@ -22,7 +22,7 @@ export const openssh: System = {
   isNode: false,
   isMultiplexed: true,
   missing() {
-    if (!findProgram('sshd') || !findProgram('ssh')) {
+    if (!['sshd', 'ssh', 'ssh-keygen'].every(findProgram)) {
       return 'apt-get install openssh-server openssh-client';
     }
     const isRoot = process.getuid?.() === 0;

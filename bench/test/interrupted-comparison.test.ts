@@ -1,0 +1,49 @@
+/** A comparison builds another revision beside this checkout, and is ended meanwhile. */
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  closeAfter,
+  makeTemporaryDirectory,
+  RunningProcess,
+  workspaceRoot,
+} from '@fairlead/testkit';
+import t from 'tap';
+
+const compare = join(workspaceRoot, 'bench/dist/compare/main.js');
+
+t.test('it leaves no compiler, no directory and no worktree behind', async (t) => {
+  const directory = await makeTemporaryDirectory();
+  t.teardown(() => directory.close());
+  const temporary = directory.path;
+  const env = { TMPDIR: temporary };
+  const running = closeAfter(t, await RunningProcess.start(compare, ['HEAD'], { env }));
+  while (!processesIn(temporary).some(isCompiler)) await new Promise((go) => setTimeout(go, 20));
+  running.kill('SIGTERM');
+  t.same(await running.exit, { code: 143, signal: null });
+  t.same(processesIn(temporary), [], 'no compiler goes on');
+  t.same(readdirSync(temporary), []);
+  const worktrees = execFileSync('git', ['-C', workspaceRoot, 'worktree', 'list'], {
+    encoding: 'utf8',
+  });
+  t.notMatch(worktrees, temporary);
+});
+
+function isCompiler(pid: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('typescript/bin/tsc');
+  } catch {
+    return false;
+  }
+}
+
+/** Processes that work in the directory or below. */
+function processesIn(path: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/cwd`).startsWith(path);
+    } catch {
+      return false;
+    }
+  });
+}
