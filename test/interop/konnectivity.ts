@@ -74,6 +74,8 @@ export async function buildUpstreamTests(
   blackhole: string,
 ): Promise<UpstreamTests> {
   const module = 'sigs.k8s.io/apiserver-network-proxy';
+  // `go list` tells no directory of a module that is not there yet.
+  await run('go', ['mod', 'download', module], { cwd: goDirectory });
   const { stdout } = await run('go', ['list', '-m', '-f', '{{.Dir}}', module], {
     cwd: goDirectory,
   });
