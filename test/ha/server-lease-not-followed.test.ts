@@ -183,6 +183,7 @@ t.test('an agent counts the leases itself', async (t) => {
   t.equal(log.of('connected').length, 1);
   plant(api, 'b');
   await Promise.all(servers.map((server) => server.log.line('agent connected')));
+  await log.line('connected', 1);
   t.equal(log.of('connected').length, 2, 'looked for until it was found');
 
   const { port } = agent.addresses.health;

@@ -98,8 +98,13 @@ class GrpcTunnel implements AgentTunnel {
     process.nextTick(() => {
       if (this.#tunnel.isClosed) return;
       this.#refusal = options.refusePeer?.(this.peerHello);
-      if (this.#refusal) this.close();
-      else handler.onHello(this.peerHello);
+      if (this.#refusal) {
+        this.close();
+        return;
+      }
+      handler.onHello(this.peerHello);
+      // A Konnectivity server has judged the call before it answers.
+      handler.onAcknowledged?.();
     });
   }
 

@@ -25,7 +25,7 @@ export interface ServerLinkOptions {
 /** A tunnel that drains sooner than this is no reason to dial again at once. */
 const SHORT_LIVED_MS = 1_000;
 
-/** A server that turns the agent away needs its HELLO for that, and so has said its own. */
+/** A server that ends a tunnel so soon with a verdict has not changed its mind: the next attempt hears it too. */
 const REFUSED_WITHIN_MS = 10_000;
 
 /** Whether the end of a tunnel is the server's verdict on this agent, which the next attempt will hear too. */
@@ -192,7 +192,7 @@ export class ServerLink {
         },
         onDraining: () => {
           // A server that drains has others beside it, or a successor: no reason to wait.
-          const isShortLived = performance.now() - (readyAtMs ?? 0) < SHORT_LIVED_MS;
+          const isShortLived = performance.now() - (readyAtMs ?? Infinity) < SHORT_LIVED_MS;
           this.#pause.dueIn(isShortLived ? backoff.next() : 0);
         },
         onClose: ({ serverId }, error) => {
@@ -203,12 +203,14 @@ export class ServerLink {
             backoff.reset();
             this.#pause.dueIn((searchBackoff ?? backoff).next());
           } else {
-            const livedMs = performance.now() - (readyAtMs ?? -Infinity);
+            const livedMs = performance.now() - (readyAtMs ?? Infinity);
             const wasRefused = error && isRefusal(error) && livedMs < REFUSED_WITHIN_MS;
             if (wasRefused) {
               this.#lastFailure = error.code;
-              backoff.undoReset();
-              searchBackoff?.undoReset();
+              if (readyAtMs !== undefined) {
+                backoff.undoReset();
+                searchBackoff?.undoReset();
+              }
             }
             if (!this.#hasReady()) {
               const failure = readyAtMs === undefined ? identityFailure(error?.code) : undefined;
@@ -216,7 +218,7 @@ export class ServerLink {
                 this.#options.onConnectFailed(new ConnectError(failure, error.message));
               }
               this.#pause.dueIn(backoff.next());
-            } else if (wasRefused && searchBackoff) {
+            } else if (searchBackoff && (wasRefused || readyAtMs === undefined)) {
               this.#pause.dueIn(searchBackoff.next());
             }
           }

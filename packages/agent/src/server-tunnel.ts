@@ -33,7 +33,7 @@ export interface TunnelHost {
 
 /** What a tunnel tells the link that made it. */
 export interface TunnelOwner {
-  /** The server has introduced itself and is one that the agent wants. */
+  /** The server has introduced itself, is one that the agent wants, and takes the agent (spec 2.13). */
   onReady(tunnel: ServerTunnel): void;
   /** The server asks for no new streams; another tunnel is wanted. */
   onDraining(tunnel: ServerTunnel): void;
@@ -50,6 +50,9 @@ export class ServerTunnel implements HeldTunnel {
   #offered: Hello | undefined;
   /** Between the server's HELLO and the answer. */
   #token: string | undefined;
+  /** The server has introduced itself, and judged the token if it wanted one. */
+  #isKnown = false;
+  #isAcknowledged = false;
   #isReady = false;
   #isRetired = false;
   /** Set when the server has used up its stream IDs and goes on with another tunnel (spec 6.2). */
@@ -69,6 +72,10 @@ export class ServerTunnel implements HeldTunnel {
       connection,
       {
         onHello: (hello) => this.#onHello(hello),
+        onAcknowledged: () => {
+          this.#isAcknowledged = true;
+          this.#becomeReady();
+        },
         onOpen: (stream) => host.onStream(stream),
         onDraining: (error) => this.#onDraining(error),
         onSilence: (isSilent) => this.#onSilence(isSilent),
@@ -117,7 +124,7 @@ export class ServerTunnel implements HeldTunnel {
 
   /** Asks the server for no new streams; open ones go on. A server that is not known yet is let go. */
   drain(): void {
-    if (this.#isReady) this.session.drain(new TunnelError('shutting_down'));
+    if (this.#isKnown) this.session.drain(new TunnelError('shutting_down'));
     else this.session.close();
   }
 
@@ -159,20 +166,29 @@ export class ServerTunnel implements HeldTunnel {
     return token === undefined ? {} : { token };
   }
 
-  #onHello({ serverId, software, admitted }: Hello): void {
+  #onHello({ admitted }: Hello): void {
     // Not before the server has judged the agent's token (spec 2.12).
     if (admitted === false) return;
-    if (this.#isReady) {
-      this.#host.held.update();
-    } else {
-      this.#isReady = true;
-      const { logger, held } = this.#host;
-      const transport = this.session.transport.kind;
-      logger.info({ server: this.#server, serverId, software, transport }, 'connected');
-      this.#owner.onReady(this);
+    const { held, onChange } = this.#host;
+    if (this.#isKnown) held.update();
+    else {
+      this.#isKnown = true;
+      // Not only when it is ready: another way to the same server is a duplicate from now on.
       held.add(this);
     }
-    this.#host.onChange();
+    this.#becomeReady();
+    onChange();
+  }
+
+  #becomeReady(): void {
+    if (this.#isReady || !this.#isKnown || !this.#isAcknowledged) return;
+    this.#isReady = true;
+    const { logger, onChange } = this.#host;
+    const { transport, peerHello: { serverId, software } = {} } = this.session;
+    const fields = { server: this.#server, serverId, software, transport: transport.kind };
+    logger.info(fields, 'connected');
+    this.#owner.onReady(this);
+    onChange();
   }
 
   #onDraining(error: TunnelError): void {

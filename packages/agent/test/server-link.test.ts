@@ -1,6 +1,12 @@
 import { type Duplex, duplexPair } from 'node:stream';
 import { type AgentOptions, agentOptions } from '@fairlead/agent';
-import { ConnectError, HeldServers, ServerLink, type TunnelHost } from '@fairlead/agent/internal';
+import {
+  ConnectError,
+  type ConnectFailure,
+  HeldServers,
+  ServerLink,
+  type TunnelHost,
+} from '@fairlead/agent/internal';
 import {
   DuplexTransport,
   type Hello,
@@ -27,6 +33,8 @@ interface Answer {
   readonly firstStreamId?: number;
   /** Why it turns the agent away, as soon as it knows who that is. */
   readonly refusal?: TunnelError;
+  /** Called when it knows that, and has sent nothing since. */
+  readonly onHello?: () => void;
 }
 
 /** One end of a pair does not hear when the other is destroyed, as a socket does. */
@@ -41,6 +49,7 @@ class Stage {
   readonly held = new HeldServers();
   readonly accepted: Accepted[] = [];
   readonly links: ServerLink[] = [];
+  readonly failures: ConnectFailure[] = [];
   attempts = 0;
   /** Who answers the next attempt; undefined refuses the connection. */
   next: (() => Answer | undefined) | undefined;
@@ -84,7 +93,10 @@ class Stage {
       backoff: backoff(),
       ...(searches && { searchBackoff: backoff() }),
       connect: async () => this.#connect(),
-      onConnectFailed: () => this.changed(),
+      onConnectFailed: ({ reason }) => {
+        this.failures.push(reason);
+        this.changed();
+      },
     });
     this.links.push(link);
     void link.run();
@@ -124,6 +136,7 @@ class Stage {
         new DuplexTransport(far, 'memory'),
         {
           onHello: () => {
+            server.onHello?.();
             if (server.refusal) accepted.session.close(server.refusal);
             this.changed();
           },
@@ -173,10 +186,22 @@ t.test(
     const [first, second] = stage.links;
     first!.stop();
     stage.accepted[0]!.session.destroy(new TunnelError('tunnel_lost'));
-    await stage.until(() => stage.up.length === 1);
-    t.equal(second!.readyCount, 1, 'the second way steps in');
+    await stage.until(() => second!.readyCount === 1);
+    t.strictSame(stage.up, ['a'], 'the second way steps in');
   },
 );
+
+t.test('2.13 a tunnel is ready when the server has handled HELLO, not before', async (t) => {
+  const stage = new Stage(t);
+  let readyCount: number | undefined;
+  const onHello = () => {
+    readyCount = stage.links[0]!.readyCount;
+  };
+  stage.next = () => ({ ...say('a'), onHello });
+  const link = stage.link();
+  await stage.until(() => link.readyCount === 1);
+  t.equal(readyCount, 0);
+});
 
 t.test('2.10 a search goes on until all servers are held, and begins again', async (t) => {
   const stage = new Stage(t);
@@ -322,7 +347,6 @@ for (const searches of [false, true]) {
   t.test(`an agent that is refused waits longer each time, searching: ${searches}`, async (t) => {
     const stage = new Stage(t);
     const attemptsAtMs: number[] = [];
-    // The agent has heard HELLO before, and takes it for a success.
     const refusal = new TunnelError('unauthorized', 'the certificate does not cover it');
     stage.next = () => {
       attemptsAtMs.push(performance.now());
@@ -332,6 +356,7 @@ for (const searches of [false, true]) {
     await stage.until(() => stage.up.length === 1);
     const pauses = attemptsAtMs.slice(1).map((atMs, index) => atMs - attemptsAtMs[index]!);
     t.equal(pauses.length, 5);
+    t.strictSame(stage.failures, new Array(5).fill('identity_refused'), '2.13 it was never ready');
     // Not the last of them: on a busy machine the search may go on before the refusal has come.
     t.ok(Math.max(...pauses) >= 110, `${pauses.map(Math.round)}`);
     // Others that are lost are made anew at once, as ever.

@@ -54,6 +54,8 @@ export interface SessionHandler {
    * only if it came just now: nothing keeps it (spec 2.12).
    */
   onHello(hello: Hello): void;
+  /** Once: the peer has handled this side's HELLO, and not refused it (spec 2.13). */
+  onAcknowledged?(): void;
   /**
    * The peer opens a stream. The handler sets `stream.handler`, and later calls `accept` or `refuse`.
    */
@@ -97,6 +99,7 @@ export class Session {
   #peerLastId = 0;
   #openedByPeer = 0;
   #receivedBytes = 0;
+  #isAcknowledged = false;
   #noticeSent = false;
   #isDraining = false;
   #isClosed = false;
@@ -320,6 +323,7 @@ export class Session {
       onPong: (mark, turnUs) => {
         this.#requireHello();
         this.#writer.onPong(mark, turnUs / 1000);
+        this.#acknowledge();
       },
       onGoAway: (code, lastId, reason) => this.#onGoAway(code, lastId, reason),
     };
@@ -375,6 +379,13 @@ export class Session {
     this.#handler.onHello({ ...this.#peerHello, ...(token !== undefined && { token }) });
   }
 
+  /** The peer has handled HELLO: it answered the PING behind it, or sends streams. */
+  #acknowledge(): void {
+    if (this.#isAcknowledged || this.#isClosed) return;
+    this.#isAcknowledged = true;
+    this.#handler.onAcknowledged?.();
+  }
+
   #onOpen(id: number, target: Target): void {
     if (this.#isClosed) return;
     this.#requireHello();
@@ -382,6 +393,7 @@ export class Session {
       throw new TunnelError('stream_id_error', `OPEN with stream ID ${id}`);
     }
     this.#peerLastId = id;
+    this.#acknowledge();
     const stream = new SessionStream(id, target, 'offered', this.#streamHost, noHandler);
     this.#streams.set(id, stream);
     this.#openedByPeer++;
