@@ -36,23 +36,43 @@ const weak: Record<string, readonly string[]> = {
   'no authentication': ['-tls1_2', '-cipher', 'aNULL:@SECLEVEL=0'],
   'triple DES': ['-tls1_2', '-cipher', '3DES:@SECLEVEL=0'],
   'export and low': ['-tls1_2', '-cipher', 'LOW:EXP:RC4:MD5:@SECLEVEL=0'],
+  CBC: ['-tls1_2', '-cipher', 'ECDHE+AES:!AESGCM:!AESCCM:@SECLEVEL=0'],
+  'AES-CCM': ['-tls1_2', '-cipher', 'AESCCM:@SECLEVEL=0'],
+  'no forward secrecy': ['-tls1_2', '-cipher', 'kRSA:@SECLEVEL=0'],
+  'finite-field Diffie-Hellman': ['-tls1_2', '-cipher', 'kDHE:@SECLEVEL=0'],
 };
 
-t.test('old versions and weak suites get no handshake on either port', async (t) => {
-  const server = await startServer(t);
-  const ports = {
-    agent: [server.server.addresses.agent.port, await pki.agent({ name: 'probe' })],
-    'front end': [server.tcp.port, await pki.client({ name: 'probe-client' })],
-  } as const;
-  for (const [name, [port, client]] of Object.entries(ports)) {
-    const good = await probe(port, [], client);
-    t.match(good, { protocol: 'TLSv1.3' }, `${name}: TLS 1.3 is what is spoken`);
-    t.match(await probe(port, ['-tls1_2'], client), { protocol: 'TLSv1.2' }, `${name}: the floor`);
-    for (const [what, args] of Object.entries(weak)) {
-      t.same(await probe(port, args, client), nothing, `${name}: ${what}`);
+for (const keyType of ['ec', 'rsa'] as const) {
+  t.test(`old versions and weak suites get no handshake on either port: ${keyType}`, async (t) => {
+    const served = { kind: 'server', hosts: ['localhost'], ips: [loopback], keyType } as const;
+    const [forAgents, forClients] = [
+      await pki.issue(pki.agentCa, { ...served, name: `${keyType}-agent-port` }),
+      await pki.issue(pki.frontEndCa, { ...served, name: `${keyType}-front-end` }),
+    ];
+    const server = await startServer(t, {
+      clusterCert: forAgents.cert,
+      clusterKey: forAgents.key,
+      serverCert: forClients.cert,
+      serverKey: forClients.key,
+    });
+    const ports = {
+      agent: [server.server.addresses.agent.port, await pki.agent({ name: 'probe' })],
+      'front end': [server.tcp.port, await pki.client({ name: 'probe-client' })],
+    } as const;
+    for (const [name, [port, client]] of Object.entries(ports)) {
+      const good = await probe(port, [], client);
+      t.match(good, { protocol: 'TLSv1.3' }, `${name}: TLS 1.3 is what is spoken`);
+      t.match(
+        await probe(port, ['-tls1_2'], client),
+        { protocol: 'TLSv1.2' },
+        `${name}: the floor`,
+      );
+      for (const [what, args] of Object.entries(weak)) {
+        t.same(await probe(port, args, client), nothing, `${name}: ${what}`);
+      }
     }
-  }
-});
+  });
+}
 
 t.test('--tls-min-version VersionTLS13 and --cipher-suites narrow it further', async (t) => {
   const server = await startServer(t, {

@@ -5,6 +5,7 @@ import {
   checkPair,
   checkWindows,
   configOptions,
+  defaultSuitesText,
   defineOptions,
   ignoredOption,
   kinds,
@@ -69,7 +70,7 @@ export const agentOptions = defineOptions({
       group: server,
       description: "Cipher suites to offer, by Go's names",
       default: [],
-      defaultText: "Node's",
+      defaultText: defaultSuitesText,
     }),
     'tls-min-version': option(kinds.tlsVersion, {
       group: server,

@@ -113,7 +113,12 @@ export {
   targetRuleSchema,
 } from './target-rule.ts';
 export { loadTlsFiles, type TlsFiles, type TlsFilesSpec } from './tls-files.ts';
-export { opensslCiphers, secureVersion, type TlsVersionName } from './tls-names.ts';
+export {
+  defaultSuitesText,
+  opensslCiphers,
+  secureVersion,
+  type TlsVersionName,
+} from './tls-names.ts';
 export { type TokenBucketOptions, TokenBuckets } from './token-buckets.ts';
 export { checkWindows, reloadOptions, tunnelOptions } from './tunnel-options.ts';
 export { UsageError } from './usage-error.ts';

@@ -50,12 +50,11 @@ export interface TlsFiles {
  */
 export function loadTlsFiles(spec: TlsFilesSpec, now: Date = new Date()): TlsFiles {
   const files: FileCertificates[] = [];
-  const ciphers = opensslCiphers(spec.cipherSuites);
-  const context: SecureContextOptions = { minVersion: secureVersion(spec.minVersion) };
-  if (ciphers !== undefined) {
-    context.ciphers = ciphers;
-    context.honorCipherOrder = true;
-  }
+  const context: SecureContextOptions = {
+    minVersion: secureVersion(spec.minVersion),
+    ciphers: opensslCiphers(spec.cipherSuites),
+    ...(spec.cipherSuites.length > 0 && { honorCipherOrder: true }),
+  };
   if (spec.identity) {
     const { cert: certFile, key: keyFile, purpose } = spec.identity;
     const { pem, certificates } = readCertificateFile(certFile);

@@ -36,15 +36,28 @@ export const cipherSuiteNames: readonly string[] = Object.keys(opensslBySuite).f
   available.has(opensslBySuite[name]!),
 );
 
+/** Of TLS 1.2 those with forward secrecy and authenticated encryption, all that RFC 9113 (appendix A) leaves of Go's. */
+const defaultSuites: readonly string[] = [
+  'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
+  'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256',
+  'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384',
+  'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384',
+  'TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256',
+  'TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256',
+];
+
+/** What stands for `defaultSuites` and those of TLS 1.3 in `--help`. */
+export const defaultSuitesText = "TLS 1.3's; of 1.2 those with ECDHE and GCM or ChaCha20";
+
 /**
  * Go's suite names as the `ciphers` of a secure context. Node leaves TLS 1.3's own suites on
  * unless the list names one of them; a list of only TLS 1.3 suites means TLS 1.3 only.
  *
- * @returns undefined for an empty list: Node's defaults
+ * @param suites none for the default ones
  */
-export function opensslCiphers(suites: readonly string[]): string | undefined {
-  if (suites.length === 0) return undefined;
-  return suites.map((name) => opensslBySuite[name]!).join(':');
+export function opensslCiphers(suites: readonly string[]): string {
+  const chosen = suites.length > 0 ? suites : defaultSuites;
+  return chosen.map((name) => opensslBySuite[name]!).join(':');
 }
 
 /** The versions that `--tls-min-version` takes; older ones are not spoken. */

@@ -5,6 +5,7 @@ import {
   checkPair,
   checkWindows,
   configOptions,
+  defaultSuitesText,
   defineOptions,
   ignoredOption,
   kinds,
@@ -147,7 +148,7 @@ export const serverOptions = defineOptions({
       group: 'TLS',
       description: "Cipher suites for all TLS listeners, by Go's names",
       default: [],
-      defaultText: "Node's",
+      defaultText: defaultSuitesText,
     }),
     'tls-min-version': option(kinds.tlsVersion, {
       group: 'TLS',
