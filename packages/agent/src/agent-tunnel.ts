@@ -34,8 +34,8 @@ export interface AgentTunnel {
   askForLife(): void;
   /** Asks the server for no new streams; open ones go on. */
   drain(error: TunnelError): void;
-  /** Ends the tunnel and its streams. */
-  close(): void;
+  /** Ends the tunnel and its streams. @param error why, if not in order */
+  close(error?: TunnelError): void;
 }
 
 export interface AgentTunnelOptions extends SessionOptions {
@@ -62,7 +62,7 @@ class GrpcTunnel implements AgentTunnel {
   readonly peerHello: Hello;
   readonly #tunnel: ServingTunnel;
   #serverDrains = false;
-  /** Why this server is not wanted. */
+  /** Why the agent has closed it. */
   #refusal: TunnelError | undefined;
 
   constructor(connection: GrpcConnection, handler: SessionHandler, options: AgentTunnelOptions) {
@@ -97,9 +97,9 @@ class GrpcTunnel implements AgentTunnel {
     // Not within the constructor: the owner does not know this tunnel before it returns.
     process.nextTick(() => {
       if (this.#tunnel.isClosed) return;
-      this.#refusal = options.refusePeer?.(this.peerHello);
-      if (this.#refusal) {
-        this.close();
+      const refusal = options.refusePeer?.(this.peerHello);
+      if (refusal) {
+        this.close(refusal);
         return;
       }
       handler.onHello(this.peerHello);
@@ -152,7 +152,8 @@ class GrpcTunnel implements AgentTunnel {
     this.#tunnel.drain();
   }
 
-  close(): void {
+  close(error?: TunnelError): void {
+    this.#refusal = error;
     this.#tunnel.close();
   }
 }

@@ -15,6 +15,8 @@ const otherTransportMayWork = {
   // What a server says of either.
   identity_refused: false,
   identity_unknown: false,
+  // It introduced itself, and then ended the tunnel before it took the agent.
+  not_taken: false,
   tls_unavailable: false,
   cancelled: false,
   // What a proxy or load balancer on the way does depends on what it sees inside.

@@ -4,7 +4,6 @@ import type { AgentTunnel } from './agent-tunnel.ts';
 import type { ServerConnection } from './connect-attempt.ts';
 import { ConnectError } from './connect-error.ts';
 import { Pause } from './pause.ts';
-import { identityFailure } from './refused-by-http.ts';
 import { ServerTunnel, type TunnelHost } from './server-tunnel.ts';
 
 export interface ServerLinkOptions {
@@ -125,7 +124,7 @@ export class ServerLink {
   /** Ends all tunnels; resolves when what they had to send has left, or cannot. */
   async close(): Promise<void> {
     this.stop();
-    for (const { session } of [...this.#tunnels]) session.close();
+    for (const tunnel of [...this.#tunnels]) tunnel.close();
     await Promise.all(this.#transports);
   }
 
@@ -192,35 +191,28 @@ export class ServerLink {
         },
         onDraining: () => {
           // A server that drains has others beside it, or a successor: no reason to wait.
-          const isShortLived = performance.now() - (readyAtMs ?? Infinity) < SHORT_LIVED_MS;
+          const isShortLived = performance.now() - (readyAtMs ?? 0) < SHORT_LIVED_MS;
           this.#pause.dueIn(isShortLived ? backoff.next() : 0);
         },
-        onClose: ({ serverId }, error) => {
+        onClose: ({ serverId, isDuplicate }, error, failure) => {
           this.#tunnels.delete(tunnel);
-          if (error?.code === 'duplicate_tunnel' && readyAtMs === undefined) {
+          if (isDuplicate) {
             this.#lastFailure = undefined;
             this.#heldElsewhere = serverId;
             backoff.reset();
             this.#pause.dueIn((searchBackoff ?? backoff).next());
           } else {
-            const livedMs = performance.now() - (readyAtMs ?? Infinity);
-            const wasRefused = error && isRefusal(error) && livedMs < REFUSED_WITHIN_MS;
-            if (wasRefused) {
-              this.#lastFailure = error.code;
+            const code = this.#verdictOf(readyAtMs, error);
+            if (code !== undefined) {
+              this.#lastFailure = failure?.reason ?? code;
               if (readyAtMs !== undefined) {
                 backoff.undoReset();
                 searchBackoff?.undoReset();
               }
             }
-            if (!this.#hasReady()) {
-              const failure = readyAtMs === undefined ? identityFailure(error?.code) : undefined;
-              if (failure && error) {
-                this.#options.onConnectFailed(new ConnectError(failure, error.message));
-              }
-              this.#pause.dueIn(backoff.next());
-            } else if (searchBackoff && (wasRefused || readyAtMs === undefined)) {
-              this.#pause.dueIn(searchBackoff.next());
-            }
+            if (failure) this.#options.onConnectFailed(failure);
+            if (!this.#hasReady()) this.#pause.dueIn(backoff.next());
+            else if (code !== undefined && searchBackoff) this.#pause.dueIn(searchBackoff.next());
           }
           resolve();
         },
@@ -231,6 +223,13 @@ export class ServerLink {
       });
       this.#transports.add(closed);
     });
+  }
+
+  /** Why a tunnel has ended that the next attempt will do no better than; undefined for one that was lost. */
+  #verdictOf(readyAtMs: number | undefined, error: TunnelError | undefined): string | undefined {
+    if (readyAtMs === undefined) return error?.code ?? 'closed';
+    const isEarly = performance.now() - readyAtMs < REFUSED_WITHIN_MS;
+    return error && isEarly && isRefusal(error) ? error.code : undefined;
   }
 
   #hasReady(): boolean {

@@ -99,7 +99,7 @@ export class ServerLinks {
 
   /** Whether a server is connected and asks for no change. */
   get isReady(): boolean {
-    return this.#held.count > 0;
+    return this.readyCount > 0;
   }
 
   /** Tunnels that are ready. */

@@ -11,6 +11,7 @@ import type { Logger } from '@fairlead/runtime';
 import { readAgentToken } from './agent-token.ts';
 import { type AgentTunnel, openTunnel } from './agent-tunnel.ts';
 import type { ServerConnection } from './connect-attempt.ts';
+import { ConnectError } from './connect-error.ts';
 import type { HeldServers, HeldTunnel } from './held-servers.ts';
 import type { AgentOptions } from './options.ts';
 import { identityFailure } from './refused-by-http.ts';
@@ -37,9 +38,12 @@ export interface TunnelOwner {
   onReady(tunnel: ServerTunnel): void;
   /** The server asks for no new streams; another tunnel is wanted. */
   onDraining(tunnel: ServerTunnel): void;
-  /** The last call. @param error `duplicate_tunnel` if the server is held already */
-  onClose(tunnel: ServerTunnel, error?: TunnelError): void;
+  /** The last call. @param failure if it never became ready, though the agent wanted it */
+  onClose(tunnel: ServerTunnel, error?: TunnelError, failure?: ConnectError): void;
 }
+
+/** A server that asks for a token may have to ask the Kubernetes API about it, more than once. */
+const TOKEN_VERDICT_MS = 30_000;
 
 /** One tunnel to one server, from the connection on. */
 export class ServerTunnel implements HeldTunnel {
@@ -54,6 +58,12 @@ export class ServerTunnel implements HeldTunnel {
   #isKnown = false;
   #isAcknowledged = false;
   #isReady = false;
+  /** Running while the server has still to take the agent. */
+  #verdictTimer: NodeJS.Timeout | undefined;
+  #isDuplicate = false;
+  #hasNoToken = false;
+  /** Closed by the agent, which needs it no more. */
+  #isGivenUp = false;
   #isRetired = false;
   /** Set when the server has used up its stream IDs and goes on with another tunnel (spec 6.2). */
   #isExhausted = false;
@@ -98,7 +108,9 @@ export class ServerTunnel implements HeldTunnel {
         }),
         refusePeer: (hello) => {
           this.#offered = hello;
-          return held.refusalOf(hello) ?? this.#readToken(hello);
+          const duplicate = held.refusalOf(hello);
+          this.#isDuplicate = duplicate !== undefined;
+          return duplicate ?? this.#readToken(hello);
         },
         handshakeTimeoutMs: options.handshakeTimeout,
         pingIntervalMs: options.pingInterval,
@@ -117,6 +129,11 @@ export class ServerTunnel implements HeldTunnel {
     return this.#offered?.serverId;
   }
 
+  /** Whether the agent wanted no tunnel, since it has one to that server (spec 2.9). */
+  get isDuplicate(): boolean {
+    return this.#isDuplicate;
+  }
+
   /** Whether streams may come and no change is asked for. */
   get isReady(): boolean {
     return this.#isReady && !this.session.isDraining;
@@ -125,7 +142,13 @@ export class ServerTunnel implements HeldTunnel {
   /** Asks the server for no new streams; open ones go on. A server that is not known yet is let go. */
   drain(): void {
     if (this.#isKnown) this.session.drain(new TunnelError('shutting_down'));
-    else this.session.close();
+    else this.close();
+  }
+
+  /** Ends it and its streams. */
+  close(): void {
+    this.#isGivenUp = true;
+    this.session.close();
   }
 
   /** Drains, and closes when the last stream has ended. */
@@ -145,7 +168,7 @@ export class ServerTunnel implements HeldTunnel {
       this.#isExhausted &&
       this.serverId !== undefined &&
       this.#host.held.holds(this.serverId, this);
-    if (this.#isRetired || isReplaced) this.session.close();
+    if (this.#isRetired || isReplaced) this.close();
   }
 
   /** For a server that asks for it (spec 2.12). @returns why there is none, though there should be */
@@ -156,6 +179,7 @@ export class ServerTunnel implements HeldTunnel {
       this.#token = readAgentToken(path);
       return undefined;
     } catch (error) {
+      this.#hasNoToken = true;
       return new TunnelError('unauthenticated', (error as Error).message);
     }
   }
@@ -167,9 +191,10 @@ export class ServerTunnel implements HeldTunnel {
   }
 
   #onHello({ admitted }: Hello): void {
+    const { held, onChange, options } = this.#host;
+    this.#expectVerdict(admitted === false ? TOKEN_VERDICT_MS : options.handshakeTimeout);
     // Not before the server has judged the agent's token (spec 2.12).
     if (admitted === false) return;
-    const { held, onChange } = this.#host;
     if (this.#isKnown) held.update();
     else {
       this.#isKnown = true;
@@ -180,9 +205,19 @@ export class ServerTunnel implements HeldTunnel {
     onChange();
   }
 
+  #expectVerdict(withinMs: number): void {
+    if (this.#isReady || this.#verdictTimer !== undefined) return;
+    this.#verdictTimer = setTimeout(() => {
+      const text = `the server did not take the agent within ${withinMs} ms of its HELLO`;
+      this.session.close(new TunnelError('hello_timeout', text));
+    }, withinMs);
+    this.#verdictTimer.unref();
+  }
+
   #becomeReady(): void {
     if (this.#isReady || !this.#isKnown || !this.#isAcknowledged) return;
     this.#isReady = true;
+    clearTimeout(this.#verdictTimer);
     const { logger, onChange } = this.#host;
     const { transport, peerHello: { serverId, software } = {} } = this.session;
     const fields = { server: this.#server, serverId, software, transport: transport.kind };
@@ -195,6 +230,11 @@ export class ServerTunnel implements HeldTunnel {
     const { logger, held, onChange } = this.#host;
     this.#isExhausted = error.code === 'ids_exhausted';
     logger.info({ server: this.#server, reason: error.message }, 'server drains');
+    if (!this.#isReady) {
+      // It has sent no stream, and one that is under way it tries elsewhere.
+      this.session.close(new TunnelError('shutting_down', 'the server drains'));
+      return;
+    }
     held.update();
     this.#owner.onDraining(this);
     onChange();
@@ -216,18 +256,29 @@ export class ServerTunnel implements HeldTunnel {
       code: error?.code,
       reason: error?.message,
     };
-    const refusal = this.#isReady ? undefined : identityFailure(error?.code);
-    if (error?.code === 'duplicate_tunnel') logger.debug(fields, 'server is held already');
-    else if (error && refusal) {
+    clearTimeout(this.#verdictTimer);
+    const failure = this.#failureOf(error);
+    if (this.#isDuplicate) logger.debug(fields, 'server is held already');
+    else if (failure) {
       // As where a transport has an answer of its own for it.
       const { server, serverId } = fields;
-      logger.warn({ server, serverId, reason: refusal, detail: error.message }, 'cannot connect');
+      const { reason, message: detail } = failure;
+      logger.warn({ server, serverId, reason, detail }, 'cannot connect');
     } else if (error) {
       onLost(error);
       logger.warn(fields, 'disconnected');
     } else logger.info(fields, 'disconnected');
     held.delete(this);
-    this.#owner.onClose(this, error);
+    this.#owner.onClose(this, error, failure);
     onChange();
+  }
+
+  /** Why the server did not take the agent; undefined if it did, or the agent did not want it. */
+  #failureOf(error: TunnelError | undefined): ConnectError | undefined {
+    if (this.#isReady || this.#isDuplicate || this.#isGivenUp) return undefined;
+    if (this.#hasNoToken) return new ConnectError('own_token', error?.message ?? '');
+    const isLate = error?.code === 'hello_timeout';
+    const reason = identityFailure(error?.code) ?? (isLate ? 'handshake_timeout' : 'not_taken');
+    return new ConnectError(reason, error?.message ?? 'the server ended the tunnel at its start');
   }
 }

@@ -35,6 +35,10 @@ interface Answer {
   readonly refusal?: TunnelError;
   /** Called when it knows that, and has sent nothing since. */
   readonly onHello?: () => void;
+  /** It drains from the start. */
+  readonly drains?: boolean;
+  /** It says HELLO and nothing else. */
+  readonly isMute?: boolean;
 }
 
 /** One end of a pair does not hear when the other is destroyed, as a socket does. */
@@ -56,11 +60,12 @@ class Stage {
   readonly #host: TunnelHost;
   #onEvent: () => void = () => {};
 
-  constructor(t: Test) {
+  constructor(t: Test, flags: Partial<AgentOptions> = {}) {
     const options = completeOptions(agentOptions, {
       agentId: 'x',
       pingInterval: 100,
       pingTimeout: 60_000,
+      ...flags,
     }) as AgentOptions;
     this.#host = {
       options,
@@ -137,6 +142,8 @@ class Stage {
         {
           onHello: () => {
             server.onHello?.();
+            // What is under way leaves at the end of this turn.
+            if (server.isMute) accepted.session.transport.write = () => true;
             if (server.refusal) accepted.session.close(server.refusal);
             this.changed();
           },
@@ -154,6 +161,7 @@ class Stage {
         },
       ),
     };
+    if (server.drains) accepted.session.drain(new TunnelError('shutting_down'));
     this.accepted.push(accepted);
     return new DuplexTransport(near, 'memory');
   }
@@ -203,6 +211,33 @@ t.test('2.13 a tunnel is ready when the server has handled HELLO, not before', a
   t.equal(readyCount, 0);
 });
 
+t.test('2.13 a server that never takes the agent is left, and blocks no other way', async (t) => {
+  const stage = new Stage(t, { handshakeTimeout: 50 });
+  stage.next = () => ({ ...say('a'), isMute: true });
+  const bad = stage.link({ maxMs: 10_000 });
+  await stage.until(() => stage.held.count === 1);
+  stage.next = () => say('a');
+  const good = stage.link();
+  await stage.until(() => good.readyCount === 1);
+  t.equal(bad.readyCount, 0);
+  t.strictSame(stage.failures, ['handshake_timeout']);
+});
+
+t.test('2.13 one that drains before it has taken the agent is left at once', async (t) => {
+  const stage = new Stage(t);
+  const attemptsAtMs: number[] = [];
+  stage.next = () => {
+    attemptsAtMs.push(performance.now());
+    return { ...say('a'), drains: attemptsAtMs.length < 6 };
+  };
+  const link = stage.link({ maxMs: 10_000 });
+  await stage.until(() => link.readyCount === 1);
+  t.ok(attemptsAtMs[5]! - attemptsAtMs[4]! >= 110, 'pauses grow');
+  t.strictSame(stage.failures, new Array(5).fill('not_taken'));
+  const open = stage.accepted.filter(({ ended }) => ended === undefined);
+  t.equal(open.length, 1, 'none of the others stays');
+});
+
 t.test('2.10 a search goes on until all servers are held, and begins again', async (t) => {
   const stage = new Stage(t);
   const order = ['a', 'a', 'a', 'b', 'b', 'c'];
@@ -231,8 +266,8 @@ t.test('2.10 a server that says there are more starts the search', async (t) => 
 t.test('2.9 the same ID is no duplicate of a tunnel that drains', async (t) => {
   const stage = new Stage(t);
   stage.next = () => say('a');
-  stage.link();
-  await stage.until(() => stage.up.length === 1);
+  const link = stage.link();
+  await stage.until(() => link.readyCount === 1);
   stage.accepted[0]!.session.drain(new TunnelError('shutting_down'));
   await stage.until(() => stage.up.length === 2);
   t.equal(stage.held.count, 1);
@@ -343,23 +378,27 @@ t.test('2.11 at most 64 peers, whatever the servers say', async (t) => {
   t.equal(stage.held.peers.length, 64);
 });
 
+const refusals = {
+  identity_refused: new TunnelError('unauthorized', 'the certificate does not cover it'),
+  not_taken: new TunnelError('shutting_down', 'closed at HELLO'),
+} as const;
+
 for (const searches of [false, true]) {
-  t.test(`an agent that is refused waits longer each time, searching: ${searches}`, async (t) => {
-    const stage = new Stage(t);
-    const attemptsAtMs: number[] = [];
-    const refusal = new TunnelError('unauthorized', 'the certificate does not cover it');
-    stage.next = () => {
-      attemptsAtMs.push(performance.now());
-      return { ...say('a', 2), ...(attemptsAtMs.length < 6 && { refusal }) };
-    };
-    stage.link({ searches, maxMs: 10_000 });
-    await stage.until(() => stage.up.length === 1);
-    const pauses = attemptsAtMs.slice(1).map((atMs, index) => atMs - attemptsAtMs[index]!);
-    t.equal(pauses.length, 5);
-    t.strictSame(stage.failures, new Array(5).fill('identity_refused'), '2.13 it was never ready');
-    // Not the last of them: on a busy machine the search may go on before the refusal has come.
-    t.ok(Math.max(...pauses) >= 110, `${pauses.map(Math.round)}`);
-    // Others that are lost are made anew at once, as ever.
-    stage.accepted.at(-1)!.session.destroy(new TunnelError('tunnel_lost'));
-  });
+  for (const [reason, refusal] of Object.entries(refusals)) {
+    t.test(`${reason}: the agent waits longer each time, searching: ${searches}`, async (t) => {
+      const stage = new Stage(t);
+      const attemptsAtMs: number[] = [];
+      stage.next = () => {
+        attemptsAtMs.push(performance.now());
+        return { ...say('a', 2), ...(attemptsAtMs.length < 6 && { refusal }) };
+      };
+      const link = stage.link({ searches, maxMs: 10_000 });
+      await stage.until(() => link.readyCount === 1);
+      const pauses = attemptsAtMs.slice(1, 6).map((atMs, index) => atMs - attemptsAtMs[index]!);
+      t.ok(pauses.at(-1)! >= 110, `${pauses.map(Math.round)}`);
+      t.strictSame(stage.failures, new Array(5).fill(reason), '2.13 it was never ready');
+      // Others that are lost are made anew at once, as ever.
+      stage.accepted.at(-1)!.session.destroy(new TunnelError('tunnel_lost'));
+    });
+  }
 }
