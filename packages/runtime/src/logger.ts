@@ -74,9 +74,24 @@ export function createFileLog(flag: string, path: string): ProgramLog {
   return openLog(flag, path, 'info');
 }
 
+/** Those that could not be written to when that was last tried: what pino does at exit would not end. */
+const failing = new Set<{ destroy(): void }>();
+
+let isExitWatched = false;
+
+/** Before pino's own listener: it writes what is left, and tries again for as long as the disk is full. */
+function watchExit(): void {
+  if (isExitWatched) return;
+  isExitWatched = true;
+  process.prependListener('exit', () => {
+    for (const destination of failing) destination.destroy();
+  });
+}
+
 /** @param path undefined: stderr */
 function openLog(flag: string, path: string | undefined, level: Level): ProgramLog {
   if (path !== undefined) checkWritable(flag, path);
+  watchExit();
   const destination = pino.destination({
     dest: path ?? stderrFd,
     sync: false,
@@ -88,22 +103,34 @@ function openLog(flag: string, path: string | undefined, level: Level): ProgramL
   destination.on('error', (error: Error) => {
     if (path !== undefined && !told) process.stderr.write(`${flag} ${path}: ${error.message}\n`);
     told = true;
+    failing.add(destination);
   });
+  destination.on('write', () => failing.delete(destination));
+  let isOver = false;
+  let closed: Promise<void> | undefined;
   return {
     // Without flushSync, which pino would call behind a fatal line: it overtakes a write under way.
-    logger: createLogger(level, { write: (line) => destination.write(line) }),
+    logger: createLogger(level, {
+      write: (line) => {
+        if (!isOver) destination.write(line);
+      },
+    }),
     reopen: () => {
       if (path !== undefined) destination.reopen();
     },
-    close: () =>
-      new Promise((resolve) => {
-        const timer = setTimeout(resolve, maxCloseMs);
+    close: () => {
+      closed ??= new Promise((resolve) => {
+        const timer = setTimeout(() => destination.destroy(), maxCloseMs);
         destination.once('close', () => {
           clearTimeout(timer);
+          isOver = true;
+          failing.delete(destination);
           resolve();
         });
         destination.end();
-      }),
+      });
+      return closed;
+    },
   };
 }
 

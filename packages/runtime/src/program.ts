@@ -75,7 +75,7 @@ async function runParsed<D extends LoggedDeclarations>(
   });
   // Rejections that nobody handles arrive here as well.
   process.on('uncaughtException', (err, origin) => void exitFatal(log, err, origin));
-  const stop = firstStopSignal(logger);
+  const stop = firstStopSignal(log);
 
   logger.info(
     {
@@ -106,13 +106,14 @@ async function runParsed<D extends LoggedDeclarations>(
 }
 
 /** Resolves at the first stop signal, which may come while the program still starts. */
-function firstStopSignal(logger: Logger): Promise<NodeJS.Signals> {
+function firstStopSignal({ logger, close }: ProgramLog): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let isStopping = false;
     const onSignal = (signal: NodeJS.Signals) => {
       if (isStopping) {
         logger.warn({ signal }, 'ending at once, open streams are cut');
-        process.exit(1);
+        void close().then(() => process.exit(1));
+        return;
       }
       isStopping = true;
       resolve(signal);

@@ -31,6 +31,22 @@ t.test('a second signal ends at once, exit code 1', async (t) => {
   t.match(program.logs().at(-1), { msg: 'ending at once, open streams are cut', signal: 'SIGINT' });
 });
 
+const full = '/dev/full';
+t.test('a log that cannot be written holds up no end', { skip: !existsSync(full) }, async (t) => {
+  const ends: readonly [string, readonly NodeJS.Signals[], number][] = [
+    ['serve', ['SIGTERM'], 0],
+    ['hang-drain', ['SIGTERM', 'SIGINT'], 1],
+    ['throw-later', [], 1],
+  ];
+  for (const [act, signals, code] of ends) {
+    const args = ['--logtostderr=false', `--log-file=${full}`, `--act=${act}`];
+    const program = new SampleProcess(t, 'sample-program', args);
+    await program.line(`--log-file ${full}: ENOSPC`);
+    for (const signal of signals) program.child.kill(signal);
+    t.equal(await program.exit(), code, act);
+  }
+});
+
 t.test('SIGHUP does not end the process', async (t) => {
   const program = new SampleProcess(t, 'sample-program', []);
   await program.log('listening');

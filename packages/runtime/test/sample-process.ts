@@ -41,10 +41,19 @@ export class SampleProcess {
   }
 
   /** The first log line with this message; waits for it. */
-  async log(msg: string): Promise<LogLine> {
+  log(msg: string): Promise<LogLine> {
+    return this.#find(() => this.logs().find((log) => log.msg === msg));
+  }
+
+  /** The first line on stderr with this text; waits for it. */
+  line(text: string): Promise<string> {
+    return this.#find(() => this.lines.find((line) => line.includes(text)));
+  }
+
+  async #find<T>(find: () => T | undefined): Promise<T> {
     for (;;) {
-      const line = this.logs().find((log) => log.msg === msg);
-      if (line) return line;
+      const found = find();
+      if (found !== undefined) return found;
       await new Promise<void>((resolve) => {
         this.#onLine = resolve;
       });
