@@ -104,6 +104,29 @@ t.test('an open HTTP/2 connection brings no new tunnel', async (t) => {
   t.equal(server.log.of('agent connected').length, 1);
 });
 
+t.test('entries that could deny nobody are refused', async (t) => {
+  for (const entry of [
+    'enrolment:abc # stolen',
+    'enrolment:ABC',
+    'cn:gw # stolen',
+    'node:worker-3 # stolen',
+    'node:worker-3, worker-4',
+    'node:Worker-3',
+    'serial:4A # stolen',
+  ]) {
+    const agentDenylist = await pki.file('denied-in-vain', `${entry}\n`);
+    await t.rejects(
+      startServer(t, { agentDenylist }),
+      { name: 'UsageError', message: `:1: "${entry}" is none of serial:HEX` },
+      entry,
+    );
+  }
+  for (const entry of ['cn:system:node:worker-3', 'node:worker-3.example', 'cn:#1 of many']) {
+    const agentDenylist = await pki.file('denied-well', `${entry}\n`);
+    await startServer(t, { agentDenylist });
+  }
+});
+
 t.test('a list that makes no sense keeps the old one', async (t) => {
   const agentDenylist = await pki.file('denied-badly', 'cn:revoked\n');
   const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });

@@ -23,8 +23,11 @@ export interface EnrolmentsOptions {
   readonly store: TokenStore;
   /** Asked for each certificate: the files may have been reloaded. */
   authority(): Authority;
-  /** The entry of the deny list that is about a certificate. */
-  denyEntry(commonName: string | undefined, certificate: CertificateIdentity): string | undefined;
+  /** The entry of the deny list that is about a certificate, or about one that is still to be made. */
+  denyEntry(
+    commonName: string | undefined,
+    certificate: Partial<CertificateIdentity>,
+  ): string | undefined;
   readonly lifetimeMs: number;
   readonly logger: Logger;
   onIssued(request: 'enrol' | 'renew'): void;
@@ -66,6 +69,7 @@ export class Enrolments {
         { enrolment },
       );
     }
+    this.#refuseDenied(record.agentId, { enrolment });
     const publicKey = this.#keyOf(csr, enrolment);
     const keyHash = hashOfKey(publicKey);
     // From here on the token is spent, whatever happens: a certificate too few is better than one too many.
@@ -101,10 +105,7 @@ export class Enrolments {
     const { certificate, commonName, address } = peer;
     const identity = identityOf(certificate);
     const { enrolment } = identity;
-    const denied = this.#options.denyEntry(commonName, identity);
-    if (denied !== undefined) {
-      throw new Refusal('certificate_refused', `--agent-denylist has ${denied}`, { enrolment });
-    }
+    this.#refuseDenied(commonName, identity);
     if (enrolment === undefined) {
       throw new Refusal(
         'certificate_refused',
@@ -118,6 +119,13 @@ export class Enrolments {
     );
     this.#tell('renew', issued, { address, replaces: identity.serialNumber });
     return issued.certPem;
+  }
+
+  #refuseDenied(commonName: string | undefined, identity: Partial<CertificateIdentity>): void {
+    const denied = this.#options.denyEntry(commonName, identity);
+    if (denied === undefined) return;
+    const { enrolment } = identity;
+    throw new Refusal('certificate_refused', `--agent-denylist has ${denied}`, { enrolment });
   }
 
   /** To a stranger every token that is not one is the same. */

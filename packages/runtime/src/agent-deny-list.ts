@@ -3,10 +3,14 @@ import type { NamedFile } from './pem-file.ts';
 import { readNamedFile } from './read-named-file.ts';
 import { UsageError } from './usage-error.ts';
 
+/** What Kubernetes allows: a DNS subdomain (RFC 1123). */
+const nodeName = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+
 /** Whom the list is asked about. */
 export interface DeniablePeer {
   readonly commonName: string | undefined;
-  readonly certificate: CertificateIdentity | undefined;
+  /** As much of it as there is: one that is still to be made has no number. */
+  readonly certificate: Partial<CertificateIdentity> | undefined;
   readonly token?: { readonly nodeName?: string | undefined } | undefined;
 }
 
@@ -19,9 +23,10 @@ export class AgentDenyList {
   readonly #enrolments = new Set<string>();
 
   /**
-   * Reads a file of lines `serial:HEX`, `sha256:HEX` (the certificate's fingerprint), `cn:NAME`,
+   * Reads a file of lines `serial:HEX`, `sha256:HEX` (the certificate's fingerprint), `cn:NAME` (without ` #`),
    * `enrolment:ID` (the token that an agent joined by, for all its renewed certificates), or `node:NAME` (the
-   * node that a service account's token is bound to). Empty lines and such that begin with `#` are left out.
+   * node that a service account's token is bound to). Empty lines and such that begin with `#` are left out;
+   * an entry that could be about nobody is a mistake.
    *
    * @throws UsageError that names file and line
    */
@@ -33,7 +38,7 @@ export class AgentDenyList {
       if (text === '' || text.startsWith('#')) continue;
       if (!list.#add(text)) {
         throw new UsageError(
-          `${flag}: ${path}:${index + 1}: "${text}" is none of serial:HEX, sha256:HEX, cn:NAME, enrolment:ID, node:NAME`,
+          `${flag}: ${path}:${index + 1}: "${text}" is none of serial:HEX, sha256:HEX, cn:NAME, enrolment:ID, node:NAME; a comment has a line of its own`,
         );
       }
     }
@@ -42,29 +47,25 @@ export class AgentDenyList {
 
   /** The entry that denies the peer. */
   entryFor({ commonName, certificate, token }: DeniablePeer): string | undefined {
-    if (certificate && this.#serials.has(certificate.serialNumber)) {
-      return `serial:${certificate.serialNumber}`;
-    }
-    if (certificate && this.#fingerprints.has(certificate.fingerprint)) {
-      return `sha256:${certificate.fingerprint}`;
-    }
-    if (certificate?.enrolment !== undefined && this.#enrolments.has(certificate.enrolment)) {
-      return `enrolment:${certificate.enrolment}`;
-    }
-    if (token?.nodeName !== undefined && this.#nodes.has(token.nodeName)) {
-      return `node:${token.nodeName}`;
-    }
-    return commonName !== undefined && this.#commonNames.has(commonName)
-      ? `cn:${commonName}`
-      : undefined;
+    const { serialNumber, fingerprint, enrolment } = certificate ?? {};
+    const asked: readonly [string, ReadonlySet<string>, string | undefined][] = [
+      ['serial', this.#serials, serialNumber],
+      ['sha256', this.#fingerprints, fingerprint],
+      ['enrolment', this.#enrolments, enrolment],
+      ['node', this.#nodes, token?.nodeName],
+      ['cn', this.#commonNames, commonName],
+    ];
+    const found = asked.find(([, names, name]) => name !== undefined && names.has(name));
+    return found && `${found[0]}:${found[2]}`;
   }
 
   #add(text: string): boolean {
     const [, kind, value = ''] = /^(serial|sha256|cn|enrolment|node):\s*(.+)$/.exec(text) ?? [];
     const hex = canonicalHex(value);
-    if (kind === 'cn') this.#commonNames.add(value);
-    else if (kind === 'enrolment') this.#enrolments.add(value);
-    else if (kind === 'node') this.#nodes.add(value);
+    // Somebody's comment and no name, though X.520 would allow it.
+    if (kind === 'cn' && !/\s#/.test(value)) this.#commonNames.add(value);
+    else if (kind === 'enrolment' && /^[a-z2-7]+$/.test(value)) this.#enrolments.add(value);
+    else if (kind === 'node' && nodeName.test(value)) this.#nodes.add(value);
     else if (kind === 'serial' && /^[0-9a-f]{1,40}$/.test(hex)) {
       this.#serials.add(canonicalSerial(hex));
     } else if (kind === 'sha256' && /^[0-9a-f]{64}$/.test(hex)) this.#fingerprints.add(hex);
