@@ -34,3 +34,19 @@ export function checkPurpose(
 
 const nameOf = (oid: string): string =>
   Object.values(usages).find((usage) => usage.oid === oid)?.name ?? oid;
+
+/**
+ * A bundle without a CA vouches for nobody. A certificate that signed itself may be one without saying so.
+ *
+ * @throws UsageError: one line with flag, file and cure
+ */
+export function checkAuthority(
+  { flag, path }: NamedFile,
+  certificates: readonly X509Certificate[],
+): void {
+  if (certificates.some((each) => each.ca || each.subject === each.issuer)) return;
+  const subjects = certificates.map(({ subject }) => subject.replaceAll('\n', ', '));
+  throw new UsageError(
+    `${flag}: ${path}: holds no CA but ${subjects.join('; ')}, and so vouches for nobody; give the certificate of the CA that signed for the peers`,
+  );
+}

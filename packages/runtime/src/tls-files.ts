@@ -1,7 +1,7 @@
 /** The TLS files that flags name, checked at start and made into a secure context. */
 import type { SecureContextOptions } from 'node:tls';
 import type { FileExpiry } from './certificate-expiry.ts';
-import { type CertificatePurpose, checkPurpose } from './certificate-purpose.ts';
+import { type CertificatePurpose, checkAuthority, checkPurpose } from './certificate-purpose.ts';
 import {
   explainCertificateDates,
   type FileCertificates,
@@ -72,6 +72,7 @@ export function loadTlsFiles(spec: TlsFilesSpec, now: Date = new Date()): TlsFil
   }
   if (spec.ca) {
     const { pem, certificates } = readCertificateFile(spec.ca);
+    checkAuthority(spec.ca, certificates);
     context.ca = pem;
     files.push({ ...spec.ca, role: 'ca', certificates });
   }

@@ -12,6 +12,7 @@ const longAgo = new Date(Date.now() - 100 * dayMs);
 
 const ca = await createAuthority({ name: 'a CA', now: longAgo });
 const server = { kind: 'server', name: 'a server', hosts: ['localhost'] } as const;
+const oldCa = await createAuthority({ name: 'an old CA', now: longAgo, days: 10 });
 const good = await issueCertificate(ca, server);
 const client = await issueCertificate(ca, { kind: 'client', name: 'a client' });
 const other = await issueCertificate(ca, server);
@@ -29,7 +30,8 @@ const passphraseKey = privateKey.export({
 const files = {
   'ca.crt': ca.certPem,
   'ca.key': ca.keyPem,
-  'mixed.crt': `${expired.certPem}${ca.certPem}`,
+  'old-ca.crt': oldCa.certPem,
+  'mixed.crt': `${oldCa.certPem}${ca.certPem}`,
   'good.crt': good.certPem,
   'good.key': good.keyPem,
   'client.crt': client.certPem,
@@ -110,6 +112,10 @@ t.test('every mistake is one line with flag, file and cure', async (t) => {
     [
       { cert: 'good.key' },
       '--server-cert: DIR/good.key: holds a private key and no certificate; were two files swapped?',
+    ],
+    [
+      { ca: 'good.crt' },
+      '--server-ca-cert: DIR/good.crt: holds no CA but CN=a server, and so vouches for nobody; give the certificate of the CA that signed for the peers',
     ],
     [
       { cert: 'good.crt', key: 'good.crt' },
@@ -229,13 +235,13 @@ t.test('certificates out of their time replace only such as are so, too', async 
     constructor: UntimelyFilesError,
     message: /^--x-cert: .*old\.crt: CN=old expired at .*, while what is in use is still valid; /,
   });
-  t.throws(() => read({ cert: 'good', ca: 'old.crt' }, inUse), {
+  t.throws(() => read({ cert: 'good', ca: 'old-ca.crt' }, inUse), {
     message:
-      /^--x-ca-cert: .*old\.crt: CN=old expired at .*, while what is in use is still valid; /,
+      /^--x-ca-cert: .*old-ca\.crt: CN=an old CA expired at .*, while what is in use is still valid; /,
   });
   t.doesNotThrow(() => read({ cert: 'good', ca: 'mixed.crt' }, inUse), 'one good CA is enough');
   const later = new Date(now.getTime() + 9_000 * dayMs);
-  t.doesNotThrow(() => read({ cert: 'old', ca: 'old.crt' }, inUse, later), 'both have ended');
+  t.doesNotThrow(() => read({ cert: 'old', ca: 'old-ca.crt' }, inUse, later), 'both have ended');
   // Seen from a day on which `good` has not begun and `old` has not ended.
   const early = new Date(longAgo.getTime() + 5 * dayMs);
   const old = read({ cert: 'old', ca: 'ca.crt' }, undefined, early);
