@@ -1,5 +1,5 @@
 import { ClientError, type Route } from '@fairlead/client';
-import { formatHostPort } from '@fairlead/runtime';
+import { formatHostPort, printable } from '@fairlead/runtime';
 import { proxyName } from './proxy-options.ts';
 
 /** What to do about a failure, by its code. Codes of docs/errors.md that are missing explain themselves. */
@@ -48,5 +48,6 @@ export function explainFailure(error: Error, route: Route): string {
     ? `--proxy ${proxyName(route)}`
     : `target ${formatHostPort(route.target)} through ${proxyName(route)}`;
   const shownCode = code === undefined || error.message.includes(`(${code} `) ? '' : ` (${code})`;
-  return `${place}: ${error.message}${shownCode}${cure === undefined ? '' : `; ${cure}`}`;
+  // The front end's words are in it, and whoever answered in its place need not be one.
+  return `${place}: ${printable(error.message)}${shownCode}${cure === undefined ? '' : `; ${cure}`}`;
 }

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { runFairlead } from './run-fairlead.ts';
 
@@ -15,6 +18,21 @@ async function adminPort(t: Test, body: string, status = 200): Promise<string> {
   await once(server, 'listening');
   t.teardown(() => server.close());
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** A front end that answers every CONNECT with a refusal; its path. */
+async function frontEnd(t: Test, text: string): Promise<string> {
+  // Not in a `t.testdir`, whose paths are too long for a socket.
+  const directory = mkdtempSync(join(tmpdir(), 'fairlead-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'front-end.sock');
+  const head = 'HTTP/1.1 502 Bad Gateway\r\nfairlead-error: target_refused\r\n\r\n';
+  const server = createServer();
+  server.on('connect', (_, socket) => socket.end(head + text));
+  server.listen(path);
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  return path;
 }
 
 const agent = (agentId: string) => ({
@@ -74,6 +92,15 @@ t.test('no name in a refusal moves the terminal or forges a line', async (t) => 
       t.ok(stderr.length < 5_000, 'of no great length');
     }
   }
+});
+
+t.test('nor does anything in a refusal of a front end', async (t) => {
+  const path = await frontEnd(t, hostile.replaceAll('\n', ''));
+  const { code, stdout, stderr } = await runFairlead([
+    ...['bench', '--proxy', `unix:${path}`, '--target', 'http://a:1/'],
+  ]);
+  t.match({ code, stdout, stderr }, { code: 1, stdout: '', stderr: safe });
+  t.ok(stderr.includes(escaped.replace('\\u000a', '')), 'nothing is lost');
 });
 
 t.test('a long name is cut and does not push a table aside', async (t) => {

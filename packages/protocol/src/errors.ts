@@ -120,12 +120,16 @@ export function toTunnelError(error: unknown, fallback: ErrorCode = 'internal_er
   return new TunnelError(fallback, detail, { cause: error });
 }
 
+/** What ends a line, moves a terminal, or turns the direction of writing. */
+const unprintable =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are the subject
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+/g;
+
 /**
- * Text that a peer sent, made fit for a log line or a header: control characters become spaces,
- * the rest is cut at `maxChars`.
+ * Text that a peer sent, made fit for a log line, a header or a terminal: characters that do more than to be
+ * read become spaces, the rest is cut at `maxChars`.
  */
 export function cleanText(text: string, maxChars = 256): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are the subject
-  const printable = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+  const printable = text.replace(unprintable, ' ').trim();
   return printable.length > maxChars ? `${printable.slice(0, maxChars - 1)}…` : printable;
 }
