@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import type { WhyReport } from '@fairlead/server';
 import { connectThrough, programs, RunningProcess, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
@@ -84,4 +86,14 @@ t.test('mistakes are told in one line', async (t) => {
     code: 1,
     stderr: /^fairlead status: --admin http:\/\/127\.0\.0\.1:1\/: no answer \(/,
   });
+});
+
+t.test('the admin port may be one that browsers do not ask', async (t) => {
+  // Of a loopback address of its own, where nobody else has it.
+  const admin = createServer((_, response) => response.writeHead(503).end('not yet\n'));
+  admin.listen(10080, '127.77.0.1');
+  await once(admin, 'listening');
+  t.teardown(() => admin.close());
+  const { code, stderr } = await fairlead(t, 'status', '--admin', 'http://127.77.0.1:10080');
+  t.match({ code, stderr }, { code: 1, stderr: '127.77.0.1:10080/: 503: not yet' });
 });

@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { get as getHttp, type IncomingMessage } from 'node:http';
+import { get as getHttps } from 'node:https';
+import { text } from 'node:stream/consumers';
 import { kinds, option, printable, StartupError, UsageError } from '@fairlead/runtime';
 import { cutText } from './cut-text.ts';
 
@@ -30,22 +34,22 @@ export async function askAdmin(
 ): Promise<unknown> {
   const url = new URL(path, admin);
   for (const [name, value] of query) url.searchParams.append(name, value);
-  let response: Response;
+  let status: number;
   let body: string;
   try {
-    response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
-    body = await response.text();
+    ({ status, body } = await getText(url));
   } catch (error) {
-    const { message, cause } = error as Error;
-    const reason = cause instanceof Error ? cause.message : message;
+    const { message, cause, code } = error as NodeJS.ErrnoException;
+    // Several addresses that all fail have no message in common.
+    const reason = cause instanceof Error ? cause.message : message || code;
     throw new StartupError(
       `--admin ${admin.href}: no answer (${reason}); is this the admin port of a running server?`,
       { cause: error },
     );
   }
-  if (response.status === 400) throw new UsageError(shown(body));
-  if (!response.ok) {
-    throw new StartupError(`--admin ${admin.href}: ${response.status}: ${shown(body)}`);
+  if (status === 400) throw new UsageError(shown(body));
+  if (status < 200 || status > 299) {
+    throw new StartupError(`--admin ${admin.href}: ${status}: ${shown(body)}`);
   }
   try {
     return JSON.parse(body);
@@ -55,6 +59,14 @@ export async function askAdmin(
       { cause: error },
     );
   }
+}
+
+/** Not by `fetch`, which refuses the ports that browsers do, such as 6000 and 10080. */
+async function getText(url: URL): Promise<{ status: number; body: string }> {
+  const get = url.protocol === 'https:' ? getHttps : getHttp;
+  const request = get(url, { agent: false, signal: AbortSignal.timeout(timeoutMs) });
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  return { status: response.statusCode ?? 0, body: await text(response) };
 }
 
 /** An answer in words, on one line. Whatever is at that address wrote it. */

@@ -78,7 +78,7 @@ async function run({ options }: ParsedOptions<typeof table.options>): Promise<vo
   const caHashes = [...new Set(certificates.map(caHash))];
   const token = makeToken();
   const record = recordOf(token, grant, ttl);
-  await withTokenStore(options, (store) => store.add(record));
+  await withTokenStore(options, 'make', (store) => store.add(record));
   const { id, expiresAt } = record;
   const answer = { token: token.text, id, expiresAt, caHashes };
   process.stdout.write(

@@ -27,7 +27,7 @@ const table = defineOptions({
 });
 
 async function run({ options }: ParsedOptions<typeof table.options>): Promise<void> {
-  const listed = await withTokenStore(options, (store) => store.list());
+  const listed = await withTokenStore(options, 'find', (store) => store.list());
   const tokens = [...listed].sort((a, b) => a.record.createdAt.localeCompare(b.record.createdAt));
   process.stdout.write(
     options.json ? `${JSON.stringify(tokens.map(shown))}\n` : rows(printableAll(tokens)),

@@ -26,7 +26,7 @@ async function run({
   if (!/^[a-z2-7]+$/.test(id)) {
     throw new UsageError('the ID of a token is the part before its dot, as token list shows it');
   }
-  const { claim, isRemoved } = await withTokenStore(options, async (store) => ({
+  const { claim, isRemoved } = await withTokenStore(options, 'find', async (store) => ({
     claim: (await store.get(id))?.claim,
     isRemoved: await store.remove(id),
   }));

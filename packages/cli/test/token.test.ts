@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { caHash } from '@fairlead/enrolment';
@@ -43,6 +44,19 @@ t.test('a token is made, listed and revoked', async (t) => {
   const again = await runFairlead(['token', 'revoke', id, '--token-dir', tokens]);
   t.match(again, { code: 2, stderr: `fairlead token revoke: there is no token ${id}; ` });
   t.match(await runFairlead(['token', 'list', '--token-dir', tokens]), { stdout: 'no tokens\n' });
+});
+
+t.test('a directory that is not there has no tokens to list', async (t) => {
+  const { tokens } = await placesIn(t);
+  for (const argv of [['list'], ['revoke', 'abcdefghijkl']]) {
+    const { code, stderr } = await runFairlead(['token', ...argv, '--token-dir', tokens]);
+    t.equal(code, 1);
+    t.match(
+      stderr,
+      `--token-dir: ${tokens}: no such directory; give the one that tokens were made`,
+    );
+  }
+  t.notOk(existsSync(tokens), 'nor is it made');
 });
 
 t.test('exit 2 and one line', async (t) => {

@@ -32,11 +32,15 @@ export class FileTokenStore implements TokenStore {
 
   /**
    * @param flag for errors: `--token-dir`
-   * @throws StartupError for a directory that cannot be made, or in which others may write
+   * @throws StartupError for a directory that cannot be made, is to be there and is not, or in which others may write
    */
-  static async open(directory: string, flag: string): Promise<FileTokenStore> {
+  static async open(
+    directory: string,
+    flag: string,
+    use: 'make' | 'find' = 'make',
+  ): Promise<FileTokenStore> {
     try {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
+      if (use === 'make') await mkdir(directory, { recursive: true, mode: 0o700 });
       const { mode } = await stat(directory);
       if ((mode & 0o022) !== 0) {
         throw new StartupError(
@@ -45,6 +49,10 @@ export class FileTokenStore implements TokenStore {
       }
     } catch (error) {
       if (error instanceof StartupError) throw error;
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+        const text = `${flag}: ${directory}: no such directory; give the one that tokens were made in`;
+        throw new StartupError(text, { cause: error });
+      }
       throw new StartupError(`${flag}: ${directory}: ${(error as Error).message}`, {
         cause: error,
       });
