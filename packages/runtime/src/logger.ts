@@ -74,45 +74,38 @@ export function createFileLog(flag: string, path: string): ProgramLog {
   return openLog(flag, path, 'info');
 }
 
-/** Those that could not be written to when that was last tried: what pino does at exit would not end. */
-const failing = new Set<{ destroy(): void }>();
-
-let isExitWatched = false;
-
-/** Before pino's own listener: it writes what is left, and tries again for as long as the disk is full. */
-function watchExit(): void {
-  if (isExitWatched) return;
-  isExitWatched = true;
-  process.prependListener('exit', () => {
-    for (const destination of failing) destination.destroy();
-  });
-}
-
 /** @param path undefined: stderr */
 function openLog(flag: string, path: string | undefined, level: Level): ProgramLog {
   if (path !== undefined) checkWritable(flag, path);
-  watchExit();
+  // Its types leave `destroyed` out.
   const destination = pino.destination({
     dest: path ?? stderrFd,
     sync: false,
     maxLength: maxQueuedBytes,
     maxWrite: maxWriteBytes,
-  });
+  }) as ReturnType<typeof pino.destination> & { readonly destroyed: boolean };
   // A full disk must not end the tunnels. Lines queue up and are written when there is room again.
-  let told = false;
-  destination.on('error', (error: Error) => {
-    if (path !== undefined && !told) process.stderr.write(`${flag} ${path}: ${error.message}\n`);
-    told = true;
-    failing.add(destination);
+  let isFailing = false;
+  const onFirstError = (error: Error) => {
+    if (path !== undefined) process.stderr.write(`${flag} ${path}: ${error.message}\n`);
+    // Before pino's own listener, which writes what is left, and tries again for as long as the disk is full.
+    process.prependListener('exit', () => {
+      if (isFailing) destination.destroy();
+    });
+  };
+  destination.once('error', onFirstError);
+  destination.on('error', () => {
+    isFailing = true;
   });
-  destination.on('write', () => failing.delete(destination));
-  let isOver = false;
+  destination.on('write', () => {
+    isFailing = false;
+  });
   let closed: Promise<void> | undefined;
   return {
     // Without flushSync, which pino would call behind a fatal line: it overtakes a write under way.
     logger: createLogger(level, {
       write: (line) => {
-        if (!isOver) destination.write(line);
+        if (!destination.destroyed) destination.write(line);
       },
     }),
     reopen: () => {
@@ -123,8 +116,6 @@ function openLog(flag: string, path: string | undefined, level: Level): ProgramL
         const timer = setTimeout(() => destination.destroy(), maxCloseMs);
         destination.once('close', () => {
           clearTimeout(timer);
-          isOver = true;
-          failing.delete(destination);
           resolve();
         });
         destination.end();

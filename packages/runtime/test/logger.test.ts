@@ -1,4 +1,6 @@
-import { createLogger, logLevel } from '@fairlead/runtime';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createFileLog, createLogger, logLevel } from '@fairlead/runtime';
 import t from 'tap';
 import { memoryLogger } from './log-lines.ts';
 
@@ -52,4 +54,23 @@ t.test('no text of a peer makes a line of any length', async (t) => {
   const { agent, err } = lines[0] as { agent: string; err: { message: string } };
   t.equal(agent, `${'x'.repeat(1_023)}…`);
   t.equal(err.message.length, 5_000, 'errors are ours, and kept');
+});
+
+t.test('a line that comes while a log closes, or after, harms nobody', async (t) => {
+  const path = join(t.testdir({}), 'log');
+  const { logger, close } = createFileLog('--x-log', path);
+  logger.info('before');
+  let isClosed = false;
+  const closing = close().then(() => {
+    isClosed = true;
+  });
+  while (!isClosed) {
+    logger.info('meanwhile');
+    await new Promise(setImmediate);
+  }
+  await closing;
+  logger.info('after');
+  const text = readFileSync(path, 'utf8');
+  t.match(text, '"msg":"before"');
+  t.notMatch(text, '"msg":"after"');
 });
