@@ -1,5 +1,5 @@
 import type { Certificate, PeerCertificate, TLSSocket } from 'node:tls';
-import { explainDates } from '@fairlead/runtime';
+import { explainUntimely } from '@fairlead/runtime';
 import { ConnectError } from './connect-error.ts';
 
 const otherAuthority = 'it is signed by a CA that is not among the trusted ones';
@@ -108,10 +108,9 @@ function outOfTime(
   { code }: NodeJS.ErrnoException,
   certificate: PeerCertificate | undefined,
 ): string | undefined {
-  if (!certificate || (code !== 'CERT_HAS_EXPIRED' && code !== 'CERT_NOT_YET_VALID')) return;
+  if (!certificate) return undefined;
   const { valid_from: from, valid_to: to } = certificate;
-  const dates = explainDates({ from, to }, 'the clock of this machine');
-  return dates && `it ${dates}; check both clocks`;
+  return explainUntimely(code, { from, to }, 'the clock of this machine');
 }
 
 function describe({ subject, subjectaltname, issuer, valid_to }: PeerCertificate): string {

@@ -1,6 +1,7 @@
 import { checkTokenPlace, tokenPlaceOptions } from '@fairlead/issuer';
 import {
   defineOptions,
+  isEnrolmentId,
   type ParsedOptions,
   release,
   runCommand,
@@ -23,7 +24,7 @@ async function run({
 }: ParsedOptions<typeof table.options>): Promise<void> {
   // Whoever pastes the whole token means its ID; the rest is not for the screen.
   const [id = ''] = given.split('.');
-  if (!/^[a-z2-7]+$/.test(id)) {
+  if (!isEnrolmentId(id)) {
     throw new UsageError('the ID of a token is the part before its dot, as token list shows it');
   }
   const { claim, isRemoved } = await withTokenStore(options, 'find', async (store) => ({

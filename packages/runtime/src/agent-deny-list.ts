@@ -1,4 +1,9 @@
-import { type CertificateIdentity, canonicalHex, canonicalSerial } from './certificate-identity.ts';
+import {
+  type CertificateIdentity,
+  canonicalHex,
+  canonicalSerial,
+  isEnrolmentId,
+} from './certificate-identity.ts';
 import type { NamedFile } from './pem-file.ts';
 import { readNamedFile } from './read-named-file.ts';
 import { UsageError } from './usage-error.ts';
@@ -64,7 +69,7 @@ export class AgentDenyList {
     const hex = canonicalHex(value);
     // Somebody's comment and no name, though X.520 would allow it.
     if (kind === 'cn' && !/\s#/.test(value)) this.#commonNames.add(value);
-    else if (kind === 'enrolment' && /^[a-z2-7]+$/.test(value)) this.#enrolments.add(value);
+    else if (kind === 'enrolment' && isEnrolmentId(value)) this.#enrolments.add(value);
     else if (kind === 'node' && nodeName.test(value)) this.#nodes.add(value);
     else if (kind === 'serial' && /^[0-9a-f]{1,40}$/.test(hex)) {
       this.#serials.add(canonicalSerial(hex));

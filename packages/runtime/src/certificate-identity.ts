@@ -23,6 +23,12 @@ export function peerCertificate(socket: TLSSocket): X509Certificate | undefined 
   return der && new X509Certificate(der);
 }
 
+/** Its subject in one line. */
+export const subjectOf = ({ subject }: X509Certificate): string => subject.replaceAll('\n', ', ');
+
+/** An enrolment token's ID: letters and digits of RFC 4648 section 6, in lower case. */
+export const isEnrolmentId = (text: string): boolean => /^[a-z2-7]+$/.test(text);
+
 /** What tells the certificate from others. */
 export function identityOf(certificate: X509Certificate): CertificateIdentity {
   const names = parseAlternativeNames(certificate.subjectAltName ?? '') ?? [];

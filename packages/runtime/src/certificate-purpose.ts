@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
+import { subjectOf } from './certificate-identity.ts';
 import type { NamedFile } from './pem-file.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -45,7 +46,7 @@ export function checkAuthority(
   certificates: readonly X509Certificate[],
 ): void {
   if (certificates.some((each) => each.ca || each.subject === each.issuer)) return;
-  const subjects = certificates.map(({ subject }) => subject.replaceAll('\n', ', '));
+  const subjects = certificates.map(subjectOf);
   throw new UsageError(
     `${flag}: ${path}: holds no CA but ${subjects.join('; ')}, and so vouches for nobody; give the certificate of the CA that signed for the peers`,
   );

@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { explainDates } from './certificate-dates.ts';
+import { subjectOf } from './certificate-identity.ts';
 import type { NamedFile } from './pem-file.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -42,9 +43,10 @@ function faultOf({ role, certificates }: FileCertificates, now: Date): string | 
 
 /** Whose certificate is out of its time, and how; undefined when it is not. */
 export function explainCertificateDates(
-  { subject, validFrom: from, validTo: to }: X509Certificate,
+  certificate: X509Certificate,
   now: Date,
 ): string | undefined {
+  const { validFrom: from, validTo: to } = certificate;
   const dates = explainDates({ from, to }, 'the clock of this machine', now);
-  return dates && `${subject.replaceAll('\n', ', ')} ${dates}`;
+  return dates && `${subjectOf(certificate)} ${dates}`;
 }

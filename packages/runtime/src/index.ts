@@ -3,7 +3,7 @@ export { type AlternativeName, parseAlternativeNames } from './alternative-names
 export { writeFileAtomically } from './atomic-file.ts';
 export { Backoff, type BackoffOptions } from './backoff.ts';
 export { formatByteSize, parseByteSize } from './byte-size.ts';
-export { type CertificateDates, explainDates } from './certificate-dates.ts';
+export { type CertificateDates, explainDates, explainUntimely } from './certificate-dates.ts';
 export {
   CertificateExpiry,
   type CertificateExpiryOptions,
@@ -12,6 +12,7 @@ export {
 export {
   type CertificateIdentity,
   identityOf,
+  isEnrolmentId,
   peerCertificate,
 } from './certificate-identity.ts';
 export { UntimelyFilesError } from './certificate-replacement.ts';

@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import { explainDates } from './certificate-dates.ts';
+import { explainUntimely } from './certificate-dates.ts';
 
 /**
  * The reason why the certificate of a TLS client is not good enough, or undefined when it is. This is the
@@ -15,16 +15,13 @@ export function refusalOfPeer(socket: TLSSocket): string | undefined {
   }
   if (socket.authorized) return undefined;
   const reason = String(socket.authorizationError);
-  const dates = isAboutDates(reason) && explainDates({ from, to }, refuserClock);
-  const why = dates ? `it ${dates}; check both clocks (${reason})` : explanations.get(reason);
+  const dates = explainUntimely(reason, { from, to }, refuserClock);
+  const why = dates ? `${dates} (${reason})` : explanations.get(reason);
   return `the client certificate was refused: ${why ?? reason}`;
 }
 
 /** The text is for the peer as well. */
 const refuserClock = 'the clock of the side that refused it';
-
-const isAboutDates = (reason: string): boolean =>
-  reason === 'CERT_HAS_EXPIRED' || reason === 'CERT_NOT_YET_VALID';
 
 const explanations = new Map([
   ['CERT_HAS_EXPIRED', 'a CA above it has expired (CERT_HAS_EXPIRED)'],

@@ -23,7 +23,7 @@ export interface TlsFilesSpec {
     | undefined;
   /** Whom this side trusts; without it Node's public CAs. */
   readonly ca?: NamedFile | undefined;
-  /** Go's names; empty for Node's choice. */
+  /** Go's names; empty for the default ones. */
   readonly cipherSuites: readonly string[];
   readonly minVersion: TlsVersionName;
   /** What is in use; certificates out of their time do not take the place of such as are not. */
