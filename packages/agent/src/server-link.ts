@@ -202,17 +202,20 @@ export class ServerLink {
             backoff.reset();
             this.#pause.dueIn((searchBackoff ?? backoff).next());
           } else {
-            const code = this.#verdictOf(readyAtMs, error);
-            if (code !== undefined) {
-              this.#lastFailure = failure?.reason ?? code;
-              if (readyAtMs !== undefined) {
-                backoff.undoReset();
-                searchBackoff?.undoReset();
-              }
+            const livedMs = performance.now() - (readyAtMs ?? 0);
+            const isRefused = error && isRefusal(error) && livedMs < REFUSED_WITHIN_MS;
+            if (failure) {
+              this.#lastFailure = failure.reason;
+              this.#options.onConnectFailed(failure);
+            } else if (isRefused) {
+              this.#lastFailure = error.code;
+              backoff.undoReset();
+              searchBackoff?.undoReset();
             }
-            if (failure) this.#options.onConnectFailed(failure);
             if (!this.#hasReady()) this.#pause.dueIn(backoff.next());
-            else if (code !== undefined && searchBackoff) this.#pause.dueIn(searchBackoff.next());
+            else if (searchBackoff && (failure || isRefused)) {
+              this.#pause.dueIn(searchBackoff.next());
+            }
           }
           resolve();
         },
@@ -223,13 +226,6 @@ export class ServerLink {
       });
       this.#transports.add(closed);
     });
-  }
-
-  /** Why a tunnel has ended that the next attempt will do no better than; undefined for one that was lost. */
-  #verdictOf(readyAtMs: number | undefined, error: TunnelError | undefined): string | undefined {
-    if (readyAtMs === undefined) return error?.code ?? 'closed';
-    const isEarly = performance.now() - readyAtMs < REFUSED_WITHIN_MS;
-    return error && isEarly && isRefusal(error) ? error.code : undefined;
   }
 
   #hasReady(): boolean {

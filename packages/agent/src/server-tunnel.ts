@@ -56,12 +56,13 @@ export class ServerTunnel implements HeldTunnel {
   #token: string | undefined;
   /** The server has introduced itself, and judged the token if it wanted one. */
   #isKnown = false;
+  /** The server has handled the agent's HELLO (spec 2.13). */
   #isAcknowledged = false;
-  #isReady = false;
   /** Running while the server has still to take the agent. */
   #verdictTimer: NodeJS.Timeout | undefined;
   #isDuplicate = false;
-  #hasNoToken = false;
+  /** Why there is no token, though the server wants one. */
+  #tokenFailure: ConnectError | undefined;
   /** Closed by the agent, which needs it no more. */
   #isGivenUp = false;
   #isRetired = false;
@@ -84,7 +85,7 @@ export class ServerTunnel implements HeldTunnel {
         onHello: (hello) => this.#onHello(hello),
         onAcknowledged: () => {
           this.#isAcknowledged = true;
-          this.#becomeReady();
+          if (this.#isTaken) this.#onTaken();
         },
         onOpen: (stream) => host.onStream(stream),
         onDraining: (error) => this.#onDraining(error),
@@ -136,7 +137,11 @@ export class ServerTunnel implements HeldTunnel {
 
   /** Whether streams may come and no change is asked for. */
   get isReady(): boolean {
-    return this.#isReady && !this.session.isDraining;
+    return this.#isTaken && !this.session.isDraining;
+  }
+
+  get #isTaken(): boolean {
+    return this.#isKnown && this.#isAcknowledged;
   }
 
   /** Asks the server for no new streams; open ones go on. A server that is not known yet is let go. */
@@ -179,8 +184,8 @@ export class ServerTunnel implements HeldTunnel {
       this.#token = readAgentToken(path);
       return undefined;
     } catch (error) {
-      this.#hasNoToken = true;
-      return new TunnelError('unauthenticated', (error as Error).message);
+      this.#tokenFailure = error as ConnectError;
+      return new TunnelError('unauthenticated', this.#tokenFailure.message);
     }
   }
 
@@ -200,13 +205,13 @@ export class ServerTunnel implements HeldTunnel {
       this.#isKnown = true;
       // Not only when it is ready: another way to the same server is a duplicate from now on.
       held.add(this);
+      if (this.#isTaken) this.#onTaken();
     }
-    this.#becomeReady();
     onChange();
   }
 
   #expectVerdict(withinMs: number): void {
-    if (this.#isReady || this.#verdictTimer !== undefined) return;
+    if (this.#isTaken || this.#verdictTimer !== undefined) return;
     this.#verdictTimer = setTimeout(() => {
       const text = `the server did not take the agent within ${withinMs} ms of its HELLO`;
       this.session.close(new TunnelError('hello_timeout', text));
@@ -214,9 +219,7 @@ export class ServerTunnel implements HeldTunnel {
     this.#verdictTimer.unref();
   }
 
-  #becomeReady(): void {
-    if (this.#isReady || !this.#isKnown || !this.#isAcknowledged) return;
-    this.#isReady = true;
+  #onTaken(): void {
     clearTimeout(this.#verdictTimer);
     const { logger, onChange } = this.#host;
     const { transport, peerHello: { serverId, software } = {} } = this.session;
@@ -230,7 +233,7 @@ export class ServerTunnel implements HeldTunnel {
     const { logger, held, onChange } = this.#host;
     this.#isExhausted = error.code === 'ids_exhausted';
     logger.info({ server: this.#server, reason: error.message }, 'server drains');
-    if (!this.#isReady) {
+    if (!this.#isTaken) {
       // It has sent no stream, and one that is under way it tries elsewhere.
       this.session.close(new TunnelError('shutting_down', 'the server drains'));
       return;
@@ -275,8 +278,8 @@ export class ServerTunnel implements HeldTunnel {
 
   /** Why the server did not take the agent; undefined if it did, or the agent did not want it. */
   #failureOf(error: TunnelError | undefined): ConnectError | undefined {
-    if (this.#isReady || this.#isDuplicate || this.#isGivenUp) return undefined;
-    if (this.#hasNoToken) return new ConnectError('own_token', error?.message ?? '');
+    if (this.#isTaken || this.#isDuplicate || this.#isGivenUp) return undefined;
+    if (this.#tokenFailure) return this.#tokenFailure;
     const isLate = error?.code === 'hello_timeout';
     const reason = identityFailure(error?.code) ?? (isLate ? 'handshake_timeout' : 'not_taken');
     return new ConnectError(reason, error?.message ?? 'the server ended the tunnel at its start');
