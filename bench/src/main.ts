@@ -1,11 +1,11 @@
 /** `npm run bench`: measures Fairlead beside its peers; see `--help`. */
 import { measures } from './measures/index.ts';
 import { type BenchOptions, optionsOrExit, usage } from './options.ts';
+import { orExit } from './or-exit.ts';
 import { exitOnSignals } from './process/exit-on-signals.ts';
 import { mergeResults } from './report/merge-results.ts';
 import { textTables } from './report/text-tables.ts';
 import { writeReport } from './report/write-report.ts';
-import type { Results } from './results.ts';
 import { readResults, writeResults } from './results-file.ts';
 import { measureSystems, warnIfBusy } from './run/measure-systems.ts';
 import { tellIncomplete } from './run/tell-incomplete.ts';
@@ -37,20 +37,10 @@ function list(): void {
 async function main(given: BenchOptions): Promise<void> {
   if (!given.from) warnIfBusy();
   const results = given.from
-    ? mergeResults(resultsOrExit(given.from))
+    ? mergeResults(orExit('bench: --from', () => given.from!.map(readResults)))
     : await measureSystems(given, given.systems, ['npm run bench --', ...args].join(' '));
   process.stdout.write(textTables(results));
   if (given.json !== undefined) writeResults(given.json, results);
   if (given.report !== undefined) await writeReport(results, given.report);
   tellIncomplete(results);
-}
-
-/** A file that is none of ours ends the program with one line and exit code 2. */
-function resultsOrExit(files: readonly string[]): Results[] {
-  try {
-    return files.map(readResults);
-  } catch (error) {
-    console.error(`bench: --from: ${(error as Error).message}`);
-    process.exit(2);
-  }
 }

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { nodeBinary, writableFile, writableReport } from './checked-paths.ts';
 import { measures } from './measures/index.ts';
 import type { Measure } from './measures/measure.ts';
+import { orExit } from './or-exit.ts';
 import { systems } from './systems/index.ts';
 import { pairings } from './systems/pairings.ts';
 import type { System } from './systems/system.ts';
@@ -99,16 +100,6 @@ export function optionsOrExit(args: readonly string[]): BenchOptions {
 /** Those of `npm run bench:compare`; a mistake ends the program with one line and exit code 2. */
 export function compareOptionsOrExit(args: readonly string[]): BenchOptions {
   return orExit('bench:compare', () => readOptions(args, notOfCompare));
-}
-
-/** What `read` returns; what it throws ends the program with one line and exit code 2. */
-export function orExit<T>(program: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    console.error(`${program}: ${(error as Error).message}`);
-    process.exit(2);
-  }
 }
 
 /**

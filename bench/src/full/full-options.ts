@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { nodeBinary, writableReport } from '../checked-paths.ts';
 import type { Measure } from '../measures/measure.ts';
-import { orExit, pickMeasures } from '../options.ts';
+import { pickMeasures } from '../options.ts';
+import { orExit } from '../or-exit.ts';
 
 export const fullUsage = `npm run bench:full -- [OPTIONS]
 

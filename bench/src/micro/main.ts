@@ -6,6 +6,7 @@
  * Cases take turns in each round; medians and the range over the rounds are printed.
  */
 import { parseArgs } from 'node:util';
+import { orExit } from '../or-exit.ts';
 import { formatFigure } from '../report/figures.ts';
 import { median } from '../results.ts';
 import { codecCases } from './codec.ts';
@@ -18,7 +19,16 @@ const usage = `node bench/dist/micro/main.js [OPTIONS]
   --rounds N        rounds, in which cases take turns; medians are printed (5)
 `;
 
-const values = valuesOrExit();
+const { values } = orExit('micro', () =>
+  parseArgs({
+    options: {
+      only: { type: 'string', default: '' },
+      seconds: { type: 'string', default: '1' },
+      rounds: { type: 'string', default: '5' },
+      help: { type: 'boolean', default: false },
+    },
+  }),
+);
 if (values.help) {
   process.stdout.write(usage);
   process.exit();
@@ -49,19 +59,3 @@ for (const [{ name, unit }, rates] of found) {
   console.log(`${name.padEnd(48)} ${formatFigure(median(rates)).padStart(12)} ${unit} (${range})`);
 }
 process.exit();
-
-function valuesOrExit() {
-  try {
-    return parseArgs({
-      options: {
-        only: { type: 'string', default: '' },
-        seconds: { type: 'string', default: '1' },
-        rounds: { type: 'string', default: '5' },
-        help: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (error) {
-    console.error(`micro: ${(error as Error).message}`);
-    process.exit(2);
-  }
-}
