@@ -165,26 +165,24 @@ t.test('a denied agent gets no certificate by its old token either', async (t) =
   const site = await Installation.make();
   const denied = await site.file('denied', '# nobody\n');
   const { process: issuer, port } = await site.startIssuer(t, { 'agent-denylist': denied });
+  const reloads = () => issuer.logs.filter(({ msg }) => msg === 'reloaded').length;
+  const deny = async (entry: string) => {
+    const before = reloads();
+    await site.file('denied', `${entry}\n`);
+    await issuer.waitForLog(() => reloads() > before);
+  };
   for (const entryOf of [(id: string) => `enrolment:${id}`, () => 'cn:node-1']) {
     const { text: token, id } = await site.token();
     const { csr } = newRequest();
     const ask = () => site.ask(port, '/v1/enrol', { body: { token, csr } });
     t.match(await ask(), { status: 200 });
-    const reloads = issuer.logs.filter(({ msg }) => msg === 'reloaded').length;
-    await site.file('denied', `${entryOf(id)}\n`);
-    await issuer.waitForLog(
-      () => issuer.logs.filter(({ msg }) => msg === 'reloaded').length > reloads,
-    );
+    await deny(entryOf(id));
     t.match(await ask(), { status: 403, code: 'certificate_refused' }, entryOf(id));
     const told = await issuer.waitForLog(
       ({ msg, enrolment }) => msg === 'enrolment refused' && enrolment === id,
     );
     t.match(told, { reason: `--agent-denylist has ${entryOf(id)}` });
-    const again = issuer.logs.filter(({ msg }) => msg === 'reloaded').length;
-    await site.file('denied', '# nobody\n');
-    await issuer.waitForLog(
-      () => issuer.logs.filter(({ msg }) => msg === 'reloaded').length > again,
-    );
+    await deny('# nobody');
   }
 });
 
