@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { workspaceRoot } from '@fairlead/testkit';
 import t from 'tap';
 import { parse } from 'yaml';
-import { loopback, startService } from '../e2e/fixture.ts';
+import { loopback, startService } from '../programs/fixture.ts';
 import { readPromql } from './promql.ts';
 
 const monitoring = join(workspaceRoot, 'deploy/monitoring');

@@ -21,7 +21,7 @@ import {
   startAgent,
   startServer,
   testPki,
-} from '../e2e/fixture.ts';
+} from '../programs/fixture.ts';
 import type { AttackPlace } from './attack-place.ts';
 import { EchoWatch } from './echo-watch.ts';
 

@@ -14,7 +14,7 @@ import {
   startEchoTarget,
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { agentFlags, type Flags, loopback, serverFlags, testPki } from '../e2e/fixture.ts';
+import { agentFlags, type Flags, loopback, serverFlags, testPki } from '../programs/fixture.ts';
 
 const nobody = 65_534;
 

@@ -2,26 +2,37 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeFairleadPki } from './fairlead-pki.ts';
-import type { TestPki } from './test-pki.ts';
+import { readTestPki, type TestPki } from './test-pki.ts';
+
+/**
+ * Names a directory that `makeFairleadPki` filled for all test files of a run: keys are made once
+ * instead of once for each file.
+ */
+export const testPkiVariable = 'FAIRLEAD_TEST_PKI';
 
 const shared = new Map<unknown, Promise<TestPki>>();
 
 /**
- * The test certificates of this process, made on the first call and removed when the process
- * ends. Callers must not change the files.
+ * The test certificates of this run, or of this process if the run has none: made on the first call and
+ * removed when the process ends. Callers must not change the files.
  *
- * @param make who makes them: `makeFairleadPki`, or `makeOpensslPki` where the point is that
- *   certificates of others work too
+ * @param make who makes them: `makeFairleadPki`, or `makeOpensslPki` to show that other people's
+ *   certificates work too
  */
 export function sharedTestPki(
   make: (directory: string) => Promise<TestPki> = makeFairleadPki,
 ): Promise<TestPki> {
   let pki = shared.get(make);
   if (!pki) {
-    const directory = mkdtempSync(join(tmpdir(), 'fairlead-pki-'));
-    process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-    pki = make(directory);
+    const ofRun = process.env[testPkiVariable];
+    pki = ofRun && make === makeFairleadPki ? readTestPki(ofRun) : makeForProcess(make);
     shared.set(make, pki);
   }
   return pki;
+}
+
+function makeForProcess(make: (directory: string) => Promise<TestPki>): Promise<TestPki> {
+  const directory = mkdtempSync(join(tmpdir(), 'fairlead-pki-'));
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+  return make(directory);
 }

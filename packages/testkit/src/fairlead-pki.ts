@@ -1,12 +1,5 @@
 import { join } from 'node:path';
-import {
-  createAuthority,
-  type IssueOptions,
-  issueCertificate,
-  type PemFile,
-  pemPair,
-  writePemFiles,
-} from '@fairlead/pki';
+import type { IssueOptions, PemFile } from '@fairlead/pki';
 import {
   type AuthorityName,
   authorityNames,
@@ -22,6 +15,7 @@ const dayMs = 86_400_000;
  * init` plus `kubelet`, `foreign` and expired certificates. Rejects when a file exists already.
  */
 export async function makeFairleadPki(directory: string): Promise<TestPki> {
+  const { writePemFiles } = await import('@fairlead/pki');
   const files = await Promise.all(
     authorityNames.map((name) => makeAuthority(join(directory, name), name)),
   );
@@ -30,6 +24,8 @@ export async function makeFairleadPki(directory: string): Promise<TestPki> {
 }
 
 async function makeAuthority(directory: string, name: AuthorityName): Promise<PemFile[]> {
+  // Loaded here only: most test files use certificates that exist already.
+  const { createAuthority, issueCertificate, pemPair } = await import('@fairlead/pki');
   const now = Date.now();
   // Old enough to have issued a certificate that has expired since.
   const authority = await createAuthority({

@@ -5,7 +5,7 @@ export {
   countBytes,
   readText,
 } from './byte-report.ts';
-export { sharedTestPki } from './certificates.ts';
+export { sharedTestPki, testPkiVariable } from './certificates.ts';
 export {
   type ConnectReply,
   type ConnectRequest,
@@ -14,6 +14,7 @@ export {
   exchangeRaw,
   type RawExchange,
 } from './connect-client.ts';
+export { type EventuallyOptions, eventually } from './eventually.ts';
 export { makeFairleadPki } from './fairlead-pki.ts';
 export { type ClientTls, type FrontEndAddress, openFrontEnd } from './front-end-address.ts';
 export { Http2ConnectClient, type Http2ConnectReply } from './http2-connect-client.ts';

@@ -40,8 +40,8 @@ export interface ProcessOptions {
   /** For error texts; the entry file's name if left out. */
   readonly name?: string;
   /**
-   * Added to a bare environment (PATH and HOME only): a proxy variable or a NODE_OPTIONS of the
-   * caller must not reach the program.
+   * Added to a bare environment (PATH, HOME, TMPDIR and the mark of the test run): a proxy variable or
+   * a NODE_OPTIONS of the caller must not reach the program.
    */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
@@ -120,10 +120,10 @@ export class RunningProcess implements Started {
     args: readonly string[],
     options: ProcessOptions = {},
   ): Promise<RunningProcess> {
-    const { PATH = '', HOME = '' } = process.env;
+    const { PATH = '', HOME = '', TMPDIR, FAIRLEAD_TEST_RUN } = process.env;
     const child = spawn(file, args, {
       cwd: options.cwd ?? workspaceRoot,
-      env: { PATH, HOME, ...options.env },
+      env: { PATH, HOME, TMPDIR, FAIRLEAD_TEST_RUN, ...options.env },
       stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
     });
     await once(child, 'spawn');

@@ -8,8 +8,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeTemporaryDirectory, workspaceRoot } from '@fairlead/testkit';
 import t from 'tap';
-import { type DocBlock, readDocPage } from './doc-blocks.ts';
-import { DocSession } from './doc-session.ts';
+import { type DocBlock, readDocPage } from '../docs/doc-blocks.ts';
+import { DocSession } from '../docs/doc-session.ts';
 
 const demoIsUp = 'Ctrl-C ends everything.';
 

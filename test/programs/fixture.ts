@@ -10,7 +10,6 @@ import {
   type ClientTls,
   closeAfter,
   type LogLine,
-  makeOpensslPki,
   makeTemporaryDirectory,
   programs,
   RunningProcess,
@@ -50,9 +49,9 @@ export interface Service {
   readonly agent: RunningAgent;
 }
 
-/** The certificates of this test file, made by openssl. */
+/** The certificates of this run. */
 export function testPki(): Promise<TestPki> {
-  return sharedTestPki(makeOpensslPki);
+  return sharedTestPki();
 }
 
 /**

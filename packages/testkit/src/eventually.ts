@@ -1,0 +1,44 @@
+import { inspect } from 'node:util';
+
+// Kept from before a test can take control of time: a wait must end by the real clock.
+const { setTimeout: realSetTimeout } = globalThis;
+const realNow = performance.now.bind(performance);
+
+const defaultTimeoutMs = 60_000;
+const longestPauseMs = 50;
+
+export interface EventuallyOptions {
+  /** In ms. The default suits a machine that is busy with other work. */
+  readonly timeout?: number;
+}
+
+/**
+ * Waits until the check returns something truthy, and returns that.
+ *
+ * @param what names the awaited state in the error: `the agent is connected`
+ * @param check can be asynchronous; if it throws, it is asked again, and the last error is the cause
+ * @throws Error that names the state and the last result, after `timeout`
+ */
+export async function eventually<Result>(
+  what: string,
+  check: () => Result | Promise<Result>,
+  { timeout = defaultTimeoutMs }: EventuallyOptions = {},
+): Promise<Result> {
+  const untilMs = realNow() + timeout;
+  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+    let last: { result: Result } | { error: unknown };
+    try {
+      last = { result: await check() };
+      if (last.result) return last.result;
+    } catch (error) {
+      last = { error };
+    }
+    if (realNow() >= untilMs) {
+      const seen = 'error' in last ? last.error : last.result;
+      throw new Error(`not within ${timeout} ms: ${what}; last: ${inspect(seen, { depth: 3 })}`, {
+        cause: 'error' in last ? last.error : undefined,
+      });
+    }
+    await new Promise<void>((resolve) => realSetTimeout(resolve, pauseMs));
+  }
+}
