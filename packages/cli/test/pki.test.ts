@@ -273,10 +273,7 @@ const mistakes: [argv: string[], line: RegExp][] = [
 for (const [argv, line] of mistakes) {
   t.test(`exit 2 and one line: fairlead pki ${argv.join(' ')}`, async (t) => {
     const { dir } = await authorityIn(t);
-    const ended = await runCommand([
-      'pki',
-      ...argv.map((arg) => arg.replace(/^DIR(?=\/|$)/, dir)),
-    ]);
+    const ended = await runCommand(['pki', ...argv.map((arg) => arg.replace(/^DIR(?=\/|$)/, dir))]);
     t.equal(ended.code, 2);
     t.equal(ended.stdout, '');
     t.equal(ended.stderr.split('\n').length, 2, 'one line');

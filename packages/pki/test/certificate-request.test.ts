@@ -26,14 +26,23 @@ const keyArguments: Record<string, string[]> = {
 const request = (dir: string, ...args: string[]): Promise<string> =>
   openssl('req', '-new', '-nodes', '-subj', '/CN=me', '-keyout', join(dir, 'key'), ...args);
 
+/** A root and an issuer below it of each kind, made once: RSA keys are slow to make. */
+const issuers = new Map(
+  await Promise.all(
+    (['ec', 'rsa'] as const).map(async (keyType) => {
+      const root = await createAuthority({ name: 'Root', keyType });
+      const authority = await createIssuingAuthority(root, { name: 'Issuer', keyType });
+      return [keyType, { root, authority }] as const;
+    }),
+  ),
+);
+
 for (const [kind, args] of Object.entries(keyArguments)) {
   t.test(`openssl asks with ${kind}, CAs of both kinds answer`, { skip }, async (t) => {
     const dir = t.testdir();
     const csr = await request(dir, ...args, '-addext', 'subjectAltName=DNS:greedy.example');
     const publicKey = publicKeyOfRequest(csr);
-    for (const keyType of ['ec', 'rsa'] as const) {
-      const root = await createAuthority({ name: 'Root', keyType });
-      const authority = await createIssuingAuthority(root, { name: 'Issuer', keyType });
+    for (const { root, authority } of issuers.values()) {
       const { certPem, certificate } = certifyKey(authority, publicKey, {
         kind: 'agent',
         name: 'n',
