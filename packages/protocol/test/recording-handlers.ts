@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { EventEmitter, once } from 'node:events';
 import type {
   Hello,
   SessionHandler,
@@ -7,17 +6,18 @@ import type {
   TunnelError,
   TunnelStream,
 } from '@fairlead/protocol';
+import { Changes } from '@fairlead/testkit';
 
 /** Lets a test wait for what a handler is told. */
 class Recorder {
-  readonly #events = new EventEmitter();
+  readonly #changes = new Changes();
 
   changed(): void {
-    this.#events.emit('change');
+    this.#changes.notify();
   }
 
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await once(this.#events, 'change');
+    await this.#changes.until(condition);
   }
 }
 
