@@ -47,7 +47,7 @@ export class RecordingStream extends Recorder implements StreamHandler {
   onData(chunk: Buffer): void {
     this.byteCount += chunk.length;
     if (this.#keep) this.chunks.push(chunk);
-    this.#hash.update(chunk);
+    else this.#hash.update(chunk);
     this.#tell('data');
     this.credits?.consumed(chunk.length);
   }
@@ -78,8 +78,10 @@ export class RecordingStream extends Recorder implements StreamHandler {
     return this.told.includes(what);
   }
 
-  sha256(): string {
-    return this.#hash.copy().digest('hex');
+  /** Whether just these bytes came. */
+  got(expected: Buffer): boolean {
+    if (this.#keep) return Buffer.concat(this.chunks).equals(expected);
+    return this.#hash.copy().digest().equals(createHash('sha256').update(expected).digest());
   }
 
   #tell(what: RecordingStream['told'][number]): void {

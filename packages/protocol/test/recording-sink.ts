@@ -18,7 +18,7 @@ export class RecordingSink implements TransportSink {
 
   onBytes(chunk: Buffer): void {
     if (this.#keep) this.chunks.push(chunk);
-    this.#hash.update(chunk);
+    else this.#hash.update(chunk);
     this.byteCount += chunk.length;
     this.#changes.notify();
   }
@@ -32,8 +32,10 @@ export class RecordingSink implements TransportSink {
     return Buffer.concat(this.chunks).toString('latin1');
   }
 
-  sha256(): string {
-    return this.#hash.copy().digest('hex');
+  /** Whether just these bytes came. */
+  got(expected: Buffer): boolean {
+    if (this.#keep) return Buffer.concat(this.chunks).equals(expected);
+    return this.#hash.copy().digest().equals(createHash('sha256').update(expected).digest());
   }
 
   async until(condition: () => boolean): Promise<void> {
