@@ -5,6 +5,8 @@ const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThi
 
 const defaultTimeoutMs = 60_000;
 
+type Truthy<Result> = Exclude<Result, false | 0 | '' | null | undefined>;
+
 /** Lets tests wait for states that events bring about, where `eventually` would have to poll. */
 export class Changes {
   /** What the waits do to look at their states again. */
@@ -32,7 +34,7 @@ export class Changes {
     check: () => Result,
     what = String(check),
     { timeout = defaultTimeoutMs }: EventuallyOptions = {},
-  ): Promise<NonNullable<Result>> {
+  ): Promise<Truthy<Result>> {
     return new Promise((resolve, reject) => {
       const settle = (how: () => void) => {
         realClearTimeout(timer);
@@ -42,7 +44,7 @@ export class Changes {
       const look = () => {
         try {
           const result = check();
-          if (result) settle(() => resolve(result));
+          if (result) settle(() => resolve(result as Truthy<Result>));
         } catch (error) {
           settle(() => reject(error));
         }
