@@ -8,6 +8,7 @@ import {
   type PacketObserver,
   PacketStream,
 } from '@fairlead/konnectivity';
+import { Changes } from '@fairlead/testkit';
 import type { Test } from 'tap';
 
 const observer: PacketObserver = { onPacket() {}, onError() {} };
@@ -45,20 +46,20 @@ export class RawPeer {
   readonly received: Packet[] = [];
   closed: { readonly error: GrpcError | undefined } | undefined;
   readonly #wire: PacketStream;
-  readonly #checks = new Set<() => void>();
+  readonly #changes = new Changes();
 
   constructor(wire: PacketStream) {
     this.#wire = wire;
     wire.start({
       onPacket: (packet) => {
         this.received.push(packet);
-        this.#check();
+        this.#changes.notify();
       },
       onDrain: () => {},
       onEnd: () => {},
       onClose: (error) => {
         this.closed = { error };
-        this.#check();
+        this.#changes.notify();
       },
     });
   }
@@ -80,20 +81,8 @@ export class RawPeer {
     return packet as Extract<Packet, { type: T }>;
   }
 
-  /** Waits until it holds, which is asked after every packet and the close. */
-  until(holds: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const check = () => {
-        if (!holds()) return;
-        this.#checks.delete(check);
-        resolve();
-      };
-      this.#checks.add(check);
-      check();
-    });
-  }
-
-  #check(): void {
-    for (const check of [...this.#checks]) check();
+  /** Waits until the condition holds, which is looked at after every packet and the close. */
+  async until(holds: () => boolean): Promise<void> {
+    await this.#changes.until(holds);
   }
 }

@@ -1,4 +1,5 @@
 import type { StreamHandler, TunnelError, TunnelStream } from '@fairlead/protocol';
+import { Changes } from '@fairlead/testkit';
 
 /** A consumer that keeps what it hears, and takes bytes only when told. */
 export class RecordingHandler implements StreamHandler {
@@ -9,7 +10,7 @@ export class RecordingHandler implements StreamHandler {
   closes: (TunnelError | undefined)[] = [];
   readonly #stream: TunnelStream;
   readonly #takes: boolean;
-  readonly #checks = new Set<() => void>();
+  readonly #changes = new Changes();
 
   /** @param takes whether bytes count as consumed at once */
   constructor(stream: TunnelStream, takes = true) {
@@ -26,38 +27,26 @@ export class RecordingHandler implements StreamHandler {
     this.chunks.push(chunk);
     this.bytes += chunk.length;
     if (this.#takes) this.#stream.consumed(chunk.length);
-    this.#check();
+    this.#changes.notify();
   }
 
   onEnd(): void {
     this.ends += 1;
-    this.#check();
+    this.#changes.notify();
   }
 
   onDrain(): void {
     this.drains += 1;
-    this.#check();
+    this.#changes.notify();
   }
 
   onClose(error?: TunnelError): void {
     this.closes.push(error);
-    this.#check();
+    this.#changes.notify();
   }
 
-  /** Waits until it holds, which is asked after every event. */
-  until(holds: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const check = () => {
-        if (!holds()) return;
-        this.#checks.delete(check);
-        resolve();
-      };
-      this.#checks.add(check);
-      check();
-    });
-  }
-
-  #check(): void {
-    for (const check of [...this.#checks]) check();
+  /** Waits until the condition holds, which is looked at after every event. */
+  async until(holds: () => boolean): Promise<void> {
+    await this.#changes.until(holds);
   }
 }

@@ -1,6 +1,7 @@
 import { ApiClient, LeaseApi } from '@fairlead/kubernetes';
 import { createLogger, type Logger } from '@fairlead/runtime';
-import { KubernetesApi } from '@fairlead/testkit';
+import { eventually, KubernetesApi } from '@fairlead/testkit';
+import type { ControlledTime } from '@fairlead/testkit/controlled-time';
 import type { Test } from 'tap';
 
 export const namespace = 'kube-system';
@@ -45,7 +46,15 @@ export function leaseOf(name: string, durationSeconds = 30, renewedAgoMs = 0): o
   };
 }
 
-/** Asks until it holds; for what no event tells of. */
-export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+/** Lets time pass, step by step, until the check holds. */
+export function passTimeUntil(
+  time: ControlledTime,
+  what: string,
+  check: () => boolean,
+  stepMs = 500,
+): Promise<unknown> {
+  return eventually(what, async () => {
+    for (let step = 0; step < 20 && !check(); step++) await time.advance(stepMs);
+    return check();
+  });
 }

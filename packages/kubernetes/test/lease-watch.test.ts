@@ -1,7 +1,8 @@
 import { type Lease, LeaseWatch } from '@fairlead/kubernetes';
-import { ApiStatus } from '@fairlead/testkit';
+import { ApiStatus, eventually } from '@fairlead/testkit';
+import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
-import { type Fixture, leaseOf, namespace, start, until } from './api-fixture.ts';
+import { type Fixture, leaseOf, namespace, passTimeUntil, start } from './api-fixture.ts';
 
 interface Watched extends Fixture {
   readonly watch: LeaseWatch;
@@ -36,7 +37,7 @@ const last = ({ told }: Watched) => told.at(-1);
 t.test('what is there, what comes and what goes', async (t) => {
   const watched = await startWatch(t, [leaseOf('a'), leaseOf('old', 30, 60_000)]);
   const { api, watch, told } = watched;
-  await until(() => api.watchCount === 1);
+  await eventually('a watch', () => api.watchCount === 1);
   t.same(told, ['a']);
   t.same(
     watch.expired.map(({ metadata }) => metadata.name),
@@ -45,41 +46,45 @@ t.test('what is there, what comes and what goes', async (t) => {
   api.leases.create(namespace, leaseOf('b'));
   api.leases.create(namespace, { metadata: { name: 'stranger' }, spec: {} });
   api.leases.create('elsewhere', leaseOf('c'));
-  await until(() => last(watched) === 'a b');
+  await eventually('both leases hold', () => last(watched) === 'a b');
   api.leases.update(namespace, 'b', leaseOf('b'));
   api.leases.delete(namespace, 'a');
-  await until(() => last(watched) === 'b');
+  await eventually('one lease holds', () => last(watched) === 'b');
   t.same(told, ['a', 'a b', 'b'], 'a renewal is no news');
   t.equal(api.count('GET list'), 1);
 });
 
 t.test('nothing at all is news, too', async (t) => {
   const watched = await startWatch(t);
-  await until(() => last(watched) === '');
+  await eventually('no lease holds', () => last(watched) === '');
 });
 
 t.test('a watch that ends in order goes on where a bookmark says', async (t) => {
   const watched = await startWatch(t, [leaseOf('a')]);
   const { api } = watched;
-  await until(() => api.watchCount === 1);
+  await eventually('a watch', () => api.watchCount === 1);
   api.leases.create('elsewhere', leaseOf('c'));
   api.bookmark();
   api.endWatches();
-  await until(() => api.count('GET watch') === 2);
+  await eventually('a second watch', () => api.count('GET watch') === 2);
   const [, second] = api.requests.filter(({ url }) => url.searchParams.has('watch'));
   t.equal(second?.url.searchParams.get('resourceVersion'), String(api.leases.version));
   t.equal(second?.url.searchParams.get('allowWatchBookmarks'), 'true');
   api.leases.create(namespace, leaseOf('b'));
-  await until(() => last(watched) === 'a b');
+  await eventually('both leases hold', () => last(watched) === 'a b');
   t.equal(api.count('GET list'), 1);
 });
 
 t.test('410 Gone, in a watch and in answer to one, leads to a new list', async (t) => {
-  const watched = await startWatch(t, [leaseOf('a')]);
+  const time = controlTime(t);
+  const watched = await startWatch(t, [leaseOf('a', 3_600)]);
   const { api, logged } = watched;
-  await until(() => api.watchCount === 1);
+  await eventually('a watch', () => api.watchCount === 1);
   api.compact();
-  await until(() => api.count('GET list') === 2 && api.watchCount === 1);
+  await eventually(
+    'a new list and watch',
+    () => api.count('GET list') === 2 && api.watchCount === 1,
+  );
 
   // Whatever was deleted meanwhile is only seen by its absence.
   let isGone = true;
@@ -90,33 +95,41 @@ t.test('410 Gone, in a watch and in answer to one, leads to a new list', async (
     return new ApiStatus(410, 'Expired', 'too old resource version');
   };
   api.endWatches();
-  await until(() => last(watched) === '');
+  // A watch that told nothing is followed by a pause.
+  await passTimeUntil(time, 'no lease holds', () => last(watched) === '');
   t.equal(api.count('GET list'), 3);
   t.notMatch(logged, ['leases cannot be watched, those known stay in force']);
 });
 
-t.test('a lease that nobody renews runs out', async (t) => {
-  const watched = await startWatch(t, [leaseOf('a'), leaseOf('b', 1)]);
-  await until(() => last(watched) === 'a b');
-  await until(() => last(watched) === 'a');
-  t.equal(watched.api.count('GET list'), 2, 'not without a look at what is there');
+t.test('a lease that is not renewed expires', async (t) => {
+  const time = controlTime(t);
+  const watched = await startWatch(t, [leaseOf('a', 3_600), leaseOf('b', 30)]);
+  const { api, told } = watched;
+  await eventually('a watch', () => api.watchCount === 1);
+  await time.advance(29_900);
+  t.same(told, ['a b']);
+  await passTimeUntil(time, 'one lease holds', () => last(watched) === 'a');
+  t.equal(api.count('GET list'), 2, 'not without a look at what is there');
 });
 
-t.test('while the API is down nothing runs out, and then all may be renewed', async (t) => {
-  const watched = await startWatch(t, [leaseOf('a', 1), leaseOf('b', 1)]);
+t.test('while the API is down no lease expires, and then all can be renewed', async (t) => {
+  const time = controlTime(t);
+  const watched = await startWatch(t, [leaseOf('a'), leaseOf('b')]);
   const { api, told, logged, watch } = watched;
-  await until(() => last(watched) === 'a b');
+  await eventually('a watch', () => api.watchCount === 1);
   await api.pause();
-  await until(() => logged.includes('leases cannot be watched, those known stay in force'));
+  await eventually('the failure in the log', () =>
+    logged.includes('leases cannot be watched, those known stay in force'),
+  );
   // Longer than any of them lasts.
-  await new Promise((resolve) => setTimeout(resolve, 1_300));
+  await time.advance(40_000);
   t.same(told, ['a b']);
   t.same(watch.expired, []);
   await api.resume();
-  await until(() => logged.includes('leases are watched again'));
-  t.same(told, ['a b'], 'nobody could renew it');
-  api.leases.update(namespace, 'a', leaseOf('a'));
-  await until(() => last(watched) === 'a');
+  await passTimeUntil(time, 'a watch again', () => logged.includes('leases are watched again'));
+  t.same(told, ['a b'], 'no holder was able to renew its lease');
+  api.leases.update(namespace, 'a', leaseOf('a', 3_600));
+  await passTimeUntil(time, 'one lease holds', () => last(watched) === 'a');
   t.same(
     watch.expired.map(({ metadata }) => metadata.name),
     ['b'],
@@ -124,6 +137,7 @@ t.test('while the API is down nothing runs out, and then all may be renewed', as
 });
 
 t.test('what the API refuses is told once, and tried again', async (t) => {
+  const time = controlTime(t);
   const fixture = await start(t);
   fixture.api.fault = () => new ApiStatus(403, 'Forbidden', 'leases is forbidden');
   const told: number[] = [];
@@ -135,8 +149,8 @@ t.test('what the API refuses is told once, and tried again', async (t) => {
   });
   watch.start();
   t.teardown(() => watch.close());
-  await fixture.api.until(() => fixture.api.count('GET list') > 2);
+  await passTimeUntil(time, 'more requests', () => fixture.api.count('GET list') > 2);
   t.same(fixture.logged, ['leases cannot be watched, those known stay in force']);
   fixture.api.fault = undefined;
-  await until(() => told.length === 1);
+  await passTimeUntil(time, 'a list', () => told.length === 1);
 });

@@ -1,7 +1,7 @@
 import { LeaseCuller, LeaseWatch, OwnLease } from '@fairlead/kubernetes';
-import { ApiStatus, type StoredLease } from '@fairlead/testkit';
+import { ApiStatus, eventually, type StoredLease } from '@fairlead/testkit';
 import t from 'tap';
-import { type Fixture, labels, leaseOf, namespace, start, until } from './api-fixture.ts';
+import { type Fixture, labels, leaseOf, namespace, start } from './api-fixture.ts';
 
 const name = 'konnectivity-proxy-server-s1';
 
@@ -25,13 +25,13 @@ t.test('it is published, renewed, and deleted at the end', async (t) => {
   const fixture = await start(t);
   const lease = own(fixture, 50);
   lease.start();
-  await until(() => stored(fixture) !== undefined);
+  await eventually('the lease is stored', () => stored(fixture) !== undefined);
   const first = stored(fixture);
   t.match(first, {
     metadata: { labels, annotations: { 'fairlead/agent-address': '10.0.0.1:8091' } },
     spec: { holderIdentity: 's1', leaseDurationSeconds: 30 },
   });
-  await until(() => fixture.api.count('PUT lease') > 2);
+  await eventually('three renewals', () => fixture.api.count('PUT lease') > 2);
   const later = stored(fixture);
   t.ok(later!.spec.renewTime! > first!.spec.renewTime!);
   t.equal(later!.spec.acquireTime, first!.spec.acquireTime);
@@ -48,7 +48,7 @@ t.test('one that is there already is taken over, with what others wrote into it'
   fixture.api.leases.create(namespace, { ...before, metadata });
   const lease = own(fixture);
   lease.start();
-  await until(() => fixture.logged.includes('lease published'));
+  await eventually('the lease is published', () => fixture.logged.includes('lease published'));
   t.match(stored(fixture), {
     metadata: { uid: 'uid-1', annotations: { note: 'x', 'fairlead/agent-address': /./ } },
     spec: { holderIdentity: 's1' },
@@ -60,17 +60,17 @@ t.test('a conflict means another look, and no complaint', async (t) => {
   const fixture = await start(t);
   const lease = own(fixture, 50);
   lease.start();
-  await until(() => stored(fixture) !== undefined);
+  await eventually('the lease is stored', () => stored(fixture) !== undefined);
   const touched = stored(fixture)!;
   const annotations = { ...touched.metadata.annotations, note: 'y' };
   const metadata = { ...touched.metadata, annotations, resourceVersion: '' };
   fixture.api.leases.update(namespace, name, { ...touched, metadata });
   const renewed = fixture.api.count('PUT lease');
-  await until(() => fixture.api.count('PUT lease') > renewed + 1);
+  await eventually('two renewals more', () => fixture.api.count('PUT lease') > renewed + 1);
   t.equal(fixture.api.count('GET lease'), 2);
   t.match(stored(fixture), { metadata: { annotations: { note: 'y' } } });
   fixture.api.leases.delete(namespace, name);
-  await until(() => stored(fixture) !== undefined);
+  await eventually('the lease is stored', () => stored(fixture) !== undefined);
   t.same(fixture.logged, ['lease published']);
   await lease.remove();
 });
@@ -80,10 +80,12 @@ t.test('an API that is down delays it', async (t) => {
   await fixture.api.pause();
   const lease = own(fixture);
   lease.start();
-  await until(() => fixture.logged.includes('lease cannot be renewed'));
+  await eventually('a failed renewal in the log', () =>
+    fixture.logged.includes('lease cannot be renewed'),
+  );
   await fixture.api.resume();
-  await until(() => stored(fixture) !== undefined);
-  await until(() => fixture.logged.includes('lease is renewed again'));
+  await eventually('the lease is stored', () => stored(fixture) !== undefined);
+  await eventually('a renewal in the log', () => fixture.logged.includes('lease is renewed again'));
   await fixture.api.pause();
   await lease.remove();
   t.equal(fixture.logged.at(-1), 'lease stays until it expires');
@@ -93,10 +95,10 @@ t.test('a successor of the same name keeps it', async (t) => {
   const fixture = await start(t);
   const [lease, successor] = [own(fixture), own(fixture)];
   lease.start();
-  await until(() => stored(fixture) !== undefined);
-  await until(() => fixture.logged.length === 1);
+  await eventually('the lease is stored', () => stored(fixture) !== undefined);
+  await eventually('one line in the log', () => fixture.logged.length === 1);
   successor.start();
-  await until(() => fixture.logged.length === 2);
+  await eventually('two lines in the log', () => fixture.logged.length === 2);
   await lease.remove();
   t.ok(stored(fixture));
   await successor.remove();
@@ -107,10 +109,10 @@ t.test('it is written again as soon as it is said to be gone', async (t) => {
   const fixture = await start(t);
   const lease = own(fixture);
   lease.start();
-  await until(() => fixture.logged.length === 1);
+  await eventually('one line in the log', () => fixture.logged.length === 1);
   fixture.api.leases.delete(namespace, name);
   lease.renewSoon();
-  await until(() => stored(fixture) !== undefined);
+  await eventually('the lease is stored', () => stored(fixture) !== undefined);
   await lease.remove();
 });
 
@@ -123,7 +125,7 @@ t.test('expired ones are deleted, unless they are renewed meanwhile', async (t) 
   const watch = new LeaseWatch({ leases, labelSelector: '', logger, onChange() {} });
   watch.start();
   t.teardown(() => watch.close());
-  await until(() => api.watchCount === 1);
+  await eventually('a watch', () => api.watchCount === 1);
   const { expired } = watch;
   api.leases.update(namespace, 'b', leaseOf('b'));
   api.leases.delete(namespace, 'd');
@@ -136,7 +138,7 @@ t.test('expired ones are deleted, unless they are renewed meanwhile', async (t) 
   );
   t.equal(culled, 1);
   api.leases.create(namespace, leaseOf('e', 30, 60_000));
-  await until(() => watch.expired.length === 1);
+  await eventually('one lease expired', () => watch.expired.length === 1);
   api.fault = () => new ApiStatus(403, 'Forbidden', 'no');
   await culler.cull(watch.expired);
   t.match(logged, ['expired lease deleted', 'expired lease cannot be deleted']);

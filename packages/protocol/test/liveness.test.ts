@@ -1,6 +1,6 @@
 import { Liveness } from '@fairlead/protocol/internal';
-import t, { type Test } from 'tap';
-import { keepAlive } from './keep-alive.ts';
+import { controlTime } from '@fairlead/testkit/controlled-time';
+import t from 'tap';
 import { HELLO, RawPeer } from './raw-peer.ts';
 import { RecordingStream } from './recording-handlers.ts';
 import { connectedPair } from './session-pair.ts';
@@ -212,38 +212,31 @@ t.test('nothing happens after stop()', async (t) => {
 });
 
 t.test('7.2 in a session: silence ends it with tunnel_silent', async (t) => {
-  keepAlive(t);
+  const time = controlTime(t);
   const peer = new RawPeer(t, 'server', { pingIntervalMs: 20, pingTimeoutMs: 30 });
   peer.send(HELLO);
+  await peer.on.until(() => peer.on.hellos.length > 0);
+  await time.advance(20);
   await peer.frame('PING', 1);
+  await time.advance(29);
   t.notOk(peer.on.isClosed);
+  await time.advance(1);
   t.equal((await peer.on.closed())?.code, 'tunnel_silent');
   t.equal(peer.on.closes.length, 1);
 });
 
-async function livesThroughPings(t: Test, count: number): Promise<void> {
-  keepAlive(t);
-  const pair = await connectedPair(t, undefined, { pingIntervalMs: 10, pingTimeoutMs: 1_000 });
-  const sentBefore = pair.server.sentBytes;
-  // PINGs of 16 bytes and their PONGs are all that moves.
-  const pinged = () => pair.server.sentBytes >= sentBefore + 16 * count;
-  await new Promise<void>((resolve) => {
-    const timer = setInterval(() => {
-      if (!pinged() && !pair.onServer.isClosed) return;
-      clearInterval(timer);
-      resolve();
-    }, 10);
-  });
-  t.ok(pinged());
-  t.strictSame(pair.onServer.closes, []);
-}
-
 t.test('7.2 in a session: PINGs are answered and an idle tunnel lives', async (t) => {
-  await livesThroughPings(t, 10);
+  const time = controlTime(t);
+  const pair = await connectedPair(t, undefined, { pingIntervalMs: 10_000, pingTimeoutMs: 20_000 });
+  const sentBefore = pair.server.sentBytes;
+  await time.advance(105_000);
+  // PINGs of 16 bytes and their PONGs are all that moves.
+  t.ok(pair.server.sentBytes >= sentBefore + 16 * 10);
+  t.strictSame(pair.onServer.closes, []);
 });
 
 t.test('7.3 in a session: an unresponsive tunnel loses only streams that wait', async (t) => {
-  keepAlive(t);
+  const time = controlTime(t);
   const peer = new RawPeer(t, 'server');
   peer.send(HELLO);
   await peer.on.until(() => peer.on.hellos.length > 0);
@@ -254,7 +247,10 @@ t.test('7.3 in a session: an unresponsive tunnel loses only streams that wait', 
   peer.send('03 00 0000 00000002');
   await open.until(() => open.has('opened'));
   const { length: pings } = peer.frames.filter(({ name }) => name === 'PING');
+  await time.advance(1_000);
   await peer.frame('PING', pings);
+  t.notOk(waiting.isClosed);
+  await time.advance(2_000);
   const reset = await peer.frame('RESET');
   t.equal(reset.id, 4);
   t.equal(reset.code, 33);

@@ -1,4 +1,5 @@
 import { TunnelError } from '@fairlead/protocol';
+import { eventually } from '@fairlead/testkit/eventually';
 import t from 'tap';
 import { HELLO, RawPeer } from './raw-peer.ts';
 import { connectedPair, memoryTransports, startPair } from './session-pair.ts';
@@ -67,6 +68,6 @@ t.test('2.12 a token goes to a server that asks for it, is told once and not kep
   await onServer.until(() => onServer.hellos.length === 2);
   t.strictSame(onServer.hellos[1], { versions: [1], agentId: 'x', agentIdentifiers: 'host=a' });
   server.updateHello({ admitted: true, serverCount: 2 });
-  while (agent.peerHello?.admitted !== true) await new Promise((resolve) => setImmediate(resolve));
+  await eventually('the agent is admitted', () => agent.peerHello?.admitted === true);
   t.match(agent.peerHello, { serverId: 'server-1', serverCount: 2 });
 });

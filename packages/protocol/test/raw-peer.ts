@@ -1,6 +1,6 @@
-import { EventEmitter, once } from 'node:events';
 import { type Duplex, duplexPair } from 'node:stream';
 import { DuplexTransport, Session } from '@fairlead/protocol';
+import { Changes } from '@fairlead/testkit';
 import type { Test } from 'tap';
 import { decodeAll, type Frame } from './oracle-codec.ts';
 import { RecordingSession } from './recording-handlers.ts';
@@ -19,7 +19,7 @@ export class RawPeer {
   readonly session: Session;
   readonly on = new RecordingSession();
   readonly #wire: Duplex;
-  readonly #events = new EventEmitter();
+  readonly #changes = new Changes();
   #received = Buffer.alloc(0);
   isEnded = false;
 
@@ -29,11 +29,11 @@ export class RawPeer {
     this.#wire = far;
     far.on('data', (chunk: Buffer) => {
       this.#received = Buffer.concat([this.#received, chunk]);
-      this.#events.emit('change');
+      this.#changes.notify();
     });
     far.on('end', () => {
       this.isEnded = true;
-      this.#events.emit('change');
+      this.#changes.notify();
     });
     this.session = new Session(new DuplexTransport(near, 'memory'), this.on, {
       role,
@@ -68,15 +68,15 @@ export class RawPeer {
     name: Name,
     index = 0,
   ): Promise<Extract<Frame, { name: Name }>> {
-    for (;;) {
+    return this.#changes.until(() => {
       const found = this.frames.filter((frame) => frame.name === name)[index];
       if (found) return found as Extract<Frame, { name: Name }>;
       if (this.isEnded) throw new Error(`the session ended without ${name}`);
-      await once(this.#events, 'change');
-    }
+      return undefined;
+    }, `a frame ${name}, number ${index}`);
   }
 
   async ended(): Promise<void> {
-    while (!this.isEnded) await once(this.#events, 'change');
+    await this.#changes.until(() => this.isEnded, 'the end of the session');
   }
 }

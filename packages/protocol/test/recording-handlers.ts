@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { EventEmitter, once } from 'node:events';
 import type {
   Hello,
   SessionHandler,
@@ -7,17 +6,18 @@ import type {
   TunnelError,
   TunnelStream,
 } from '@fairlead/protocol';
+import { Changes } from '@fairlead/testkit';
 
 /** Lets a test wait for what a handler is told. */
 class Recorder {
-  readonly #events = new EventEmitter();
+  readonly #changes = new Changes();
 
   changed(): void {
-    this.#events.emit('change');
+    this.#changes.notify();
   }
 
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await once(this.#events, 'change');
+    await this.#changes.until(condition);
   }
 }
 
@@ -47,7 +47,7 @@ export class RecordingStream extends Recorder implements StreamHandler {
   onData(chunk: Buffer): void {
     this.byteCount += chunk.length;
     if (this.#keep) this.chunks.push(chunk);
-    this.#hash.update(chunk);
+    else this.#hash.update(chunk);
     this.#tell('data');
     this.credits?.consumed(chunk.length);
   }
@@ -78,8 +78,10 @@ export class RecordingStream extends Recorder implements StreamHandler {
     return this.told.includes(what);
   }
 
-  sha256(): string {
-    return this.#hash.copy().digest('hex');
+  /** Whether just these bytes came. */
+  got(expected: Buffer): boolean {
+    if (this.#keep) return Buffer.concat(this.chunks).equals(expected);
+    return this.#hash.copy().digest().equals(createHash('sha256').update(expected).digest());
   }
 
   #tell(what: RecordingStream['told'][number]): void {

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
-import { EventEmitter, once } from 'node:events';
 import type { Transport, TransportSink } from '@fairlead/protocol';
+import { Changes } from '@fairlead/testkit';
 
 /** A sink that keeps what it is told, and lets a test wait for it. */
 export class RecordingSink implements TransportSink {
   readonly chunks: Buffer[] = [];
   readonly closes: (Error | undefined)[] = [];
   byteCount = 0;
-  readonly #events = new EventEmitter();
+  readonly #changes = new Changes();
   readonly #hash = createHash('sha256');
   readonly #keep: boolean;
 
@@ -18,26 +18,28 @@ export class RecordingSink implements TransportSink {
 
   onBytes(chunk: Buffer): void {
     if (this.#keep) this.chunks.push(chunk);
-    this.#hash.update(chunk);
+    else this.#hash.update(chunk);
     this.byteCount += chunk.length;
-    this.#events.emit('change');
+    this.#changes.notify();
   }
 
   onClose(error?: Error): void {
     this.closes.push(error);
-    this.#events.emit('change');
+    this.#changes.notify();
   }
 
   get text(): string {
     return Buffer.concat(this.chunks).toString('latin1');
   }
 
-  sha256(): string {
-    return this.#hash.copy().digest('hex');
+  /** Whether just these bytes came. */
+  got(expected: Buffer): boolean {
+    if (this.#keep) return Buffer.concat(this.chunks).equals(expected);
+    return this.#hash.copy().digest().equals(createHash('sha256').update(expected).digest());
   }
 
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await once(this.#events, 'change');
+    await this.#changes.until(condition);
   }
 
   async bytes(count: number): Promise<void> {

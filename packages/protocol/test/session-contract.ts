@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { type Session, TunnelError, type TunnelStream } from '@fairlead/protocol';
 import type { Test } from 'tap';
 import { RecordingStream, sendAll, takeAll } from './recording-handlers.ts';
@@ -46,10 +46,6 @@ function closedWith(t: Test, stream: OpenStream, near?: string, far: string | un
 async function bothClosed({ onNear, onFar }: OpenStream): Promise<void> {
   await onNear.until(() => onNear.isClosed);
   await onFar.until(() => onFar.isClosed);
-}
-
-function sha256(payload: Buffer): string {
-  return createHash('sha256').update(payload).digest('hex');
 }
 
 /** What a session does, whatever transport carries it. */
@@ -142,8 +138,8 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
       onNear.until(() => onNear.isClosed),
       onFar.until(() => onFar.isClosed),
     ]);
-    t.equal(onFar.sha256(), sha256(up));
-    t.equal(onNear.sha256(), sha256(down));
+    t.ok(onFar.got(up), 'the bytes that were sent');
+    t.ok(onNear.got(down), 'the bytes that were sent');
     t.equal(near.pendingBytes + far.pendingBytes, 0);
     t.ok(pair.server.sentBytes >= up.length && pair.server.receivedBytes >= down.length);
   });
@@ -165,7 +161,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
       const answer = randomBytes(1_000_000);
       await sendAll(goer, onGoing, answer);
       await bothClosed(stream);
-      t.equal(onEnding.sha256(), sha256(answer));
+      t.ok(onEnding.got(answer), 'the bytes that were sent');
       closedWith(t, stream);
     });
 
@@ -314,5 +310,5 @@ async function echoes(session: Session, payload: Buffer): Promise<boolean> {
   handler.credits = stream;
   await sendAll(stream, handler, payload, 7_000);
   await handler.until(() => handler.isClosed);
-  return handler.error === undefined && handler.sha256() === sha256(payload);
+  return handler.error === undefined && handler.got(payload);
 }

@@ -1,6 +1,6 @@
 import { type ErrorCode, errorTable, TunnelError } from '@fairlead/protocol';
+import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
-import { keepAlive } from './keep-alive.ts';
 import { bytes, HELLO, RawPeer } from './raw-peer.ts';
 import { RecordingStream, takeAll } from './recording-handlers.ts';
 
@@ -251,17 +251,22 @@ t.test('2.6 versions of a later HELLO are ignored, a malformed one is not', asyn
 });
 
 t.test('2.3 no HELLO in time', async (t) => {
-  keepAlive(t);
+  const time = controlTime(t);
   const peer = new RawPeer(t, 'agent', { handshakeTimeoutMs: 20 });
   // Half of one is none.
   peer.send('01 00 0010 00000000 7b22');
+  await time.advance(19);
+  t.notOk(peer.on.isClosed);
+  await time.advance(1);
   await endsWith(t, peer, 'hello_timeout', /20 ms/);
 });
 
 t.test('2.3 the deadline ends with HELLO', async (t) => {
-  keepAlive(t);
+  const time = controlTime(t);
   const peer = new RawPeer(t, 'agent', { handshakeTimeoutMs: 20, pingIntervalMs: 30 });
   peer.send(HELLO);
+  await peer.on.until(() => peer.on.hellos.length > 0);
+  await time.advance(30);
   // The second PING comes when the interval is over, and the deadline with it.
   await peer.frame('PING', 1);
   t.notOk(peer.on.isClosed);

@@ -58,26 +58,15 @@ export class LinkTransport implements Transport {
 
   write(bytes: Buffer, onSent: () => void): void {
     if (this.#isClosed) return;
-    let record: Buffer[] = [];
-    let recordBytes = 0;
-    const send = () => {
-      const pieces = record;
-      this.#idleAtMs = Math.max(this.#idleAtMs, this.#clock.nowMs) + recordBytes / this.bytesPerMs;
-      const arrivesAtMs = this.#idleAtMs + this.oneWayMs;
-      this.#clock.at(arrivesAtMs, () => this.#arrive(pieces));
-      record = [];
-      recordBytes = 0;
-    };
-    // The caller may use its buffer again once it has left.
-    const buffer = Buffer.from(bytes);
-    for (let at = 0; at < buffer.length; ) {
-      const piece = buffer.subarray(at, at + RECORD_BYTES - recordBytes);
-      record.push(piece);
-      recordBytes += piece.length;
-      at += piece.length;
-      if (recordBytes === RECORD_BYTES) send();
+    for (let at = 0; at < bytes.length; at += RECORD_BYTES) {
+      const length = Math.min(RECORD_BYTES, bytes.length - at);
+      this.#idleAtMs = Math.max(this.#idleAtMs, this.#clock.nowMs) + length / this.bytesPerMs;
+      // The caller may use its buffer again once it has left. A buffer for each record: the allocator has
+      // one of this size at hand, while memory for the whole write would come fresh from the system.
+      const record = Buffer.allocUnsafeSlow(length);
+      bytes.copy(record, 0, at);
+      this.#clock.at(this.#idleAtMs + this.oneWayMs, () => this.#arrive(record));
     }
-    if (recordBytes > 0) send();
     this.#clock.after(this.#kernelMs, () => {
       if (!this.#isClosed) onSent();
     });
@@ -94,12 +83,12 @@ export class LinkTransport implements Transport {
     this.#clock.after(0, () => this.#sink?.onClose(error));
   }
 
-  #arrive(pieces: readonly Buffer[]): void {
+  #arrive(record: Buffer): void {
     if (this.#clock.nowMs < this.peerBusyUntilMs) {
-      this.#clock.at(this.peerBusyUntilMs, () => this.#arrive(pieces));
+      this.#clock.at(this.peerBusyUntilMs, () => this.#arrive(record));
       return;
     }
     const peer = this.#peer!;
-    for (const piece of pieces) if (!peer.#isClosed) peer.#sink?.onBytes(piece);
+    if (!peer.#isClosed) peer.#sink?.onBytes(record);
   }
 }

@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { streamToDuplex, TunnelError, type TunnelStream } from '@fairlead/protocol';
+import { eventually } from '@fairlead/testkit/eventually';
 import t, { type Test } from 'tap';
 import { RecordingStream, sendAll, takeAll } from './recording-handlers.ts';
 import { connectedPair, type SessionPair } from './session-pair.ts';
@@ -32,10 +33,6 @@ async function join(t: Test): Promise<Joined> {
   return { pair, duplex, near, far: pair.onAgent.offered[0]!, onFar: onFar! };
 }
 
-function sha256(payload: Buffer): string {
-  return createHash('sha256').update(payload).digest('hex');
-}
-
 t.test('bytes both ways, and both ends', async (t) => {
   const { duplex, far, onFar, pair } = await join(t);
   const [up, down] = [randomBytes(2_000_000), randomBytes(2_000_000)];
@@ -47,7 +44,7 @@ t.test('bytes both ways, and both ends', async (t) => {
     once(duplex, 'close'),
     onFar.until(() => onFar.isClosed),
   ]);
-  t.equal(onFar.sha256(), sha256(up));
+  t.ok(onFar.got(up), 'the bytes that were sent');
   t.ok(Buffer.concat(chunks).equals(down));
   t.equal(onFar.error, undefined);
   t.equal(pair.server.streamCount + pair.agent.streamCount, 0);
@@ -92,7 +89,7 @@ t.test('a reader that pauses until the window is full, then reads on', async (t)
     const payload = randomBytes(400_000);
     duplex.pause();
     const sent = sendAll(far, onFar, payload, pieceBytes);
-    while (far.pendingBytes < 65_536) await new Promise(setImmediate);
+    await eventually('the window is full', () => far.pendingBytes >= 65_536);
     for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
     const chunks: Buffer[] = [];
     duplex.on('data', (chunk: Buffer) => {
@@ -111,7 +108,7 @@ t.test('a reader that pauses until the window is full, then reads on', async (t)
 t.test('a reader that does not read holds a window and no more', async (t) => {
   const { duplex, far, onFar } = await join(t);
   void sendAll(far, onFar, Buffer.alloc(1_000_000), 10_000);
-  while (far.pendingBytes < 65_536) await new Promise(setImmediate);
+  await eventually('the window is full', () => far.pendingBytes >= 65_536);
   for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
   t.equal(onFar.drains, 0, 'the writer waits');
   t.ok(duplex.readableLength <= 65_536 + duplex.readableHighWaterMark);
@@ -188,7 +185,7 @@ t.test('pipeline from one to another', async (t) => {
   const done = pipeline(one.duplex, two.duplex);
   await sendAll(one.far, one.onFar, payload);
   await two.onFar.until(() => two.onFar.has('end'));
-  t.equal(two.onFar.sha256(), sha256(payload));
+  t.ok(two.onFar.got(payload), 'the bytes that were sent');
   two.far.end();
   two.duplex.resume();
   await done;

@@ -1,5 +1,6 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type Transport, TunnelError } from '@fairlead/protocol';
+import { eventually } from '@fairlead/testkit/eventually';
 import type { Test } from 'tap';
 import { RecordingSink, send } from './recording-sink.ts';
 
@@ -46,7 +47,7 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     t.equal(await farSink.closed(), undefined);
     t.equal(await nearSink.closed(), undefined);
     t.equal(farSink.byteCount, payload.length);
-    t.equal(farSink.sha256(), createHash('sha256').update(payload).digest('hex'));
+    t.ok(farSink.got(payload), 'the bytes that were sent');
     t.equal(nearSink.closes.length, 1);
     t.equal(farSink.closes.length, 1);
   });
@@ -101,7 +102,7 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     const farSink = new RecordingSink(false);
     far.start(farSink);
     await farSink.bytes(written * chunk.length);
-    while (sent.length < written) await new Promise(setImmediate);
+    await eventually('every buffer has left', () => sent.length === written);
     t.strictSame(
       sent,
       Array.from({ length: written }, (_, index) => index),

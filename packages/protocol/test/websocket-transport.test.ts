@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { WebSocketTransport, webSocketOptions, zeroMask } from '@fairlead/protocol/internal';
+import { eventually } from '@fairlead/testkit/eventually';
 import t, { type Test } from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
 import { RecordingSink, send } from './recording-sink.ts';
@@ -90,7 +91,7 @@ for (const [sender, receiver] of [
     const sent: Buffer[] = [];
     let sentBytes = 0;
     let seed = 7;
-    for (let round = 0; round < 300; round++) {
+    for (let round = 0; round < 100; round++) {
       const buffers: Buffer[] = [];
       for (let index = 0; index < 4; index++) {
         seed = (seed * 1103515245 + 12345) % 2147483648;
@@ -125,24 +126,38 @@ t.test('fragmented and empty messages of another implementation', async (t) => {
 
 t.test('of the pings of a peer that reads no answers the last one is answered', async (t) => {
   const { client, server } = await connectPair(t);
+  client.transport.start(new RecordingSink());
   server.transport.start(new RecordingSink());
-  client.socket.pause();
+  // As if the kernel took no more answers, however much its buffers hold on this machine.
+  const { socket } = server;
+  const write = socket._write;
+  const writev = socket._writev!;
+  let goOn = () => {};
+  socket._write = (...args) => {
+    goOn = () => write.apply(socket, args);
+  };
+  socket._writev = (...args) => {
+    goOn = () => writev.apply(socket, args);
+  };
   let waiting = 0;
-  let sent = 0;
-  const last = 300_000;
-  // One more when the server has read what came before: no answer may wait for another.
-  while (sent < last) {
-    for (let batch = 0; batch < 1000; batch++) client.webSocket.ping(String(++sent).padEnd(120));
-    if (client.socket.writableNeedDrain) await once(client.socket, 'drain');
-    waiting = Math.max(waiting, server.socket.writableLength);
-  }
-  t.ok(waiting < 128 * 1024, `${waiting} bytes of answers wait`);
+  let read = 0;
+  server.webSocket.on('ping', () => {
+    read++;
+    waiting = Math.max(waiting, socket.writableLength);
+  });
+  const last = 5_000;
   const answered = new Promise<void>((resolve) => {
     client.webSocket.on('pong', (data) => {
       if (Number(data.toString()) === last) resolve();
     });
   });
-  client.socket.resume();
+  for (let sent = 1; sent <= last; sent++) client.webSocket.ping(String(sent).padEnd(120));
+  await eventually('the server has read all pings', () => read === last);
+  t.ok(waiting > 0, 'an answer waits');
+  t.ok(waiting < 128 * 1024, `${waiting} bytes of answers wait`);
+  socket._write = write;
+  socket._writev = writev;
+  goOn();
   await answered;
 });
 

@@ -20,11 +20,14 @@ import {
   type StreamSummary,
 } from '@fairlead/server/internal';
 import {
+  Changes,
   type ClientTls,
+  eventually,
   type FrontEndAddress,
   makeTemporaryDirectory,
   sharedTestPki,
 } from '@fairlead/testkit';
+import type { ControlledTime } from '@fairlead/testkit/controlled-time';
 import type { Test } from 'tap';
 
 /** Told of gRPC calls, and does not care. */
@@ -61,10 +64,8 @@ export async function startFrontEnd(
   options: Partial<FrontEndOptions> & { readonly handshakeTimeoutMs?: number } = {},
 ): Promise<TestFrontEnd> {
   const seen: Seen = { dials: [], ends: [], refused: [], logs: [] };
-  const checks = new Set<() => void>();
-  const note = () => {
-    for (const check of [...checks]) check();
-  };
+  const changes = new Changes();
+  const note = () => changes.notify();
   const logger = createLogger('debug', {
     write(line: string) {
       const { msg, ...fields } = JSON.parse(line);
@@ -116,17 +117,13 @@ export async function startFrontEnd(
     uds: { path },
     tls: { host: '127.0.0.1', port, tls: { ca, cert: client.cert, key: client.key } },
     seen,
-    until: (find) =>
-      new Promise((resolve) => {
-        const check = () => {
-          const found = find(seen);
-          if (found === undefined || found === false) return;
-          checks.delete(check);
-          resolve(found);
-        };
-        checks.add(check);
-        check();
-      }),
+    until: async <T>(find: (seen: Seen) => T | undefined | false) => {
+      const { found } = await changes.until(() => {
+        const found = find(seen);
+        return found !== undefined && found !== false && { found };
+      }, String(find));
+      return found as T;
+    },
   };
 }
 
@@ -185,6 +182,20 @@ function connectTarget(stream: TunnelStream): void {
   });
 }
 
+/** Lets time pass, a second at a time, until the promise settles. */
+export async function passTime<T>(time: ControlledTime, what: string, result: Promise<T>) {
+  let isSettled = false;
+  const settled = () => {
+    isSettled = true;
+  };
+  result.then(settled, settled);
+  await eventually(what, async () => {
+    for (let second = 0; second < 100 && !isSettled; second++) await time.advance(1_000);
+    return isSettled;
+  });
+  return result;
+}
+
 /** A dial that never ends by itself, and remembers how it was cancelled. */
 export class PendingDial {
   /** In order of their start. */
@@ -193,16 +204,14 @@ export class PendingDial {
     this.started.push({ caller, signal });
     return new Promise((_resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      for (const wake of this.#waiters.splice(0)) wake();
+      this.#changes.notify();
     });
   };
-  readonly #waiters: (() => void)[] = [];
+  readonly #changes = new Changes();
 
   /** Resolves when `count` dials have started. */
   async until(count: number): Promise<void> {
-    while (this.started.length < count) {
-      await new Promise<void>((resolve) => this.#waiters.push(resolve));
-    }
+    await this.#changes.until(() => this.started.length >= count, `${count} dials have started`);
   }
 }
 

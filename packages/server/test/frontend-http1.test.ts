@@ -17,10 +17,12 @@ import {
   startEchoTarget,
   startLateAnswerTarget,
 } from '@fairlead/testkit';
+import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 import {
   failingDial,
   PendingDial,
+  passTime,
   startFrontEnd,
   startTunnel,
   type TestFrontEnd,
@@ -277,15 +279,18 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
 
   t.test(`deadlines over ${listener}`, async (t) => {
     const pending = new PendingDial();
-    const started = await startFrontEnd(t, pending.dial, { headTimeoutMs: 100 });
+    const time = controlTime(t);
+    const started = await startFrontEnd(t, pending.dial, { headTimeoutMs: 60_000 });
     const via = addressOf(started);
+    const exchangeUntilDeadline = (text: string) =>
+      passTime(time, 'the connection is closed', exchangeRaw(via, text));
     t.test('a silent connection is closed without an answer', async (t) => {
-      const { text, closedBy } = await exchangeRaw(via, '');
+      const { text, closedBy } = await exchangeUntilDeadline('');
       t.same({ text, closedBy }, { text: '', closedBy: 'end' });
     });
     for (const half of ['C', 'CONNECT a:1 HTTP/1.1\r\nHost: x\r\n', 'PO', 'P']) {
       t.test(`half a head is answered with 408: ${JSON.stringify(half)}`, async (t) => {
-        const { text, closedBy } = await exchangeRaw(via, half);
+        const { text, closedBy } = await exchangeUntilDeadline(half);
         t.equal(closedBy, 'end');
         checkRefusal(t, text, 408, 'request_timeout');
       });
@@ -295,7 +300,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       socket.write(connectHead('a:1'));
       await pending.until(1);
       // Later than the head's deadline, since that of a younger connection has passed.
-      await exchangeRaw(via, '');
+      await exchangeUntilDeadline('');
       t.notOk(pending.started[0]?.signal.aborted);
       t.equal(started.frontEnd.activeStreams, 1);
       socket.destroy();

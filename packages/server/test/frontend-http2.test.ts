@@ -25,11 +25,13 @@ import {
   startLateAnswerTarget,
   startResetTarget,
 } from '@fairlead/testkit';
+import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 import {
   failingDial,
   grpcObserver,
   PendingDial,
+  passTime,
   startFrontEnd,
   startTunnel,
   type TestFrontEnd,
@@ -83,22 +85,21 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     const via = addressOf(started);
     const client = await openClient(t, via);
 
-    t.test('relays 500 streams at once on one connection', async (t) => {
-      const texts = await Promise.all(
-        Array.from({ length: 500 }, async (_, index) => {
+    t.test('relays 300 streams at once on one connection', async (t) => {
+      const answers = await Promise.all(
+        Array.from({ length: 300 }, async (_, index) => {
           const { status, stream } = await client.connect(authority(target));
-          t.equal(status, 200);
           stream.end(`stream ${index}`);
-          return readText(stream);
+          return `${status} ${await readText(stream)}`;
         }),
       );
       t.same(
-        texts,
-        texts.map((_, index) => `stream ${index}`),
+        answers,
+        answers.map((_, index) => `200 stream ${index}`),
       );
       await started.until(() => started.frontEnd.activeStreams === 0);
       const lines = started.seen.logs.filter(({ message }) => message === 'stream');
-      t.equal(lines.length, 500);
+      t.equal(lines.length, 300);
       t.match(lines[0], { level: 'debug', protocol: 'http2', end: 'closed', agent: 'agent-1' });
     });
 
@@ -162,15 +163,15 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     t.test('a stalled stream holds up no other', async (t) => {
       const stalled = await client.connect(authority(target));
       // The echo fills every buffer on the way back, since nobody reads.
-      const upload = seededReadable('stalled', 32 * 1024 * 1024);
+      const upload = seededReadable('stalled', 24 * 1024 * 1024);
       upload.pipe(stalled.stream);
       await once(upload, 'pause');
       const other = await client.connect(authority(target));
-      seededReadable('other', 4 * 1024 * 1024).pipe(other.stream);
+      seededReadable('other', 2 * 1024 * 1024).pipe(other.stream);
       const { sha256 } = await countBytes(other.stream);
-      t.equal(sha256, seededSha256('other', 4 * 1024 * 1024));
+      t.equal(sha256, seededSha256('other', 2 * 1024 * 1024));
       const { sha256: late } = await countBytes(stalled.stream);
-      t.equal(late, seededSha256('stalled', 32 * 1024 * 1024), 'and completes when read');
+      t.equal(late, seededSha256('stalled', 24 * 1024 * 1024), 'and completes when read');
     });
 
     t.test('a refused dial is an answer with the reason', async (t) => {
@@ -202,7 +203,8 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
   });
 
   t.test(`HTTP/2 preface over ${listener}`, async (t) => {
-    const started = await startFrontEnd(t, failingDial('no_agent'), { headTimeoutMs: 100 });
+    const time = controlTime(t);
+    const started = await startFrontEnd(t, failingDial('no_agent'), { headTimeoutMs: 60_000 });
     const via = addressOf(started);
     const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
     const settings = Buffer.from('000000040000000000', 'hex');
@@ -212,7 +214,8 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       socket.write(preface);
       socket.on('error', () => {});
       socket.resume();
-      await Promise.all([once(socket, 'close'), socket.once('end', () => socket.end())]);
+      socket.once('end', () => socket.end());
+      await passTime(time, 'the connection is closed', once(socket, 'close'));
       t.same(started.seen.refused, ['request_timeout']);
     });
 
@@ -227,7 +230,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
         socket.on('error', () => {});
         socket.write(Buffer.concat([Buffer.from(preface), settings, more]));
         socket.resume();
-        await once(socket, 'end');
+        await passTime(time, 'the connection is ended', once(socket, 'end'));
         socket.end();
         await once(socket, 'close');
         t.same(started.seen.refused.slice(before), ['request_timeout']);
@@ -248,7 +251,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       socket.write(Buffer.from(`000006010500000001${get}`, 'hex'));
       await started.until(({ refused }) => refused.includes('method_not_allowed'));
       // A younger connection has met its deadline: so has this one, if it had one still.
-      await exchangeRaw(via, '');
+      await passTime(time, 'the younger connection is closed', exchangeRaw(via, ''));
       t.notOk(socket.closed);
       t.notOk(socket.readableEnded);
     });
@@ -391,7 +394,7 @@ t.test(
     };
     let client = first;
     let connections = 1;
-    for (let resets = 0; resets < 1_700; resets++) {
+    for (let resets = 0; resets < 900; resets++) {
       if (client.session.closed || client.session.destroyed) {
         client = await openClient(t, uds);
         connections++;
@@ -403,7 +406,7 @@ t.test(
         resets--;
       }
     }
-    t.equal(connections, 3);
+    t.equal(connections, 2);
     t.same(goaways, [constants.NGHTTP2_NO_ERROR]);
     lasting.stream.end('still here');
     t.equal(await readText(lasting.stream), 'still here');

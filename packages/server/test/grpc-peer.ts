@@ -5,6 +5,7 @@ import {
   encodePacket,
   MESSAGE_HEADER_BYTES,
 } from '@fairlead/konnectivity/internal';
+import { Changes } from '@fairlead/testkit';
 import {
   Client,
   type ClientDuplexStream,
@@ -63,21 +64,21 @@ export class GrpcCall {
   status: StatusObject | undefined;
   metadata: Metadata | undefined;
   readonly #stream: ClientDuplexStream<Packet, Packet | undefined>;
-  readonly #checks = new Set<() => void>();
+  readonly #changes = new Changes();
 
   constructor(stream: ClientDuplexStream<Packet, Packet | undefined>) {
     this.#stream = stream;
     stream.on('data', (packet: Packet) => {
       this.received.push(packet);
-      this.#check();
+      this.#changes.notify();
     });
     stream.on('metadata', (metadata: Metadata) => {
       this.metadata = metadata;
-      this.#check();
+      this.#changes.notify();
     });
     stream.on('status', (status: StatusObject) => {
       this.status = status;
-      this.#check();
+      this.#changes.notify();
     });
     // The status says it all.
     stream.on('error', (_error: ServiceError) => {});
@@ -120,20 +121,8 @@ export class GrpcCall {
     return this.status!;
   }
 
-  /** Waits until it holds, which is asked after every event. */
-  until(holds: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const check = () => {
-        if (!holds()) return;
-        this.#checks.delete(check);
-        resolve();
-      };
-      this.#checks.add(check);
-      check();
-    });
-  }
-
-  #check(): void {
-    for (const check of [...this.#checks]) check();
+  /** Waits until the condition holds, which is looked at after every event. */
+  async until(holds: () => boolean): Promise<void> {
+    await this.#changes.until(holds);
   }
 }

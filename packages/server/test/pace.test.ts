@@ -1,27 +1,52 @@
 import { Pace } from '@fairlead/server/internal';
+import { controlTime } from '@fairlead/testkit/controlled-time';
 import t from 'tap';
 
+const bytesPerSecond = 1_000_000;
+const quantumBytes = 65_536;
+
 t.test('a burst goes at once, what follows waits in line', async (t) => {
-  const pace = new Pace(1_000_000);
+  const time = controlTime(t);
+  const pace = new Pace(bytesPerSecond);
   t.ok(pace.spend(50_000));
   t.notOk(pace.spend(100_000), 'overdrawn');
-  const order: number[] = [];
-  const turns = [1, 2, 3].map(
-    (turn) =>
-      new Promise<void>((resolve) => {
-        pace.whenFree(() => {
-          order.push(turn);
-          pace.spend(65_536);
-          resolve();
-        });
-      }),
-  );
-  t.notOk(pace.spend(1), 'nobody overtakes those who wait');
-  // The timer does not keep a process alive.
-  const alive = setInterval(() => {}, 1000);
   const startedAtMs = performance.now();
-  await Promise.all(turns);
-  clearInterval(alive);
-  t.same(order, [1, 2, 3]);
-  t.ok(performance.now() - startedAtMs >= 2 * 60, 'each turn costs its bytes');
+  const turns: [number, number][] = [];
+  for (const turn of [1, 2, 3]) {
+    pace.whenFree(() => {
+      turns.push([turn, performance.now() - startedAtMs]);
+      pace.spend(quantumBytes);
+    });
+  }
+  t.notOk(pace.spend(1), 'those who wait are not overtaken');
+  await time.advance(1_000);
+  t.same(
+    turns.map(([turn]) => turn),
+    [1, 2, 3],
+  );
+  const [first = 0, second = 0, third = 0] = turns.map(([, atMs]) => atMs);
+  const quantumMs = (quantumBytes / bytesPerSecond) * 1_000;
+  t.ok(first > 0, 'after the overdraft is paid');
+  for (const pauseMs of [second - first, third - second]) {
+    t.ok(Math.abs(pauseMs - quantumMs) <= 2, `a turn costs its bytes: ${pauseMs} ms`);
+  }
+});
+
+t.test('senders that take all they get have the rate between them, not more', async (t) => {
+  const time = controlTime(t);
+  const pace = new Pace(bytesPerSecond);
+  let spentBytes = 0;
+  const spend = () => {
+    do spentBytes += quantumBytes;
+    while (pace.spend(quantumBytes));
+    pace.whenFree(spend);
+  };
+  for (let sender = 0; sender < 3; sender++) spend();
+  // The burst.
+  await time.advance(1_000);
+  const before = spentBytes;
+  await time.advance(20_000);
+  const rate = (spentBytes - before) / 20;
+  t.ok(rate <= bytesPerSecond * 1.01, `${rate} bytes a second`);
+  t.ok(rate >= bytesPerSecond * 0.97, `${rate} bytes a second`);
 });

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { dialTls } from './tls-client.ts';
 
 /** Client-side TLS: PEM texts; without `cert` and `key` the client shows no certificate. */
@@ -39,7 +40,7 @@ export async function openFrontEnd(
     return socket;
   }
   const socket = dialTls({
-    ...tls,
+    secureContext: contextOf(tls),
     host,
     port,
     servername: tls.servername ?? 'localhost',
@@ -47,4 +48,17 @@ export async function openFrontEnd(
   });
   await once(socket, 'secureConnect');
   return socket;
+}
+
+const contexts = new Map<string, SecureContext>();
+
+/** Made once for the same certificates: reading them takes longer than the handshake. */
+function contextOf({ ca, cert, key }: ClientTls): SecureContext {
+  const id = [ca, cert, key].join();
+  let context = contexts.get(id);
+  if (!context) {
+    context = createSecureContext({ ca, cert, key });
+    contexts.set(id, context);
+  }
+  return context;
 }

@@ -1,12 +1,11 @@
 import { once } from 'node:events';
-import { EagerSocket } from '@fairlead/client';
-import {
+import type {
   Agent,
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  type IncomingHttpHeaders,
-  type IncomingHttpStatusHeader,
-  type OutgoingHttpHeaders,
+  ClientHttp2Session,
+  ClientHttp2Stream,
+  IncomingHttpHeaders,
+  IncomingHttpStatusHeader,
+  OutgoingHttpHeaders,
 } from 'http2-wrapper';
 import { readText } from './byte-report.ts';
 import { type FrontEndAddress, openFrontEnd } from './front-end-address.ts';
@@ -43,6 +42,11 @@ export class Http2ConnectClient implements Started {
    * Rejects with the connection's error.
    */
   static async open(via: FrontEndAddress): Promise<Http2ConnectClient> {
+    // Loaded here only: most test files need neither.
+    const [{ Agent }, { EagerSocket }] = await Promise.all([
+      import('http2-wrapper'),
+      import('@fairlead/client'),
+    ]);
     const socket = await openFrontEnd(via, 'h2');
     // node:http2 leaves the end of its socket to the socket: half-open, the session would outlive
     // the peer.

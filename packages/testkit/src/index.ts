@@ -6,6 +6,7 @@ export {
   readText,
 } from './byte-report.ts';
 export { sharedTestPki, testPkiVariable } from './certificates.ts';
+export { Changes } from './changes.ts';
 export {
   type ConnectReply,
   type ConnectRequest,

@@ -6,7 +6,7 @@ import {
 } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import { WebSocketServer } from 'ws';
+import type { WebSocketServer } from 'ws';
 
 /** What the routes have served so far; GET /stats answers with it. */
 export interface KubeletStats {
@@ -48,7 +48,11 @@ const pods = {
  */
 export class KubeletRoutes {
   readonly stats: KubeletStats = { requests: 0, upgrades: 0, webSockets: 0, lastClient: '' };
-  readonly #webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+  readonly #webSockets: WebSocketServer;
+
+  constructor(webSockets: WebSocketServer) {
+    this.#webSockets = webSockets;
+  }
 
   readonly onRequest: RequestListener = (request, response) => {
     this.#noteClient(request);

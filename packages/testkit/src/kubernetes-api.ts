@@ -1,4 +1,4 @@
-import { EventEmitter, once } from 'node:events';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
@@ -6,6 +6,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { ApiStatus, matches } from './api-status.ts';
 import { sharedTestPki } from './certificates.ts';
+import { Changes } from './changes.ts';
 import { type GivenLease, type LeaseEvent, LeaseStore } from './lease-store.ts';
 import type { Started } from './listener.ts';
 import { type GivenSecret, SecretStore } from './secret-store.ts';
@@ -61,7 +62,7 @@ export class KubernetesApi implements Started {
   readonly #ca: string;
   readonly #sockets = new Set<Socket>();
   readonly #watchers = new Set<Watcher>();
-  readonly #events = new EventEmitter().setMaxListeners(0);
+  readonly #changes = new Changes();
   #port = 0;
 
   private constructor(server: Server, ca: string, directory: TemporaryDirectory) {
@@ -119,9 +120,9 @@ export class KubernetesApi implements Started {
     return this.requests.filter((request) => kindOf(request) === kind).length;
   }
 
-  /** Waits until the condition, which is looked at after each answer, holds. */
-  async until(holds: () => boolean): Promise<void> {
-    while (!holds()) await once(this.#events, 'answer');
+  /** Waits until the condition, which is looked at after each answer, holds; at most a minute. */
+  async until(holds: () => boolean, what?: string): Promise<void> {
+    await this.#changes.until(holds, what);
   }
 
   /** Forgets the history, and ends the watches that depend on it with 410 (Gone). */
@@ -186,7 +187,7 @@ export class KubernetesApi implements Started {
         error instanceof ApiStatus ? error : new ApiStatus(500, 'InternalError', String(error));
       send(response, status.code, statusOf(status));
     }
-    this.#events.emit('answer');
+    this.#changes.notify();
   }
 
   /** @returns undefined when the answer goes on */
@@ -255,7 +256,7 @@ export class KubernetesApi implements Started {
     this.#watchers.add(watcher);
     watcher.response.once('close', () => {
       this.#watchers.delete(watcher);
-      this.#events.emit('answer');
+      this.#changes.notify();
     });
   }
 

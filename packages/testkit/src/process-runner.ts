@@ -65,8 +65,11 @@ export interface ListenerAddress {
   readonly path: string;
 }
 
-const defaultWaitMs = 15_000;
-const killAfterMs = 5_000;
+/** Long enough for a machine that is busy with other work. */
+const defaultWaitMs = 60_000;
+/** How long a program can drain before it is told again, which ends Fairlead's programs at once. */
+const secondTermAfterMs = 5_000;
+const killAfterMs = 35_000;
 const alive = new Set<ChildProcess>();
 
 process.on('exit', () => {
@@ -201,15 +204,18 @@ export class RunningProcess implements Started {
     this.#child.kill(signal);
   }
 
-  /** Ends the process: SIGTERM, and SIGKILL if it is still there after five seconds. */
+  /** Ends the process: SIGTERM, which is repeated after 5 s, and SIGKILL 30 s later. */
   async close(): Promise<void> {
     if (this.#ended) return;
     // A stopped process would sit on the SIGTERM for ever.
     this.kill('SIGCONT');
     this.kill('SIGTERM');
-    const timer = setTimeout(() => this.kill('SIGKILL'), killAfterMs);
+    const timers = [
+      setTimeout(() => this.kill('SIGTERM'), secondTermAfterMs),
+      setTimeout(() => this.kill('SIGKILL'), killAfterMs),
+    ];
     await this.exit;
-    clearTimeout(timer);
+    for (const timer of timers) clearTimeout(timer);
   }
 }
 

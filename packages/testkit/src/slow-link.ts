@@ -1,5 +1,4 @@
 import { connect, createServer, type Socket } from 'node:net';
-import { resetSocket } from '@fairlead/protocol';
 import { LinkClock } from './link-clock.ts';
 import { LinkDirection, type LinkReceiver } from './link-direction.ts';
 import { type Endpoint, type EndpointOptions, Listener } from './listener.ts';
@@ -53,6 +52,8 @@ export async function startSlowLink(options: SlowLinkOptions): Promise<SlowLink>
   const roundTripBytes = (bytesPerSecond * 2 * delayMs) / 1000;
   const wantedQueueBytes = options.queueBytes ?? Math.max(roundTripBytes, minQueueBytes);
   const queueBytes = Math.max(wantedQueueBytes, (bytesPerSecond * minQueueMs) / 1000);
+  // Loaded here only: many test files need nothing of this package.
+  const { resetSocket } = await import('@fairlead/protocol');
   const clock = new LinkClock();
   const directions = [0, 1].map(
     () => new LinkDirection({ delayMs, bytesPerSecond, queueBytes, clock }),
@@ -63,8 +64,8 @@ export async function startSlowLink(options: SlowLinkOptions): Promise<SlowLink>
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
     const far = connect({ ...to, allowHalfOpen: true, noDelay: true });
     for (const flow of [
-      new Flow(near, far, outward, clock),
-      new Flow(far, near, homeward, clock),
+      new Flow(near, far, outward, clock, () => resetSocket(far)),
+      new Flow(far, near, homeward, clock, () => resetSocket(near)),
     ]) {
       flows.add(flow);
       flow.source.once('close', () => flows.delete(flow));
@@ -111,12 +112,21 @@ class Flow implements LinkReceiver {
   readonly #destination: Socket;
   readonly #direction: LinkDirection;
   readonly #clock: LinkClock;
+  /** What comes out at the far end of a reset: resets `destination`. */
+  readonly onReset: () => void;
 
-  constructor(source: Socket, destination: Socket, direction: LinkDirection, clock: LinkClock) {
+  constructor(
+    source: Socket,
+    destination: Socket,
+    direction: LinkDirection,
+    clock: LinkClock,
+    onReset: () => void,
+  ) {
     this.source = source;
     this.#destination = destination;
     this.#direction = direction;
     this.#clock = clock;
+    this.onReset = onReset;
     source.on('data', (chunk: Buffer) => {
       direction.send(this, chunk);
       this.regulate();
@@ -146,10 +156,6 @@ class Flow implements LinkReceiver {
 
   onEnd(): void {
     this.#destination.end();
-  }
-
-  onReset(): void {
-    resetSocket(this.#destination);
   }
 
   onRoom(): void {

@@ -19,7 +19,7 @@ export async function startBlackholeTarget({
   host = '127.0.0.1',
 }: EndpointOptions = {}): Promise<Endpoint> {
   const child = spawn(process.execPath, [childPath, host], {
-    env: {},
+    env: { FAIRLEAD_TEST_RUN: process.env.FAIRLEAD_TEST_RUN },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');

@@ -31,7 +31,10 @@ export async function startPodTarget(options: EndpointOptions = {}): Promise<Htt
 }
 
 async function startHttpTarget(server: Server, options: EndpointOptions): Promise<HttpTarget> {
-  const routes = new KubeletRoutes();
+  // Loaded here only: most test files have no such target.
+  const { WebSocketServer } = await import('ws');
+  const webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+  const routes = new KubeletRoutes(webSockets);
   server.on('request', routes.onRequest);
   server.on('upgrade', routes.onUpgrade);
   const listener = await Listener.start(server, options);

@@ -1,5 +1,4 @@
 import { createServer } from 'node:net';
-import { resetSocket } from '@fairlead/protocol';
 import { type Endpoint, type EndpointOptions, Listener } from './listener.ts';
 
 export interface ResetTargetOptions extends EndpointOptions {
@@ -10,6 +9,8 @@ export interface ResetTargetOptions extends EndpointOptions {
 /** Starts a target that accepts and then answers with a TCP RST. */
 export async function startResetTarget(options: ResetTargetOptions = {}): Promise<Endpoint> {
   const { afterBytes = 0 } = options;
+  // Loaded here only: many test files need nothing of this package.
+  const { resetSocket } = await import('@fairlead/protocol');
   const server = createServer((socket) => {
     let received = 0;
     socket.on('data', (chunk) => {

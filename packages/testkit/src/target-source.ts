@@ -1,5 +1,4 @@
 import { createServer, type Socket } from 'node:net';
-import { resetSocket } from '@fairlead/protocol';
 import { type Endpoint, type EndpointOptions, Listener } from './listener.ts';
 import { seededReadable, seededSha256 } from './seeded-bytes.ts';
 
@@ -47,11 +46,15 @@ const maxRequestBytes = 1024;
  * that seed's data and ends its side. A malformed or over-long line resets the connection.
  */
 export async function startRequestedSourceTarget(options: EndpointOptions = {}): Promise<Endpoint> {
-  const server = createServer({ allowHalfOpen: true }, answerRequest);
+  // Loaded here only: many test files need nothing of this package.
+  const { resetSocket } = await import('@fairlead/protocol');
+  const server = createServer({ allowHalfOpen: true }, (socket) =>
+    answerRequest(socket, () => resetSocket(socket)),
+  );
   return Listener.start(server, options);
 }
 
-function answerRequest(socket: Socket): void {
+function answerRequest(socket: Socket, reset: () => void): void {
   let line = '';
   const onData = (chunk: Buffer) => {
     line += chunk.toString('latin1');
@@ -60,7 +63,7 @@ function answerRequest(socket: Socket): void {
     socket.off('data', onData);
     const match = /^(\d+) (.+)$/.exec(line.slice(0, end));
     if (!match) {
-      resetSocket(socket);
+      reset();
       return;
     }
     socket.resume();

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { Changes } from '@fairlead/testkit';
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import { eventually } from '@fairlead/testkit/eventually';
 import t from 'tap';
@@ -63,4 +64,42 @@ t.test('a test that took control of time gives it back', async (t) => {
   const startMs = performance.now();
   await pause(5);
   t.ok(performance.now() - startMs >= 4);
+});
+
+t.test('changes: a wait looks at its state after each notice', async (t) => {
+  const changes = new Changes();
+  let state = 0;
+  const waits = Promise.all([
+    changes.until(() => state === 2 && 'two'),
+    changes.until(() => state >= 1 && 'one or more'),
+  ]);
+  changes.notify();
+  state = 1;
+  changes.notify();
+  // What the notifier does after its notice counts as well.
+  state = 2;
+  t.same(await waits, ['two', 'one or more']);
+  t.equal(await changes.until(() => state), 2, 'a state that is reached needs no notice');
+});
+
+t.test('changes: a wait in vain ends by the real clock and names its state', async (t) => {
+  controlTime(t);
+  const changes = new Changes();
+  const timeout = { timeout: 5 };
+  await t.rejects(
+    changes.until(() => false, 'the moon is full', timeout),
+    {
+      message: 'not within 5 ms: the moon is full',
+    },
+  );
+  const isFull = () => false;
+  await t.rejects(changes.until(isFull, undefined, timeout), { message: /\(\) => false$/ });
+  const thrown = new Error('clouds');
+  let isCloudy = false;
+  const wait = changes.until(() => {
+    if (isCloudy) throw thrown;
+  });
+  isCloudy = true;
+  changes.notify();
+  await t.rejects(wait, thrown);
 });
