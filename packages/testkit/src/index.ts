@@ -22,6 +22,7 @@ export type { KubeletStats } from './kubelet-routes.ts';
 export { KubernetesApi, type TokenOwner } from './kubernetes-api.ts';
 export type { StoredLease } from './lease-store.ts';
 export type { Endpoint, EndpointOptions, Started } from './listener.ts';
+export { LogWatch } from './log-watch.ts';
 export { makeOpensslPki } from './openssl-pki.ts';
 export { pickPort } from './pick-port.ts';
 export {
