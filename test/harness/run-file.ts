@@ -70,6 +70,8 @@ export async function runFile(
         ...env,
         TAP: '1',
         TAP_TIMEOUT: String(timeoutS),
+        // Where tap makes the directories of t.testdir().
+        TAP_CWD: temporary,
         TMPDIR: temporary,
         [markVariable]: markValue,
       },
@@ -114,7 +116,7 @@ export async function runFile(
   if (leftovers.length > 0) {
     addFailure('processes were left behind', leftovers.map(describe).join('\n'));
   }
-  const leftFiles = readdirSync(temporary);
+  const leftFiles = readdirSync(temporary).filter((name) => name !== '.tap');
   if (leftFiles.length > 0) addFailure('temporary files were left behind', leftFiles.join('\n'));
   rmSync(temporary, { recursive: true, force: true });
   return {

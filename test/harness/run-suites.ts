@@ -19,18 +19,26 @@ export interface RunOptions {
   readonly grep?: string | undefined;
   /** Files at once, instead of what the suite says. */
   readonly jobs?: number | undefined;
+  /** Seconds for each file, instead of what the suite says. */
+  readonly timeoutS?: number | undefined;
   readonly report: Report;
 }
 
 /** Runs suites one after the other. What a run leaves behind is ended, listed, and a failure. */
-export async function runSuites({ files, grep, jobs, report }: RunOptions): Promise<void> {
+export async function runSuites({
+  files,
+  grep,
+  jobs,
+  timeoutS,
+  report,
+}: RunOptions): Promise<void> {
   const id = randomBytes(6).toString('hex');
   const directory = mkdtempSync(join(tmpdir(), 'fl-'));
   const stop = (signal: NodeJS.Signals) => {
     killRunning();
     const left = findLeftovers({ value: id });
     killAll(left);
-    rmSync(directory, { recursive: true, force: true });
+    removeDirectory(directory);
     report.addFailure(`ended by ${signal}`);
     report.end();
     process.exit(signal === 'SIGINT' ? 130 : 143);
@@ -58,7 +66,7 @@ export async function runSuites({ files, grep, jobs, report }: RunOptions): Prom
       const work = async () => {
         for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
           report.fileStarts(file);
-          const job = { file, timeoutS: suite.fileTimeoutS };
+          const job = { file, timeoutS: timeoutS ?? suite.fileTimeoutS };
           report.fileEnds(await runFile(context, job, number++));
         }
       };
@@ -72,8 +80,13 @@ export async function runSuites({ files, grep, jobs, report }: RunOptions): Prom
     }
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, stop);
-    rmSync(directory, { recursive: true, force: true });
+    removeDirectory(directory);
   }
+}
+
+/** Retries: a process that was just killed can still hold the directory. */
+function removeDirectory(path: string): void {
+  rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
 }
 
 function prepare([script, ...args]: readonly string[]): boolean {

@@ -1,1 +1,2 @@
 export { errorDocs } from './error-docs.ts';
+export { runFairlead } from './fairlead.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { makeCertificateRequest } from '@fairlead/enrolment';
 import { createAuthority, createInitialPki } from '@fairlead/pki';
 import t from 'tap';
-import { runFairlead } from './run-fairlead.ts';
+import { runCommand, runFairlead } from './run-fairlead.ts';
 
 const INIT_FILES = [
   ...['agent/agent.crt', 'agent/agent.key', 'agent/ca.crt', 'agent/ca.key'],
@@ -38,7 +38,7 @@ async function authorityIn(t: { testdir(): string }, days = 3650, now = new Date
 
 t.test('pki init makes both sides, with the modes that keys need', async (t) => {
   const dir = join(t.testdir(), 'deep', 'pki');
-  const ended = await runFairlead(['pki', 'init', '--out', dir]);
+  const ended = await runCommand(['pki', 'init', '--out', dir]);
   t.match(ended, { code: 0, stderr: '' });
   t.same(await filesUnder(dir), INIT_FILES);
   for (const file of INIT_FILES) {
@@ -54,7 +54,7 @@ t.test('pki init makes both sides, with the modes that keys need', async (t) => 
 
 t.test('pki init takes names, addresses, days and the type of the keys', async (t) => {
   const dir = t.testdir();
-  const ended = await runFairlead([
+  const ended = await runCommand([
     ...['pki', 'init', '--out', dir, '--key-type', 'rsa', '--days=3', '--ca-days', '30'],
     ...['--host', 'a.example', '--host=b.example', '--ip', '192.0.2.1', '--ip', '2001:db8::1'],
   ]);
@@ -73,7 +73,7 @@ t.test('pki init takes names, addresses, days and the type of the keys', async (
 });
 
 t.test('pki init says when the CAs end first', async (t) => {
-  const ended = await runFairlead([
+  const ended = await runCommand([
     ...['pki', 'init', '--out', t.testdir(), '--days', '31', '--ca-days', '30'],
   ]);
   t.equal(ended.code, 0);
@@ -87,7 +87,7 @@ for (const file of INIT_FILES) {
   t.test(`pki init with ${file} in the way writes nothing`, async (t) => {
     const [side, name] = file.split('/') as [string, string];
     const dir = t.testdir({ [side]: { [name]: 'precious' } });
-    const ended = await runFairlead(['pki', 'init', '--out', dir]);
+    const ended = await runCommand(['pki', 'init', '--out', dir]);
     t.same(ended, {
       code: 2,
       stdout: '',
@@ -101,7 +101,7 @@ for (const file of INIT_FILES) {
 t.test('pki init --force replaces everything', async (t) => {
   const dir = t.testdir({ agent: { 'ca.key': 'old' }, frontend: { 'other.txt': 'kept' } });
   await chmod(join(dir, 'agent/ca.key'), 0o644);
-  const ended = await runFairlead(['pki', 'init', '--out', dir, '--force']);
+  const ended = await runCommand(['pki', 'init', '--out', dir, '--force']);
   t.match(ended, { code: 0, stderr: '' });
   t.same(await filesUnder(dir), [...INIT_FILES, 'frontend/other.txt'].sort());
   t.match(await readFile(join(dir, 'agent/ca.key'), 'utf8'), 'BEGIN PRIVATE KEY');
@@ -110,7 +110,7 @@ t.test('pki init --force replaces everything', async (t) => {
 
 t.test('pki issue agent carries what the agent may claim', async (t) => {
   const { dir, authority } = await authorityIn(t);
-  const ended = await runFairlead([
+  const ended = await runCommand([
     ...['pki', 'issue', 'agent', '--ca', dir, '--name', 'node-1', '--days', '9'],
     ...['--host', 'node-1.example', '--ip', '192.0.2.9', '--cidr', '10.1.0.0/16'],
     ...['--cidr', '2001:DB8::/32', '--default-route', '--org', 'nodes'],
@@ -133,7 +133,7 @@ t.test('pki issue agent carries what the agent may claim', async (t) => {
 t.test('pki issue writes to --out, whatever the order of the arguments', async (t) => {
   const { dir } = await authorityIn(t);
   const out = join(dir, 'a', 'b');
-  const server = await runFairlead([
+  const server = await runCommand([
     ...['pki', 'issue', '--ca', dir, '--out', out, '--name', 's', '--ip', '::1', 'server'],
   ]);
   t.match(server, { code: 0, stderr: '' });
@@ -152,7 +152,7 @@ t.test('pki issue --csr certifies a key that stays where it is', async (t) => {
   const csr = join(dir, 'n.csr');
   await writeFile(csr, makeCertificateRequest(privateKey));
   const issue = ['pki', 'issue', 'agent', '--ca', dir, '--name', 'n', '--host', 'n.example'];
-  const ended = await runFairlead([...issue, '--csr', csr]);
+  const ended = await runCommand([...issue, '--csr', csr]);
   t.match(ended, { code: 0, stderr: '' });
   t.match(ended.stdout, `Made ${join(dir, 'n.crt')}, until `);
   t.same(await filesUnder(dir), ['ca.crt', 'ca.key', 'n.crt', 'n.csr'], 'and no key');
@@ -161,11 +161,11 @@ t.test('pki issue --csr certifies a key that stays where it is', async (t) => {
   t.ok(certificate.verify(authority.certificate.publicKey));
   t.equal(certificate.subjectAltName, 'DNS:n.example');
   await writeFile(csr, 'nothing');
-  t.match(await runFairlead([...issue, '--csr', csr, '--force']), {
+  t.match(await runCommand([...issue, '--csr', csr, '--force']), {
     code: 2,
     stderr: 'fairlead pki issue: --csr: there is no CSR in PEM (PKCS#10)\n',
   });
-  t.match(await runFairlead([...issue, '--csr', csr, '--key-type', 'rsa']), {
+  t.match(await runCommand([...issue, '--csr', csr, '--key-type', 'rsa']), {
     code: 2,
     stderr: /--key-type: --csr brings a key/,
   });
@@ -175,11 +175,11 @@ t.test('pki issuer makes what fairlead issuer runs with', async (t) => {
   const { dir, authority } = await authorityIn(t);
   const out = join(dir, 'issuer');
   const issuer = ['pki', 'issuer', '--ca', dir, '--out', out, '--key-type', 'rsa'];
-  t.match(await runFairlead(issuer), {
+  t.match(await runCommand(issuer), {
     code: 2,
     stderr: /^fairlead pki issuer: --host: a server needs/,
   });
-  const ended = await runFairlead([...issuer, '--host', 'i.example']);
+  const ended = await runCommand([...issuer, '--host', 'i.example']);
   t.match(ended, { code: 0, stderr: '' });
   t.match(ended.stdout, `--issuer-cert ${join(out, 'issuer.crt')}`);
   t.same(await filesUnder(out), ['ca.crt', 'issuer.crt', 'issuer.key', 'server.crt', 'server.key']);
@@ -187,7 +187,7 @@ t.test('pki issuer makes what fairlead issuer runs with', async (t) => {
   const signer = await certificateIn(out, 'issuer.crt');
   t.ok(signer.ca && signer.verify(authority.certificate.publicKey));
   t.same(signer.keyUsage, ['1.3.6.1.5.5.7.3.2'], 'for clients alone');
-  t.match(await runFairlead([...issuer, '--host', 'i.example']), {
+  t.match(await runCommand([...issuer, '--host', 'i.example']), {
     code: 2,
     stderr: /exists already/,
   });
@@ -197,20 +197,20 @@ t.test('pki issue never overwrites without --force', async (t) => {
   const { dir } = await authorityIn(t);
   await writeFile(join(dir, 'n.key'), 'precious');
   const issue = ['pki', 'issue', 'client', '--ca', dir, '--name', 'n'];
-  t.same(await runFairlead(issue), {
+  t.same(await runCommand(issue), {
     code: 2,
     stdout: '',
     stderr: `fairlead pki issue: --out: ${join(dir, 'n.key')} exists already; --force replaces it\n`,
   });
   t.equal(await readFile(join(dir, 'n.key'), 'utf8'), 'precious');
   t.same(await filesUnder(dir), ['ca.crt', 'ca.key', 'n.key']);
-  t.match(await runFairlead([...issue, '--force']), { code: 0 });
+  t.match(await runCommand([...issue, '--force']), { code: 0 });
   t.match(await readFile(join(dir, 'n.key'), 'utf8'), 'BEGIN PRIVATE KEY');
 });
 
 t.test('pki issue says when the CA ends first', async (t) => {
   const { dir, authority } = await authorityIn(t, 10);
-  const ended = await runFairlead(['pki', 'issue', 'client', '--ca', dir, '--name', 'n']);
+  const ended = await runCommand(['pki', 'issue', 'client', '--ca', dir, '--name', 'n']);
   t.equal(ended.code, 0);
   t.match(
     ended.stderr,
@@ -273,7 +273,7 @@ const mistakes: [argv: string[], line: RegExp][] = [
 for (const [argv, line] of mistakes) {
   t.test(`exit 2 and one line: fairlead pki ${argv.join(' ')}`, async (t) => {
     const { dir } = await authorityIn(t);
-    const ended = await runFairlead([
+    const ended = await runCommand([
       'pki',
       ...argv.map((arg) => arg.replace(/^DIR(?=\/|$)/, dir)),
     ]);
@@ -318,7 +318,7 @@ for (const [title, { spoil, line }] of Object.entries(unfit)) {
   t.test(`exit 2 and one line: pki issue from ${title}`, async (t) => {
     const { dir } = await authorityIn(t);
     await spoil(dir);
-    const ended = await runFairlead(['pki', 'issue', 'client', '--ca', dir, '--name', 'n']);
+    const ended = await runCommand(['pki', 'issue', 'client', '--ca', dir, '--name', 'n']);
     t.match(ended, { code: 2, stdout: '' });
     t.match(ended.stderr, line);
     t.same(await filesUnder(dir), ['ca.crt', 'ca.key']);
@@ -327,7 +327,7 @@ for (const [title, { spoil, line }] of Object.entries(unfit)) {
 
 t.test('exit 1 and one line when the file system fails', async (t) => {
   const { dir } = await authorityIn(t);
-  const underFile = await runFairlead(['pki', 'init', '--out', join(dir, 'ca.crt')]);
+  const underFile = await runCommand(['pki', 'init', '--out', join(dir, 'ca.crt')]);
   t.match(underFile, { code: 1, stdout: '' });
   t.match(
     underFile.stderr,
@@ -335,7 +335,7 @@ t.test('exit 1 and one line when the file system fails', async (t) => {
   );
   await mkdir(join(dir, 'n.key'));
   const issue = ['pki', 'issue', 'client', '--ca', dir, '--name', 'n', '--force'];
-  t.same(await runFairlead(issue), {
+  t.same(await runCommand(issue), {
     code: 1,
     stdout: '',
     stderr: `fairlead pki issue: cannot rename ${join(dir, 'n.key')}: a directory is where a file should be\n`,

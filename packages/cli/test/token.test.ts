@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { caHash } from '@fairlead/enrolment';
 import { createAuthority } from '@fairlead/pki';
 import t from 'tap';
-import { runFairlead } from './run-fairlead.ts';
+import { runCommand } from './run-fairlead.ts';
 
 /** A directory with a CA's certificate, and one for tokens. */
 async function placesIn(t: { testdir(): string }) {
@@ -17,7 +17,7 @@ async function placesIn(t: { testdir(): string }) {
 
 t.test('a token is made, listed and revoked', async (t) => {
   const { tokens, caCert, hash } = await placesIn(t);
-  const made = await runFairlead([
+  const made = await runCommand([
     ...['token', 'create', '--token-dir', tokens, '--ca-cert', caCert, '--agent-id', 'node-7'],
     ...['--host', 'node-7.example', '--cidr', '10.1.0.0/16-24', '--default-route', '--ttl', '48h'],
   ]);
@@ -26,30 +26,30 @@ t.test('a token is made, listed and revoked', async (t) => {
   const [id = '', secret = ''] = token.split('.');
   t.match(made.stdout, `ca-hash  ${hash}\n`);
   t.match(made.stdout, `--enrolment-ca-hash ${hash} `);
-  const listed = await runFairlead(['token', 'list', '--token-dir', tokens]);
+  const listed = await runCommand(['token', 'list', '--token-dir', tokens]);
   t.match(
     listed.stdout,
     new RegExp(`^${id} +node-7 +open .* node-7.example 10.1.0.0/16-24 default-route$`, 'm'),
   );
-  const json = await runFairlead(['token', 'list', '--json', '--token-dir', tokens]);
+  const json = await runCommand(['token', 'list', '--json', '--token-dir', tokens]);
   const [row] = JSON.parse(json.stdout) as Record<string, unknown>[];
   t.match(row, { id, agentId: 'node-7', state: 'open', defaultRoute: true });
   t.notOk(row && 'hash' in row);
   const leftMs = Date.parse(String(row?.expiresAt)) - Date.now();
   t.ok(leftMs > 47 * 3_600_000 && leftMs <= 48 * 3_600_000);
   for (const { stdout } of [listed, json]) t.notMatch(stdout, secret);
-  const revoked = await runFairlead(['token', 'revoke', token, '--token-dir', tokens]);
+  const revoked = await runCommand(['token', 'revoke', token, '--token-dir', tokens]);
   t.same(revoked, { code: 0, stdout: `Revoked ${id}.\n`, stderr: '' });
   t.same(await readdir(tokens), []);
-  const again = await runFairlead(['token', 'revoke', id, '--token-dir', tokens]);
+  const again = await runCommand(['token', 'revoke', id, '--token-dir', tokens]);
   t.match(again, { code: 2, stderr: `fairlead token revoke: there is no token ${id}; ` });
-  t.match(await runFairlead(['token', 'list', '--token-dir', tokens]), { stdout: 'no tokens\n' });
+  t.match(await runCommand(['token', 'list', '--token-dir', tokens]), { stdout: 'no tokens\n' });
 });
 
 t.test('a directory that is not there has no tokens to list', async (t) => {
   const { tokens } = await placesIn(t);
   for (const argv of [['list'], ['revoke', 'abcdefghijkl']]) {
-    const { code, stderr } = await runFairlead(['token', ...argv, '--token-dir', tokens]);
+    const { code, stderr } = await runCommand(['token', ...argv, '--token-dir', tokens]);
     t.equal(code, 1);
     t.match(
       stderr,
@@ -93,7 +93,7 @@ t.test('exit 2 and one line', async (t) => {
     [['revoke', '../x', '--token-dir', tokens], /the ID of a token is the part before its dot/],
   ];
   for (const [argv, line] of mistakes) {
-    const ended = await runFairlead(['token', ...argv]);
+    const ended = await runCommand(['token', ...argv]);
     t.match(ended, { code: 2, stdout: '' }, argv.join(' '));
     t.equal(ended.stderr.split('\n').length, 2, 'one line');
     t.match(ended.stderr.trimEnd(), line);

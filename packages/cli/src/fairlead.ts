@@ -1,0 +1,50 @@
+import { type CommandSet, runNamedCommand } from './command-set.ts';
+
+const fairlead: CommandSet = {
+  program: 'fairlead',
+  summary: 'Tools for those who run Fairlead',
+  commands: {
+    status: {
+      summary: 'Show the agents of a running server',
+      run: async (argv) => (await import('./status-command.ts')).runStatusCommand(argv),
+    },
+    why: {
+      summary: 'Explain what a running server does with a target',
+      run: async (argv) => (await import('./why-command.ts')).runWhyCommand(argv),
+    },
+    token: {
+      summary: 'Make tokens by which agents join, list and revoke them',
+      run: async (argv) => (await import('./token-command.ts')).runTokenCommand(argv),
+    },
+    issuer: {
+      summary: 'Run the issuer: it gives certificates to agents that join with a token',
+      run: async (argv) => (await import('./issuer-command.ts')).runIssuerCommand(argv),
+    },
+    forward: {
+      summary: 'Make a target reachable on a local port, through a running server',
+      run: async (argv) => (await import('./forward/forward-command.ts')).runForwardCommand(argv),
+    },
+    bench: {
+      summary: 'Put load on a target through a running server, and measure',
+      run: async (argv) => (await import('./bench/bench-command.ts')).runBenchCommand(argv),
+    },
+    'bench-target': {
+      summary: 'Be a target that bench can put load on',
+      run: async (argv) =>
+        (await import('./bench/bench-target-command.ts')).runBenchTargetCommand(argv),
+    },
+    pki: {
+      summary: 'Make certificates for the server, its agents and its clients',
+      // Loaded when asked for: node-forge is of no use to the other commands.
+      run: async (argv) => (await import('./pki-command.ts')).runPkiCommand(argv),
+    },
+  },
+};
+
+/**
+ * Runs the command that the arguments name. It prints on stdout and stderr, and sets `process.exitCode`.
+ * @param argv what follows the program's name
+ */
+export function runFairlead(argv: readonly string[]): Promise<void> {
+  return runNamedCommand(fairlead, [...argv]);
+}

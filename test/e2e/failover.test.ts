@@ -1,0 +1,63 @@
+/** Agents and servers that go away: the next request goes elsewhere, and what comes back is used again. */
+import { once } from 'node:events';
+import { startEchoTarget, startSlowLink } from '@fairlead/testkit';
+import t from 'tap';
+import { loopback, startAgent, startServer } from '../support/fleet.ts';
+import { exchange, failureOf, open, startService, transports } from './service.ts';
+
+const echo = await startEchoTarget();
+t.teardown(() => echo.close());
+
+for (const transport of transports) {
+  t.test(`an agent ends: its streams end, the next goes to the other, ${transport}`, async (t) => {
+    const { server, agent: first } = await startService(t, transport);
+    const cut = await open(t, server, 'HTTP/2 over the UDS', echo);
+    t.equal(await exchange(cut, 'before'), 'before');
+    const second = await startAgent(t, server, { transport });
+    await server.untilAgents(2);
+    const failure = failureOf(cut);
+    await first.agent.close();
+    t.ok(await failure, 'the stream of the agent that ended breaks');
+    await server.untilAgents(1);
+    const next = await open(t, server, 'HTTP/1.1 over mTLS', echo);
+    t.equal(await exchange(next, 'after'), 'after');
+    await second.agent.close();
+    await server.untilAgents(0);
+    await t.rejects(open(t, server, 'HTTP/1.1 over mTLS', echo), { code: 'no_agent' });
+  });
+
+  t.test(`a tunnel breaks, and the agent comes back, ${transport}`, async (t) => {
+    const server = await startServer(t);
+    const to = { host: loopback, port: server.agentPort };
+    const link = await startSlowLink({ to, delayMs: 0, bytesPerSecond: 1e9 });
+    t.teardown(() => link.close());
+    const agent = await startAgent(t, link.port, { transport });
+    await server.untilAgents(1);
+    await agent.log.line('connected');
+    link.reset();
+    await agent.log.line('disconnected');
+    await server.log.lineAfter(1, 'agent connected');
+    const stream = await open(t, server, 'HTTP/1.1 over the UDS', echo);
+    t.equal(await exchange(stream, 'again'), 'again');
+  });
+}
+
+t.test('an agent finds the server that replaces another on the same port', async (t) => {
+  const { server, agent } = await startService(t, 'tls');
+  await server.server.close();
+  await agent.log.line('disconnected');
+  const next = await startServer(t, { agentPort: server.agentPort });
+  await next.untilAgents(1);
+  const stream = await open(t, next, 'HTTP/1.1 over the UDS', echo);
+  t.equal(await exchange(stream, 'again'), 'again');
+});
+
+t.test('a target that ends in mid-stream is no reason to try another agent', async (t) => {
+  const { server } = await startService(t, 'tls');
+  await startAgent(t, server);
+  await server.untilAgents(2);
+  const stream = await open(t, server, 'HTTP/1.1 over the UDS', echo);
+  stream.end();
+  await once(stream.resume(), 'end');
+  t.equal(await server.metric('fairlead_server_dial_retries_total'), 0);
+});
