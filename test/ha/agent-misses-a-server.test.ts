@@ -1,20 +1,13 @@
 import t from 'tap';
-import {
-  type FleetServer,
-  loopback,
-  metric,
-  startAgent,
-  startBalancer,
-  startServer,
-  untilConnected,
-} from './fleet.ts';
+import { loopback, metric, startAgent, startServer, type TestServer } from '../support/fleet.ts';
+import { startBalancer } from './balancer.ts';
 
 const ids = (count: number) => Array.from({ length: count }, (_, index) => `agent-${index}`);
-const sorted = (server: FleetServer) => server.agentIds().sort();
+const sorted = (server: TestServer) => server.agentIds().sort();
 
 t.test('ten agents find three servers behind a random balancer, and a successor', async (t) => {
   const servers = await Promise.all(
-    ['a', 'b', 'c'].map((id) => startServer(t, id, { serverCount: 3 })),
+    ['a', 'b', 'c'].map((id) => startServer(t, { serverId: id, serverCount: 3 })),
   );
   const balancer = await startBalancer(
     t,
@@ -23,16 +16,15 @@ t.test('ten agents find three servers behind a random balancer, and a successor'
   const agents = await Promise.all(
     ids(10).map((agentId) => startAgent(t, balancer.port, { agentId })),
   );
-  const tunnels = () => servers.reduce((sum, server) => sum + server.agentIds().length, 0);
-  await untilConnected(servers, () => tunnels() === 30);
+  for (const server of servers) await server.untilAgents(10);
   for (const server of servers) t.strictSame(sorted(server), ids(10));
 
   const [first, ...others] = servers;
   balancer.ports.delete(first!.agentPort);
   await first!.server.close();
-  const successor = await startServer(t, 'd', { serverCount: 3 });
+  const successor = await startServer(t, { serverId: 'd', serverCount: 3 });
   balancer.ports.add(successor.agentPort);
-  await successor.log.until(() => successor.agentIds().length === 10);
+  await successor.untilAgents(10);
   t.strictSame(sorted(successor), ids(10));
   for (const server of [...others, successor]) {
     t.equal(server.log.of('agent connected').length, 10, 'none was a backend twice');
@@ -47,10 +39,10 @@ t.test('ten agents find three servers behind a random balancer, and a successor'
 
 t.test('each address of a name is another server; those that come are found', async (t) => {
   const addresses = [loopback, '127.0.0.2'];
-  const a = await startServer(t, 'a');
+  const a = await startServer(t, { serverId: 'a' });
   const onPort = { agentPort: a.agentPort };
-  const b = await startServer(t, 'b', { ...onPort, agentBindAddress: '127.0.0.2' });
-  const c = await startServer(t, 'c', { ...onPort, agentBindAddress: '127.0.0.3' });
+  const b = await startServer(t, { serverId: 'b', ...onPort, agentBindAddress: '127.0.0.2' });
+  const c = await startServer(t, { serverId: 'c', ...onPort, agentBindAddress: '127.0.0.3' });
   const { log } = await startAgent(
     t,
     a.agentPort,
@@ -60,7 +52,7 @@ t.test('each address of a name is another server; those that come are found', as
       return addresses.map((address) => ({ address, family: 4 }));
     },
   );
-  await untilConnected([a, b], () => a.agentIds().length + b.agentIds().length === 2);
+  for (const server of [a, b]) await server.untilAgents(1);
   t.strictSame([a.agentIds(), b.agentIds(), c.agentIds()], [['x'], ['x'], []]);
 
   addresses.splice(0, 1, '127.0.0.3');
@@ -72,7 +64,7 @@ t.test('each address of a name is another server; those that come are found', as
 });
 
 t.test('two ways to one server are one tunnel, and the second steps in', async (t) => {
-  const server = await startServer(t, 'a');
+  const server = await startServer(t, { serverId: 'a' });
   const balancer = await startBalancer(t, [server.agentPort]);
   const { log } = await startAgent(
     t,
@@ -84,14 +76,15 @@ t.test('two ways to one server are one tunnel, and the second steps in', async (
     ],
   );
   await startAgent(t, balancer.port, { agentId: 'y' });
-  await server.log.until(() => server.agentIds().length === 2);
+  await server.untilAgents(2);
   t.strictSame(sorted(server), ['x', 'y']);
   t.equal(log.of('connected').length, 1);
 });
 
 t.test('a list of hosts: each gets a tunnel', async (t) => {
-  const a = await startServer(t, 'a');
-  const b = await startServer(t, 'b', {
+  const a = await startServer(t, { serverId: 'a' });
+  const b = await startServer(t, {
+    serverId: 'b',
     agentPort: a.agentPort,
     agentBindAddress: '127.0.0.2',
   });
@@ -100,22 +93,22 @@ t.test('a list of hosts: each gets a tunnel', async (t) => {
     serverName: 'localhost',
     proxyServerHost: [loopback, '127.0.0.2'],
   });
-  await untilConnected([a, b], () => a.agentIds().length + b.agentIds().length === 2);
+  for (const server of [a, b]) await server.untilAgents(1);
   t.strictSame([a.agentIds(), b.agentIds()], [['x'], ['x']]);
 });
 
 t.test('a server that raises its count makes agents look for more', async (t) => {
-  const a = await startServer(t, 'a', { serverCount: 1 });
+  const a = await startServer(t, { serverId: 'a', serverCount: 1 });
   const balancer = await startBalancer(t, [a.agentPort]);
   await startAgent(t, balancer.port, { agentId: 'x' });
   await a.log.line('agent connected');
-  const b = await startServer(t, 'b', { serverCount: 2 });
+  const b = await startServer(t, { serverId: 'b', serverCount: 2 });
   balancer.ports.add(b.agentPort);
   // Nobody has told the agent of it: only its restarted neighbour does.
   balancer.ports.delete(a.agentPort);
   await a.server.close();
   await b.log.line('agent connected');
-  const c = await startServer(t, 'c', { serverCount: 2 });
+  const c = await startServer(t, { serverId: 'c', serverCount: 2 });
   balancer.ports.add(c.agentPort);
   await c.log.line('agent connected');
   t.strictSame([b.agentIds(), c.agentIds()], [['x'], ['x']]);

@@ -1,6 +1,6 @@
 import { closeAfter, programs, RunningProcess, sharedTestPki } from '@fairlead/testkit';
 import type { Test } from 'tap';
-import { loopback } from './fleet.ts';
+import { loopback } from '../support/fleet.ts';
 
 /** An agent in a process of its own, which can be frozen and killed. */
 export async function startAgentProcess(

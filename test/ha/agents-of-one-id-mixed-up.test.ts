@@ -1,20 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { startEchoTarget } from '@fairlead/testkit';
 import t from 'tap';
-import { openStream, startAgent, startServer } from './fleet.ts';
+import { startAgent, startServer } from '../support/fleet.ts';
+import { openStream } from './requests.ts';
 
 t.test('two agents of one ID: both work, and no stream gets bytes of another', async (t) => {
   const targets = await Promise.all(
     ['127.0.1.1', '127.0.1.2'].map((host) => startEchoTarget({ host })),
   );
   t.teardown(() => Promise.all(targets.map((target) => target.close())));
-  const server = await startServer(t, 'a', { proxyStrategies: ['destHost'] });
+  const server = await startServer(t, { serverId: 'a', proxyStrategies: ['destHost'] });
   const agents = await Promise.all(
     targets.map(({ host }) =>
       startAgent(t, server.agentPort, { agentId: 'same', agentIdentifiers: `ipv4=${host}` }),
     ),
   );
-  await server.log.until(() => server.agentIds().length === 2);
+  await server.untilAgents(2);
 
   // Stream IDs are per tunnel: the two agents' streams have the same ones.
   const outcomes = await Promise.all(

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { startEchoTarget, startPodTarget, startSlowLink } from '@fairlead/testkit';
 import t from 'tap';
+import { metric, startAgent, startServer } from '../support/fleet.ts';
 import { startAgentProcess } from './agent-process.ts';
-import { metric, openStream, request, startAgent, startServer } from './fleet.ts';
+import { openStream, request } from './requests.ts';
 
 /** Sends a line and waits for its echo. */
 async function echoed(socket: Socket, text: string): Promise<boolean> {
@@ -22,12 +23,12 @@ async function timed(work: Promise<unknown>): Promise<number> {
 t.test('an agent that is frozen: dials go elsewhere in time, nobody else waits', async (t) => {
   const [pod, echo] = [await startPodTarget(), await startEchoTarget()];
   t.teardown(() => Promise.all([pod.close(), echo.close()]));
-  const server = await startServer(t, 'a', { pingInterval: 20_000, pingTimeout: 20_000 });
+  const server = await startServer(t, { serverId: 'a', pingInterval: 20_000, pingTimeout: 20_000 });
   const processes = {
     one: await startAgentProcess(t, server.agentPort, 'one'),
     other: await startAgentProcess(t, server.agentPort, 'other'),
   };
-  await server.log.until(() => server.agentIds().length === 2);
+  await server.untilAgents(2);
 
   // A stream through each: two at the same time go to different agents.
   const streams = await Promise.all([openStream(server, echo), openStream(server, echo)]);
@@ -70,7 +71,7 @@ t.test('an agent that is frozen: dials go elsewhere in time, nobody else waits',
 t.test('the only agent is frozen: the dial says so, in seconds', async (t) => {
   const pod = await startPodTarget();
   t.teardown(() => pod.close());
-  const server = await startServer(t, 'a');
+  const server = await startServer(t, { serverId: 'a' });
   const agent = await startAgentProcess(t, server.agentPort, 'one');
   await server.log.line('agent connected');
   agent.kill('SIGSTOP');
@@ -89,7 +90,7 @@ t.test('a partitioned agent: its streams end with a code, and it comes back', as
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   const [pingInterval, pingTimeout] = [400, 800];
-  const server = await startServer(t, 'a', { pingInterval, pingTimeout });
+  const server = await startServer(t, { serverId: 'a', pingInterval, pingTimeout });
   const link = await startSlowLink({
     to: { host: '127.0.0.1', port: server.agentPort },
     delayMs: 0,
@@ -114,7 +115,7 @@ t.test('a partitioned agent: its streams end with a code, and it comes back', as
   t.ok(endedMs < pingInterval + pingTimeout + 1_000, `ended after ${Math.round(endedMs)} ms`);
   t.ok(endedMs > pingTimeout, 'not before the timeout');
   t.match(await server.log.line('agent disconnected'), { code: 'tunnel_silent' });
-  await server.log.line('stream', 2);
+  await server.log.lineAfter(2, 'stream');
   t.strictSame(
     server.log.of('stream').map(({ end }) => end),
     ['tunnel_silent', 'tunnel_silent', 'tunnel_silent'],
@@ -137,7 +138,7 @@ t.test('a partitioned agent: its streams end with a code, and it comes back', as
       // What the link still holds of the dead connection must not matter.
       link.reset();
       link.resume();
-      await server.log.line('agent connected', 1);
+      await server.log.lineAfter(1, 'agent connected');
     })(),
   );
   t.comment(`back after ${Math.round(backMs)} ms`);

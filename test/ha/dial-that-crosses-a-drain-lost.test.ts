@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { CONNECT_METHOD, type Packet, PacketStream } from '@fairlead/konnectivity';
 import { sharedTestPki, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { loopback, startAgent } from './fleet.ts';
+import { loopback, startAgent } from '../support/fleet.ts';
 
 /**
  * A server of Konnectivity's kind that hears of a drain late: the moment before, it has chosen the agent for

@@ -1,11 +1,13 @@
 import { startEchoTarget, startPodTarget } from '@fairlead/testkit';
 import t from 'tap';
-import { isReady, openStream, request, startAgent, startServer } from './fleet.ts';
+import { startAgent, startServer } from '../support/fleet.ts';
+import { isReady, openStream, request } from './requests.ts';
 
 t.test('a server that drains is unready first, and still serves who has not noticed', async (t) => {
   const [pod, echo] = [await startPodTarget(), await startEchoTarget()];
   t.teardown(() => Promise.all([pod.close(), echo.close()]));
-  const server = await startServer(t, 'a', {
+  const server = await startServer(t, {
+    serverId: 'a',
     // Long enough for three requests on a busy machine.
     shutdownDelay: 3_000,
     gracefulShutdownTimeout: 20_000,
@@ -20,7 +22,7 @@ t.test('a server that drains is unready first, and still serves who has not noti
   await log.line('server drains');
   for (let count = 0; count < 3; count++) t.equal(await request(server, pod), undefined);
 
-  const progress = await server.log.line('draining', 3);
+  const progress = await server.log.lineAfter(3, 'draining');
   t.equal(progress.streams, 1, 'told each second, and now the delay is over');
   t.ok(Number(progress.secondsLeft) >= 10 && Number(progress.secondsLeft) <= 20);
   t.match(await request(server, pod), /ECONNREFUSED|ENOENT/, 'and then no more');
@@ -30,7 +32,7 @@ t.test('a server that drains is unready first, and still serves who has not noti
 });
 
 t.test('nobody asks for readiness: nobody is waited for', async (t) => {
-  const server = await startServer(t, 'a', { shutdownDelay: 20_000 });
+  const server = await startServer(t, { serverId: 'a', shutdownDelay: 20_000 });
   const startedAtMs = performance.now();
   await server.server.drain();
   t.ok(performance.now() - startedAtMs < 5_000);
@@ -41,7 +43,7 @@ t.test(
   async (t) => {
     const [pod, echo] = [await startPodTarget(), await startEchoTarget()];
     t.teardown(() => Promise.all([pod.close(), echo.close()]));
-    const server = await startServer(t, 'a');
+    const server = await startServer(t, { serverId: 'a' });
     const leaving = await startAgent(t, server.agentPort, {
       agentId: 'leaving',
       gracefulShutdownTimeout: 20_000,
@@ -53,7 +55,7 @@ t.test(
     await server.log.line('agent drains');
     t.equal(await request(server, pod), undefined, 'it is the only one, and still serves');
     await startAgent(t, server.agentPort, { agentId: 'staying' });
-    await server.log.line('agent connected', 1);
+    await server.log.lineAfter(1, 'agent connected');
     for (let count = 0; count < 5; count++) t.equal(await request(server, pod), undefined);
     t.match(await leaving.log.line('draining'), { streams: 1 });
     t.equal(pod.stats.requests, 6);

@@ -2,12 +2,13 @@ import { connectTls } from '@fairlead/agent/internal';
 import { Session } from '@fairlead/protocol';
 import { sharedTestPki, startEchoTarget } from '@fairlead/testkit';
 import t from 'tap';
-import { loopback, metric, openStream, startServer } from './fleet.ts';
+import { loopback, metric, startServer } from '../support/fleet.ts';
+import { openStream } from './requests.ts';
 
 t.test('an agent that says anew what it serves is routed by that from then on', async (t) => {
   const target = await startEchoTarget();
   t.teardown(() => target.close());
-  const server = await startServer(t, 'a', { proxyStrategies: ['destHost', 'destCIDR'] });
+  const server = await startServer(t, { serverId: 'a', proxyStrategies: ['destHost', 'destCIDR'] });
   const { agent } = await sharedTestPki();
   const { cert, key } = agent.client;
   const transport = await connectTls(
@@ -47,7 +48,7 @@ t.test('an agent that says anew what it serves is routed by that from then on', 
   ] as const) {
     const changes = server.log.of('agent identifiers changed').length;
     session.updateHello({ agentIdentifiers });
-    await server.log.line('agent identifiers changed', changes);
+    await server.log.lineAfter(changes, 'agent identifiers changed');
     t.equal(await statusOf(), status, agentIdentifiers);
   }
   t.equal(opened, 2);

@@ -1,24 +1,24 @@
 import { startPodTarget } from '@fairlead/testkit';
 import t from 'tap';
+import { startServer } from '../support/fleet.ts';
 import { startAgentProcess } from './agent-process.ts';
-import { startServer } from './fleet.ts';
 import { type Kill, startLoad, wasInFlight } from './load.ts';
 
 t.test('agents that are killed take only their own streams along', async (t) => {
   const target = await startPodTarget();
   t.teardown(() => target.close());
-  const server = await startServer(t, 'a');
+  const server = await startServer(t, { serverId: 'a' });
   const processes = await Promise.all(
     ['one', 'two', 'three'].map((agentId) => startAgentProcess(t, server.agentPort, agentId)),
   );
-  await server.log.until(() => server.agentIds().length === 3);
+  await server.untilAgents(3);
   const load = startLoad([server], [target]);
   const kills: Kill[] = [];
   for (const process of processes.slice(0, 2)) {
     await load.ended(30);
     const fromMs = performance.now();
     process.kill('SIGKILL');
-    await server.log.line('agent disconnected', kills.length);
+    await server.log.lineAfter(kills.length, 'agent disconnected');
     kills.push({ fromMs, toMs: performance.now() });
     await load.ended(30);
   }

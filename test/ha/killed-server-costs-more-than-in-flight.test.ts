@@ -1,14 +1,16 @@
 import { startPodTarget } from '@fairlead/testkit';
 import t from 'tap';
-import { type FleetAgent, startAgent, startBalancer, untilReady } from './fleet.ts';
+import { startAgent, type TestAgent } from '../support/fleet.ts';
+import { startBalancer } from './balancer.ts';
 import { type Kill, startLoad, wasInFlight } from './load.ts';
+import { untilReady } from './requests.ts';
 import { type ServerProcess, startServerProcess } from './server-process.ts';
 
 const serverFlags = ['--server-count=3'];
 
 /** Waits until each agent has joined so many servers since it started. */
-async function untilHeld(agents: readonly FleetAgent[], count: number): Promise<void> {
-  await Promise.all(agents.map(({ log }) => log.until(() => log.of('connected').length >= count)));
+async function untilHeld(agents: readonly TestAgent[], count: number): Promise<void> {
+  await Promise.all(agents.map(({ log }) => log.lineAfter(count - 1, 'connected')));
 }
 
 t.test('servers that are killed in turn take only their own requests along', async (t) => {

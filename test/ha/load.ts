@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events';
-import { type FleetServer, isReady, request } from './fleet.ts';
+import type { TestServer } from '../support/fleet.ts';
+import { isReady, request } from './requests.ts';
 
 export interface Target {
   readonly host: string;
@@ -7,7 +8,7 @@ export interface Target {
 }
 
 /** What a client needs to know of a server. */
-export type LoadedServer = Pick<FleetServer, 'id' | 'uds' | 'healthPort'>;
+export type LoadedServer = Pick<TestServer, 'id' | 'uds' | 'healthPort'>;
 
 export interface FailedRequest {
   readonly serverId: string;

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { type FleetServer, loopback, metric, startAgent, startServer } from './fleet.ts';
+import { loopback, metric, startAgent, startServer, type TestServer } from '../support/fleet.ts';
 
-const handshakes = async (server: FleetServer) => {
+const handshakes = async (server: TestServer) => {
   const count = (resumed: boolean) =>
     metric(server, `fairlead_server_agent_handshakes_total{resumed="${resumed}"}`);
   return { full: await count(false), resumed: await count(true) };
@@ -16,7 +16,7 @@ const secret = () => randomBytes(48).toString('hex');
 t.test('a session begun on one server is resumed on another of the same key', async (t) => {
   const directory = t.testdir({ same: `${secret()}\n`, other: secret() });
   const key = (name: string) => ({ tlsTicketKeyFile: join(directory, name) });
-  const first = await startServer(t, 'a', key('same'));
+  const first = await startServer(t, { serverId: 'a', ...key('same') });
   const { agentPort } = first;
   await startAgent(t, agentPort, { agentId: 'x' });
   await first.log.line('agent connected');
@@ -24,20 +24,21 @@ t.test('a session begun on one server is resumed on another of the same key', as
 
   await first.server.close();
   // The line end that an editor adds makes no difference.
-  const second = await startServer(t, 'b', { ...key('same'), agentPort });
+  const second = await startServer(t, { serverId: 'b', ...key('same'), agentPort });
   t.match(await second.log.line('agent connected'), { agent: 'x', commonName: 'agent-agent' });
   t.strictSame(await handshakes(second), { full: 0, resumed: 1 });
 
   await second.server.close();
-  const third = await startServer(t, 'c', { ...key('other'), agentPort });
+  const third = await startServer(t, { serverId: 'c', ...key('other'), agentPort });
   await third.log.line('agent connected');
   t.strictSame(await handshakes(third), { full: 1, resumed: 0 });
 });
 
 t.test('a ticket of one server is offered to its peer at another address', async (t) => {
   const tlsTicketKeyFile = join(t.testdir({ key: secret() }), 'key');
-  const a = await startServer(t, 'a', { tlsTicketKeyFile });
-  const b = await startServer(t, 'b', {
+  const a = await startServer(t, { serverId: 'a', tlsTicketKeyFile });
+  const b = await startServer(t, {
+    serverId: 'b',
     tlsTicketKeyFile,
     agentPort: a.agentPort,
     agentBindAddress: '127.0.0.2',
@@ -63,7 +64,7 @@ t.test('a ticket of one server is offered to its peer at another address', async
 
 t.test('a key that changes is used without a restart; a bad one is not', async (t) => {
   const path = join(t.testdir({ key: secret() }), 'key');
-  const server = await startServer(t, 'a', { tlsTicketKeyFile: path });
+  const server = await startServer(t, { serverId: 'a', tlsTicketKeyFile: path });
   await startAgent(t, server.agentPort, { agentId: 'x' });
   await server.log.line('agent connected');
   writeFileSync(path, 'too short');
@@ -78,7 +79,7 @@ t.test('a key that changes is used without a restart; a bad one is not', async (
 t.test('200 agents lose a server and come back', async (t) => {
   const count = 200;
   const tlsTicketKeyFile = join(t.testdir({ key: secret() }), 'key');
-  const first = await startServer(t, 'a', { tlsTicketKeyFile });
+  const first = await startServer(t, { serverId: 'a', tlsTicketKeyFile });
   const { agentPort } = first;
   await Promise.all(
     Array.from({ length: count }, (_, index) =>
@@ -89,13 +90,13 @@ t.test('200 agents lose a server and come back', async (t) => {
       }),
     ),
   );
-  await first.log.until(() => first.agentIds().length === count);
+  await first.untilAgents(count);
   t.equal((await handshakes(first)).full, count);
 
   await first.server.close();
   const startedAtMs = performance.now();
-  const second = await startServer(t, 'b', { tlsTicketKeyFile, agentPort });
-  await second.log.until(() => second.agentIds().length === count);
+  const second = await startServer(t, { serverId: 'b', tlsTicketKeyFile, agentPort });
+  await second.untilAgents(count);
   t.comment(`${count} agents were back after ${Math.round(performance.now() - startedAtMs)} ms`);
   t.strictSame(await handshakes(second), { full: 0, resumed: count }, 'each by its ticket');
   t.equal(second.log.of('agent disconnected').length, 0);

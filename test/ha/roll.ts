@@ -1,7 +1,8 @@
 import { readText, startPodTarget } from '@fairlead/testkit';
 import type { Test } from 'tap';
-import { type FleetServer, openStream, untilReady } from './fleet.ts';
+import type { TestServer } from '../support/fleet.ts';
 import { startLoad, type Target } from './load.ts';
+import { openStream, untilReady } from './requests.ts';
 
 export const agentCount = 10;
 
@@ -19,7 +20,7 @@ export async function startTargets(t: Test, hosts: readonly string[]): Promise<T
 }
 
 /** Begins a stream that takes a second, whatever becomes of its server meanwhile. */
-async function startLogs(server: FleetServer, target: Target): Promise<() => Promise<string>> {
+async function startLogs(server: TestServer, target: Target): Promise<() => Promise<string>> {
   const { socket, status } = await openStream(server, target);
   if (status !== 200) throw new Error(`status ${status}`);
   const path = '/containerLogs/default/web-0/web?lines=10&intervalMs=100';
@@ -35,9 +36,9 @@ async function startLogs(server: FleetServer, target: Target): Promise<() => Pro
 /** Restarts each server in turn, and tells of the load meanwhile. */
 export async function roll(
   t: Test,
-  servers: FleetServer[],
+  servers: TestServer[],
   targets: readonly Target[],
-  replace: (server: FleetServer, at: number) => Promise<FleetServer>,
+  replace: (server: TestServer, at: number) => Promise<TestServer>,
 ): Promise<void> {
   const load = startLoad(servers, targets);
   for (const [at, server] of [...servers.entries()]) {

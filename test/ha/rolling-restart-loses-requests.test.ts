@@ -1,18 +1,15 @@
 import t from 'tap';
-import {
-  loopback,
-  startAgent,
-  startBalancer,
-  startServer,
-  untilConnected,
-  untilReady,
-} from './fleet.ts';
+import { loopback, startAgent, startServer } from '../support/fleet.ts';
+import { startBalancer } from './balancer.ts';
+import { untilReady } from './requests.ts';
 import { agentCount, roll, startTargets, timing } from './roll.ts';
 
 t.test('behind a random balancer, any agent will do', async (t) => {
   const targets = await startTargets(t, [loopback, loopback, loopback]);
   const given = { serverCount: 3, agentsSettleTime: 500, ...timing };
-  const servers = await Promise.all(['a', 'b', 'c'].map((id) => startServer(t, id, given)));
+  const servers = await Promise.all(
+    ['a', 'b', 'c'].map((id) => startServer(t, { serverId: id, ...given })),
+  );
   const balancer = await startBalancer(
     t,
     servers.map(({ agentPort }) => agentPort),
@@ -22,13 +19,11 @@ t.test('behind a random balancer, any agent will do', async (t) => {
       startAgent(t, balancer.port, { agentId: `agent-${index}` }),
     ),
   );
-  await untilConnected(servers, () =>
-    servers.every((server) => server.agentIds().length === agentCount),
-  );
+  for (const server of servers) await server.untilAgents(agentCount);
   for (const server of servers) await untilReady(server);
   await roll(t, servers, targets, async (server) => {
     balancer.ports.delete(server.agentPort);
-    const successor = await startServer(t, `${server.id}-next`, given);
+    const successor = await startServer(t, { serverId: `${server.id}-next`, ...given });
     balancer.ports.add(successor.agentPort);
     return successor;
   });

@@ -1,5 +1,6 @@
 import t from 'tap';
-import { loopback, startAgent, startServer, untilConnected, untilReady } from './fleet.ts';
+import { loopback, startAgent, startServer } from '../support/fleet.ts';
+import { untilReady } from './requests.ts';
 import { agentCount, roll, startTargets, timing } from './roll.ts';
 
 t.test('at fixed addresses, each target has one agent', async (t) => {
@@ -12,11 +13,13 @@ t.test('at fixed addresses, each target has one agent', async (t) => {
     agentsSettleTime: 1_500,
     ...timing,
   };
-  const first = await startServer(t, 'a', given);
+  const first = await startServer(t, { serverId: 'a', ...given });
   const { agentPort } = first;
   const servers = [first];
   for (const agentBindAddress of addresses.slice(1)) {
-    servers.push(await startServer(t, agentBindAddress, { ...given, agentPort, agentBindAddress }));
+    servers.push(
+      await startServer(t, { serverId: agentBindAddress, ...given, agentPort, agentBindAddress }),
+    );
   }
   for (const [index, host] of hosts.entries()) {
     await startAgent(t, agentPort, {
@@ -26,12 +29,11 @@ t.test('at fixed addresses, each target has one agent', async (t) => {
       serverName: 'localhost',
     });
   }
-  await untilConnected(servers, () =>
-    servers.every((server) => server.agentIds().length === agentCount),
-  );
+  for (const server of servers) await server.untilAgents(agentCount);
   for (const server of servers) await untilReady(server);
   await roll(t, servers, targets, (server, at) =>
-    startServer(t, `${server.id}-next`, {
+    startServer(t, {
+      serverId: `${server.id}-next`,
       ...given,
       agentPort,
       agentBindAddress: addresses[at]!,

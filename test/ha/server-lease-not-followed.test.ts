@@ -1,8 +1,9 @@
 /** Servers that come and go by their Leases, seen by agents that nobody restarts. */
 import { KubernetesApi, pickPort } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { loopback, startAgent, startServer, type TestServer } from '../support/fleet.ts';
 import { startAgentProcess } from './agent-process.ts';
-import { type FleetServer, loopback, startAgent, startBalancer, startServer } from './fleet.ts';
+import { startBalancer } from './balancer.ts';
 import { type ServerProcess, startServerProcess } from './server-process.ts';
 
 const namespace = 'kube-system';
@@ -101,25 +102,25 @@ t.test('processes: a server more, a server less, and the API gone for a while', 
   t.match(text, `${prefix}culled_leases_count 0`);
 });
 
-const counts = ({ log }: FleetServer) =>
-  log.of('servers by their leases').map(({ count }) => count);
+const counts = ({ log }: TestServer) => log.of('servers by their leases').map(({ count }) => count);
 
 t.test('a server that is gone without a word is gone when its lease has run out', async (t) => {
   const api = await startApi(t);
   plant(api, 'lost', 3_600, '127.0.0.9:1');
   plant(api, 'odd', 3_600, 'not an address');
-  const server = await startServer(t, 'a', {
+  const server = await startServer(t, {
+    serverId: 'a',
     enableLeaseController: true,
     kubeconfig: await api.kubeconfig(),
     advertiseAgentAddress: { host: loopback, port: 1 },
   });
   const { log } = await startAgent(t, server.agentPort, { agentId: 'x' });
-  await log.until(() => log.of('peer added').some(({ server }) => server === '127.0.0.9:1'));
+  await log.line('peer added', ({ server }) => server === '127.0.0.9:1');
   // As if it had begun, and then been renewed no more.
   const name = 'konnectivity-proxy-server-lost';
   const { metadata, spec } = api.leases.get(namespace, name);
   api.leases.update(namespace, name, { metadata, spec: { ...spec, ...leaseTimes(1) } });
-  await log.until(() => log.of('peer removed').some(({ server }) => server === '127.0.0.9:1'));
+  await log.line('peer removed', ({ server }) => server === '127.0.0.9:1');
   t.same(counts(server), [3, 2]);
   await until(() => !leaseIds(api).includes('lost'));
   t.match(await metrics(server.healthPort), 'culled_leases_count 1');
@@ -134,27 +135,29 @@ t.test('peers of leases and of a file are one list', async (t) => {
   const api = await startApi(t);
   plant(api, 'b', 3_600, '10.0.0.2:8091');
   const peersFile = `${t.testdir({ peers: '["10.0.0.3:8091", "10.0.0.2:8091"]' })}/peers`;
-  const server = await startServer(t, 'a', {
+  const server = await startServer(t, {
+    serverId: 'a',
     enableLeaseController: true,
     kubeconfig: await api.kubeconfig(),
     advertiseAgentAddress: { host: '10.0.0.1', port: 8091 },
     peersFile,
   });
-  await server.log.until(() => counts(server).length > 0);
+  await server.log.line('servers by their leases');
   plant(api, 'c', 3_600, '[fd00::1]:8091');
   const peers = () => server.log.of('peers for agents').at(-1)?.peers;
-  await server.log.until(() => String(peers()).includes('fd00'));
+  await server.log.line('peers for agents', ({ peers }) => String(peers).includes('fd00'));
   t.same(peers(), ['10.0.0.1:8091', '10.0.0.3:8091', '10.0.0.2:8091', '[fd00::1]:8091']);
 });
 
 t.test('agents of both kinds hear the count of the leases', async (t) => {
   const api = await startApi(t);
   for (const id of ['b', 'c']) plant(api, id);
-  const server = await startServer(t, 'a', {
+  const server = await startServer(t, {
+    serverId: 'a',
     enableLeaseController: true,
     kubeconfig: await api.kubeconfig(),
   });
-  await server.log.until(() => counts(server).length > 0);
+  await server.log.line('servers by their leases');
   const { healthPort } = server;
   t.match(await metrics(healthPort), 'culled_leases_count 0');
   for (const transport of ['tls', 'grpc'] as const) {
@@ -169,7 +172,10 @@ t.test('agents of both kinds hear the count of the leases', async (t) => {
 t.test('an agent counts the leases itself', async (t) => {
   const api = await startApi(t);
   const kubeconfig = await api.kubeconfig();
-  const servers = [await startServer(t, 'a'), await startServer(t, 'b')];
+  const servers = [
+    await startServer(t, { serverId: 'a' }),
+    await startServer(t, { serverId: 'b' }),
+  ];
   const balancer = await startBalancer(
     t,
     servers.map(({ agentPort }) => agentPort),
@@ -183,7 +189,7 @@ t.test('an agent counts the leases itself', async (t) => {
   t.equal(log.of('connected').length, 1);
   plant(api, 'b');
   await Promise.all(servers.map((server) => server.log.line('agent connected')));
-  await log.line('connected', 1);
+  await log.lineAfter(1, 'connected');
   t.equal(log.of('connected').length, 2, 'looked for until it was found');
 
   const { port } = agent.addresses.health;
@@ -202,7 +208,7 @@ t.test('an agent counts the leases itself', async (t) => {
 t.test('--server-count-source says whether servers may say more', async (t) => {
   const api = await startApi(t);
   plant(api, 'a');
-  const server = await startServer(t, 'a', { serverCount: 4 });
+  const server = await startServer(t, { serverId: 'a', serverCount: 4 });
   for (const [serverCountSource, count] of [
     ['default', 1],
     ['max', 4],

@@ -7,7 +7,7 @@ import {
   sharedTestPki,
 } from '@fairlead/testkit';
 import type { Test } from 'tap';
-import { loopback } from './fleet.ts';
+import { loopback } from '../support/fleet.ts';
 import type { LoadedServer } from './load.ts';
 
 export interface ServerProcess extends LoadedServer {

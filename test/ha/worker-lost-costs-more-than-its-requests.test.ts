@@ -1,15 +1,16 @@
 /** A worker that dies or stops takes its own requests along and nothing else, and is replaced. */
 import { startPodTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { type FleetAgent, startAgent, untilReady } from './fleet.ts';
+import { startAgent, type TestAgent } from '../support/fleet.ts';
 import { type FailedRequest, type Kill, type Load, startLoad, wasInFlight } from './load.ts';
+import { untilReady } from './requests.ts';
 import { isWhole, startWorkersProcess, type WorkersProcess } from './workers.ts';
 
 const agentIds = ['one', 'two', 'three'];
 
 interface Loaded {
   readonly server: WorkersProcess;
-  readonly agents: readonly FleetAgent[];
+  readonly agents: readonly TestAgent[];
   readonly load: Load;
 }
 

@@ -3,7 +3,8 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startEchoTarget, startPodTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { openStream, request, startAgent } from './fleet.ts';
+import { startAgent } from '../support/fleet.ts';
+import { openStream, request } from './requests.ts';
 import { isWhole, startWorkersProcess, untilGone, type WorkersProcess } from './workers.ts';
 
 async function startWhole(t: Test, ...flags: string[]): Promise<WorkersProcess> {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { ServerStatus, WorkerStatus } from '@fairlead/server';
 import type { Test } from 'tap';
-import { loopback } from './fleet.ts';
+import { loopback } from '../support/fleet.ts';
 import { type ServerProcess, startServerProcess } from './server-process.ts';
 
 export type RunningWorker = WorkerStatus & { readonly pid: number };

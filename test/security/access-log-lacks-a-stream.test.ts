@@ -2,9 +2,10 @@ import { readFileSync, renameSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { createConnection } from 'node:net';
 import { TunnelError } from '@fairlead/protocol';
-import { connectThrough, startEchoTarget } from '@fairlead/testkit';
+import { connectThrough, eventually, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { loopback, startAgent, startServer, type TestServer, testPki } from './fixture.ts';
+import { loopback, startServer, type TestServer } from '../support/fleet.ts';
+import { startAgent, testPki } from './fixture.ts';
 import { rawAgent } from './raw-agent.ts';
 
 const pki = await testPki();
@@ -30,7 +31,7 @@ async function startLogging(t: Test) {
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as AccessLine);
   const until = async (count: number) => {
-    while (lines().length < count) await new Promise((resolve) => setTimeout(resolve, 10));
+    await eventually(`the access log has ${count} lines`, () => lines().length >= count);
     return lines();
   };
   return { server, path, lines, until };
@@ -46,7 +47,7 @@ t.test('one line per stream, whatever its end, and nothing of what it carried', 
   const target = await startEcho(t);
   const { server, path, until } = await startLogging(t);
   await startAgent(t, server, node, { agentId: 'node-1' });
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   const secret = 'authorization: Bearer s3cret';
   const { socket } = await connectThrough({ via: server.tcp, target });
   socket.end(secret);
@@ -56,7 +57,13 @@ t.test('one line per stream, whatever its end, and nothing of what it carried', 
   refused.socket.destroy();
   const [first, second] = await until(2);
   t.match(first, {
-    ...{ level: 'info', msg: 'stream', protocol: 'http1', caller: 'mtls:client', agent: 'node-1' },
+    ...{
+      level: 'info',
+      msg: 'stream',
+      protocol: 'http1',
+      caller: 'mtls:frontend-client',
+      agent: 'node-1',
+    },
     ...{ target, bytesFromClient: secret.length, bytesToClient: secret.length, end: 'closed' },
     time: /^20.*Z$/,
     durationMs: Number,
@@ -67,18 +74,18 @@ t.test('one line per stream, whatever its end, and nothing of what it carried', 
   t.notMatch(text, 'PRIVATE KEY');
 });
 
-t.test('SIGHUP opens it anew, as after a rotation', async (t) => {
+t.test('a reload opens the file again, as after a rotation', async (t) => {
   const target = await startEcho(t);
   const { server, path, until } = await startLogging(t);
   await startAgent(t, server, node);
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   const use = async () => (await connectThrough({ via: server.uds, target })).socket.destroy();
   await use();
   await until(1);
   renameSync(path, `${path}.1`);
   server.server.reload();
   await use();
-  while (!(await until(1).catch(() => undefined))) await new Promise(setImmediate);
+  await until(1);
   t.equal(readFileSync(`${path}.1`, 'utf8').split('\n').length, 2);
 });
 
@@ -89,9 +96,9 @@ t.test('names forge no line, and no text makes one of any length', async (t) => 
     software: forged,
     agentIdentifiers: `host=${encodeURIComponent(forged)}&${encodeURIComponent(forged)}=1`,
   });
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   const reply = connectThrough({ via: server.uds, target: 'x.example:1' });
-  while (agent.offered.length === 0) await new Promise(setImmediate);
+  await eventually('the agent is asked to dial', () => agent.offered.length > 0);
   agent.offered[0]!.refuse(new TunnelError('dial_failed', `no${forged}`));
   const { status, headers } = await reply;
   t.equal(status, 502);

@@ -1,8 +1,10 @@
 /** Files that take the place of good ones while server and agent run. */
 import { writeFileSync } from 'node:fs';
 import { createAuthority, issueCertificate } from '@fairlead/pki';
+import type { LogWatch } from '@fairlead/testkit';
 import t from 'tap';
-import { loopback, startAgent, startServer, type TestLog, testPki } from './fixture.ts';
+import { loopback, startServer } from '../support/fleet.ts';
+import { startAgent, testPki } from './fixture.ts';
 
 const dayMs = 86_400_000;
 const longAgo = new Date(Date.now() - 100 * dayMs);
@@ -17,7 +19,7 @@ const expiredNode = await issueCertificate(deadCa, {
   ...{ name: 'node', kind: 'agent', now: longAgo, days: 1 },
 });
 
-const refusals = (log: TestLog) => log.of('the new files are no good, the old ones stay in use');
+const refusals = (log: LogWatch) => log.of('the new files are no good, the old ones stay in use');
 
 t.test('on the server', async (t) => {
   const [clusterCert, clusterKey, clusterCaCert] = await Promise.all([

@@ -4,17 +4,10 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { createAuthority } from '@fairlead/pki';
-import { type ConnectReply, connectThrough, startEchoTarget } from '@fairlead/testkit';
+import { type ConnectReply, connectThrough, eventually, startEchoTarget } from '@fairlead/testkit';
 import t from 'tap';
-import {
-  type Credentials,
-  loopback,
-  startAgent,
-  startServer,
-  type TestServer,
-  testPki,
-  tlsOf,
-} from './fixture.ts';
+import { loopback, startServer, type TestServer } from '../support/fleet.ts';
+import { type Credentials, startAgent, testPki, tlsOf } from './fixture.ts';
 
 const pki = await testPki();
 
@@ -35,7 +28,13 @@ async function shownName(port: number, client: Credentials): Promise<string> {
 }
 
 /** Echoes without a pause until it is told to stop; how many rounds there were. */
-function keepBusy(socket: Socket): { readonly rounds: () => number; stop(): Promise<void> } {
+interface BusyStream {
+  rounds(): number;
+  untilRounds(count: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+function keepBusy(socket: Socket): BusyStream {
   let rounds = 0;
   let isStopping = false;
   let failure: Error | undefined;
@@ -54,6 +53,9 @@ function keepBusy(socket: Socket): { readonly rounds: () => number; stop(): Prom
   });
   return {
     rounds: () => rounds,
+    untilRounds: async (count) => {
+      await eventually(`${count} rounds of echoes, or a failure`, () => failure ?? rounds >= count);
+    },
     stop: async () => {
       isStopping = true;
       await work;
@@ -130,20 +132,20 @@ t.test('certificates swapped on both ports and on the agent, with streams under 
     { ...oldNode, cert: agentSecret.path('tls.crt'), key: agentSecret.path('tls.key') },
     { reloadInterval: 2 ** 30 },
   );
-  await server.log.until('agent connected');
-  const { agent: agentAddress } = server.server.addresses;
-  t.equal(await shownName(agentAddress.port, probe), 'agent-port-old');
+  await server.log.line('agent connected');
+  const { agentPort } = server;
+  t.equal(await shownName(agentPort, probe), 'agent-port-old');
 
   const streams = await openStreams(server, `${loopback}:${target.port}`, 8);
   const opening = connectThrough({ via: server.tcp, target: `${loopback}:${target.port}` });
   secret.swap(files(newAgentPort, newFrontEnd));
   agentSecret.swap({ 'tls.crt': newNode.cert, 'tls.key': newNode.key });
   await Promise.all([
-    server.log.until('reloaded', (line) => line.files === 'agent-port certificates'),
-    server.log.until('reloaded', (line) => line.files === 'front-end certificates'),
-    log.until('reloaded', (line) => line.files === 'certificates'),
+    server.log.line('reloaded', (line) => line.files === 'agent-port certificates'),
+    server.log.line('reloaded', (line) => line.files === 'front-end certificates'),
+    log.line('reloaded', (line) => line.files === 'certificates'),
   ]);
-  t.equal(await shownName(agentAddress.port, probe), 'agent-port-new');
+  t.equal(await shownName(agentPort, probe), 'agent-port-new');
   t.equal(await shownName(server.tcp.port, client), 'front-end-new');
   const during = await opening;
   t.equal(during.status, 200, 'a stream that was being opened');
@@ -151,9 +153,8 @@ t.test('certificates swapped on both ports and on the agent, with streams under 
 
   const before = streams.map(({ rounds }) => rounds());
   const second = await openStreams(server, `${loopback}:${target.port}`, 2);
-  for (const stream of [...streams, ...second]) {
-    while (stream.rounds() < 5) await new Promise(setImmediate);
-  }
+  for (const stream of second) await stream.untilRounds(5);
+  for (const [index, stream] of streams.entries()) await stream.untilRounds(before[index]! + 5);
   await Promise.all([...streams, ...second].map((stream) => stream.stop()));
   t.ok(
     streams.every(({ rounds }, index) => rounds() > before[index]!),
@@ -176,17 +177,17 @@ t.test('after a swap the agent shows its new certificate to the next server', as
   copyFileSync(before.key, key);
   const renewing = { ...before, cert, key };
   const { agent, log } = await startAgent(t, server, renewing, { reloadInterval: 2 ** 30 });
-  await server.log.until('agent connected', ({ commonName }) => commonName === 'renew');
+  await server.log.line('agent connected', ({ commonName }) => commonName === 'renew');
   copyFileSync(after.cert, cert);
   agent.reload();
-  const told = await log.until('the new files are no good, the old ones stay in use');
+  const told = await log.line('the new files are no good, the old ones stay in use');
   t.match(told.detail, /^--agent-key: .* does not match the certificate in --agent-cert/);
   copyFileSync(after.key, key);
   agent.reload();
   t.equal(log.of('reloaded').length, 1);
   writeFileSync(agentDenylist, 'cn:renew\n');
   server.server.reload();
-  await server.log.until('agent connected', ({ commonName }) => commonName === 'renewed');
+  await server.log.line('agent connected', ({ commonName }) => commonName === 'renewed');
 });
 
 t.test('a CA that is taken away: new handshakes fail, tunnels and streams go on', async (t) => {
@@ -201,7 +202,7 @@ t.test('a CA that is taken away: new handshakes fail, tunnels and streams go on'
   });
   const node = await pki.agent({ name: 'node-of-old-ca' });
   await startAgent(t, server, node);
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   const [stream] = await openStreams(server, `${loopback}:${target.port}`, 1);
 
   const client = await pki.client({ name: 'resuming-client' });
@@ -216,12 +217,11 @@ t.test('a CA that is taken away: new handshakes fail, tunnels and streams go on'
   t.notOk(await isTaken(server.tcp.port, client), 'a new handshake fails');
   t.notOk(await isTaken(server.tcp.port, client, session), 'and so does a resumed session');
 
-  const rounds = stream!.rounds();
-  while (stream!.rounds() < rounds + 5) await new Promise(setImmediate);
+  await stream!.untilRounds(stream!.rounds() + 5);
   await stream!.stop();
   t.same(server.log.of('agent disconnected'), []);
   await startAgent(t, server, node, { agentId: 'late' });
-  const refused = await server.log.until('agent refused');
+  const refused = await server.log.line('agent refused');
   t.match(refused.reason, /another CA signed it/);
 });
 

@@ -8,15 +8,8 @@ import {
   startEchoTarget,
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import {
-  loopback,
-  startAgent,
-  startServer,
-  type TestServer,
-  testPki,
-  tlsOf,
-  transports,
-} from './fixture.ts';
+import { loopback, startServer, type TestServer } from '../support/fleet.ts';
+import { startAgent, testPki, tlsOf, transports } from './fixture.ts';
 
 const pki = await testPki();
 const node = await pki.agent({ name: 'node' });
@@ -44,7 +37,7 @@ for (const transport of transports) {
   t.test(`cloud metadata behind a name, over ${transport}`, async (t) => {
     const server = await startServer(t);
     const { agent } = await startAgent(t, server, node, { transport }, lookup);
-    await server.log.until('agent connected');
+    await server.log.line('agent connected');
     for (const name of ['metadata.example', 'mapped.example', 'nat64.example']) {
       const reply = await ask(server, `${name}:80`);
       t.match(reply, denial, name);
@@ -61,7 +54,7 @@ t.test('cloud metadata under the other spellings of its address', async (t) => {
   const server = await startServer(t);
   // The system's own look-up, which reads all of these as numbers.
   await startAgent(t, server, node);
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   const spellings = [
     '169.254.169.254',
     '2852039166',
@@ -77,7 +70,7 @@ t.test('cloud metadata under the other spellings of its address', async (t) => {
 t.test("the agent's own health and admin ports", async (t) => {
   const server = await startServer(t);
   const { agent } = await startAgent(t, server, node, { allow: [rule('*')] });
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   for (const { port } of [agent.addresses.health, agent.addresses.admin]) {
     for (const host of [loopback, '127.0.0.2', '0.0.0.0', '2130706433', 'localhost']) {
       t.match(await ask(server, `${host}:${port}`), denial, `${host}:${port}`);
@@ -95,7 +88,7 @@ t.test('allow and deny rules, and a file that changes under way', async (t) => {
     policyFile,
     reloadInterval: 2 ** 30,
   });
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   t.match(await ask(server, `${loopback}:${open.port}`), { status: 200 });
   t.match(await ask(server, `${loopback}:${closed.port}`), denial);
   t.match(await ask(server, `192.0.2.1:${open.port}`), denial, 'nothing allows it');
@@ -111,7 +104,7 @@ t.test('allow and deny rules, and a file that changes under way', async (t) => {
   ]);
   t.match(await ask(server, `${loopback}:${closed.port}`), denial, 'the old policy holds');
   writeFileSync(policyFile, `deny: ["*:${open.port}"]\n`);
-  await log.until('reloaded');
+  await log.line('reloaded');
   t.match(await ask(server, `${loopback}:${closed.port}`), { status: 200 });
   t.match(await ask(server, `${loopback}:${open.port}`), denial);
   kept.socket.write('still there');
@@ -154,7 +147,7 @@ t.test(
     );
     const server = await startServer(t, { frontendPolicy, reloadInterval: 2 ** 30 });
     await startAgent(t, server, node);
-    await server.log.until('agent connected');
+    await server.log.line('agent connected');
     t.match(await askAs(t, server, 'alice', address), { status: 200 });
     t.match(await askAs(t, server, 'bob', address), { status: 200 });
     t.match(
@@ -179,7 +172,7 @@ t.test(
     ]);
     t.match(await askAs(t, server, 'mallory', address), denial, 'the old policy holds');
     writeFileSync(frontendPolicy, 'rules: [{callers: ["*"], allow: ["*"]}]\n');
-    await server.log.until('reloaded');
+    await server.log.line('reloaded');
     t.match(await askAs(t, server, 'mallory', address), { status: 200 });
   },
 );

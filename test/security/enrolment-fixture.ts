@@ -1,28 +1,57 @@
-/** Real programs around an issuer: `fairlead issuer`, `fairlead token`, servers and agents that join. */
+/** An issuer, tokens, and agents that join: in this process, or as the programs `fairlead issuer` and so on. */
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject, type X509Certificate } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { AgentOptions } from '@fairlead/agent/options';
 import { caHash, makeCertificateRequest, makeToken, type Token } from '@fairlead/enrolment';
-import { type AgentGrant, FileTokenStore, recordOf } from '@fairlead/issuer';
+import {
+  type AgentGrant,
+  createIssuer,
+  type FairleadIssuer,
+  FileTokenStore,
+  type IssuerOptions,
+  recordOf,
+} from '@fairlead/issuer';
 import {
   type Authority,
+  certificateFile,
   createAuthority,
+  createIssuingAuthority,
+  type IssuedCertificate,
   issueCertificate,
   pemPair,
-  writeIssuerPki,
   writePemFiles,
 } from '@fairlead/pki';
-import { closeAfter, commandOf, programs, RunningProcess } from '@fairlead/testkit';
+import { createLogger } from '@fairlead/runtime';
+import { closeAfter, commandOf, LogWatch, programs, RunningProcess } from '@fairlead/testkit';
 import type { Test } from 'tap';
+import {
+  loopback,
+  startAgent,
+  startServer,
+  type TestAgent,
+  type TestServer,
+} from '../support/fleet.ts';
 
-export const loopback = '127.0.0.1';
+const dayMs = 86_400_000;
+
+/** For an agent that is to join and no more. */
+const unusedPort = 1;
 
 /** Flags by their names; undefined leaves one out. */
 type Flags = Readonly<Record<string, string | undefined>>;
+type Environment = Readonly<Record<string, string>>;
+
+export interface TestIssuer {
+  readonly issuer: FairleadIssuer;
+  readonly log: LogWatch;
+  readonly port: number;
+  readonly healthPort: number;
+}
 
 /** An installation whose agents join by themselves: the CA's key is nowhere but in this process. */
 export class Installation {
@@ -41,14 +70,23 @@ export class Installation {
     const directory = mkdtempSync(join(tmpdir(), 'fairlead-'));
     process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
     mkdirSync(join(directory, 'tokens'), { mode: 0o700 });
-    const root = await createAuthority({ name: 'agent CA' });
-    const { authority } = await writeIssuerPki(join(directory, 'issuer'), root, {
-      hosts: ['localhost'],
-      ips: [loopback],
-    });
-    const server = await issueCertificate(root, { kind: 'server', name: 's', ips: [loopback] });
-    await writePemFiles(pemPair(directory, 'server', server));
-    return new Installation(directory, root, authority);
+    // Old enough to have signed what looks a day old, otherwise as `writeIssuerPki` makes it.
+    const now = new Date(Date.now() - dayMs);
+    const root = await createAuthority({ name: 'agent CA', now });
+    const issuer = await createIssuingAuthority(root, { name: 'issuer', now });
+    const ips = [loopback];
+    const [ofIssuer, ofServer] = await Promise.all([
+      issueCertificate(root, { kind: 'server', name: 'i', hosts: ['localhost'], ips }),
+      issueCertificate(root, { kind: 'server', name: 's', ips }),
+    ]);
+    const { chainPem: certPem, keyPem } = issuer;
+    await writePemFiles([
+      certificateFile(join(directory, 'issuer'), 'ca', root.certPem),
+      ...pemPair(join(directory, 'issuer'), 'issuer', { certPem, keyPem }),
+      ...pemPair(join(directory, 'issuer'), 'server', ofIssuer),
+      ...pemPair(directory, 'server', ofServer),
+    ]);
+    return new Installation(directory, root, issuer);
   }
 
   path(...names: string[]): string {
@@ -65,9 +103,70 @@ export class Installation {
     return caHash(this.root.certificate);
   }
 
-  /** The files and the port of `fairlead issuer`. */
-  issuerFlags(): Flags {
-    return {
+  /** An issuer in this process, closed with the test. */
+  async startIssuer(t: Test, options: Partial<IssuerOptions> = {}): Promise<TestIssuer> {
+    const log = new LogWatch();
+    const issuer = await createIssuer(
+      {
+        serverCert: this.path('issuer/server.crt'),
+        serverKey: this.path('issuer/server.key'),
+        caCert: this.path('issuer/ca.crt'),
+        issuerCert: this.path('issuer/issuer.crt'),
+        issuerKey: this.path('issuer/issuer.key'),
+        tokenDir: this.path('tokens'),
+        enrolmentPort: 0,
+        enrolmentBindAddress: loopback,
+        healthPort: 0,
+        healthBindAddress: loopback,
+        ...options,
+      },
+      createLogger('debug', log),
+    );
+    t.teardown(() => issuer.close());
+    const { enrolment, health } = issuer.addresses;
+    return { issuer, log, port: enrolment.port, healthPort: health.port };
+  }
+
+  /** A server that lets agents claim nothing but what their certificates say. */
+  startServer(t: Test): Promise<TestServer> {
+    return startServer(t, {
+      clusterCert: this.path('server.crt'),
+      clusterKey: this.path('server.key'),
+      clusterCaCert: this.path('issuer/ca.crt'),
+      agentAuthorization: 'enforce',
+      proxyStrategies: ['destHost'],
+    });
+  }
+
+  /**
+   * An agent in this process that may have to join first. It ends with the test.
+   *
+   * @throws UsageError or StartupError, and tells `log` nothing of it, if it can never join
+   */
+  startAgent(t: Test, options: Partial<AgentOptions>, log = new LogWatch()): Promise<TestAgent> {
+    const port = options.proxyServerPort ?? unusedPort;
+    return startAgent(
+      t,
+      port,
+      {
+        ...{ caCert: undefined, agentCert: undefined, agentKey: undefined },
+        identityDir: this.path('identity'),
+        enrolmentCaHash: [this.caHash],
+        agentIdentifiers: `ipv4=${loopback}`,
+        ...options,
+      },
+      undefined,
+      log,
+    );
+  }
+
+  /** `fairlead issuer` as a process of its own; resolves when it listens. */
+  async startIssuerProcess(
+    t: Test,
+    flags: Flags = {},
+    env: Environment = {},
+  ): Promise<{ process: RunningProcess; port: number }> {
+    const args = argsOf({
       'server-cert': this.path('issuer/server.crt'),
       'server-key': this.path('issuer/server.key'),
       'ca-cert': this.path('issuer/ca.crt'),
@@ -78,59 +177,16 @@ export class Installation {
       'enrolment-bind-address': loopback,
       'health-port': '0',
       'health-bind-address': loopback,
-    };
-  }
-
-  /** Starts `fairlead issuer`; its port. */
-  async startIssuer(
-    t: Test,
-    flags: Flags = {},
-    env: Readonly<Record<string, string>> = {},
-  ): Promise<{ process: RunningProcess; port: number }> {
-    const process = await this.runIssuer(t, flags, env);
+      ...flags,
+    });
+    const started = await RunningProcess.start(programs.cli, ['issuer', ...args], { env });
+    const process = closeAfter(t, started);
     const { port } = await process.waitForListener('enrolment');
     return { process, port };
   }
 
-  /** Starts `fairlead issuer`, which may refuse to. */
-  async runIssuer(
-    t: Test,
-    flags: Flags,
-    env: Readonly<Record<string, string>> = {},
-  ): Promise<RunningProcess> {
-    const args = ['issuer', ...argsOf({ ...this.issuerFlags(), ...flags })];
-    return closeAfter(t, await RunningProcess.start(programs.cli, args, { env }));
-  }
-
-  /** Starts a server that lets agents claim nothing but what their certificates say. */
-  async startServer(
-    t: Test,
-  ): Promise<{ process: RunningProcess; port: number; uds: { path: string } }> {
-    const path = this.path('server.sock');
-    const args = argsOf({
-      'uds-name': path,
-      'cluster-cert': this.path('server.crt'),
-      'cluster-key': this.path('server.key'),
-      'cluster-ca-cert': this.path('issuer/ca.crt'),
-      'agent-authorization': 'enforce',
-      'proxy-strategies': 'destHost',
-      'agent-port': '0',
-      'agent-bind-address': loopback,
-      'health-port': '0',
-      'health-bind-address': loopback,
-      'admin-port': '0',
-    });
-    const process = closeAfter(t, await RunningProcess.start(programs.server, args));
-    const { port } = await process.waitForListener('agent');
-    return { process, port, uds: { path } };
-  }
-
-  /** Starts an agent that may have to join first. */
-  async startAgent(
-    t: Test,
-    flags: Flags,
-    env: Readonly<Record<string, string>> = {},
-  ): Promise<RunningProcess> {
+  /** `fairlead-agent` as a process of its own. */
+  async startAgentProcess(t: Test, flags: Flags, env: Environment = {}): Promise<RunningProcess> {
     const args = argsOf({
       'identity-dir': this.path('identity'),
       'enrolment-ca-hash': this.caHash,
@@ -141,6 +197,32 @@ export class Installation {
       ...flags,
     });
     return closeAfter(t, await RunningProcess.start(programs.agent, args, { env }));
+  }
+
+  /**
+   * Leaves a certificate in an identity directory, as if the agent node-1 had joined by this token.
+   *
+   * @param ageMs how long ago that was
+   */
+  async leaveIdentity(
+    { id }: Token,
+    ageMs: number,
+    lifetimeMs: number,
+  ): Promise<IssuedCertificate> {
+    const issued = await issueCertificate(this.issuer, {
+      kind: 'agent',
+      name: 'node-1',
+      ips: [loopback],
+      uris: [`fairlead:enrolment=${id}`],
+      now: new Date(Date.now() - ageMs),
+      lifetimeMs,
+    });
+    await mkdir(this.path('identity'), { mode: 0o700 });
+    await writeFile(this.path('identity/agent.pem'), issued.keyPem + issued.certPem, {
+      mode: 0o600,
+    });
+    await this.file('identity/ca.crt', this.root.certPem);
+    return issued;
   }
 
   /** Makes a token without a process. */

@@ -1,26 +1,26 @@
-/** Servers and agents in this process, with certificates made for the test at hand. */
+/** Certificates made for the test at hand, and agents that show them. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createAgent, type FairleadAgent } from '@fairlead/agent';
+import { dirname, join } from 'node:path';
 import type { AgentOptions } from '@fairlead/agent/options';
 import {
   type Authority,
   agentConstraintUris,
-  createAuthority,
   type IssueOptions,
   issueCertificate,
+  loadAuthority,
   pemPair,
   writePemFiles,
 } from '@fairlead/pki';
-import { createLogger, type Logger } from '@fairlead/runtime';
-import { createServer, type FairleadServer } from '@fairlead/server';
-import type { ServerOptions } from '@fairlead/server/options';
-import { type ClientTls, pickPort } from '@fairlead/testkit';
+import { type ClientTls, sharedTestPki } from '@fairlead/testkit';
 import type { Test } from 'tap';
-
-export const loopback = '127.0.0.1';
+import {
+  loopback,
+  startAgent as startFleetAgent,
+  type TestAgent,
+  type TestServer,
+} from '../support/fleet.ts';
 
 /** Every transport of our own agents. */
 export const transports = ['tls', 'websocket', 'http2'] as const;
@@ -37,33 +37,31 @@ export interface Credentials {
 export interface Wanted extends Omit<IssueOptions, 'kind' | 'uris'> {
   readonly cidrs?: readonly string[];
   readonly defaultRoute?: boolean;
-  /** Written as they are, in the place of `cidrs` and `defaultRoute`. */
+  /** Written as they are, instead of `cidrs` and `defaultRoute`. */
   readonly uris?: readonly string[];
 }
 
-/** Two authorities in a directory of their own, as `fairlead pki init` makes them. */
+/** Issues certificates of the run's authorities into a directory of this test file. */
 export class Pki {
   readonly directory: string;
   readonly agentCa: Authority;
+  readonly agentCaFile: string;
   readonly frontEndCa: Authority;
 
-  private constructor(directory: string, agentCa: Authority, frontEndCa: Authority) {
-    this.directory = directory;
+  private constructor(agentCa: Authority, agentCaFile: string, frontEndCa: Authority) {
+    this.directory = mkdtempSync(join(tmpdir(), 'fairlead-'));
+    process.on('exit', () => rmSync(this.directory, { recursive: true, force: true }));
     this.agentCa = agentCa;
+    this.agentCaFile = agentCaFile;
     this.frontEndCa = frontEndCa;
   }
 
   static async make(): Promise<Pki> {
-    const directory = mkdtempSync(join(tmpdir(), 'fairlead-'));
-    process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-    const [agentCa, frontEndCa] = await Promise.all([
-      createAuthority({ name: 'agent CA' }),
-      createAuthority({ name: 'front-end CA' }),
-    ]);
-    const pki = new Pki(directory, agentCa, frontEndCa);
-    await writeFile(pki.path('agent-ca.crt'), agentCa.certPem);
-    await writeFile(pki.path('frontend-ca.crt'), frontEndCa.certPem);
-    return pki;
+    const { agent, frontend } = await sharedTestPki();
+    const [agentCa, frontEndCa] = await Promise.all(
+      [agent, frontend].map(({ caFile }) => loadAuthority(dirname(caFile))),
+    );
+    return new Pki(agentCa!, agent.caFile, frontEndCa!);
   }
 
   path(name: string): string {
@@ -114,150 +112,19 @@ export function testPki(): Promise<Pki> {
   return shared;
 }
 
-export interface LogLine {
-  readonly level: string;
-  readonly msg: string;
-  readonly [field: string]: unknown;
-}
-
-/** A log that a test can wait on. */
-export class TestLog {
-  readonly lines: LogLine[] = [];
-  /** What was written, as it was. */
-  readonly written: string[] = [];
-  readonly logger: Logger;
-  readonly #checks = new Set<() => void>();
-
-  constructor() {
-    this.logger = createLogger('debug', {
-      write: (text: string) => {
-        this.written.push(text);
-        this.lines.push(JSON.parse(text) as LogLine);
-        for (const check of [...this.#checks]) check();
-      },
-    });
-  }
-
-  /** Resolves with the first line, past or future, that has the text and passes. */
-  until(msg: string, accepts: (line: LogLine) => boolean = () => true): Promise<LogLine> {
-    return new Promise((resolve) => {
-      const check = () => {
-        const found = this.lines.find((line) => line.msg === msg && accepts(line));
-        if (!found) return;
-        this.#checks.delete(check);
-        resolve(found);
-      };
-      this.#checks.add(check);
-      check();
-    });
-  }
-
-  of(msg: string): LogLine[] {
-    return this.lines.filter((line) => line.msg === msg);
-  }
-}
-
-export interface TestServer {
-  readonly server: FairleadServer;
-  readonly log: TestLog;
-  readonly uds: { readonly path: string };
-  /** The front end over TCP, for the client `client`. */
-  readonly tcp: { readonly host: string; readonly port: number; readonly tls: ClientTls };
-  readonly adminUrl: URL;
-  /** The value of a metric without labels or with exactly these. */
-  metric(name: string, labels?: string): Promise<number>;
-}
-
-let servers = 0;
-
-/** A server on a Unix domain socket and TCP, all ports ephemeral; gone at the end of the test. */
-export async function startServer(
-  t: Test,
-  options: Partial<ServerOptions> = {},
-): Promise<TestServer> {
-  const pki = await testPki();
-  const name = `s${servers++}`;
-  const agentPort = await pki.server(pki.agentCa, `${name}-agent-port`);
-  const frontEnd = await pki.server(pki.frontEndCa, `${name}-front-end`);
-  const client = await pki.client({ name: 'client', organizations: ['tests'] });
-  const log = new TestLog();
-  const path = pki.path(`${name}.sock`);
-  const port = await pickPort();
-  const server = await createServer(
-    {
-      udsName: path,
-      serverPort: port,
-      serverBindAddress: loopback,
-      serverCert: frontEnd.cert,
-      serverKey: frontEnd.key,
-      serverCaCert: pki.path('frontend-ca.crt'),
-      clusterCert: agentPort.cert,
-      clusterKey: agentPort.key,
-      clusterCaCert: pki.path('agent-ca.crt'),
-      agentPort: 0,
-      agentBindAddress: loopback,
-      healthPort: 0,
-      healthBindAddress: loopback,
-      adminPort: 0,
-      ...options,
-    },
-    log.logger,
-  );
-  t.teardown(() => server.close());
-  const adminUrl = new URL(`http://${loopback}:${server.addresses.admin.port}`);
-  return {
-    server,
-    log,
-    uds: { path },
-    tcp: { host: loopback, port, tls: tlsOf(pki, client) },
-    adminUrl,
-    metric: async (metric, labels = '') => {
-      const text = await (await fetch(new URL('/metrics', adminUrl))).text();
-      const row = text.split('\n').find((line) => line.startsWith(`${metric}${labels} `));
-      return row === undefined ? 0 : Number(row.slice(row.lastIndexOf(' ')));
-    },
-  };
-}
-
 /** TLS of a client of the front end. */
 export function tlsOf(pki: Pki, { certPem, keyPem }: Credentials): ClientTls {
   return { ca: pki.frontEndCa.certPem, cert: certPem, key: keyPem };
 }
 
-export interface TestAgent {
-  readonly agent: FairleadAgent;
-  readonly log: TestLog;
-}
-
-/** An agent that dials the server; gone at the end of the test. */
+/** An agent that dials the server; closed with the test. */
 export async function startAgent(
   t: Test,
-  { server }: TestServer,
+  server: TestServer,
   { cert, key }: Credentials,
   options: Partial<AgentOptions> = {},
-  lookup?: Parameters<typeof createAgent>[3],
+  lookup?: Parameters<typeof startFleetAgent>[3],
 ): Promise<TestAgent> {
-  const pki = await testPki();
-  const log = new TestLog();
-  const agent = await createAgent(
-    {
-      proxyServerHost: [loopback],
-      proxyServerPort: server.addresses.agent.port,
-      caCert: pki.path('agent-ca.crt'),
-      agentCert: cert,
-      agentKey: key,
-      agentId: 'node-1',
-      healthServerPort: 0,
-      healthServerHost: loopback,
-      adminServerPort: 0,
-      reconnectMin: 50,
-      reconnectMax: 100,
-      ...options,
-    },
-    log.logger,
-    {},
-    lookup,
-  );
-  t.teardown(() => agent.close());
-  return { agent, log };
+  const own = { agentId: 'node-1', agentCert: cert, agentKey: key, reconnectMax: 100 };
+  return startFleetAgent(t, server, { ...own, ...options }, lookup);
 }

@@ -4,9 +4,10 @@ import { createConnection, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { CONNECT_METHOD, PROXY_METHOD } from '@fairlead/konnectivity';
 import { encodePacket } from '@fairlead/konnectivity/internal';
-import { connectThrough, startEchoTarget } from '@fairlead/testkit';
+import { connectThrough, eventually, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { loopback, startAgent, startServer, type TestServer, testPki } from './fixture.ts';
+import { loopback, startServer, type TestServer } from '../support/fleet.ts';
+import { startAgent, testPki } from './fixture.ts';
 import { rawAgent } from './raw-agent.ts';
 import {
   Http2Frame,
@@ -48,13 +49,13 @@ function data(streamId: number, bytes: number): Buffer {
   );
 }
 
-/** What was held is let go, and streams go through. */
+/** What was held is released, and streams go through. */
 async function isUnhurt(t: Test, server: TestServer): Promise<void> {
-  while ((await held(server)) > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await eventually('nothing is held', async () => (await held(server)) === 0);
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   await startAgent(t, server, node, { agentId: 'honest' });
-  await server.log.until('agent connected', ({ agent }) => agent === 'honest');
+  await server.log.line('agent connected', ({ agent }) => agent === 'honest');
   const reply = await connectThrough({ via: server.uds, target: `${loopback}:${echo.port}` });
   t.equal(reply.status, 200);
   reply.socket.destroy();
@@ -64,14 +65,14 @@ t.test('bytes that come before a dial is done count: at the cap streams end', as
   const server = await startServer(t, caps);
   // It never answers.
   const agent = await rawAgent(t, server, node);
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   const ids = Array.from({ length: 48 }, (_, index) => 2 * index + 1);
   const requests = ids.map((id) => connectTo(id, 'silent:1'));
   // As much as the window of each stream takes: three times the cap in all.
   const socket = await client(t, server, Buffer.concat(requests));
   for (const id of ids) socket.write(data(id, MiB));
   socket.resume();
-  await server.log.until('stream', ({ end }) => end === 'memory_limit');
+  await server.log.line('stream', ({ end }) => end === 'memory_limit');
   t.ok((await held(server)) <= cap, `${await held(server)} bytes`);
   t.ok(server.log.of('stream').length < ids.length, 'the others wait');
   socket.destroy();
@@ -90,13 +91,13 @@ t.test('so do bytes that a client with large windows does not read', async (t) =
     stream.handler = { onData() {}, onEnd() {}, onDrain: send, onClose() {} };
     send();
   });
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   const sockets = [];
   for (let index = 0; index < 4; index++) {
     sockets.push(await client(t, server, connectTo(1, 'flood:1')));
   }
   // Each connection holds up to 16 MiB for a client that does not read: one of them alone may.
-  await server.log.until('stream', ({ end }) => end === 'client_reset');
+  await server.log.line('stream', ({ end }) => end === 'client_reset');
   t.ok((await held(server)) <= cap + MiB, `${await held(server)} bytes`);
   for (const socket of sockets) socket.destroy();
   agent.session.close();
@@ -107,7 +108,7 @@ t.test('answers to a gRPC agent that does not read are bounded', async (t) => {
   const server = await startServer(t, caps);
   const socket = connectTls({
     host: loopback,
-    port: server.server.addresses.agent.port,
+    port: server.agentPort,
     servername: 'localhost',
     ca: pki.agentCa.certPem,
     cert: node.certPem,
@@ -130,12 +131,12 @@ t.test('answers to a gRPC agent that does not read are bounded', async (t) => {
   // A window of 0 for whatever the server has to say.
   const noWindow = http2Frame(Http2Frame.SETTINGS, 0, 0, Buffer.from('000400000000', 'hex'));
   socket.write(Buffer.concat([http2Greeting(), noWindow, call]));
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   // Each names a connection that does not exist, which has to be closed.
   let random = 0n;
   const closed = once(socket, 'close');
   let ended = false;
-  void server.log.until('agent disconnected').then(() => {
+  void server.log.line('agent disconnected').then(() => {
     ended = true;
   });
   while (!ended && random < 400_000n) {
@@ -149,7 +150,7 @@ t.test('answers to a gRPC agent that does not read are bounded', async (t) => {
     const drained = new Promise((resolve) => socket.once('drain', resolve));
     await Promise.race([drained, closed]);
   }
-  t.match(await server.log.until('agent disconnected'), { reason: /does not read/ });
+  t.match(await server.log.line('agent disconnected'), { reason: /does not read/ });
   t.ok(random < 400_000n);
 });
 
@@ -172,7 +173,7 @@ t.test('a gRPC client has few bytes before it dials', async (t) => {
 
 t.test('a stranger holds no HTTP/2 connection to the agent port', async (t) => {
   const server = await startServer(t, { headTimeout: 200 });
-  const { port } = server.server.addresses.agent;
+  const { agentPort: port } = server;
   const open = async () => {
     const socket = connectTls({
       host: loopback,
@@ -197,8 +198,7 @@ t.test('a stranger holds no HTTP/2 connection to the agent port', async (t) => {
   // Neither reads nor closes: what ends them is the server.
   const pending = () => server.metric('fairlead_server_pending_handshakes');
   t.equal(await pending(), 2);
-  while ((await pending()) > 0) await new Promise((resolve) => setTimeout(resolve, 20));
-  t.pass('both are gone');
+  await eventually('both are gone', async () => (await pending()) === 0);
 });
 
 /** A connection for HTTP/2 that reads nothing. */
@@ -239,7 +239,7 @@ for (const [name, frame] of [
 
   t.test(`a stranger that sends ${name} and reads nothing is soon not read either`, async (t) => {
     const server = await startServer(t, caps);
-    const { port } = server.server.addresses.agent;
+    const { agentPort: port } = server;
     const socket = await openUnread(t, { host: loopback, port, ca: pki.agentCa.certPem });
     const sent = await pushUnread(socket, frames);
     // Buffers of both kernels, and a little.
@@ -250,7 +250,7 @@ for (const [name, frame] of [
   t.test(`a client that does so holds what is counted and not more`, async (t) => {
     const server = await startServer(t, { ...caps, maxProcessWindow: 64 * MiB });
     const agent = await rawAgent(t, server, node, {}, (stream) => stream.accept());
-    await server.log.until('agent connected');
+    await server.log.line('agent connected');
     const { host, port, tls } = server.tcp;
     // By TLS, whose reads are short: of more than a thousand at a time nghttp2 says by itself that it is a flood.
     const socket = await openUnread(t, { host, port, ...tls });

@@ -5,7 +5,8 @@ import { promisify } from 'node:util';
 import { TunnelError } from '@fairlead/protocol';
 import { connectThrough } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { startServer, type TestServer, testPki } from './fixture.ts';
+import { startServer, type TestServer } from '../support/fleet.ts';
+import { testPki } from './fixture.ts';
 import { rawAgent } from './raw-agent.ts';
 import { openSocket } from './raw-http2.ts';
 
@@ -22,7 +23,7 @@ async function join(t: Test, server: TestServer, agentId: string): Promise<void>
     stream.accept();
     stream.reset(new TunnelError('target_reset', forged));
   });
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
 }
 
 function isHonest(t: Test, { log }: TestServer): void {
@@ -55,7 +56,7 @@ t.test('by headers, by the payload, and by what an agent calls itself', async (t
   });
   socket.on('error', () => {}).resume();
   t.equal(status, 200);
-  const line = await server.log.until('stream');
+  const line = await server.log.line('stream');
   t.match(line, { caller: 'uds', target: 'node-1:80', agent: forged, end: 'target_reset' });
   t.type(line.bytesFromClient, 'number');
   t.type(line.bytesToClient, 'number');
@@ -94,7 +95,7 @@ t.test('by the common name of a certificate', async (t) => {
     target: 'node-1:80',
   });
   socket.on('error', () => {}).resume();
-  const line = await server.log.until('stream');
+  const line = await server.log.line('stream');
   t.match(line, { caller: `mtls:${commonName}`, end: 'target_reset' });
   t.equal(server.log.of('stream').length, 1);
   isHonest(t, server);

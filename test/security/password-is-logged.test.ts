@@ -2,7 +2,8 @@ import { connect as connectHttp2 } from 'node:http2';
 import { createConnection } from 'node:net';
 import { exchangeRaw } from '@fairlead/testkit';
 import t from 'tap';
-import { startServer, testPki } from './fixture.ts';
+import { startServer } from '../support/fleet.ts';
+import { testPki } from './fixture.ts';
 
 const pki = await testPki();
 

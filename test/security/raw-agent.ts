@@ -9,7 +9,8 @@ import {
 } from '@fairlead/protocol';
 import { TUNNEL_ALPN } from '@fairlead/protocol/internal';
 import type { Test } from 'tap';
-import { type Credentials, loopback, type TestServer, testPki } from './fixture.ts';
+import { loopback, type TestServer } from '../support/fleet.ts';
+import { type Credentials, testPki } from './fixture.ts';
 
 /** An agent that says what the test tells it to. */
 export interface RawAgent {

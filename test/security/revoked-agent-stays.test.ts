@@ -5,14 +5,8 @@ import { DuplexTransport, Session, TunnelError } from '@fairlead/protocol';
 import { TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol/internal';
 import { connectThrough, startEchoTarget } from '@fairlead/testkit';
 import t from 'tap';
-import {
-  type Credentials,
-  loopback,
-  startAgent,
-  startServer,
-  testPki,
-  transports,
-} from './fixture.ts';
+import { loopback, startServer } from '../support/fleet.ts';
+import { type Credentials, startAgent, testPki, transports } from './fixture.ts';
 
 const pki = await testPki();
 
@@ -35,17 +29,17 @@ for (const [kind, entryOf] of Object.entries(entries)) {
     ]);
     const other = await startAgent(t, server, honest, { agentId: 'honest' });
     const rogue = await startAgent(t, server, revoked, { agentId: 'revoked' });
-    await server.log.until('agent connected', ({ agent }) => agent === 'honest');
-    await server.log.until('agent connected', ({ agent }) => agent === 'revoked');
+    await server.log.line('agent connected', ({ agent }) => agent === 'honest');
+    await server.log.line('agent connected', ({ agent }) => agent === 'revoked');
 
     writeFileSync(agentDenylist, `${entryOf(revoked)}\n`);
-    const ended = await rogue.log.until('disconnected');
+    const ended = await rogue.log.line('disconnected');
     t.match(ended, {
       code: 'unauthorized',
       reason: /^--agent-denylist has (serial|sha256|cn|enrolment):/,
     });
-    t.match(await server.log.until('agent disconnected'), { agent: 'revoked' });
-    await server.log.until('agent refused', ({ commonName }) => commonName === 'revoked');
+    t.match(await server.log.line('agent disconnected'), { agent: 'revoked' });
+    await server.log.line('agent refused', ({ commonName }) => commonName === 'revoked');
     t.ok((await server.metric('fairlead_server_refused_agents_total', '{reason="denied"}')) >= 1);
     t.same(other.log.of('disconnected'), [], 'nobody else is hurt');
     const reply = await connectThrough({ via: server.uds, target: `${loopback}:${target.port}` });
@@ -60,8 +54,8 @@ for (const transport of transports) {
     const server = await startServer(t, { agentDenylist });
     const revoked = await pki.agent({ name: 'revoked' });
     const { log } = await startAgent(t, server, revoked, { transport });
-    await server.log.until('agent refused');
-    await Promise.race([log.until('disconnected'), log.until('cannot connect')]);
+    await server.log.line('agent refused');
+    await log.line(/^(disconnected|cannot connect)$/);
     t.same(server.log.of('agent connected'), []);
   });
 }
@@ -70,7 +64,7 @@ t.test('an open HTTP/2 connection brings no new tunnel', async (t) => {
   const agentDenylist = await pki.file('denied-on-http2', '');
   const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
   const { certPem, keyPem } = await pki.agent({ name: 'revoked' });
-  const { port } = server.server.addresses.agent;
+  const { agentPort: port } = server;
   const connection = connect(`https://localhost:${port}`, {
     ca: pki.agentCa.certPem,
     cert: certPem,
@@ -96,7 +90,7 @@ t.test('an open HTTP/2 connection brings no new tunnel', async (t) => {
     return closed;
   };
   const first = join();
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   writeFileSync(agentDenylist, 'cn:revoked\n');
   t.match(await first, { code: 'unauthorized' });
   t.notOk(connection.destroyed, 'the connection is still there');
@@ -131,10 +125,10 @@ t.test('a list that makes no sense keeps the old one', async (t) => {
   const agentDenylist = await pki.file('denied-badly', 'cn:revoked\n');
   const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
   writeFileSync(agentDenylist, 'cn:revoked\nserial:xyz\n');
-  const told = await server.log.until('the new files are no good, the old ones stay in use');
+  const told = await server.log.line('the new files are no good, the old ones stay in use');
   t.match(told.detail, /^--agent-denylist: .*denied-badly:2: "serial:xyz" is none of serial:HEX, /);
   const revoked = await pki.agent({ name: 'revoked' });
   await startAgent(t, server, revoked);
-  await server.log.until('agent refused');
+  await server.log.line('agent refused');
   await t.rejects(startServer(t, { agentDenylist }), { name: 'UsageError' });
 });

@@ -1,7 +1,8 @@
 import type { ServerStatus } from '@fairlead/server';
 import { connectThrough, startEchoTarget } from '@fairlead/testkit';
 import t from 'tap';
-import { startAgent, startServer, type TestServer, testPki, transports } from './fixture.ts';
+import { startServer, type TestServer } from '../support/fleet.ts';
+import { startAgent, testPki, transports } from './fixture.ts';
 import { rawAgent } from './raw-agent.ts';
 
 const pki = await testPki();
@@ -20,13 +21,13 @@ for (const transport of transports) {
       transport,
       agentIdentifiers: 'host=node-1&host=node-2&ipv4=10.0.0.1&ipv4=10.0.0.2&default-route=true',
     });
-    const line = await log.until('cannot connect');
+    const line = await log.line('cannot connect');
     t.match(line, {
       reason: 'identity_refused',
       detail:
         'the certificate of node-1 does not cover host=node-2, ipv4=10.0.0.2, default-route=true',
     });
-    t.match(await server.log.until('agent refused: its certificate does not cover it'), {
+    t.match(await server.log.line('agent refused: its certificate does not cover it'), {
       level: 'warn',
       commonName: 'node-1',
       claims: ['host=node-2', 'ipv4=10.0.0.2', 'default-route=true'],
@@ -61,7 +62,7 @@ for (const transport of transports) {
       agentIdentifiers:
         'host=NODE-3.example.&ipv4=10.0.0.3&ipv6=fd00:0::3&cidr=10.3.7.0/24&cidr=10.3.0.0/16&cidr=fd00:3::/64&default-route=true',
     });
-    await server.log.until('agent connected');
+    await server.log.line('agent connected');
     const [agent] = (await statusOf(server)).agents;
     t.same(agent?.covered, [
       'host=node-3.example',
@@ -83,7 +84,7 @@ t.test('audit: taken, logged, counted and shown', async (t) => {
   const server = await startServer(t, { agentAuthorization: 'audit' });
   const rogue = await pki.agent({ name: 'node-4', hosts: ['node-4'] });
   await startAgent(t, server, rogue, { agentIdentifiers: 'host=node-4&host=node-5' });
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   t.match(server.log.of('claims that the certificate does not cover'), [
     { level: 'warn', commonName: 'node-4', claims: ['host=node-5'] },
   ]);
@@ -100,7 +101,7 @@ t.test('off: everything counts as covered', async (t) => {
   const server = await startServer(t, { agentAuthorization: 'off' });
   const any = await pki.agent({ name: 'any' });
   await startAgent(t, server, any, { agentIdentifiers: 'host=node-6' });
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   t.match((await statusOf(server)).agents, [{ covered: ['host=node-6'], uncovered: [] }]);
 });
 
@@ -109,14 +110,14 @@ t.test('a host that two certificates claim is logged, counted and shown', async 
   const identifiers = { agentIdentifiers: 'host=node-7&ipv4=10.0.0.7&cidr=10.7.0.0/16' };
   const honest = await pki.agent({ name: 'node-7', hosts: ['node-7'] });
   await startAgent(t, server, honest, { ...identifiers, agentId: 'honest' });
-  await server.log.until('agent connected', ({ agent }) => agent === 'honest');
+  await server.log.line('agent connected', ({ agent }) => agent === 'honest');
   // The same certificate once more is the same node.
   await startAgent(t, server, honest, { ...identifiers, agentId: 'honest-again' });
-  await server.log.until('agent connected', ({ agent }) => agent === 'honest-again');
+  await server.log.line('agent connected', ({ agent }) => agent === 'honest-again');
   t.same(server.log.of('claimed twice'), []);
   const other = await pki.agent({ name: 'node-8', hosts: ['node-8'] });
   const second = await startAgent(t, server, other, { ...identifiers, agentId: 'rogue' });
-  await server.log.until('agent connected', ({ agent }) => agent === 'rogue');
+  await server.log.line('agent connected', ({ agent }) => agent === 'rogue');
   t.match(
     server.log.of('claimed twice').map(({ claim }) => claim),
     ['host=node-7', 'ipv4=10.0.0.7'],
@@ -129,7 +130,7 @@ t.test('a host that two certificates claim is logged, counted and shown', async 
   ]);
   t.equal(await server.metric('fairlead_server_claim_conflicts'), 2);
   await second.agent.close();
-  await server.log.until('agent disconnected', ({ agent }) => agent === 'rogue');
+  await server.log.line('agent disconnected', ({ agent }) => agent === 'rogue');
   t.same((await statusOf(server)).conflicts, []);
 });
 
@@ -137,7 +138,7 @@ t.test('an agent ID is no claim: what counts is the certificate', async (t) => {
   const server = await startServer(t, { agentAuthorization: 'enforce' });
   const own = await pki.agent({ name: 'node-9', hosts: ['node-9'] });
   await startAgent(t, server, own, { agentId: 'node-1', agentIdentifiers: 'host=node-9' });
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   t.match((await statusOf(server)).agents, [{ agentId: 'node-1', commonName: 'node-9' }]);
 });
 
@@ -145,10 +146,10 @@ t.test('8.3 HELLO repeated with another host: judged again, and the tunnel ends'
   const server = await startServer(t, { agentAuthorization: 'enforce' });
   const own = await pki.agent({ name: 'node-10', hosts: ['node-10'] });
   const agent = await rawAgent(t, server, own, { agentIdentifiers: 'host=node-10' });
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   agent.session.updateHello({ agentIdentifiers: 'host=node-10&host=node-11' });
   t.match(await agent.closed, { code: 'unauthorized', message: /does not cover host=node-11$/ });
-  await server.log.until('agent disconnected');
+  await server.log.line('agent disconnected');
   t.same((await statusOf(server)).agents, []);
 });
 
@@ -156,7 +157,7 @@ t.test('identifiers changed without end: the tunnel ends, and the log stays shor
   const server = await startServer(t, { agentAuthorization: 'audit' });
   const own = await pki.agent({ name: 'node-13' });
   const agent = await rawAgent(t, server, own);
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   for (let times = 0; times < 1000; times++) {
     agent.session.updateHello({ agentIdentifiers: `host=node-${times}` });
   }
@@ -168,7 +169,7 @@ t.test('HELLO repeated with what is covered: taken', async (t) => {
   const server = await startServer(t, { agentAuthorization: 'enforce' });
   const own = await pki.agent({ name: 'node-12', hosts: ['a.example', 'b.example'] });
   const agent = await rawAgent(t, server, own, { agentIdentifiers: 'host=a.example' });
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   agent.session.updateHello({ agentIdentifiers: 'host=b.example' });
   await agent.roundTrip();
   t.match((await statusOf(server)).agents, [{ covered: ['host=b.example'] }]);

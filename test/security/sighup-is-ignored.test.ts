@@ -2,7 +2,8 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { closeAfter, connectThrough, programs, RunningProcess } from '@fairlead/testkit';
 import t from 'tap';
-import { loopback, testPki } from './fixture.ts';
+import { loopback } from '../support/fleet.ts';
+import { testPki } from './fixture.ts';
 
 const pki = await testPki();
 
@@ -21,7 +22,7 @@ t.test('SIGHUP: files are looked at where the system tells of no change', async 
       `--uds-name=${path}`,
       `--cluster-cert=${agentPort.cert}`,
       `--cluster-key=${agentPort.key}`,
-      `--cluster-ca-cert=${pki.path('agent-ca.crt')}`,
+      `--cluster-ca-cert=${pki.agentCaFile}`,
       `--agent-bind-address=${loopback}`,
       '--agent-port=0',
       `--health-bind-address=${loopback}`,

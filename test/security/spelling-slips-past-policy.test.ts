@@ -5,7 +5,8 @@ import { PROXY_METHOD } from '@fairlead/konnectivity';
 import { decodePacket, encodePacket, MESSAGE_HEADER_BYTES } from '@fairlead/konnectivity/internal';
 import { exchangeRaw } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { startServer, type TestServer, testPki } from './fixture.ts';
+import { startServer, type TestServer } from '../support/fleet.ts';
+import { testPki } from './fixture.ts';
 import { rawAgent } from './raw-agent.ts';
 
 const pki = await testPki();
@@ -40,7 +41,7 @@ async function start(t: Test) {
   const server = await startServer(t, { frontendPolicy });
   const node = await pki.agent({ name: 'node' });
   const agent = await rawAgent(t, server, node, {}, (stream) => stream.accept());
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   const offered = () => agent.offered.map(({ target }) => `${target.host}:${target.port}`);
   return { server, offered };
 }

@@ -5,15 +5,16 @@ import { readFile, stat } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { createAuthority, type IssuedCertificate, issueCertificate } from '@fairlead/pki';
-import { connectThrough, type RunningProcess, startEchoTarget } from '@fairlead/testkit';
-import t, { type Test } from 'tap';
 import {
-  Installation,
-  isPlainClient,
-  loopback,
-  newRequest,
-  runFairlead,
-} from './enrolment-fixture.ts';
+  connectThrough,
+  LogWatch,
+  pickPort,
+  type RunningProcess,
+  startEchoTarget,
+} from '@fairlead/testkit';
+import t, { type Test } from 'tap';
+import { loopback } from '../support/fleet.ts';
+import { Installation, isPlainClient, newRequest, runFairlead } from './enrolment-fixture.ts';
 
 const modeOf = async (path: string): Promise<string> =>
   ((await stat(path)).mode & 0o777).toString(8);
@@ -26,7 +27,7 @@ t.test('an agent joins with a token, serves under enforce, and needs it only onc
   const site = await Installation.make();
   const target = await startEchoTarget();
   t.teardown(() => target.close());
-  const [issuer, server] = await Promise.all([site.startIssuer(t), site.startServer(t)]);
+  const [issuer, server] = await Promise.all([site.startIssuerProcess(t), site.startServer(t)]);
   const made = await runFairlead(
     ...['token', 'create', '--token-dir', site.path('tokens'), '--json'],
     ...['--ca-cert', site.path('issuer/ca.crt'), '--agent-id', 'node-1', '--ip', loopback],
@@ -38,11 +39,11 @@ t.test('an agent joins with a token, serves under enforce, and needs it only onc
   const flags = {
     'enrolment-server': `localhost:${issuer.port}`,
     'enrolment-ca-hash': String(caHashes),
-    'proxy-server-port': String(server.port),
+    'proxy-server-port': String(server.agentPort),
   };
-  const agent = await site.startAgent(t, { ...flags, 'enrolment-token-file': tokenFile });
+  const agent = await site.startAgentProcess(t, { ...flags, 'enrolment-token-file': tokenFile });
   t.match(await agent.waitForLog('joined'), { subject: 'CN=node-1' });
-  t.match(await server.process.waitForLog('agent connected'), { commonName: 'node-1' });
+  t.match(await server.log.line('agent connected'), { commonName: 'node-1' });
   const reply = await connectThrough({ via: server.uds, target: `${loopback}:${target.port}` });
   t.equal(reply.status, 200);
   reply.socket.write('hello');
@@ -64,9 +65,10 @@ t.test('an agent joins with a token, serves under enforce, and needs it only onc
   t.match(issued, { request: 'enrol', enrolment: id, subject: 'CN=node-1' });
   t.equal(issued.serialNumber, certificate.serialNumber.toLowerCase());
   const secret = token!.split('.')[1]!;
-  for (const process of [issuer.process, server.process, agent]) {
+  for (const process of [issuer.process, agent]) {
     t.notMatch(wordsOf(process), secret, `${process.name} does not tell the token`);
   }
+  t.notMatch(server.log.written.join(''), secret, 'and the server does not');
   t.match(
     JSON.parse(
       (await runFairlead('token', 'list', '--json', '--token-dir', site.path('tokens'))).stdout,
@@ -74,13 +76,23 @@ t.test('an agent joins with a token, serves under enforce, and needs it only onc
     [{ id, state: 'redeemed', agentId: 'node-1' }],
   );
 
-  const second = await site.startAgent(t, {
-    ...flags,
-    'identity-dir': site.path('identity-2'),
-    'enrolment-token-file': tokenFile,
+  const options = {
+    enrolmentServer: { host: loopback, port: issuer.port },
+    proxyServerPort: server.agentPort,
+  };
+  const second = site.startAgent(t, {
+    ...options,
+    identityDir: site.path('identity-2'),
+    enrolmentTokenFile: tokenFile,
   });
-  t.match(await second.exit, { code: 1 }, 'the same token lets nobody else in');
-  t.match(wordsOf(second), /cannot join: .*refused \(token_used\): the token was redeemed at /);
+  await t.rejects(
+    second,
+    {
+      name: 'StartupError',
+      message: /cannot join: .*refused \(token_used\): the token was redeemed at /,
+    },
+    'the same token lets no other agent in',
+  );
   t.match(await issuer.process.waitForLog('enrolment refused'), {
     code: 'token_used',
     enrolment: id,
@@ -88,16 +100,16 @@ t.test('an agent joins with a token, serves under enforce, and needs it only onc
 
   await agent.close();
   await issuer.process.close();
-  const again = await site.startAgent(t, flags);
-  await again.waitForLog('connected');
+  const again = await site.startAgent(t, options);
+  await again.log.line('connected');
   t.same(
-    again.logs.filter(({ msg }) => msg === 'joined' || msg === 'cannot join'),
+    again.log.lines.filter(({ msg }) => msg === 'joined' || msg === 'cannot join'),
     [],
     'it has what it needs',
   );
 });
 
-/** Somebody between agent and issuer: answers what it likes, and keeps what it is sent. */
+/** A server between agent and issuer: answers what it likes, and keeps what it is sent. */
 async function startImpostor(t: Test, shown: IssuedCertificate, caPem: string) {
   const received: Buffer[] = [];
   const server = createServer({
@@ -126,10 +138,10 @@ async function startImpostor(t: Test, shown: IssuedCertificate, caPem: string) {
   return { port, text: () => Buffer.concat(received).toString('latin1') };
 }
 
-t.test('whoever passes for the issuer is sent nothing secret', async (t) => {
+t.test('a server that poses as the issuer is sent nothing secret', async (t) => {
   const site = await Installation.make();
   const token = await site.token();
-  const tokenFile = await site.file('token', token.text);
+  const enrolmentTokenFile = await site.file('token', token.text);
   const evil = await createAuthority({ name: 'evil CA' });
   const names = { kind: 'server', name: 'i', ips: [loopback] } as const;
   const [foreign, stolen] = await Promise.all([
@@ -148,28 +160,32 @@ t.test('whoever passes for the issuer is sent nothing secret', async (t) => {
   ] as const;
   for (const [what, shown, caPem, complaint] of impostors) {
     const impostor = await startImpostor(t, shown, caPem);
-    const agent = await site.startAgent(t, {
-      'enrolment-server': `${loopback}:${impostor.port}`,
-      'enrolment-token-file': tokenFile,
-    });
-    t.match(await agent.exit, { code: 1 }, what);
-    t.match(wordsOf(agent), complaint, what);
+    const log = new LogWatch();
+    const enrolmentServer = { host: loopback, port: impostor.port };
+    const agent = site.startAgent(t, { enrolmentServer, enrolmentTokenFile }, log);
+    const error = await agent.then(
+      () => new Error('it joined'),
+      (error: Error) => error,
+    );
+    t.match(error, { name: 'StartupError', message: complaint }, what);
     t.match(impostor.text(), /^GET \/v1\/ca HTTP/, what);
     t.notMatch(impostor.text(), token.text.split('.')[1], what);
     t.notMatch(impostor.text(), 'POST', what);
-    t.notMatch(wordsOf(agent), token.text.split('.')[1], what);
+    t.notMatch(error.message + log.written.join(''), token.text.split('.')[1], what);
   }
 });
 
 t.test('a denied agent gets no certificate by its old token either', async (t) => {
   const site = await Installation.make();
   const denied = await site.file('denied', '# nobody\n');
-  const { process: issuer, port } = await site.startIssuer(t, { 'agent-denylist': denied });
-  const reloads = () => issuer.logs.filter(({ msg }) => msg === 'reloaded').length;
+  const { issuer, log, port } = await site.startIssuer(t, {
+    ...{ agentDenylist: denied, reloadInterval: 2 ** 30 },
+  });
   const deny = async (entry: string) => {
-    const before = reloads();
+    const before = log.of('reloaded').length;
     await site.file('denied', `${entry}\n`);
-    await issuer.waitForLog(() => reloads() > before);
+    issuer.reload();
+    await log.lineAfter(before, 'reloaded');
   };
   for (const entryOf of [(id: string) => `enrolment:${id}`, () => 'cn:node-1']) {
     const { text: token, id } = await site.token();
@@ -178,9 +194,7 @@ t.test('a denied agent gets no certificate by its old token either', async (t) =
     t.match(await ask(), { status: 200 });
     await deny(entryOf(id));
     t.match(await ask(), { status: 403, code: 'certificate_refused' }, entryOf(id));
-    const told = await issuer.waitForLog(
-      ({ msg, enrolment }) => msg === 'enrolment refused' && enrolment === id,
-    );
+    const told = await log.line('enrolment refused', ({ enrolment }) => enrolment === id);
     t.match(told, { reason: `--agent-denylist has ${entryOf(id)}` });
     await deny('# nobody');
   }
@@ -188,7 +202,7 @@ t.test('a denied agent gets no certificate by its old token either', async (t) =
 
 t.test('a request gets what its token says, whatever it asks for', async (t) => {
   const site = await Installation.make();
-  const { process: issuer, port } = await site.startIssuer(t);
+  const { log, port } = await site.startIssuer(t);
   const config = await site.file(
     'greedy.cnf',
     `[req]\ndistinguished_name = dn\nreq_extensions = want\nprompt = no\n[dn]\nCN = node-9\nO = system:masters\n[want]\nsubjectAltName = DNS:node-9.example, IP:10.9.9.9, URI:fairlead:default-route\nbasicConstraints = critical, CA:true\nkeyUsage = critical, keyCertSign, digitalSignature\nextendedKeyUsage = serverAuth, clientAuth\n`,
@@ -243,15 +257,13 @@ t.test('a request gets what its token says, whatever it asks for', async (t) => 
     stdout: `Revoked ${revoked.id}.\n`,
   });
   t.match(await ask(revoked.text, good.csr), { status: 401, code: 'token_unknown' });
-  await issuer.close();
-  const refusals = issuer.logs.filter(({ msg }) => msg === 'enrolment refused');
-  t.equal(refusals.length, 7, 'one line each');
-  t.notMatch(JSON.stringify(issuer.logs), text.split('.')[1]);
+  t.equal(log.of('enrolment refused').length, 7, 'one line each');
+  t.notMatch(log.written.join(''), text.split('.')[1]);
 });
 
 t.test('of many that redeem one token at two issuers exactly one gets in', async (t) => {
   const site = await Installation.make();
-  const issuers = await Promise.all([site.startIssuer(t), site.startIssuer(t)]);
+  const issuers = await Promise.all([site.startIssuerProcess(t), site.startIssuerProcess(t)]);
   for (let round = 0; round < 3; round++) {
     const { text: token } = await site.token();
     const answers = await Promise.all(
@@ -267,19 +279,21 @@ t.test('a token comes from a file or the environment, never from the command lin
   const site = await Installation.make();
   const { text } = await site.token();
   const server = { 'enrolment-server': `${loopback}:1` };
-  const flagged = await site.startAgent(t, { ...server, 'enrolment-token': text });
+  const flagged = await site.startAgentProcess(t, { ...server, 'enrolment-token': text });
   t.match(await flagged.exit, { code: 2 });
   t.match(
     wordsOf(flagged),
     /--enrolment-token: everybody on this machine can read a command line; use --enrolment-token-file or FAIRLEAD_ENROLMENT_TOKEN/,
   );
   t.notMatch(wordsOf(flagged), text.slice(0, 20));
-  const none = await site.startAgent(t, server);
-  t.match(await none.exit, { code: 2 });
-  t.match(wordsOf(none), /--identity-dir holds no certificate yet: give a token/);
+  const enrolmentServer = { host: loopback, port: 1 };
+  await t.rejects(site.startAgent(t, { enrolmentServer }), {
+    name: 'UsageError',
+    message: /--identity-dir holds no certificate yet: give a token/,
+  });
 
   const { port } = await site.startIssuer(t);
-  const agent = await site.startAgent(
+  const agent = await site.startAgentProcess(
     t,
     { 'enrolment-server': `${loopback}:${port}` },
     { FAIRLEAD_ENROLMENT_TOKEN: text },
@@ -290,17 +304,13 @@ t.test('a token comes from a file or the environment, never from the command lin
 
 t.test('an issuer that is not there yet is waited for', async (t) => {
   const site = await Installation.make();
-  const first = await site.startIssuer(t);
-  await first.process.close();
-  const { text } = await site.token();
-  const agent = await site.startAgent(
-    t,
-    { 'enrolment-server': `${loopback}:${first.port}`, 'reconnect-min': '50ms' },
-    { FAIRLEAD_ENROLMENT_TOKEN: text },
-  );
-  t.match(await agent.waitForLog('cannot join'), { isFinal: false });
-  const { port } = await agent.waitForListener('health');
-  t.equal((await fetch(`http://${loopback}:${port}/readyz`)).status, 503);
-  await site.startIssuer(t, { 'enrolment-port': String(first.port) });
-  await agent.waitForLog('joined');
+  const port = await pickPort();
+  const { text: enrolmentToken } = await site.token();
+  const enrolmentServer = { host: loopback, port };
+  const { agent, log } = await site.startAgent(t, { enrolmentServer, enrolmentToken });
+  t.match(await log.line('cannot join'), { isFinal: false });
+  const { port: healthPort } = agent.addresses.health;
+  t.equal((await fetch(`http://${loopback}:${healthPort}/readyz`)).status, 503);
+  await site.startIssuer(t, { enrolmentPort: port });
+  await log.line('joined');
 });

@@ -5,13 +5,15 @@ import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:tls';
 import {
   ApiStatus,
+  eventually,
   KubernetesApi,
   programs,
   RunningProcess,
   type TokenOwner,
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { loopback, startAgent, startServer, type TestServer, testPki } from './fixture.ts';
+import { loopback, startServer, type TestServer } from '../support/fleet.ts';
+import { startAgent, testPki } from './fixture.ts';
 
 const pki = await testPki();
 const everyTransport = ['tls', 'websocket', 'http2', 'grpc'] as const;
@@ -118,7 +120,7 @@ for (const transport of everyTransport) {
       if (owner) api.owners.set(token ?? '', owner);
       const before = log.of('agent refused').length;
       const agent = await agentWith(t, server, token, { transport });
-      const told = await agent.log.until('cannot connect');
+      const told = await agent.log.line('cannot connect');
       const refused = log.of('agent refused').slice(before);
       t.match(refused, [{ level: 'warn', reason }], `${name}: one line`);
       // The agent's words around the reason depend on the transport.
@@ -130,8 +132,8 @@ for (const transport of everyTransport) {
     await api.pause();
     const agent = await agentWith(t, server, 'secret-late', { transport });
     const unknown = /the token cannot be judged: the Kubernetes API at .* cannot be reached/;
-    await log.until('agent refused', (line) => unknown.test(String(line.reason)));
-    const told = await agent.log.until('cannot connect');
+    await log.line('agent refused', (line) => unknown.test(String(line.reason)));
+    const told = await agent.log.line('cannot connect');
     t.match(String(told.detail), unknown, 'API down: the agent is told');
     await agent.agent.close();
 
@@ -145,8 +147,8 @@ for (const transport of everyTransport) {
     await api.resume();
     api.owners.set('secret-late', bound('node-1'));
     const late = await agentWith(t, server, 'secret-late', { transport });
-    t.match(await log.until('agent connected'), { account, node: 'node-1' });
-    await late.log.until('connected');
+    t.match(await log.line('agent connected'), { account, node: 'node-1' });
+    await late.log.line('connected');
     const status = await (await fetch(new URL('/api/v1/status', server.adminUrl))).json();
     t.match(status, { agents: [{ account, node: 'node-1', commonName: null }] });
   });
@@ -156,7 +158,7 @@ t.test('a review that the API refuses to make', async (t) => {
   const server = await start(t);
   server.api.fault = () => new ApiStatus(403, 'Forbidden', 'tokenreviews is forbidden');
   await agentWith(t, server, 'secret', { transport: 'grpc' });
-  const { reason } = await server.log.until('agent refused');
+  const { reason } = await server.log.line('agent refused');
   t.match(reason, /cannot be judged: POST .*\/tokenreviews: 403 tokenreviews is forbidden$/);
   t.equal(await server.metric('fairlead_server_token_reviews_total', '{outcome="failed"}'), 1);
 });
@@ -165,7 +167,7 @@ t.test('a review that the API refuses to make', async (t) => {
 async function exchange(server: TestServer, protocol: string, bytes: Buffer | string) {
   const socket = connect({
     host: loopback,
-    port: server.server.addresses.agent.port,
+    port: server.agentPort,
     servername: 'localhost',
     ca: pki.agentCa.certPem,
     ALPNProtocols: [protocol],
@@ -204,7 +206,7 @@ for (const [name, [authorizations, reason]] of Object.entries(badAuthorizations)
     const answer = await exchange(server, 'http/1.1', `${lines.join('\r\n')}\r\n\r\n`);
     t.match(answer, /^HTTP\/1\.1 401 .*\r\n/);
     t.match(answer, 'fairlead-error: unauthenticated');
-    t.match((await server.log.until('agent refused')).reason, reason);
+    t.match((await server.log.line('agent refused')).reason, reason);
     t.equal(server.api.count('POST review'), 0);
     t.notMatch(answer + JSON.stringify(server.log.lines), 'secret');
   });
@@ -225,7 +227,7 @@ for (const [name, [authorizations, reason]] of Object.entries(badAuthorizations)
       ...authorizations.map((value): [string, string] => ['authorization', value]),
     ];
     const answered = exchange(server, 'h2', rawHttp2Request(head));
-    t.match((await server.log.until('agent refused')).reason, reason);
+    t.match((await server.log.line('agent refused')).reason, reason);
     await answered;
     t.same(server.log.of('agent connected'), []);
     t.equal(server.api.count('POST review'), 0);
@@ -266,7 +268,7 @@ t.test('a token covers the host that is its node, and nothing else', async (t) =
       agentIdentifiers: 'host=node-1',
       agentId: `good-${transport}`,
     });
-    await server.log.until('agent connected', ({ agent }) => agent === `good-${transport}`);
+    await server.log.line('agent connected', ({ agent }) => agent === `good-${transport}`);
     await agent.agent.close();
     const claims = 'host=node-1&host=node-2&ipv4=10.0.0.1';
     const rogue = await agentWith(t, server, 'token-1', {
@@ -275,14 +277,11 @@ t.test('a token covers the host that is its node, and nothing else', async (t) =
       agentId: `rogue-${transport}`,
     });
     const refused = 'agent refused: its token does not cover it';
-    t.match(await server.log.until(refused, ({ agent }) => agent === `rogue-${transport}`), {
+    t.match(await server.log.line(refused, ({ agent }) => agent === `rogue-${transport}`), {
       claims: ['host=node-2', 'ipv4=10.0.0.1'],
       node: 'Node-1',
     });
-    const told = await Promise.race([
-      rogue.log.until('cannot connect'),
-      rogue.log.until('disconnected'),
-    ]);
+    const told = await rogue.log.line(/^(disconnected|cannot connect)$/);
     t.match(
       String(told.detail ?? told.reason),
       `the token of ${account} on Node-1 does not cover host=node-2, ipv4=10.0.0.1`,
@@ -297,7 +296,7 @@ t.test('two nodes that claim one host are told apart by their tokens', async (t)
     server.api.owners.set(node, bound(node));
     await agentWith(t, server, node, { agentId: node, agentIdentifiers: 'host=twice' });
   }
-  t.match(await server.log.until('claimed twice'), { claim: 'host=twice' });
+  t.match(await server.log.line('claimed twice'), { claim: 'host=twice' });
 });
 
 t.test('the token is read anew for each tunnel, and a node can be shut out', async (t) => {
@@ -306,14 +305,14 @@ t.test('the token is read anew for each tunnel, and a node can be shut out', asy
   server.api.owners.set('first', bound('node-1'));
   server.api.owners.set('second', bound('node-2'));
   const agent = await agentWith(t, server, 'first', { reconnectMin: 50, reconnectMax: 100 });
-  await server.log.until('agent connected', ({ node }) => node === 'node-1');
+  await server.log.line('agent connected', ({ node }) => node === 'node-1');
   writeFileSync(agent.path, 'second');
   writeFileSync(agentDenylist, 'node:node-1\n');
-  t.match(await agent.log.until('disconnected'), { reason: '--agent-denylist has node:node-1' });
-  await server.log.until('agent connected', ({ node }) => node === 'node-2');
+  t.match(await agent.log.line('disconnected'), { reason: '--agent-denylist has node:node-1' });
+  await server.log.line('agent connected', ({ node }) => node === 'node-2');
   writeFileSync(agent.path, 'first');
   writeFileSync(agentDenylist, 'node:node-1\nnode:node-2\n');
-  await server.log.until('agent refused', ({ reason }) => /node:node-1$/.test(String(reason)));
+  await server.log.line('agent refused', ({ reason }) => /node:node-1$/.test(String(reason)));
 });
 
 t.test(
@@ -324,7 +323,7 @@ t.test(
     const same = ['a', 'b', 'c', 'd', 'e'];
     await Promise.all(same.map((agentId) => agentWith(t, server, 'shared', { agentId })));
     await Promise.all(
-      same.map((id) => server.log.until('agent connected', ({ agent }) => agent === id)),
+      same.map((id) => server.log.line('agent connected', ({ agent }) => agent === id)),
     );
     t.equal(server.api.count('POST review'), 1);
     const startedAtMs = performance.now();
@@ -332,7 +331,7 @@ t.test(
     for (const id of others) server.api.owners.set(`own-${id}`, bound(id));
     await Promise.all(others.map((agentId) => agentWith(t, server, `own-${agentId}`, { agentId })));
     await Promise.all(
-      others.map((id) => server.log.until('agent connected', ({ agent }) => agent === id)),
+      others.map((id) => server.log.line('agent connected', ({ agent }) => agent === id)),
     );
     t.equal(server.api.count('POST review'), 5);
     const tookMs = performance.now() - startedAtMs;
@@ -341,22 +340,22 @@ t.test(
 );
 
 t.test('with a CA as well, both are wanted', async (t) => {
-  const server = await start(t, { clusterCaCert: pki.path('agent-ca.crt') });
+  const server = await start(t, { clusterCaCert: pki.agentCaFile });
   server.api.owners.set('token', bound('node-1'));
   await agentWith(t, server, 'token', { agentId: 'no certificate' });
-  await server.log.until(
+  await server.log.line(
     'agent refused',
     ({ reason }) => reason === 'no client certificate was given',
   );
   const credentials = await pki.agent({ name: 'node-9', hosts: ['node-9'] });
   const identity = { agentCert: credentials.cert, agentKey: credentials.key };
   await agentWith(t, server, undefined, { ...identity, agentId: 'no token' });
-  await server.log.until('agent refused', ({ reason }) =>
+  await server.log.line('agent refused', ({ reason }) =>
     /^no token was given/.test(String(reason)),
   );
   const claims = 'host=node-1&host=node-9';
   await agentWith(t, server, 'token', { ...identity, agentIdentifiers: claims, agentId: 'both' });
-  t.match(await server.log.until('agent connected'), { agent: 'both', commonName: 'node-9' });
+  t.match(await server.log.line('agent connected'), { agent: 'both', commonName: 'node-9' });
   const status = await (await fetch(new URL('/api/v1/status', server.adminUrl))).json();
   t.match(status, { agents: [{ covered: ['host=node-1', 'host=node-9'], uncovered: [] }] });
 });
@@ -369,7 +368,7 @@ t.test('who has not shown a token yet counts as unknown, and is told nothing', a
   const pending = () => server.metric('fairlead_server_pending_handshakes');
   const socket = connect({
     host: loopback,
-    port: server.server.addresses.agent.port,
+    port: server.agentPort,
     servername: 'localhost',
     ca: pki.agentCa.certPem,
     ALPNProtocols: ['fairlead/1'],
@@ -381,8 +380,8 @@ t.test('who has not shown a token yet counts as unknown, and is told nothing', a
   socket.destroy();
   server.api.owners.set('token', bound('node-1'));
   const agent = await agentWith(t, server, 'token');
-  await agent.log.until('peer added');
-  while ((await pending()) > 0);
+  await agent.log.line('peer added');
+  await eventually('each handshake has ended', async () => (await pending()) === 0);
 });
 
 t.test('an agent whose token cannot be read says so', async (t) => {
@@ -392,7 +391,7 @@ t.test('an agent whose token cannot be read says so', async (t) => {
       transport,
       serviceAccountTokenPath: '/no/such/token',
     });
-    const told = await log.until('cannot connect');
+    const told = await log.line('cannot connect');
     t.match(
       String(told.detail ?? told.reason),
       /^--service-account-token-path: \/no\/such\/token: /,

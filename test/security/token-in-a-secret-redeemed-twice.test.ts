@@ -2,9 +2,10 @@
 import { stat } from 'node:fs/promises';
 import { makeToken } from '@fairlead/enrolment';
 import { type AgentGrant, openTokenStore, recordOf } from '@fairlead/issuer';
-import { ApiStatus, KubernetesApi } from '@fairlead/testkit';
+import { ApiStatus, eventually, KubernetesApi } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { Installation, loopback, newRequest, runFairlead } from './enrolment-fixture.ts';
+import { loopback } from '../support/fleet.ts';
+import { Installation, newRequest, runFairlead } from './enrolment-fixture.ts';
 
 const namespace = 'fairlead';
 const grant: AgentGrant = {
@@ -23,7 +24,6 @@ async function start(t: Test) {
   const place = { tokenDir: undefined, tokenNamespace: namespace, kubeconfig };
   const store = await openTokenStore(place, () => {});
   t.teardown(() => store.close());
-  const flags = { 'token-dir': undefined, 'token-namespace': namespace, kubeconfig };
   const token = async (lifetimeMs = 600_000, now = new Date()): Promise<string> => {
     const made = makeToken();
     await store.add(recordOf(made, grant, lifetimeMs, now));
@@ -32,7 +32,7 @@ async function start(t: Test) {
   return {
     site,
     api,
-    flags,
+    place,
     token,
     store,
     argv: ['--token-namespace', namespace, '--kubeconfig', kubeconfig],
@@ -40,8 +40,8 @@ async function start(t: Test) {
 }
 
 t.test('of those that redeem one token at two issuers exactly one gets in', async (t) => {
-  const { site, api, flags, token } = await start(t);
-  const issuers = await Promise.all([site.startIssuer(t, flags), site.startIssuer(t, flags)]);
+  const { site, api, place, token } = await start(t);
+  const issuers = await Promise.all([site.startIssuer(t, place), site.startIssuer(t, place)]);
   // Both have read a token that nobody has claimed before either may write.
   const writers: (() => void)[] = [];
   api.fault = ({ method }) => {
@@ -64,14 +64,14 @@ t.test('of those that redeem one token at two issuers exactly one gets in', asyn
 });
 
 t.test('an agent joins with a token that fairlead token has made', async (t) => {
-  const { site, api, flags, argv } = await start(t);
-  const { port } = await site.startIssuer(t, flags);
+  const { site, api, place, argv } = await start(t);
+  const { port } = await site.startIssuer(t, place);
   const made = await runFairlead(
     ...['token', 'create', ...argv, '--ca-cert', site.path('issuer/ca.crt'), '--json'],
     ...['--agent-id', 'node-1', '--ip', loopback],
   );
   t.match(made, { code: 0, stderr: '' });
-  const { token: FAIRLEAD_ENROLMENT_TOKEN = '', id } = JSON.parse(made.stdout);
+  const { token: enrolmentToken = '', id } = JSON.parse(made.stdout);
   // The first claim is written, but nobody is told so: the token is spent for the key of this agent.
   const { update } = api.secrets;
   api.secrets.update = (...given) => {
@@ -79,24 +79,23 @@ t.test('an agent joins with a token that fairlead token has made', async (t) => 
     update.apply(api.secrets, given);
     throw new ApiStatus(500, 'InternalError', 'etcdserver: request timed out');
   };
-  const startAgent = (pause: string) =>
-    site.startAgent(
-      t,
-      { 'enrolment-server': `${loopback}:${port}`, 'reconnect-min': pause },
-      { FAIRLEAD_ENROLMENT_TOKEN },
-    );
-  const first = await startAgent('30s');
-  t.match(await first.waitForLog('cannot join'), { isFinal: false, detail: /\(unavailable\)/ });
+  const startAgent = (reconnectMin: number, reconnectMax = reconnectMin) =>
+    site.startAgent(t, {
+      ...{ enrolmentServer: { host: loopback, port }, enrolmentToken },
+      ...{ reconnectMin, reconnectMax },
+    });
+  const first = await startAgent(2 ** 30);
+  t.match(await first.log.line('cannot join'), { isFinal: false, detail: /\(unavailable\)/ });
   t.equal((await stat(site.path('identity/new.key'))).mode & 0o777, 0o600);
-  await first.close();
-  // Started anew, it asks for the same key; the API fails once more, and then it does so by itself.
+  await first.agent.close();
+  // When it is started again, it asks for the same key; the API fails once more, and then it does so by itself.
   api.fault = ({ method }) => {
     api.fault = undefined;
     return method === 'GET' ? new ApiStatus(500, 'InternalError', 'no leader') : undefined;
   };
-  const agent = await startAgent('50ms');
-  t.match(await agent.waitForLog('cannot join'), { isFinal: false, detail: /\(unavailable\)/ });
-  t.match(await agent.waitForLog('joined'), { subject: 'CN=node-1' });
+  const { log } = await startAgent(50);
+  t.match(await log.line('cannot join'), { isFinal: false, detail: /\(unavailable\)/ });
+  t.match(await log.line('joined'), { subject: 'CN=node-1' });
   await t.rejects(stat(site.path('identity/new.key')), { code: 'ENOENT' });
   const listed = await runFairlead('token', 'list', ...argv);
   t.match(listed.stdout, new RegExp(`^${id} +node-1 +redeemed `, 'm'));
@@ -105,30 +104,32 @@ t.test('an agent joins with a token that fairlead token has made', async (t) => 
 });
 
 t.test('an API that is down loses nothing', async (t) => {
-  const { site, api, flags, token } = await start(t);
+  const { site, api, place, token } = await start(t);
   const text = await token();
   await api.pause();
-  const { process: issuer, port } = await site.startIssuer(t, flags);
-  t.match(await issuer.waitForLog('cannot clear away expired tokens'), {
+  const { log, port } = await site.startIssuer(t, place);
+  t.match(await log.line('cannot clear away expired tokens'), {
     detail: `--token-namespace: fairlead: the Kubernetes API at ${api.url} cannot be reached: `,
   });
   const { csr } = newRequest();
   const ask = () => site.ask(port, '/v1/enrol', { body: { token: text, csr } });
   t.match(await ask(), { status: 503, code: 'unavailable', error: /ask again/ });
-  t.match(await issuer.waitForLog('the tokens are out of reach'), { detail: /cannot be reached/ });
+  t.match(await log.line('the tokens are out of reach'), { detail: /cannot be reached/ });
   await api.resume();
   t.match(await ask(), { status: 200 });
   t.match(await ask(), { status: 200 }, 'and again for the same key');
-  t.notMatch(JSON.stringify(issuer.logs), text.split('.')[1]);
+  t.notMatch(JSON.stringify(log.lines), text.split('.')[1]);
 });
 
 t.test('what the API refuses is told with flag and cure, at the start too', async (t) => {
-  const { site, api, flags, argv } = await start(t);
+  const { site, api, place, argv } = await start(t);
   api.fault = () => new ApiStatus(403, 'Forbidden', 'secrets is forbidden: User "x" cannot list');
   const cure = /--token-namespace: fairlead: .*403 secrets is forbidden.*; bind a Role with get, /;
-  const started = await site.runIssuer(t, flags);
-  t.match(await started.exit, { code: 1 });
-  t.match(started.logs.at(-1), { msg: cure });
+  await t.rejects(site.startIssuer(t, place), {
+    name: 'TokenStoreError',
+    exitCode: 1,
+    message: cure,
+  });
   const listed = await runFairlead('token', 'list', ...argv);
   t.match(listed, { code: 1, stdout: '', stderr: cure });
   t.equal(listed.stderr.split('\n').length, 2, 'one line');
@@ -143,13 +144,13 @@ t.test('what the API refuses is told with flag and cure, at the start too', asyn
 });
 
 t.test('a token that expired more than a day ago is taken away', async (t) => {
-  const { site, api, flags, token, store } = await start(t);
+  const { site, api, place, token, store } = await start(t);
   const now = Date.now();
   const fresh = await token();
   await token(1_000, new Date(now - 2 * 86_400_000));
   const yesterday = await token(1_000, new Date(now - 3_600_000));
-  const { port } = await site.startIssuer(t, flags);
-  await api.until(() => api.count('DELETE secret') === 1);
+  const { port } = await site.startIssuer(t, place);
+  await eventually('a token is deleted', () => api.count('DELETE secret') === 1);
   const left = (await store.list()).map(({ record }) => record.id);
   t.same(left.sort(), [fresh, yesterday].map((text) => text.split('.')[0]).sort());
   const body = { token: yesterday, csr: newRequest().csr };

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t from 'tap';
-import { loopback, startServer, testPki } from './fixture.ts';
+import { loopback, startServer } from '../support/fleet.ts';
+import { testPki } from './fixture.ts';
 
 const pki = await testPki();
 
@@ -56,7 +57,7 @@ for (const keyType of ['ec', 'rsa'] as const) {
       serverKey: forClients.key,
     });
     const ports = {
-      agent: [server.server.addresses.agent.port, await pki.agent({ name: 'probe' })],
+      agent: [server.agentPort, await pki.agent({ name: 'probe' })],
       'front end': [server.tcp.port, await pki.client({ name: 'probe-client' })],
     } as const;
     for (const [name, [port, client]] of Object.entries(ports)) {

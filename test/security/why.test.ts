@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import type { WhyReport } from '@fairlead/server';
 import { connectThrough, programs, RunningProcess, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { loopback, startAgent, startServer, testPki } from './fixture.ts';
+import { loopback, startServer } from '../support/fleet.ts';
+import { startAgent, testPki } from './fixture.ts';
 
 const pki = await testPki();
 
@@ -35,7 +36,7 @@ t.test('why and status of a running server', async (t) => {
 
   const node = await pki.agent({ name: 'node', hosts: ['node-1'] });
   await startAgent(t, server, node, { agentIdentifiers: 'host=node-1&host=node-2' });
-  await server.log.until('agent connected');
+  await server.log.line('agent connected');
   for (const via of [server.uds, server.tcp]) {
     (await connectThrough({ via, target: address })).socket.destroy();
   }
@@ -49,7 +50,7 @@ t.test('why and status of a running server', async (t) => {
   t.match(told.stdout, /^ +node-1 at 127\.0\.0\.1:\d+, \d streams$/m);
   t.match(told.stdout, /^ +not covered by its certificate: host=node-2$/m);
   t.match(told.stdout, /^choice {3}node-1, the only one$/m);
-  t.match(told.stdout, /^dial {5}\S+ by mtls:client: policy_denied after \d+ ms$/m);
+  t.match(told.stdout, /^dial {5}\S+ by mtls:frontend-client: policy_denied after \d+ ms$/m);
   t.match(told.stdout, /^dial {5}\S+ by uds through node-1: ok after \d+ ms$/m);
 
   const asked = await fairlead(t, 'why', '10.0.0.1:80', admin, '--json', '--caller=cn:narrow,o:x');

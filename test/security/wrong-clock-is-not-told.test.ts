@@ -1,6 +1,7 @@
 /** Certificates that look out of their time because the clock of a machine is wrong. */
 import t from 'tap';
-import { Installation, loopback, newRequest } from './enrolment-fixture.ts';
+import { loopback } from '../support/fleet.ts';
+import { Installation, newRequest } from './enrolment-fixture.ts';
 
 const hourMs = 3_600_000;
 const time = '\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z';
@@ -21,19 +22,19 @@ function clockAhead(byMs: number): Record<string, string> {
 t.test('an issuer whose clock is ahead', async (t) => {
   const site = await Installation.make();
   const server = await site.startServer(t);
-  const { port } = await site.startIssuer(t, {}, clockAhead(2 * hourMs));
-  const { text: FAIRLEAD_ENROLMENT_TOKEN } = await site.token({}, 24 * hourMs);
-  const agent = await site.startAgent(
-    t,
-    { 'enrolment-server': `${loopback}:${port}`, 'proxy-server-port': String(server.port) },
-    { FAIRLEAD_ENROLMENT_TOKEN },
-  );
+  const { port } = await site.startIssuerProcess(t, {}, clockAhead(2 * hourMs));
+  const { text: enrolmentToken } = await site.token({}, 24 * hourMs);
+  const { log } = await site.startAgent(t, {
+    enrolmentServer: { host: loopback, port },
+    enrolmentToken,
+    proxyServerPort: server.agentPort,
+  });
   const both = new RegExp(`is not valid before ${time}, and the clock of .* says ${time}`);
-  t.match(await agent.waitForLog(({ msg }) => /out of its time/.test(msg)), { detail: both });
+  t.match(await log.line(/out of its time/), { detail: both });
   // The server, too, says so, to its log and to the agent.
-  const refused = await server.process.waitForLog(({ msg }) => /refused/.test(msg));
+  const refused = await server.log.line(/refused/);
   t.match(refused.reason, both);
-  const told = await agent.waitForLog((line) => /CERT_NOT_YET_VALID/.test(JSON.stringify(line)));
+  const told = await log.line(/./, (line) => /CERT_NOT_YET_VALID/.test(JSON.stringify(line)));
   t.match(JSON.stringify(told), both);
 
   const { text: expired } = await site.token({}, hourMs);
@@ -50,20 +51,24 @@ t.test('an agent whose clock is ahead', async (t) => {
   const { text: FAIRLEAD_ENROLMENT_TOKEN } = await site.token();
   const flags = { 'enrolment-server': `${loopback}:${port}` };
   const ahead = clockAhead(2_400 * hourMs);
-  const agent = await site.startAgent(t, flags, { FAIRLEAD_ENROLMENT_TOKEN, ...ahead });
+  const agent = await site.startAgentProcess(t, flags, { FAIRLEAD_ENROLMENT_TOKEN, ...ahead });
   const warned = await agent.waitForLog(({ msg }) => /is ahead of the issuer's/.test(msg));
   const apartMs = Date.parse(String(warned.clock)) - Date.parse(String(warned.issuerClock));
   t.ok(Math.abs(apartMs - 2_400 * hourMs) < 60_000, 'both times are told');
   const both = new RegExp(`expired at ${time}, and the clock of this machine says ${time}`);
   t.match(await agent.waitForLog(({ msg }) => /out of its time/.test(msg)), { detail: both });
   await agent.close();
-  const again = await site.startAgent(t, flags, ahead);
+  const again = await site.startAgentProcess(t, flags, ahead);
   t.match(await again.waitForLog('cannot join'), { detail: both });
 });
 
 t.test('an issuer whose own certificate looks expired', async (t) => {
   const site = await Installation.make();
-  const { process: issuer, port } = await site.startIssuer(t, {}, clockAhead(90_000 * hourMs));
+  const { process: issuer, port } = await site.startIssuerProcess(
+    t,
+    {},
+    clockAhead(90_000 * hourMs),
+  );
   const both = new RegExp(`expired at ${time}, and the clock of this machine says ${time}`);
   t.match(await issuer.waitForLog(({ msg }) => /--issuer-cert: .*expired at/.test(msg)), {
     msg: both,

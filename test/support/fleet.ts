@@ -112,15 +112,16 @@ export async function startServer(
  * An agent that dials a server, or the server behind a port, and is closed with the test.
  *
  * @param lookup resolves names instead of the system
+ * @param log for a test that needs it before the agent has started
  */
 export async function startAgent(
   t: Test,
   server: number | Pick<TestServer, 'agentPort'>,
   options: Partial<AgentOptions> = {},
   lookup?: Parameters<typeof createAgent>[3],
+  log = new LogWatch(),
 ): Promise<TestAgent> {
   const { agent: authority } = await sharedTestPki();
-  const log = new LogWatch();
   const agent = await createAgent(
     {
       proxyServerHost: [loopback],
