@@ -121,7 +121,7 @@ export class Report {
     this.#clearProgress();
     const state = `${this.#results.length} of ${this.#total} files, ${this.failed.length} failed`;
     const line = `${state}: ${[...this.#running].join(', ')}`;
-    this.#output.write(line.slice(0, (this.#output.columns ?? 80) - 1));
+    this.#output.write(line.slice(0, (this.#output.columns || 80) - 1));
     this.#hasProgress = true;
   }
 
