@@ -1,6 +1,7 @@
 import net from 'node:net';
 import { connectTls, EgressProxies } from '@fairlead/agent/internal';
-import { reserveRefusedPort } from '@fairlead/testkit';
+import { eventually, reserveRefusedPort } from '@fairlead/testkit';
+import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 import {
   agentTls,
@@ -103,9 +104,11 @@ t.test('what goes wrong at a proxy', async (t) => {
     t.test(`${name}: it does not answer`, async (t) => {
       const proxy = await start(t);
       const url = `${name === 'HTTP/2' ? 'https' : 'http'}://127.0.0.1:${proxy.port}`;
-      const error = await failure(
-        connectTls(server, agentTls, { timeoutMs: 1000, proxy: proxyAt(url) }),
-      );
+      const time = controlTime(t);
+      const attempt = failure(connectTls(server, agentTls, { timeoutMs, proxy: proxyAt(url) }));
+      await eventually('the proxy has the request', () => proxy.requests.length === 1);
+      await time.advance(timeoutMs);
+      const error = await attempt;
       t.equal(error.reason, 'proxy_failed');
       t.match(error.message, `waiting for the egress proxy ${url} to reach server.test:443`);
       await proxy.allClosed();

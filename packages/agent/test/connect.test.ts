@@ -5,6 +5,7 @@ import tls from 'node:tls';
 import { connectHttp2 } from '@fairlead/agent/internal';
 import { HTTP2_WINDOW_BYTES } from '@fairlead/protocol/internal';
 import { reserveRefusedPort } from '@fairlead/testkit';
+import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 import {
   agentTls,
@@ -88,8 +89,13 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
     });
 
     t.test('a server that says nothing at all', async (t) => {
+      const time = controlTime(t);
       const silent = await startSilentServer(t);
-      const error = await failure(connect(silent, agentTls, { timeoutMs: 50 }));
+      const accepted = once(silent.server, 'connection');
+      const attempt = failure(connect(silent, agentTls, { timeoutMs: 50 }));
+      await accepted;
+      await time.advance(50);
+      const error = await attempt;
       t.equal(error.reason, 'handshake_timeout');
       t.match(
         error.message,
@@ -103,8 +109,13 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       const ALPNProtocols = ['fairlead/1', 'http/1.1', 'h2'];
       const server = tls.createServer({ ...serverTls, ALPNProtocols }, (socket) => socket.resume());
       const { port, allClosed } = await listenForTest(t, server);
-      const endpoint = { host: '127.0.0.1', port };
-      const error = await failure(connect(endpoint, agentTls, { timeoutMs: 1000 }));
+      const time = controlTime(t);
+      const secured = once(server, 'secureConnection');
+      const attempt = failure(connect({ host: '127.0.0.1', port }, agentTls, { timeoutMs }));
+      await secured;
+      // The agent has had its part of the handshake before.
+      await time.advance(timeoutMs);
+      const error = await attempt;
       t.equal(error.reason, 'handshake_timeout');
       t.match(
         error.message,

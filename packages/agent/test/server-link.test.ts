@@ -17,6 +17,8 @@ import {
   type TunnelStream,
 } from '@fairlead/protocol';
 import { Backoff, completeOptions, createLogger } from '@fairlead/runtime';
+import { Changes, eventually } from '@fairlead/testkit';
+import { type ControlledTime, controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 
 /** A server's end of a tunnel to the agent under test. */
@@ -58,7 +60,7 @@ class Stage {
   /** Who answers the next attempt; undefined refuses the connection. */
   next: (() => Answer | undefined) | undefined;
   readonly #host: TunnelHost;
-  #onEvent: () => void = () => {};
+  readonly #changes = new Changes();
 
   constructor(t: Test, flags: Partial<AgentOptions> = {}) {
     const options = completeOptions(agentOptions, {
@@ -84,9 +86,6 @@ class Stage {
       for (const { session } of this.accepted) session.destroy(new TunnelError('shutting_down'));
       await Promise.all(this.links.map((link) => link.close()));
     });
-    // Sessions do not keep the process up by themselves.
-    const alive = setInterval(() => {}, 1_000);
-    t.teardown(() => clearInterval(alive));
   }
 
   /** @param maxMs of the pauses, which begin at 10 ms */
@@ -109,15 +108,19 @@ class Stage {
   }
 
   changed(): void {
-    this.#onEvent();
+    this.#changes.notify();
   }
 
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) {
-      await new Promise<void>((resolve) => {
-        this.#onEvent = resolve;
-      });
-    }
+    await this.#changes.until(condition);
+  }
+
+  /** Lets time pass, in steps, until the condition holds. */
+  async passTimeUntil(time: ControlledTime, condition: () => boolean): Promise<void> {
+    await eventually(String(condition), async () => {
+      for (let step = 0; step < 50 && !condition(); step++) await time.advance(5);
+      return condition();
+    });
   }
 
   /** IDs of servers with a tunnel that both sides keep. */
@@ -224,6 +227,7 @@ t.test('2.13 a server that never takes the agent is left, and blocks no other wa
 });
 
 t.test('2.13 one that drains before it has taken the agent is left at once', async (t) => {
+  const time = controlTime(t);
   const stage = new Stage(t);
   const attemptsAtMs: number[] = [];
   stage.next = () => {
@@ -231,7 +235,7 @@ t.test('2.13 one that drains before it has taken the agent is left at once', asy
     return { ...say('a'), drains: attemptsAtMs.length < 6 };
   };
   const link = stage.link({ maxMs: 10_000 });
-  await stage.until(() => link.readyCount === 1);
+  await stage.passTimeUntil(time, () => link.readyCount === 1);
   t.ok(attemptsAtMs[5]! - attemptsAtMs[4]! >= 110, 'pauses grow');
   t.strictSame(stage.failures, new Array(5).fill('not_taken'));
   const open = stage.accepted.filter(({ ended }) => ended === undefined);
@@ -277,6 +281,7 @@ t.test('2.9 the same ID is no duplicate of a tunnel that drains', async (t) => {
 });
 
 t.test('2.9 nor of one whose server is silent', async (t) => {
+  const time = controlTime(t);
   const stage = new Stage(t);
   stage.next = () => say('a');
   stage.link();
@@ -289,9 +294,9 @@ t.test('2.9 nor of one whose server is silent', async (t) => {
   t.equal(stage.accepted[1]?.ended?.code, 'duplicate_tunnel', 'at first it is not known');
   // A third way, as a restart of the server behind a load balancer would be.
   const [held] = stage.links;
-  await stage.until(() => held!.sessions[0]?.isSilent ?? true);
+  await stage.passTimeUntil(time, () => held!.sessions[0]?.isSilent ?? true);
   stage.link();
-  await stage.until(() => stage.up.filter((id) => id === 'a').length === 2);
+  await stage.passTimeUntil(time, () => stage.up.filter((id) => id === 'a').length === 2);
 });
 
 t.test('3.12, 6.2 used-up IDs: a new tunnel, then the idle old one is closed', async (t) => {
@@ -386,6 +391,7 @@ const refusals = {
 for (const searches of [false, true]) {
   for (const [reason, refusal] of Object.entries(refusals)) {
     t.test(`${reason}: the agent waits longer each time, searching: ${searches}`, async (t) => {
+      const time = controlTime(t);
       const stage = new Stage(t);
       const attemptsAtMs: number[] = [];
       stage.next = () => {
@@ -393,7 +399,7 @@ for (const searches of [false, true]) {
         return { ...say('a', 2), ...(attemptsAtMs.length < 6 && { refusal }) };
       };
       const link = stage.link({ searches, maxMs: 10_000 });
-      await stage.until(() => link.readyCount === 1);
+      await stage.passTimeUntil(time, () => link.readyCount === 1);
       const pauses = attemptsAtMs.slice(1, 6).map((atMs, index) => atMs - attemptsAtMs[index]!);
       t.ok(pauses.at(-1)! >= 110, `${pauses.map(Math.round)}`);
       t.strictSame(stage.failures, new Array(5).fill(reason), '2.13 it was never ready');

@@ -14,6 +14,7 @@ import {
   WebSocketTransport,
   webSocketOptions,
 } from '@fairlead/protocol/internal';
+import { Changes } from '@fairlead/testkit';
 import type { Test } from 'tap';
 import { WebSocketServer } from 'ws';
 
@@ -41,13 +42,13 @@ export async function listenForTest(
   const open = new Set<net.Socket>();
   const secured: TLSSocket[] = [];
   const resumed: boolean[] = [];
-  let onEmpty: () => void = () => {};
+  const changes = new Changes();
   server.on('connection', (socket: net.Socket) => {
     open.add(socket);
     socket.on('error', () => {});
     socket.once('close', () => {
       open.delete(socket);
-      if (open.size === 0) onEmpty();
+      changes.notify();
     });
   });
   server.on('secureConnection', (socket: TLSSocket) => {
@@ -68,11 +69,7 @@ export async function listenForTest(
     resumed,
     open,
     allClosed: async () => {
-      while (open.size > 0) {
-        await new Promise<void>((resolve) => {
-          onEmpty = resolve;
-        });
-      }
+      await changes.until(() => open.size === 0, 'no connection is open');
     },
   };
 }

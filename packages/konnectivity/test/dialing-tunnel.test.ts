@@ -184,7 +184,7 @@ t.test(
 );
 
 t.test('a full stream whose consumer goes on loses nothing', async (t) => {
-  const started = await start(t, { stalledStreamTimeoutMs: 5_000 });
+  const started = await start(t, { stalledStreamTimeoutMs: 60_000 });
   const stream = await dial(started);
   const slow = new RecordingHandler(stream, false);
   const total = 4 * 1024 * 1024;

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type LoadOrder, Meter, startLoad } from '@fairlead/load';
-import { reserveRefusedPort } from '@fairlead/testkit';
+import { eventually, reserveRefusedPort } from '@fairlead/testkit';
+import { type ControlledTime, controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 
 /** An echo target that can be told to hold its answers back. */
@@ -39,7 +40,27 @@ async function startEcho(t: Test) {
   };
 }
 
-const passed = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+/** Lets time pass in steps; in between, what is due is sent and answered. */
+async function pass(time: ControlledTime, ms: number) {
+  for (let passedMs = 0; passedMs < ms; passedMs += 5) {
+    await time.advance(5);
+    // The way through the target and back.
+    for (let turn = 0; turn < 4; turn++) await new Promise(setImmediate);
+  }
+}
+
+/** Lets time pass until all streams are open. */
+async function untilRunning(time: ControlledTime, load: Awaited<ReturnType<typeof startLoad>>) {
+  let isRunning = false;
+  const running = load.running.then(() => {
+    isRunning = true;
+  });
+  await eventually('the load runs', async () => {
+    await time.advance(5);
+    return isRunning;
+  });
+  await running;
+}
 
 function echoOrder(target: { host: string; port: number }, more: Partial<LoadOrder> = {}) {
   const route = { address: target, by: 'forward', target } as const;
@@ -48,12 +69,13 @@ function echoOrder(target: { host: string; port: number }, more: Partial<LoadOrd
 }
 
 t.test('a rate is kept, and not exceeded', async (t) => {
+  const time = controlTime(t);
   const target = await startEcho(t);
   const meter = new Meter();
   const load = await startLoad(echoOrder(target.address, { ratePerSecond: 200 }), meter);
-  await load.running;
+  await untilRunning(time, load);
   meter.begin();
-  await passed(1000);
+  await pass(time, 1000);
   const { operations, elapsedMs } = meter.end();
   await load.stop();
   const rate = (operations / elapsedMs) * 1000;
@@ -61,15 +83,16 @@ t.test('a rate is kept, and not exceeded', async (t) => {
 });
 
 t.test('a target that stalls is charged for every message that was due', async (t) => {
+  const time = controlTime(t);
   const target = await startEcho(t);
   const meter = new Meter();
   const load = await startLoad(echoOrder(target.address, { ratePerSecond: 200 }), meter);
-  await load.running;
+  await untilRunning(time, load);
   meter.begin();
   target.hold();
-  await passed(500);
+  await pass(time, 500);
   target.release();
-  await passed(500);
+  await pass(time, 500);
   const { p50Us, p90Us, operations } = meter.end();
   await load.stop();
   // About 100 were due during the stall, at 5 ms from each other. Asked once per stream and stream
@@ -80,15 +103,16 @@ t.test('a target that stalls is charged for every message that was due', async (
 });
 
 t.test('without a rate there is no schedule, and a stall is two slow messages', async (t) => {
+  const time = controlTime(t);
   const target = await startEcho(t);
   const meter = new Meter();
   const load = await startLoad(echoOrder(target.address), meter);
-  await load.running;
+  await untilRunning(time, load);
   meter.begin();
   target.hold();
-  await passed(300);
+  await pass(time, 300);
   target.release();
-  await passed(300);
+  await pass(time, 300);
   const { p90Us, maxUs } = meter.end();
   await load.stop();
   t.ok(p90Us < 100_000, `p90 ${p90Us} us`);
@@ -102,7 +126,7 @@ t.test('a lasting load counts a broken stream by its code, and opens another', a
   await load.running;
   meter.begin();
   target.cut();
-  while (meter.operations === 0) await passed(10);
+  await eventually('an operation', () => meter.operations > 0);
   const report = meter.end();
   await load.stop();
   t.equal(report.failures, 2);
@@ -110,16 +134,20 @@ t.test('a lasting load counts a broken stream by its code, and opens another', a
 });
 
 t.test('an answer that takes too long is a timeout, and its stream is replaced', async (t) => {
+  const time = controlTime(t);
   const target = await startEcho(t);
   const meter = new Meter();
   const load = await startLoad(
     echoOrder(target.address, { isLasting: true, timeoutMs: 300 }),
     meter,
   );
-  await load.running;
+  await untilRunning(time, load);
   meter.begin();
   target.hold();
-  while (meter.sample().failures === 0) await passed(50);
+  await eventually('a failure', async () => {
+    await time.advance(50);
+    return meter.sample().failures > 0;
+  });
   const report = meter.end();
   await load.stop();
   t.match(report.failuresByCode, { timeout: { example: /300 ms/ } });

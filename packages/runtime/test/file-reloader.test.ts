@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createLogger, FileReloader, UntimelyFilesError } from '@fairlead/runtime';
+import { Changes } from '@fairlead/testkit';
 import { Registry } from 'prom-client';
 import t, { type Test } from 'tap';
 
@@ -21,15 +22,12 @@ const untimely = { text: 'early', isOver: false, looks: 0 };
 function watchFile(t: Test, path: string, intervalMs: number): Watch {
   const used: string[] = [];
   const warnings: Watch['warnings'] = [];
-  const checks = new Set<() => void>();
-  const note = () => {
-    for (const check of [...checks]) check();
-  };
+  const changes = new Changes();
   const logger = createLogger('info', {
     write(text) {
       const line = JSON.parse(text);
       if (line.level === 'warn') warnings.push(line);
-      note();
+      changes.notify();
     },
   });
   const registry = new Registry();
@@ -48,24 +46,14 @@ function watchFile(t: Test, path: string, intervalMs: number): Watch {
       used.push(text);
     },
   });
-  // The watcher alone does not keep a test alive.
-  const alive = setInterval(() => {}, 1000);
-  t.teardown(() => clearInterval(alive));
   return {
     reloader,
     registry,
     used,
     warnings,
-    until: (isDone) =>
-      new Promise((resolve) => {
-        const check = () => {
-          if (!isDone()) return;
-          checks.delete(check);
-          resolve();
-        };
-        checks.add(check);
-        check();
-      }),
+    until: async (isDone) => {
+      await changes.until(isDone);
+    },
   };
 }
 

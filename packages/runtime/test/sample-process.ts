@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { Changes } from '@fairlead/testkit';
 import type { Test } from 'tap';
 import type { LogLine } from './log-lines.ts';
 
@@ -13,7 +14,7 @@ export class SampleProcess {
   readonly lines: string[] = [];
   readonly stdout: Promise<string>;
   readonly #exit: Promise<[code: number | null, signal: NodeJS.Signals | null]>;
-  #onLine: (() => void) | undefined;
+  readonly #changes = new Changes();
 
   constructor(
     t: Test,
@@ -23,14 +24,18 @@ export class SampleProcess {
   ) {
     const path = fileURLToPath(new URL(`./programs/${name}.js`, import.meta.url));
     this.child = spawn(process.execPath, [path, ...argv], {
-      env: { PATH: process.env.PATH, ...env },
+      env: {
+        PATH: process.env.PATH,
+        FAIRLEAD_TEST_RUN: process.env.FAIRLEAD_TEST_RUN,
+        ...env,
+      },
     });
     t.teardown(() => this.child.kill('SIGKILL'));
     this.stdout = text(this.child.stdout);
     this.#exit = once(this.child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
     createInterface(this.child.stderr).on('line', (line) => {
       this.lines.push(line);
-      this.#onLine?.();
+      this.#changes.notify();
     });
   }
 
@@ -42,22 +47,16 @@ export class SampleProcess {
 
   /** The first log line with this message; waits for it. */
   log(msg: string): Promise<LogLine> {
-    return this.#find(() => this.logs().find((log) => log.msg === msg));
+    return this.#find(`a log line ${msg}`, () => this.logs().find((log) => log.msg === msg));
   }
 
   /** The first line on stderr with this text; waits for it. */
   line(text: string): Promise<string> {
-    return this.#find(() => this.lines.find((line) => line.includes(text)));
+    return this.#find(`a line with ${text}`, () => this.lines.find((line) => line.includes(text)));
   }
 
-  async #find<T>(find: () => T | undefined): Promise<T> {
-    for (;;) {
-      const found = find();
-      if (found !== undefined) return found;
-      await new Promise<void>((resolve) => {
-        this.#onLine = resolve;
-      });
-    }
+  async #find<T extends object | string>(what: string, find: () => T | undefined): Promise<T> {
+    return (await this.#changes.until(find, what)) as T;
   }
 
   logs(): LogLine[] {

@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Changes } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { SampleProcess } from './sample-process.ts';
 
@@ -19,13 +20,13 @@ class NotifySocket {
   readonly path: string;
   /** The lines of each datagram so far. */
   readonly datagrams: string[][] = [];
-  #wake: (() => void) | undefined;
+  readonly #changes = new Changes();
 
   private constructor(path: string, python: ChildProcess) {
     this.path = path;
     createInterface(python.stdout!).on('line', (line) => {
       this.datagrams.push(JSON.parse(line));
-      this.#wake?.();
+      this.#changes.notify();
     });
   }
 
@@ -44,14 +45,11 @@ class NotifySocket {
   }
 
   /** Waits for as many datagrams with this line; the last of them. */
-  async has(line: string, count = 1): Promise<string[]> {
-    for (;;) {
-      const found = this.datagrams.filter((datagram) => datagram.includes(line));
-      if (found.length >= count) return found[count - 1]!;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
+  has(line: string, count = 1): Promise<string[]> {
+    return this.#changes.until(
+      () => this.datagrams.filter((datagram) => datagram.includes(line))[count - 1],
+      `${count} datagrams with ${line}`,
+    );
   }
 }
 

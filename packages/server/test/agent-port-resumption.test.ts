@@ -43,8 +43,8 @@ t.test('a peer that was refused is refused again when it resumes its TLS session
     host: '127.0.0.1',
     port: 0,
     tls: { ca, cert: server.cert, key: server.key },
-    handshakeTimeoutMs: 5_000,
-    headTimeoutMs: 5_000,
+    handshakeTimeoutMs: 60_000,
+    headTimeoutMs: 60_000,
     maxHeadBytes: 16_384,
     logger: createLogger('silent', process.stderr),
     onTunnel: (transport) => {

@@ -8,7 +8,7 @@ const target = { host: 'node-1', port: 10_250 };
 const stream = {} as TunnelStream;
 
 /** Two agents; the first dial, whichever it goes to, ends as given, later ones reach the target. */
-function twoAgents(firstDial: (signal: AbortSignal) => Promise<TunnelStream>, timeoutMs = 10_000) {
+function twoAgents(firstDial: (signal: AbortSignal) => Promise<TunnelStream>, timeoutMs = 60_000) {
   const { backends, fakes } = fakeBackends({ a: '', b: '' });
   const tried: FakeBackend[] = [];
   const retries: string[] = [];

@@ -73,7 +73,7 @@ export async function startFrontEnd(
       note();
     },
   });
-  const { handshakeTimeoutMs = 10_000, ...rest } = options;
+  const { handshakeTimeoutMs = 60_000, ...rest } = options;
   const frontEnd = new FrontEnd({
     dial,
     logger,
@@ -92,7 +92,7 @@ export async function startFrontEnd(
         note();
       },
     },
-    headTimeoutMs: 10_000,
+    headTimeoutMs: 60_000,
     maxHeadBytes: 16_384,
     ...rest,
   });

@@ -3,6 +3,7 @@ import { createLogger } from '@fairlead/runtime';
 import { createServer } from '@fairlead/server';
 import {
   connectThrough,
+  eventually,
   type FrontEndAddress,
   makeTemporaryDirectory,
   sharedTestPki,
@@ -31,7 +32,7 @@ async function start(t: Test) {
       adminPort: 0,
       serverId: 'server-1',
       serverCount: 3,
-      gracefulShutdownTimeout: 5_000,
+      gracefulShutdownTimeout: 60_000,
     },
     logger,
   );
@@ -144,7 +145,10 @@ t.test('streams through it, by connection and not by the name of the agent', asy
     socket.destroy();
     return `${status} ${text}`;
   };
-  while (served.size < 2) t.match(await read(), /^200 from [01]$/);
+  await eventually('both agents have served', async () => {
+    t.match(await read(), /^200 from [01]$/);
+    return served.size === 2;
+  });
   t.equal((await status()).agents.length, 2);
 });
 
@@ -152,7 +156,9 @@ t.test('an agent that drains is used only where there is no other', async (t) =>
   const { connect, via, status } = await start(t);
   const [first, second] = [await join(connect()), await join(connect())];
   first.send({ type: 'DRAIN' });
-  while (!JSON.stringify(await status()).includes('"isDraining":true'));
+  await eventually('the server knows that one drains', async () =>
+    JSON.stringify(await status()).includes('"isDraining":true'),
+  );
   for (let count = 0; count < 10; count += 1) {
     const reply = connectThrough({ via, target: 'a:1' });
     await accept(second, BigInt(count + 1));
@@ -160,7 +166,7 @@ t.test('an agent that drains is used only where there is no other', async (t) =>
   }
   t.same(first.received, []);
   second.cancel();
-  while ((await status()).agents.length > 1);
+  await eventually('one agent is left', async () => (await status()).agents.length === 1);
   const reply = connectThrough({ via, target: 'a:1' });
   await accept(first, 99n);
   const { status: answer, socket } = await reply;

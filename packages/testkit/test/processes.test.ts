@@ -127,8 +127,8 @@ t.test('memory and processor time of another process', async (t) => {
     `
     process.once('SIGUSR2', () => {
       const kept = Buffer.alloc(64 * 1024 * 1024, 1);
-      const until = performance.now() + 200;
-      while (performance.now() < until);
+      const start = process.cpuUsage();
+      while (process.cpuUsage(start).user < 200_000);
       console.error('done');
       setInterval(() => kept[0]++, 1000);
     });
@@ -144,7 +144,7 @@ t.test('memory and processor time of another process', async (t) => {
   const usage = stop();
   t.ok(usage.maxRssBytes - usage.minRssBytes > 50e6, 'memory is seen to grow');
   t.ok(usage.cpuMs >= 100 && usage.cpuMs <= usage.elapsedMs * 2 + 20, `${usage.cpuMs} ms`);
-  t.ok(usage.elapsedMs >= 200);
+  t.ok(usage.elapsedMs >= 150);
   t.ok(readProcessStats(running.pid).peakRssBytes >= usage.maxRssBytes);
   t.ok(countOpenFiles(running.pid) >= 3);
   await running.close();
