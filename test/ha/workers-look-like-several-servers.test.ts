@@ -3,15 +3,9 @@
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 import type { WhyReport } from '@fairlead/server';
-import {
-  connectThrough,
-  programs,
-  RunningProcess,
-  sharedTestPki,
-  startEchoTarget,
-  startPodTarget,
-} from '@fairlead/testkit';
+import { connectThrough, sharedTestPki, startEchoTarget, startPodTarget } from '@fairlead/testkit';
 import t from 'tap';
+import { runCommand } from '../../packages/cli/test/run-fairlead.ts';
 import { loopback, metric, startAgent } from '../support/fleet.ts';
 import { openStream, request } from './requests.ts';
 import { isWhole, startWorkersProcess, withWorkerAlone } from './workers.ts';
@@ -64,9 +58,9 @@ t.test('what each worker does is counted as one', async (t) => {
 
   const fairlead = async (...args: string[]) => {
     const admin = `--admin=http://${loopback}:${server.adminPort}`;
-    const cli = await RunningProcess.start(programs.cli, [...args, admin]);
-    t.strictSame(await cli.exit, { code: 0, signal: null });
-    return cli.stdout;
+    const { code, stdout, stderr } = await runCommand([...args, admin]);
+    t.strictSame({ code, stderr }, { code: 0, stderr: '' });
+    return stdout;
   };
   const shown = await fairlead('status');
   t.match(shown, /^server s, version .*: 60 streams, 4 tunnels of 2 agents, /);

@@ -8,6 +8,7 @@ import { type ConnectReply, connectThrough, eventually, startEchoTarget } from '
 import t from 'tap';
 import { loopback, startServer, type TestServer } from '../support/fleet.ts';
 import { type Credentials, startAgent, testPki, tlsOf } from './fixture.ts';
+import { untilClosed } from './until-closed.ts';
 
 const pki = await testPki();
 
@@ -248,10 +249,9 @@ async function isTaken(port: number, client: Credentials, session?: Buffer): Pro
   const socket = connectTls(options as object);
   socket.write('CONNECT nowhere.invalid:1 HTTP/1.1\r\nHost: x\r\n\r\n');
   let text = '';
-  socket.on('error', () => {});
   socket.on('data', (chunk) => {
     text += chunk;
   });
-  await once(socket, 'close').catch(() => {});
+  await untilClosed(socket);
   return /^HTTP\/1\.1 5/.test(text);
 }

@@ -1,5 +1,4 @@
 /** An issuer, tokens, and agents that join: in this process, or as the programs `fairlead issuer` and so on. */
-import { execFile } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject, type X509Certificate } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -27,8 +26,9 @@ import {
   writePemFiles,
 } from '@fairlead/pki';
 import { createLogger } from '@fairlead/runtime';
-import { closeAfter, commandOf, LogWatch, programs, RunningProcess } from '@fairlead/testkit';
+import { closeAfter, LogWatch, programs, RunningProcess } from '@fairlead/testkit';
 import type { Test } from 'tap';
+import { type Finished, runCommand } from '../../packages/cli/test/run-fairlead.ts';
 import {
   loopback,
   startAgent,
@@ -282,17 +282,8 @@ export function newRequest(): { csr: string; privateKey: KeyObject; keyPem: stri
   return { csr: makeCertificateRequest(privateKey), privateKey, keyPem };
 }
 
-/** Runs `fairlead` to its end. */
-export function runFairlead(
-  ...argv: string[]
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const [file = '', ...args] = commandOf(programs.cli);
-  return new Promise((resolve) => {
-    execFile(file, [...args, ...argv], { timeout: 30_000 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-    });
-  });
-}
+/** Runs a command of `fairlead` in this process. */
+export const runFairlead = (...argv: string[]): Promise<Finished> => runCommand(argv);
 
 /** Whether a certificate has a CA's rights, or any use but a TLS client's. */
 export const isPlainClient = ({ ca, keyUsage }: X509Certificate): boolean =>

@@ -10,6 +10,7 @@ import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 import { loopback, metric } from '../support/fleet.ts';
 import { Installation, newRequest } from './enrolment-fixture.ts';
+import { untilClosed } from './until-closed.ts';
 
 const site = await Installation.make();
 
@@ -60,7 +61,7 @@ t.test('who does not speak TLS is logged with the address', async (t) => {
   await once(socket, 'connect');
   const address = `${loopback}:${socket.localPort}`;
   socket.write('POST /v1/enrol HTTP/1.1\r\nHost: x\r\n\r\n');
-  await once(socket.resume(), 'close');
+  await untilClosed(socket.resume());
   const refused = [{ code: 'tls', address, reason: 'TLS failed: ERR_SSL_HTTP_REQUEST' }];
   t.match(log.of('enrolment refused'), refused);
   t.equal(log.of('enrolment refused').length, refused.length, 'once');
@@ -102,10 +103,11 @@ t.test('slow and silent connections are cut off, and keep no honest one out', as
   const time = controlTime(t);
   const { port, log, enrol } = await startIssuer(t, { maxConnections: 5, requestTimeout: 1000 });
   const silent = Array.from({ length: 40 }, () => open(t, () => connect(port, loopback)));
-  const ended = silent.map((socket) => once(socket, 'close'));
+  const ended = silent.map(untilClosed);
   const slow = open(t, () =>
     connectTls({ host: loopback, port, ca: site.root.certPem, ALPNProtocols: ['http/1.1'] }),
   );
+  const slowEnded = untilClosed(slow);
   await once(slow, 'secureConnect');
   slow.write('POST /v1/enrol HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{');
   t.match(await enrol(), { status: 200 }, 'beside them');
@@ -122,7 +124,7 @@ t.test('slow and silent connections are cut off, and keep no honest one out', as
     'the others have a second',
   );
   await time.advance(200);
-  await Promise.all([once(slow, 'close'), ...ended]);
+  await Promise.all([slowEnded, ...ended]);
   t.ok(
     log.lines.some(({ code }) => code === 'timeout'),
     'and are cut off then, even one that goes on sending',

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { loopback, startServer, type TestServer } from '../support/fleet.ts';
 import { startAgent, testPki, tlsOf } from './fixture.ts';
 import { rawAgent } from './raw-agent.ts';
+import { untilClosed } from './until-closed.ts';
 
 const pki = await testPki();
 const node = await pki.agent({ name: 'node' });
@@ -147,8 +148,7 @@ t.test('silent connections: those that waited longest go, honest ones come in', 
     t.teardown(() => {
       socket.destroy();
     });
-    socket.on('error', () => {});
-    return { socket, closed: once(socket, 'close') };
+    return { socket, closed: untilClosed(socket) };
   });
   await Promise.all(silent.map(({ socket }) => once(socket, 'connect')));
   await Promise.any(silent.map(({ closed }) => closed));

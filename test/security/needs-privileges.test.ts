@@ -18,8 +18,12 @@ import { agentFlags, type Flags, loopback, serverFlags, testPki } from '../progr
 
 const nobody = 65_534;
 
+/** Where the test's directory is for the programs: its own path leads through directories of root alone. */
+const mounted = '/mnt';
+
 /** Every mount becomes read-only, which is checked, and then all privileges go. */
 const confine = `
+mount --bind "$1" ${mounted} && cd ${mounted}/cwd && shift || exit 9
 for place in $(awk '{print $5}' /proc/self/mountinfo); do
   mount -o remount,bind,ro "$place" 2>/dev/null
 done
@@ -40,7 +44,7 @@ function whyNot(): string | false {
   }
 }
 
-/** Copies the files that flags name to where nobody can read them. */
+/** Copies the files that flags name to where the user nobody can read them. */
 function readable(flags: Flags, directory: string): Flags {
   const copy = ([name, value]: [string, string | undefined]) => {
     if (!value?.startsWith('/') || !/cert|key/.test(name)) return [name, value];
@@ -48,7 +52,7 @@ function readable(flags: Flags, directory: string): Flags {
     copyFileSync(value, path);
     chownSync(path, nobody, nobody);
     chmodSync(path, 0o400);
-    return [name, path];
+    return [name, join(mounted, basename(path))];
   };
   return Object.fromEntries(Object.entries(flags).map(copy));
 }
@@ -57,17 +61,17 @@ async function start(
   t: Test,
   program: 'server' | 'agent',
   flags: Flags,
-  cwd: string,
+  directory: string,
 ): Promise<RunningProcess> {
   const given = Object.entries(flags).filter(([, value]) => value !== undefined);
   const started = await RunningProcess.startBinary(
     'unshare',
     [
-      ...['--mount', '--propagation', 'private', 'sh', '-c', confine, 'sh'],
+      ...['--mount', '--propagation', 'private', 'sh', '-c', confine, 'sh', directory],
       ...(programs[program].endsWith('.js') ? [process.execPath] : []),
       ...[programs[program], ...given.map(([name, value]) => `--${name}=${value}`)],
     ],
-    { name: `fairlead-${program}`, cwd },
+    { name: `fairlead-${program}` },
   );
   return closeAfter(t, started);
 }
@@ -82,18 +86,22 @@ t.test('server and agent run without any', { skip: whyNot() }, async (t) => {
   const directory = await makeTemporaryDirectory();
   t.teardown(() => directory.close());
   chmodSync(directory.path, 0o755);
-  const cwd = join(directory.path, 'cwd');
-  mkdirSync(cwd, { mode: 0o555 });
+  mkdirSync(join(directory.path, 'cwd'), { mode: 0o555 });
   const target = await startEchoTarget();
   t.teardown(() => target.close());
 
   const asGiven = await serverFlags('unused');
   // A socket is a file, and needs a place that can be written.
   const ofServer = readable({ ...asGiven, 'uds-name': undefined }, directory.path);
-  const server = await start(t, 'server', ofServer, cwd);
+  const server = await start(t, 'server', ofServer, directory.path);
   const { port } = await server.waitForListener('agent');
   await server.waitForListener('frontend');
-  const agent = await start(t, 'agent', readable(await agentFlags(port), directory.path), cwd);
+  const agent = await start(
+    t,
+    'agent',
+    readable(await agentFlags(port), directory.path),
+    directory.path,
+  );
   await server.waitForLog(({ msg }) => msg === 'agent connected');
 
   const { frontend } = await testPki();

@@ -1,20 +1,15 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { WhyReport } from '@fairlead/server';
-import { connectThrough, programs, RunningProcess, startEchoTarget } from '@fairlead/testkit';
-import t, { type Test } from 'tap';
+import { connectThrough, startEchoTarget } from '@fairlead/testkit';
+import t from 'tap';
+import { runCommand } from '../../packages/cli/test/run-fairlead.ts';
 import { loopback, startServer } from '../support/fleet.ts';
 import { startAgent, testPki } from './fixture.ts';
 
 const pki = await testPki();
 
-/** Runs `fairlead` to its end. */
-async function fairlead(t: Test, ...args: string[]) {
-  const command = await RunningProcess.start(programs.cli, args);
-  t.teardown(() => command.close());
-  const { code } = await command.exit;
-  return { code, stdout: command.stdout, stderr: command.logs.map(({ msg }) => msg).join('\n') };
-}
+const fairlead = (...argv: string[]) => runCommand(argv);
 
 t.test('why and status of a running server', async (t) => {
   const target = await startEchoTarget();
@@ -31,7 +26,7 @@ t.test('why and status of a running server', async (t) => {
   );
   const server = await startServer(t, { frontendPolicy, serverId: 'server-1' });
   const admin = `--admin=${server.adminUrl.href}`;
-  const early = await fairlead(t, 'why', address, admin);
+  const early = await fairlead('why', address, admin);
   t.match(early, { code: 0, stdout: /^agents {3}none serves this target$/m });
 
   const node = await pki.agent({ name: 'node', hosts: ['node-1'] });
@@ -41,7 +36,7 @@ t.test('why and status of a running server', async (t) => {
     (await connectThrough({ via, target: address })).socket.destroy();
   }
 
-  const told = await fairlead(t, 'why', address, admin);
+  const told = await fairlead('why', address, admin);
   t.equal(told.code, 0, told.stderr);
   t.equal(told.stdout.split('\n')[0], `target   ${address}`);
   t.match(told.stdout, /^policy {3}uds: allowed, allowed by "\*"$/m);
@@ -53,7 +48,7 @@ t.test('why and status of a running server', async (t) => {
   t.match(told.stdout, /^dial {5}\S+ by mtls:frontend-client: policy_denied after \d+ ms$/m);
   t.match(told.stdout, /^dial {5}\S+ by uds through node-1: ok after \d+ ms$/m);
 
-  const asked = await fairlead(t, 'why', '10.0.0.1:80', admin, '--json', '--caller=cn:narrow,o:x');
+  const asked = await fairlead('why', '10.0.0.1:80', admin, '--json', '--caller=cn:narrow,o:x');
   const report = JSON.parse(asked.stdout) as WhyReport;
   t.match(report.policy, {
     isConfigured: true,
@@ -61,7 +56,7 @@ t.test('why and status of a running server', async (t) => {
   });
   t.same(report.dials, []);
 
-  const status = await fairlead(t, 'status', admin);
+  const status = await fairlead('status', admin);
   t.equal(status.code, 0, status.stderr);
   t.match(
     status.stdout,
@@ -71,21 +66,21 @@ t.test('why and status of a running server', async (t) => {
   t.match(status.stdout, /^node-1: its certificate does not cover host=node-2$/m);
 });
 
-t.test('mistakes are told in one line', async (t) => {
+t.test('a mistake is answered with one line', async (t) => {
   const server = await startServer(t);
   const admin = `--admin=${server.adminUrl.href}`;
-  t.match(await fairlead(t, 'why', 'nonsense', admin), {
+  t.match(await fairlead('why', 'nonsense', admin), {
     code: 2,
-    stderr: /^fairlead why: target: bad target "nonsense": want HOST:PORT/,
+    stderr: /^fairlead why: target: bad target "nonsense": want HOST:PORT.*\n$/,
   });
-  t.match(await fairlead(t, 'why', 'a:1', admin, '--caller=root'), {
+  t.match(await fairlead('why', 'a:1', admin, '--caller=root'), {
     code: 2,
-    stderr: /^fairlead why: caller: "root" is none of uds, cn:NAME, o:NAME$/,
+    stderr: /^fairlead why: caller: "root" is none of uds, cn:NAME, o:NAME\n$/,
   });
-  t.match(await fairlead(t, 'why', admin), { code: 2 });
-  t.match(await fairlead(t, 'status', '--admin=http://127.0.0.1:1'), {
+  t.match(await fairlead('why', admin), { code: 2 });
+  t.match(await fairlead('status', '--admin=http://127.0.0.1:1'), {
     code: 1,
-    stderr: /^fairlead status: --admin http:\/\/127\.0\.0\.1:1\/: no answer \(/,
+    stderr: /^fairlead status: --admin http:\/\/127\.0\.0\.1:1\/: no answer \(.*\n$/,
   });
 });
 
@@ -95,6 +90,6 @@ t.test('the admin port may be one that browsers do not ask', async (t) => {
   admin.listen(10080, '127.77.0.1');
   await once(admin, 'listening');
   t.teardown(() => admin.close());
-  const { code, stderr } = await fairlead(t, 'status', '--admin', 'http://127.77.0.1:10080');
+  const { code, stderr } = await fairlead('status', '--admin', 'http://127.77.0.1:10080');
   t.match({ code, stderr }, { code: 1, stderr: '127.77.0.1:10080/: 503: not yet' });
 });
