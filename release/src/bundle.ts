@@ -20,7 +20,7 @@ export interface Bundle {
 const stampPlugin: Plugin = {
   name: 'build-stamp',
   setup: (on) =>
-    on.onLoad({ filter: /runtime\/dist\/build-stamp\.js$/ }, () => ({
+    on.onLoad({ filter: /runtime\/dist\/process\/build-stamp\.js$/ }, () => ({
       contents: `export const buildStamp = ${JSON.stringify(built)};`,
     })),
 };

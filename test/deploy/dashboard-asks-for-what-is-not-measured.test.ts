@@ -54,9 +54,9 @@ function isKnownLabel(label: string): boolean {
   return scrapeLabels.includes(label) || sources.includes(`'${label}'`);
 }
 const sources = [
-  'server/src/metrics.ts',
-  'agent/src/metrics.ts',
-  'runtime/src/certificate-expiry.ts',
+  'server/src/admin/metrics.ts',
+  'agent/src/admin/metrics.ts',
+  'runtime/src/tls/certificate-expiry.ts',
 ]
   .map((file) => readFileSync(join(workspaceRoot, 'packages', file), 'utf8'))
   .join('\n');

@@ -10,20 +10,20 @@ import {
   type Logger,
   metricsRoutes,
 } from '@fairlead/runtime';
-import { Acceptor } from './acceptor.ts';
-import type { Lookup } from './dial-target.ts';
-import { EgressProxies } from './egress-proxy.ts';
-import { AgentIdentity } from './enrolment/agent-identity.ts';
-import { createLeaseCount } from './lease-count.ts';
-import { AgentMetrics } from './metrics.ts';
+import { AgentMetrics } from './admin/metrics.ts';
+import { statusRoutes } from './admin/status.ts';
+import { EgressProxies } from './connect/proxy/egress-proxy.ts';
+import type { TunnelTlsOptions } from './connect/secure-socket.ts';
+import { type AgentTls, loadAgentTls } from './connect/tls.ts';
+import { TransportSelector, transportChoices } from './connect/transport-selection.ts';
+import { AgentIdentity } from './identity/agent-identity.ts';
 import { type AgentOptions, agentOptions } from './options.ts';
-import { readTargetRules } from './policy-source.ts';
-import type { TunnelTlsOptions } from './secure-socket.ts';
-import { ServerLinks } from './server-links.ts';
-import { statusRoutes } from './status.ts';
-import { TargetPolicy } from './target-policy.ts';
-import { type AgentTls, loadAgentTls } from './tls.ts';
-import { TransportSelector, transportChoices } from './transport-selection.ts';
+import { createLeaseCount } from './servers/lease-count.ts';
+import { ServerLinks } from './servers/server-links.ts';
+import { Acceptor } from './streams/acceptor.ts';
+import type { Lookup } from './streams/dial-target.ts';
+import { readTargetRules } from './streams/policy-source.ts';
+import { TargetPolicy } from './streams/target-policy.ts';
 
 /** Where an agent listens: never for tunnels, only for probes and metrics. */
 export interface AgentAddresses {

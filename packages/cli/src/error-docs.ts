@@ -2,7 +2,7 @@ import { type ErrorCode, errorTable } from '@fairlead/protocol';
 
 const head = `# Error codes
 
-This page is generated from the table in packages/protocol/src/errors.ts (\`npm run docs\`).
+This page is generated from the table in packages/protocol/src/wire/errors.ts (\`npm run docs\`).
 
 A front end answers a CONNECT that fails with the status below, a \`fairlead-error: CODE\` header, and a body
 of one line: what failed, where (at the server, the agent or the target), and after how long. Match on the

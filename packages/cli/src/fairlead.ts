@@ -6,15 +6,15 @@ const fairlead: CommandSet = {
   commands: {
     status: {
       summary: 'Show the agents of a running server',
-      run: async (argv) => (await import('./status-command.ts')).runStatusCommand(argv),
+      run: async (argv) => (await import('./admin/status-command.ts')).runStatusCommand(argv),
     },
     why: {
       summary: 'Explain what a running server does with a target',
-      run: async (argv) => (await import('./why-command.ts')).runWhyCommand(argv),
+      run: async (argv) => (await import('./admin/why-command.ts')).runWhyCommand(argv),
     },
     token: {
       summary: 'Make tokens by which agents join, list and revoke them',
-      run: async (argv) => (await import('./token-command.ts')).runTokenCommand(argv),
+      run: async (argv) => (await import('./token/token-command.ts')).runTokenCommand(argv),
     },
     issuer: {
       summary: 'Run the issuer: it gives certificates to agents that join with a token',
@@ -36,7 +36,7 @@ const fairlead: CommandSet = {
     pki: {
       summary: 'Make certificates for the server, its agents and its clients',
       // Loaded when asked for: node-forge is of no use to the other commands.
-      run: async (argv) => (await import('./pki-command.ts')).runPkiCommand(argv),
+      run: async (argv) => (await import('./pki/pki-command.ts')).runPkiCommand(argv),
     },
   },
 };

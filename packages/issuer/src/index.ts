@@ -1,13 +1,13 @@
-export { uriNamesOf } from './enrolments.ts';
-export { FileTokenStore } from './file-token-store.ts';
 export {
   createIssuer,
   type FairleadIssuer,
   type IssuerAddresses,
 } from './issuer.ts';
-export { openTokenStore } from './open-token-store.ts';
 export { type IssuerOptions, issuerOptions } from './options.ts';
-export { checkTokenPlace, type TokenPlace, tokenPlaceOptions } from './token-place.ts';
+export { uriNamesOf } from './port/enrolments.ts';
+export { FileTokenStore } from './tokens/file-token-store.ts';
+export { openTokenStore } from './tokens/open-token-store.ts';
+export { checkTokenPlace, type TokenPlace, tokenPlaceOptions } from './tokens/token-place.ts';
 export {
   type AgentGrant,
   isExpired,
@@ -17,4 +17,4 @@ export {
   type TokenRecord,
   type TokenStore,
   TokenStoreError,
-} from './token-store.ts';
+} from './tokens/token-store.ts';

@@ -9,14 +9,14 @@ import {
   type Logger,
   metricsRoutes,
 } from '@fairlead/runtime';
-import { type IssuerCredentials, loadCredentials } from './credentials.ts';
-import { EnrolmentListener } from './enrolment-listener.ts';
-import { Enrolments } from './enrolments.ts';
 import { IssuerMetrics } from './metrics.ts';
-import { openTokenStore } from './open-token-store.ts';
 import { type IssuerOptions, issuerOptions } from './options.ts';
-import { RequestLimits } from './request-limits.ts';
-import { TokenCleaner } from './token-cleaner.ts';
+import { type IssuerCredentials, loadCredentials } from './port/credentials.ts';
+import { EnrolmentListener } from './port/enrolment-listener.ts';
+import { Enrolments } from './port/enrolments.ts';
+import { RequestLimits } from './port/request-limits.ts';
+import { openTokenStore } from './tokens/open-token-store.ts';
+import { TokenCleaner } from './tokens/token-cleaner.ts';
 
 /** Where an issuer listens. */
 export interface IssuerAddresses {

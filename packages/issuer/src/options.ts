@@ -10,7 +10,7 @@ import {
   reloadOptions,
   warnOfLogDestination,
 } from '@fairlead/runtime';
-import { checkTokenPlace, tokenPlaceOptions } from './token-place.ts';
+import { checkTokenPlace, tokenPlaceOptions } from './tokens/token-place.ts';
 
 const enrolment = 'Enrolment port (where agents ask for certificates)';
 const signing = 'Signing';

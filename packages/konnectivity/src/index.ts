@@ -1,9 +1,4 @@
-export { dialErrorText } from './dial-error-text.ts';
-export {
-  DialingTunnel,
-  type DialingTunnelHandler,
-  type DialingTunnelOptions,
-} from './dialing-tunnel.ts';
+export { dialErrorText } from './packets/dial-error-text.ts';
 export {
   errorFromTrailers,
   GrpcError,
@@ -11,20 +6,25 @@ export {
   grpcTrailers,
   toGrpcError,
   trailersOnly,
-} from './grpc-status.ts';
-export { MAX_MESSAGE_BYTES } from './message-decoder.ts';
+} from './packets/grpc-status.ts';
+export { MAX_MESSAGE_BYTES } from './packets/message-decoder.ts';
 export {
   CONNECT_METHOD,
   type Packet,
   type PacketType,
   PROXY_METHOD,
   packetTypes,
-} from './packet.ts';
+} from './packets/packet.ts';
 export {
   type PacketDirection,
   type PacketObserver,
   PacketStream,
   type PacketStreamHandler,
-} from './packet-stream.ts';
-export type { PacketTunnelOptions } from './packet-tunnel.ts';
-export { ServingTunnel, type ServingTunnelHandler } from './serving-tunnel.ts';
+} from './packets/packet-stream.ts';
+export {
+  DialingTunnel,
+  type DialingTunnelHandler,
+  type DialingTunnelOptions,
+} from './tunnels/dialing-tunnel.ts';
+export type { PacketTunnelOptions } from './tunnels/packet-tunnel.ts';
+export { ServingTunnel, type ServingTunnelHandler } from './tunnels/serving-tunnel.ts';

@@ -1,3 +1,3 @@
 /** For our own tests. */
-export { readClusterSettings } from './kube-config.ts';
-export { RequestRate } from './request-rate.ts';
+export { readClusterSettings } from './api/kube-config.ts';
+export { RequestRate } from './api/request-rate.ts';

@@ -1,15 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { signCertificate } from './certificate.ts';
-import type { Asn1 } from './der.ts';
-import { distinguishedName } from './distinguished-name.ts';
-import {
-  authorityConstraints,
-  authorityKeyIdentifier,
-  clientAuthentication,
-  keyUsage,
-  subjectKeyIdentifier,
-} from './extensions.ts';
 import {
   generateKeys,
   type KeyType,
@@ -20,8 +10,18 @@ import {
 } from './key-pair.ts';
 import { certificatePaths } from './pem-files.ts';
 import { PkiError } from './pki-error.ts';
-import { readCertificate } from './read-certificate.ts';
 import { clampValidity, refuseOutside, type Validity, validityFrom } from './validity.ts';
+import { signCertificate } from './x509/certificate.ts';
+import type { Asn1 } from './x509/der.ts';
+import { distinguishedName } from './x509/distinguished-name.ts';
+import {
+  authorityConstraints,
+  authorityKeyIdentifier,
+  clientAuthentication,
+  keyUsage,
+  subjectKeyIdentifier,
+} from './x509/extensions.ts';
+import { readCertificate } from './x509/read-certificate.ts';
 
 export interface AuthorityOptions {
   /** The common name, at most 64 characters. */

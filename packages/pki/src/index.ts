@@ -1,4 +1,3 @@
-export { type AgentConstraints, agentConstraintUris } from './agent-constraints.ts';
 export {
   Authority,
   type AuthorityOptions,
@@ -7,7 +6,6 @@ export {
   loadAuthority,
   loadAuthorityFiles,
 } from './authority.ts';
-export { publicKeyOfRequest } from './certificate-request.ts';
 export {
   createInitialPki,
   type InitialPki,
@@ -34,4 +32,6 @@ export {
   writePemFiles,
 } from './pem-files.ts';
 export { PkiError, type PkiErrorCode } from './pki-error.ts';
-export type { AlternativeNames } from './subject-alternative-names.ts';
+export { type AgentConstraints, agentConstraintUris } from './x509/agent-constraints.ts';
+export { publicKeyOfRequest } from './x509/certificate-request.ts';
+export type { AlternativeNames } from './x509/subject-alternative-names.ts';

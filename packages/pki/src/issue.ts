@@ -1,8 +1,17 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import type { Authority } from './authority.ts';
-import { signCertificate } from './certificate.ts';
-import type { Asn1 } from './der.ts';
-import { distinguishedName } from './distinguished-name.ts';
+import { generateKeys, type KeyType, keyIdentifier, privateKeyPem } from './key-pair.ts';
+import { PkiError } from './pki-error.ts';
+import {
+  clampValidity,
+  refuseOutside,
+  type Validity,
+  validityFor,
+  validityFrom,
+} from './validity.ts';
+import { signCertificate } from './x509/certificate.ts';
+import type { Asn1 } from './x509/der.ts';
+import { distinguishedName } from './x509/distinguished-name.ts';
 import {
   authorityKeyIdentifier,
   clientAuthentication,
@@ -11,18 +20,9 @@ import {
   serverAuthentication,
   subjectAlternativeName,
   subjectKeyIdentifier,
-} from './extensions.ts';
-import { generateKeys, type KeyType, keyIdentifier, privateKeyPem } from './key-pair.ts';
-import { PkiError } from './pki-error.ts';
-import { readCertificate } from './read-certificate.ts';
-import { type AlternativeNames, generalNames } from './subject-alternative-names.ts';
-import {
-  clampValidity,
-  refuseOutside,
-  type Validity,
-  validityFor,
-  validityFrom,
-} from './validity.ts';
+} from './x509/extensions.ts';
+import { readCertificate } from './x509/read-certificate.ts';
+import { type AlternativeNames, generalNames } from './x509/subject-alternative-names.ts';
 
 /** A server proves itself to those who dial it, an agent or a client to the server that it dials. */
 export type CertificateKind = 'server' | 'agent' | 'client';

@@ -1,6 +1,6 @@
 import { createHash, generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
-import { type Asn1, nothing, oid, sequence } from './der.ts';
+import { type Asn1, nothing, oid, sequence } from './x509/der.ts';
 
 /** EC is P-256; RSA has 2048 bits in a leaf and 3072 in an authority, which lives longer. */
 export type KeyType = 'ec' | 'rsa';

@@ -1,4 +1,12 @@
-export { DuplexTransport } from './duplex-transport.ts';
+export { MemoryBudget } from './flow/memory-budget.ts';
+export { isHttp2Stream, resetHttp2Stream, wasReset } from './relay/http2-reset.ts';
+export { type RelayOptions, type RelayResult, relay } from './relay/relay.ts';
+export { resetSocket } from './relay/reset-socket.ts';
+export { Session, type SessionHandler, type SessionOptions } from './session/session.ts';
+export type { OpeningHandler, StreamHandler, TunnelStream } from './session/stream.ts';
+export { streamToDuplex } from './session/stream-duplex.ts';
+export { DuplexTransport } from './transports/duplex-transport.ts';
+export type { Transport, TransportKind, TransportSink } from './transports/transport.ts';
 export {
   cleanText,
   codeFromWire,
@@ -6,14 +14,6 @@ export {
   errorTable,
   TunnelError,
   toTunnelError,
-} from './errors.ts';
-export { formatTarget, type Target } from './frame.ts';
-export type { Hello } from './hello.ts';
-export { isHttp2Stream, resetHttp2Stream, wasReset } from './http2-reset.ts';
-export { MemoryBudget } from './memory-budget.ts';
-export { type RelayOptions, type RelayResult, relay } from './relay.ts';
-export { resetSocket } from './reset-socket.ts';
-export { Session, type SessionHandler, type SessionOptions } from './session.ts';
-export type { OpeningHandler, StreamHandler, TunnelStream } from './stream.ts';
-export { streamToDuplex } from './stream-duplex.ts';
-export type { Transport, TransportKind, TransportSink } from './transport.ts';
+} from './wire/errors.ts';
+export { formatTarget, type Target } from './wire/frame.ts';
+export type { Hello } from './wire/hello.ts';

@@ -1,8 +1,27 @@
-export { leaseChunk, releaseChunk, shareChunk } from './chunk-lease.ts';
-export { ChunkQueue } from './chunk-queue.ts';
-export { FrameDecoder, type FrameSink } from './decode.ts';
-export { DuplexTransport } from './duplex-transport.ts';
-export { FrameBatch } from './encode.ts';
+export { latestTurnMs, noteTurn } from './event-loop/turn-clock.ts';
+export { corkUntilTurnEnd } from './event-loop/turn-cork.ts';
+export { TurnShare } from './event-loop/turn-share.ts';
+export { leaseChunk, releaseChunk, shareChunk } from './flow/chunk-lease.ts';
+export { ChunkQueue } from './flow/chunk-queue.ts';
+export { InFlightLimit } from './flow/in-flight-limit.ts';
+export { ReceiveWindow } from './flow/receive-window.ts';
+export { type Sender, SendTurns } from './flow/send-turns.ts';
+export { Liveness, type LivenessHandler, type LivenessOptions } from './session/liveness.ts';
+export {
+  HTTP2_WINDOW_BYTES,
+  TUNNEL_ALPN,
+  TUNNEL_CONTENT_TYPE,
+  TUNNEL_PATH,
+  TUNNEL_SUBPROTOCOL,
+} from './session/tunnel-endpoint.ts';
+export { DuplexTransport } from './transports/duplex-transport.ts';
+export {
+  WebSocketTransport,
+  webSocketOptions,
+  zeroMask,
+} from './transports/websocket-transport.ts';
+export { FrameDecoder, type FrameSink } from './wire/decode.ts';
+export { FrameBatch } from './wire/encode.ts';
 export {
   DATA_FRAME_BYTES,
   FrameType,
@@ -13,21 +32,6 @@ export {
   MAX_PAYLOAD_BYTES,
   MAX_STREAM_ID,
   MAX_TEXT_BYTES,
-} from './frame.ts';
-export { releaseFrameBuffer } from './frame-buffer.ts';
-export { agreeOnVersion, PROTOCOL_VERSIONS, parseHello } from './hello.ts';
-export { InFlightLimit } from './in-flight-limit.ts';
-export { Liveness, type LivenessHandler, type LivenessOptions } from './liveness.ts';
-export { ReceiveWindow } from './receive-window.ts';
-export { type Sender, SendTurns } from './send-turns.ts';
-export {
-  HTTP2_WINDOW_BYTES,
-  TUNNEL_ALPN,
-  TUNNEL_CONTENT_TYPE,
-  TUNNEL_PATH,
-  TUNNEL_SUBPROTOCOL,
-} from './tunnel-endpoint.ts';
-export { latestTurnMs, noteTurn } from './turn-clock.ts';
-export { corkUntilTurnEnd } from './turn-cork.ts';
-export { TurnShare } from './turn-share.ts';
-export { WebSocketTransport, webSocketOptions, zeroMask } from './websocket-transport.ts';
+} from './wire/frame.ts';
+export { releaseFrameBuffer } from './wire/frame-buffer.ts';
+export { agreeOnVersion, PROTOCOL_VERSIONS, parseHello } from './wire/hello.ts';

@@ -20,7 +20,7 @@ import {
   UsageError,
   warnOfLogDestination,
 } from '@fairlead/runtime';
-import { leaseNameOf } from './lease-name.ts';
+import { leaseNameOf } from './cluster/lease-name.ts';
 
 const frontEnd = 'Front end (where kube-apiserver and other clients enter)';
 const agents = 'Agents';

@@ -14,30 +14,30 @@ import {
   metricsRoutes,
   UsageError,
 } from '@fairlead/runtime';
-import { AgentAuthorizer } from './agent-authorization.ts';
-import { AgentListener } from './agent-port/agent-listener.ts';
-import type { AgentPeer } from './agent-port/agent-peer.ts';
-import { BackendLimits } from './backend-limits.ts';
-import { Backends } from './backends.ts';
-import { DialHistory } from './dial-history.ts';
-import { createDial } from './dialer.ts';
-import { ExclusiveClaims } from './exclusive-claims.ts';
-import { FrontEnd } from './frontend/front-end.ts';
-import type { TlsListener } from './frontend/tls-listener.ts';
-import { FrontEndPolicy } from './frontend-policy.ts';
-import { GrpcAgents } from './grpc-agents.ts';
-import { guardDial } from './guarded-dial.ts';
-import { ServerMetrics } from './metrics.ts';
+import { ServerMetrics } from './admin/metrics.ts';
+import { Readiness } from './admin/readiness.ts';
+import { statusRoutes } from './admin/status.ts';
+import { whyRoutes } from './admin/why.ts';
+import { AgentListener } from './agents/agent-listener.ts';
+import type { AgentPeer } from './agents/agent-peer.ts';
+import { AgentAuthorizer } from './agents/auth/agent-authorization.ts';
+import { createTokenAuthentication } from './agents/auth/token-authentication.ts';
+import { BackendLimits } from './agents/backend-limits.ts';
+import { Backends } from './agents/backends.ts';
+import { ExclusiveClaims } from './agents/exclusive-claims.ts';
+import { GrpcAgents } from './agents/grpc-agents.ts';
+import { type TunnelRules, Tunnels } from './agents/tunnels.ts';
+import { PeerList } from './cluster/peer-list.ts';
+import { createServerLeases } from './cluster/server-leases.ts';
+import { FrontEnd } from './front-end/front-end.ts';
+import { FrontEndPolicy } from './front-end/frontend-policy.ts';
+import { loadAgentPortTls, loadFrontEndTls } from './listeners/tls.ts';
+import type { TlsListener } from './listeners/tls-listener.ts';
 import { frontEndPort, type ServerOptions, serverOptions } from './options.ts';
-import { PeerList } from './peer-list.ts';
-import { Readiness } from './readiness.ts';
-import { Router } from './router.ts';
-import { createServerLeases } from './server-leases.ts';
-import { statusRoutes } from './status.ts';
-import { loadAgentPortTls, loadFrontEndTls } from './tls.ts';
-import { createTokenAuthentication } from './token-authentication.ts';
-import { type TunnelRules, Tunnels } from './tunnels.ts';
-import { whyRoutes } from './why.ts';
+import { DialHistory } from './routing/dial-history.ts';
+import { createDial } from './routing/dialer.ts';
+import { guardDial } from './routing/guarded-dial.ts';
+import { Router } from './routing/router.ts';
 import type { WorkerPlace } from './workers/messages.ts';
 
 /** Time between TCP probes of idle front-end clients. */

@@ -1,4 +1,4 @@
-import type { LogLine } from './process-log.ts';
+import type { LogLine } from './processes/process-log.ts';
 
 // Kept from before a test can take control of time: a wait must end by the real clock.
 const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis;

@@ -8,7 +8,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { type RelayListen, startFarRelay, startNearRelay } from './tls-relay.ts';
+import { type RelayListen, startFarRelay, startNearRelay } from './links/tls-relay.ts';
 
 const usage =
   'usage: tls-relay-main near|far --listen PATH|HOST:PORT --to HOST:PORT --ca FILE --cert FILE --key FILE';

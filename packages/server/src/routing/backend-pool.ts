@@ -1,4 +1,4 @@
-import type { Backend } from '../backend.ts';
+import type { Backend } from '../agents/backend.ts';
 
 /** In the order of preference. */
 const standings = ['ready', 'draining', 'silent'] as const;

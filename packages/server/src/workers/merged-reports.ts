@@ -1,7 +1,7 @@
 /** What several workers say of themselves, as one server would say it. */
 import { type AdminReply, jsonReply } from '@fairlead/runtime';
-import type { AgentStatus, ServerStatus, WorkerStatus } from '../status.ts';
-import type { WhyReport } from '../why.ts';
+import type { AgentStatus, ServerStatus, WorkerStatus } from '../admin/status.ts';
+import type { WhyReport } from '../admin/why.ts';
 
 /** A worker's answer. */
 export interface WorkerReply {

@@ -9,9 +9,9 @@ import {
   type RunningProgram,
 } from '@fairlead/runtime';
 import { Counter, Gauge, Registry } from 'prom-client';
+import { RECENTLY_MS } from '../admin/readiness.ts';
+import type { WorkerStatus } from '../admin/status.ts';
 import { type ServerOptions, workerServerId } from '../options.ts';
-import { RECENTLY_MS } from '../readiness.ts';
-import type { WorkerStatus } from '../status.ts';
 import { AgentDoor } from './agent-door.ts';
 import { MergedMetrics } from './merged-metrics.ts';
 import { mergeStatus, mergeWhy, type WorkerReply } from './merged-reports.ts';

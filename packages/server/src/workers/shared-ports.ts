@@ -1,5 +1,5 @@
 import { type ListenPlace, type Logger, logListening } from '@fairlead/runtime';
-import { UdsPlace } from '../frontend/uds-place.ts';
+import { UdsPlace } from '../listeners/uds-place.ts';
 import { frontEndPort, type ServerOptions, workerAgentPorts } from '../options.ts';
 import { type BoundSocket, bindTcp, bindUds } from './bound-socket.ts';
 import type { SharedSocketName } from './messages.ts';

@@ -1,0 +1,278 @@
+import { generateKeyPair, type KeyObject, type X509Certificate } from 'node:crypto';
+import { promisify } from 'node:util';
+import { caHash, makeCertificateRequest } from '@fairlead/enrolment';
+import type { Target } from '@fairlead/protocol';
+import {
+  Backoff,
+  explainDates,
+  type Logger,
+  readCertificateFile,
+  StartupError,
+} from '@fairlead/runtime';
+import { ConnectError } from '../connect/connect-error.ts';
+import type { EgressProxy } from '../connect/proxy/egress-proxy.ts';
+import type { AgentOptions } from '../options.ts';
+import {
+  type Identity,
+  type IdentityFiles,
+  IdentityStore,
+  parseCertificates,
+} from './identity-store.ts';
+import { IssuerClient, IssuerError } from './issuer-client.ts';
+import { hasToken, readToken } from './read-token.ts';
+import { expiryOf, lifetimeOf, RenewalClock } from './renewal-clock.ts';
+
+/** How an agent comes by a certificate, for metrics. */
+export type IdentityRequest = 'enrol' | 'renew';
+
+export interface AgentIdentityOptions {
+  readonly options: AgentOptions;
+  readonly directory: string;
+  readonly logger: Logger;
+  proxyFor(endpoint: Target): EgressProxy | undefined;
+  onRequest(request: IdentityRequest, isIssued: boolean): void;
+}
+
+const newKeyPair = promisify(generateKeyPair);
+const newKey = async () => (await newKeyPair('ec', { namedCurve: 'P-256' })).privateKey;
+/** Beyond that, clocks are worth a word: certificates are made valid 5 minutes early. */
+const tolerableSkewMs = 60_000;
+
+/** The certificate of an agent that gets and renews it by itself. */
+export class AgentIdentity {
+  readonly #options: AgentIdentityOptions;
+  readonly #store: IdentityStore;
+  readonly #stop = new AbortController();
+  #identity: Identity | undefined;
+
+  private constructor(options: AgentIdentityOptions, store: IdentityStore) {
+    this.#options = options;
+    this.#store = store;
+  }
+
+  /**
+   * Reads what is kept of an earlier start.
+   * @throws UsageError or StartupError for a directory or files that cannot be used
+   */
+  static async open(options: AgentIdentityOptions): Promise<AgentIdentity> {
+    const store = await IdentityStore.open(options.directory, options.logger);
+    const identity = new AgentIdentity(options, store);
+    identity.#identity = await store.read();
+    return identity;
+  }
+
+  /** Whether there is a certificate to show, be it good or not. */
+  get isPresent(): boolean {
+    return this.#identity !== undefined;
+  }
+
+  get files(): IdentityFiles {
+    const { caCert } = this.#options.options;
+    return caCert === undefined
+      ? this.#store.files
+      : { ...this.#store.files, ca: { flag: '--ca-cert', path: caCert } };
+  }
+
+  /** How long before its end a certificate that should have been renewed by then is worth a warning. */
+  get warnMs(): number {
+    return this.#identity ? lifetimeOf(this.#identity.certificate) / 4 : 0;
+  }
+
+  /**
+   * Joins, if there is no certificate, or one that has expired and a token for another. One attempt.
+   * @returns false when it failed for a reason that may pass
+   * @throws UsageError when there is no token, StartupError when the issuer, or whoever is there, is not to
+   *   be trusted or will never give a certificate for this token
+   */
+  async join(): Promise<boolean> {
+    const { options } = this.#options;
+    if (this.#identity && (!this.#isExpired || !hasToken(options))) return true;
+    try {
+      await this.#enrol();
+      return true;
+    } catch (error) {
+      // An old certificate may be good all the same: the clock may be what is wrong.
+      const mayGoOn = this.#identity !== undefined;
+      if (!mayGoOn && error instanceof StartupError) throw error;
+      this.#tellFailure('enrol', error);
+      if (!mayGoOn && isFinal(error)) {
+        throw new StartupError(`cannot join: ${(error as Error).message}`, { cause: error });
+      }
+      return mayGoOn;
+    }
+  }
+
+  /**
+   * Goes on trying after `join` has failed.
+   * @throws StartupError as `join` does
+   * @returns false when it was closed meanwhile
+   */
+  async keepJoining(): Promise<boolean> {
+    const { reconnectMin: minMs, reconnectMax: maxMs } = this.#options.options;
+    const backoff = new Backoff({ minMs, maxMs });
+    while (await backoff.wait(this.#stop.signal)) if (await this.join()) return true;
+    return false;
+  }
+
+  /** Renews the certificate from now on, when most of its time is over. */
+  async keepRenewed(onRenewed: () => void): Promise<void> {
+    const { options, logger } = this.#options;
+    if (options.enrolmentServer === undefined) return;
+    const clock = new RenewalClock(this.#stop.signal);
+    while (await clock.untilDue(this.#identity!.certificate)) {
+      const request = this.#isExpired ? 'enrol' : 'renew';
+      try {
+        await (request === 'enrol' ? this.#rejoin() : this.#renew());
+        clock.onRenewed(this.#identity!.certificate);
+        onRenewed();
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        this.#tellFailure(request, error);
+        const retryMs = clock.onFailed(this.#identity!.certificate);
+        logger.debug({ retryMs }, 'the certificate is not renewed yet');
+      }
+    }
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+
+  get #isExpired(): boolean {
+    return this.#identity !== undefined && expiryOf(this.#identity.certificate) < Date.now();
+  }
+
+  /** An issuer renews nothing that has expired. */
+  #rejoin(): Promise<void> {
+    const { options } = this.#options;
+    if (hasToken(options)) return this.#enrol();
+    const { validFrom: from, validTo: to } = this.#identity!.certificate;
+    const dates = explainDates({ from, to }, 'the clock of this machine');
+    throw new IssuerError(
+      `the certificate in ${this.#store.files.cert.path} ${dates}; if that is right, join anew with a token of fairlead token create, by --enrolment-token-file`,
+      true,
+    );
+  }
+
+  async #enrol(): Promise<void> {
+    const { options } = this.#options;
+    const token = readToken(options);
+    const ca = await this.#trustedCa();
+    await this.#obtain('enrol', (csr) => this.#client().enrol(ca, token, csr));
+  }
+
+  async #renew(): Promise<void> {
+    const { certPem: cert, keyPem: key } = this.#identity!;
+    const ca = (await this.#store.readCa()) ?? this.#configuredCa();
+    const tls = { cert, key, ...(ca !== undefined && { ca }) };
+    await this.#obtain('renew', (csr) => this.#client().renew(tls, csr));
+  }
+
+  /** The CA to verify the issuer by: one that has the hash, or that of --ca-cert. */
+  async #trustedCa(): Promise<string | undefined> {
+    const { enrolmentCaHash: hashes } = this.#options.options;
+    if (hashes.length === 0) return this.#configuredCa();
+    const shown = parseCertificates(await this.#client().fetchCa()) ?? [];
+    const known = shown.filter((certificate) => hashes.includes(caHash(certificate)));
+    if (known.length === 0) {
+      const seen = shown.map(caHash).join(', ') || 'none';
+      throw new IssuerError(
+        `the CA that ${this.#endpointText} shows is not the one of --enrolment-ca-hash (it shows ${seen}); nothing secret was sent. Is something on the way, or was the CA replaced?`,
+        true,
+      );
+    }
+    const pem = known.join('');
+    await this.#store.writeCa(pem);
+    return pem;
+  }
+
+  #configuredCa(): string | undefined {
+    const { caCert } = this.#options.options;
+    return caCert === undefined
+      ? undefined
+      : readCertificateFile({ flag: '--ca-cert', path: caCert }).pem;
+  }
+
+  async #obtain(request: IdentityRequest, ask: (csr: string) => Promise<string>): Promise<void> {
+    const privateKey = await (request === 'enrol' ? this.#enrolmentKey() : newKey());
+    const certPem = await ask(makeCertificateRequest(privateKey));
+    const [certificate] = parseCertificates(certPem) ?? [];
+    if (!certificate?.checkPrivateKey(privateKey)) {
+      throw new IssuerError(`${this.#endpointText} sent a certificate for another key`, false);
+    }
+    const keyPem = pemOf(privateKey);
+    await this.#store.write({ certPem, keyPem });
+    await this.#store.removeNewKey();
+    this.#identity = { certificate, certPem, keyPem };
+    this.#options.onRequest(request, true);
+    this.#tellSuccess(request, certificate);
+  }
+
+  /**
+   * The same one until it has a certificate, over restarts too: the issuer may have redeemed the token and its
+   * answer been lost, and gives the certificate again for the same key only.
+   */
+  async #enrolmentKey(): Promise<KeyObject> {
+    const earlier = await this.#store.readNewKey();
+    if (earlier) return earlier;
+    const key = await newKey();
+    await this.#store.writeNewKey(pemOf(key));
+    return key;
+  }
+
+  #client(): IssuerClient {
+    const { options, proxyFor, logger } = this.#options;
+    const endpoint = options.enrolmentServer!;
+    return new IssuerClient({
+      endpoint,
+      timeoutMs: options.handshakeTimeout,
+      proxy: proxyFor(endpoint),
+      signal: this.#stop.signal,
+      onClock: (aheadMs) => {
+        if (Math.abs(aheadMs) <= tolerableSkewMs) return;
+        const seconds = Math.round(Math.abs(aheadMs) / 1000);
+        const direction = aheadMs > 0 ? 'behind' : 'ahead of';
+        const now = Date.now();
+        logger.warn(
+          { seconds, clock: new Date(now), issuerClock: new Date(now + aheadMs) },
+          `the clock of this machine is ${direction} the issuer's; certificates may look expired or not valid yet: set the clock`,
+        );
+      },
+    });
+  }
+
+  #tellSuccess(request: IdentityRequest, certificate: X509Certificate): void {
+    const { subject, subjectAltName: names, validFrom: from, validTo: to } = certificate;
+    const notAfter = new Date(to);
+    const what = request === 'enrol' ? 'joined' : 'certificate renewed';
+    this.#options.logger.info({ subject, names, notAfter }, what);
+    const detail = explainDates({ from, to }, 'the clock of this machine');
+    if (detail !== undefined) {
+      const text =
+        "the new certificate is out of its time: set the clocks, the issuer's or this one";
+      this.#options.logger.warn({ detail }, text);
+    }
+  }
+
+  #tellFailure(request: IdentityRequest, error: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    this.#options.onRequest(request, false);
+    const { message: detail } = error as Error;
+    const what = request === 'enrol' ? 'cannot join' : 'cannot renew the certificate';
+    this.#options.logger.warn({ detail, isFinal: isFinal(error) }, what);
+  }
+
+  get #endpointText(): string {
+    const { host, port } = this.#options.options.enrolmentServer!;
+    return `the issuer at ${host}:${port}`;
+  }
+}
+
+const pemOf = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
+
+/** Whether the same attempt will fail however often it is made. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof IssuerError) return error.isFinal;
+  if (error instanceof ConnectError) return error.reason === 'server_certificate';
+  return error instanceof StartupError;
+}

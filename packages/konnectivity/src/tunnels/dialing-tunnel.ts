@@ -1,0 +1,190 @@
+import { randomBytes } from 'node:crypto';
+import { formatTarget, type Target, TunnelError, type TunnelStream } from '@fairlead/protocol';
+import { dialErrorFromText } from '../packets/dial-error-text.ts';
+import type { Packet } from '../packets/packet.ts';
+import type { PacketStream } from '../packets/packet-stream.ts';
+import { DialedConnection, type DialedConnectionHost } from './dialed-connection.ts';
+import { PacketTunnel, type PacketTunnelOptions } from './packet-tunnel.ts';
+
+export interface DialingTunnelOptions extends PacketTunnelOptions {
+  /** How long a stream with one side ended may be idle; default 60 s. */
+  readonly halfCloseTimeoutMs?: number;
+}
+
+/** What a dialling tunnel tells its owner. `onClose` comes exactly once, and last. */
+export interface DialingTunnelHandler {
+  /** The agent asks for no new dials. */
+  onDraining(): void;
+  /** A DIAL_RSP for a dial that nobody waits for. */
+  onUnknownDial(): void;
+  onClose(error?: TunnelError): void;
+}
+
+interface PendingDial {
+  readonly target: Target;
+  settle(result: TunnelStream | TunnelError): void;
+}
+
+/** Connections that this side closed and the agent has not confirmed; older ones are forgotten. */
+const maxClosing = 4096;
+
+/** The server's end of an agent's call: dials through the agent, and streams to what it reached. */
+export class DialingTunnel extends PacketTunnel<DialedConnection> {
+  readonly #handler: DialingTunnelHandler;
+  readonly #connectionHost: DialedConnectionHost;
+  readonly #dials = new Map<bigint, PendingDial>();
+  /** What still comes for them is on its way already, and nobody's concern. */
+  readonly #closing = new Set<bigint>();
+  #isDraining = false;
+
+  constructor(wire: PacketStream, handler: DialingTunnelHandler, options: DialingTunnelOptions) {
+    super(wire, options);
+    this.#handler = handler;
+    this.#connectionHost = {
+      ...this.host,
+      halfCloseTimeoutMs: options.halfCloseTimeoutMs ?? 60_000,
+      sendClose: ({ connectId }) => this.#sendClose(connectId),
+    };
+  }
+
+  /** Whether the agent said that it drains. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  /** Streams that are dialling or open. */
+  get streamCount(): number {
+    return this.#dials.size + this.connections.size;
+  }
+
+  /**
+   * Opens a stream; resolves when the agent has reached the target.
+   * @param signal aborting it cancels the dial; its reason is a TunnelError
+   * @throws TunnelError what the agent said, `tunnel_lost`, `tunnel_silent`, or the signal's reason
+   */
+  dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
+    return new Promise((resolve, reject) => {
+      if (this.isClosed) throw new TunnelError('tunnel_lost');
+      if (this.host.memory.isFull) throw new TunnelError('memory_limit');
+      if (signal.aborted) throw signal.reason;
+      const random = randomBytes(8).readBigUInt64BE() >> 1n;
+      const onAbort = () => {
+        this.wire.send({ type: 'DIAL_CLS', random });
+        settle(signal.reason as TunnelError);
+      };
+      const settle = (result: TunnelStream | TunnelError) => {
+        this.#dials.delete(random);
+        signal.removeEventListener('abort', onAbort);
+        if (result instanceof TunnelError) reject(result);
+        else resolve(result);
+      };
+      signal.addEventListener('abort', onAbort);
+      this.#dials.set(random, { target, settle });
+      this.wire.send({ type: 'DIAL_REQ', protocol: 'tcp', address: formatTarget(target), random });
+      this.liveness.expectAnswer();
+    });
+  }
+
+  /** Ends the call in order: the agent goes to other servers. Its streams end with it. */
+  close(): void {
+    this.wire.end();
+    this.finish(this.streamCount > 0 ? new TunnelError('shutting_down') : undefined);
+  }
+
+  protected get hasPendingDials(): boolean {
+    return this.#dials.size > 0;
+  }
+
+  protected onPacket(packet: Packet): void {
+    switch (packet.type) {
+      case 'DIAL_RSP':
+        this.#onDialResponse(packet.random, packet.connectId, packet.error);
+        break;
+      case 'DATA':
+        this.#onData(packet.connectId, packet.data);
+        break;
+      case 'CLOSE_RSP':
+        this.#onCloseResponse(packet.connectId, packet.error);
+        break;
+      case 'DIAL_CLS':
+        this.#dials.get(packet.random)?.settle(new TunnelError('dial_failed', 'dial closed'));
+        break;
+      case 'DRAIN':
+        if (this.#isDraining) break;
+        this.#isDraining = true;
+        this.#handler.onDraining();
+        break;
+      default:
+        // What only servers send: nothing that an agent could mean by it.
+        break;
+    }
+  }
+
+  protected onPeerEnd(): void {
+    this.wire.end();
+    this.finish(this.streamCount > 0 ? new TunnelError('tunnel_lost') : undefined);
+  }
+
+  protected onUnresponsive(error: TunnelError): void {
+    for (const [random, dial] of [...this.#dials]) {
+      this.wire.send({ type: 'DIAL_CLS', random });
+      dial.settle(error);
+    }
+  }
+
+  protected onConnectionClosed(connection: DialedConnection): void {
+    if (this.connections.get(connection.connectId) === connection) {
+      this.connections.delete(connection.connectId);
+    }
+  }
+
+  protected onFinish(error: TunnelError | undefined): void {
+    const reason = error ?? new TunnelError('tunnel_lost');
+    for (const dial of [...this.#dials.values()]) dial.settle(reason);
+    this.#handler.onClose(error);
+  }
+
+  #onDialResponse(random: bigint, connectId: bigint, error: string): void {
+    const dial = this.#dials.get(random);
+    if (!dial) {
+      // Cancelled meanwhile. The agent has a connection that it would keep for ever.
+      this.#handler.onUnknownDial();
+      if (connectId !== 0n) this.#sendClose(connectId);
+    } else if (error !== '') {
+      dial.settle(dialErrorFromText(error));
+    } else if (connectId === 0n || this.connections.has(connectId)) {
+      const text = `the agent gave a new connection the number ${connectId}`;
+      this.destroy(new TunnelError('protocol_error', text));
+    } else {
+      const connection = new DialedConnection(dial.target, connectId, this.#connectionHost);
+      this.#closing.delete(connectId);
+      this.connections.set(connectId, connection);
+      dial.settle(connection);
+    }
+  }
+
+  #onData(connectId: bigint, data: Buffer): void {
+    const connection = this.connections.get(connectId);
+    if (connection) connection.onData(data);
+    else if (connectId !== 0n && !this.#closing.has(connectId)) this.#sendClose(connectId);
+  }
+
+  #onCloseResponse(connectId: bigint, error: string): void {
+    const connection = this.connections.get(connectId);
+    this.#closing.delete(connectId);
+    if (!connection) return;
+    // The agent may count a number again only in a later tunnel; all the same it is free from here on.
+    this.connections.delete(connectId);
+    connection.onCloseResponse(error);
+  }
+
+  #sendClose(connectId: bigint): void {
+    this.wire.send({ type: 'CLOSE_REQ', connectId });
+    this.#closing.add(connectId);
+    if (this.#closing.size <= maxClosing) return;
+    for (const oldest of this.#closing) {
+      this.#closing.delete(oldest);
+      break;
+    }
+  }
+}

@@ -1,0 +1,175 @@
+import { type Target, TunnelError, type TunnelStream, toTunnelError } from '@fairlead/protocol';
+import { parseAddress } from '../packets/address.ts';
+import { dialErrorText } from '../packets/dial-error-text.ts';
+import { type Packet, UNRECOGNIZED_CONNECTION } from '../packets/packet.ts';
+import type { PacketStream } from '../packets/packet-stream.ts';
+import { PacketTunnel, type PacketTunnelOptions } from './packet-tunnel.ts';
+import { ServedConnection, type ServedConnectionHost } from './served-connection.ts';
+
+/**
+ * How long after DRAIN a server may still dial. The wire acknowledges neither; a server that chose this agent
+ * before it read DRAIN sends the dial at most a round trip and a few turns later.
+ */
+const drainNoticeMs = 1_000;
+
+/** What a serving tunnel tells its owner. `onClose` comes exactly once, and last. */
+export interface ServingTunnelHandler {
+  /** A dial. The handler sets `stream.handler`, and later calls `accept` or `refuse`. */
+  onOpen(stream: TunnelStream): void;
+  /** The last stream has closed, or the time for dials after DRAIN is over. */
+  onIdle(): void;
+  onClose(error?: TunnelError): void;
+}
+
+/**
+ * The last number that this process gave to a connection. Servers know a connection by agent ID and number,
+ * so that two tunnels of one agent to one server must not count alike.
+ */
+let lastConnectId = 0n;
+
+/** The agent's end of its call to a server: takes dials, and serves what came of them. */
+export class ServingTunnel extends PacketTunnel<ServedConnection> {
+  readonly #handler: ServingTunnelHandler;
+  readonly #connectionHost: ServedConnectionHost;
+  /** Dials without an answer. */
+  readonly #offered = new Map<bigint, ServedConnection>();
+  /** Offered, open, and closed by the server but not by the target. */
+  readonly #alive = new Set<ServedConnection>();
+  #drainSent = false;
+  /** Running while dials may come that the server sent before it read DRAIN. */
+  #drainNotice: NodeJS.Timeout | undefined;
+
+  constructor(wire: PacketStream, handler: ServingTunnelHandler, options: PacketTunnelOptions) {
+    super(wire, options);
+    this.#handler = handler;
+    this.#connectionHost = {
+      ...this.host,
+      sendAccepted: (connection) => this.#accept(connection),
+      sendRefused: ({ random }, error) =>
+        wire.send({ type: 'DIAL_RSP', random, connectId: 0n, error: dialErrorText(error) }),
+      sendClosed: ({ connectId }, error) => {
+        this.connections.delete(connectId);
+        wire.send({ type: 'CLOSE_RSP', connectId, error: error ? dialErrorText(error) : '' });
+      },
+    };
+  }
+
+  get isDraining(): boolean {
+    return this.#drainSent;
+  }
+
+  get streamCount(): number {
+    return this.#alive.size;
+  }
+
+  /** No stream is open, and none is on its way from a server that has not heard of the drain. */
+  get isIdle(): boolean {
+    return this.#alive.size === 0 && this.#drainNotice === undefined;
+  }
+
+  /** Asks the server for no new dials; open streams go on. */
+  drain(): void {
+    if (this.#drainSent || this.isClosed) return;
+    this.#drainSent = true;
+    this.wire.send({ type: 'DRAIN' });
+    this.#drainNotice = setTimeout(() => {
+      this.#drainNotice = undefined;
+      if (this.isIdle) this.#handler.onIdle();
+    }, drainNoticeMs);
+  }
+
+  /** Ends the call in order; its streams end with it. */
+  close(): void {
+    this.wire.end();
+    this.finish(this.streamCount > 0 ? new TunnelError('shutting_down') : undefined);
+  }
+
+  protected get hasPendingDials(): boolean {
+    return false;
+  }
+
+  protected onPacket(packet: Packet): void {
+    switch (packet.type) {
+      case 'DIAL_REQ':
+        this.#onDialRequest(packet.random, packet.address);
+        break;
+      case 'DATA':
+        this.#onData(packet.connectId, packet.data);
+        break;
+      case 'CLOSE_REQ':
+        this.#onCloseRequest(packet.connectId);
+        break;
+      case 'DIAL_CLS':
+        this.#offered.get(packet.random)?.onDialClosed();
+        break;
+      default:
+        // What only agents send.
+        break;
+    }
+  }
+
+  protected onPeerEnd(): void {
+    // The status of the call follows, and says more.
+  }
+
+  protected onUnresponsive(): void {
+    // A server dials; nothing waits for it here.
+  }
+
+  protected onConnectionClosed(connection: ServedConnection): void {
+    this.#alive.delete(connection);
+    this.connections.delete(connection.connectId);
+    if (this.#offered.get(connection.random) === connection) {
+      this.#offered.delete(connection.random);
+    }
+    if (this.isIdle && !this.isClosed) this.#handler.onIdle();
+  }
+
+  protected onFinish(error: TunnelError | undefined): void {
+    clearTimeout(this.#drainNotice);
+    const reason = error ?? new TunnelError('tunnel_lost');
+    for (const connection of [...this.#alive]) connection.onTunnelLost(reason);
+    this.#handler.onClose(error);
+  }
+
+  #onDialRequest(random: bigint, address: string): void {
+    let target: Target;
+    try {
+      target = parseAddress(address);
+      if (this.host.memory.isFull) throw new TunnelError('memory_limit');
+    } catch (thrown) {
+      const error = dialErrorText(toTunnelError(thrown));
+      this.wire.send({ type: 'DIAL_RSP', random, connectId: 0n, error });
+      return;
+    }
+    const connection = new ServedConnection(target, random, this.#connectionHost);
+    this.#offered.set(random, connection);
+    this.#alive.add(connection);
+    this.#handler.onOpen(connection);
+  }
+
+  #accept(connection: ServedConnection): void {
+    this.#offered.delete(connection.random);
+    lastConnectId += 1n;
+    connection.connectId = lastConnectId;
+    this.connections.set(lastConnectId, connection);
+    const { connectId, random } = connection;
+    this.wire.send({ type: 'DIAL_RSP', random, connectId, error: '' });
+  }
+
+  #onData(connectId: bigint, data: Buffer): void {
+    const connection = this.connections.get(connectId);
+    if (connection) connection.onData(data);
+    else if (connectId !== 0n) this.#refuse(connectId);
+  }
+
+  #onCloseRequest(connectId: bigint): void {
+    const connection = this.connections.get(connectId);
+    if (connection) connection.onCloseRequest();
+    else if (connectId !== 0n) this.#refuse(connectId);
+  }
+
+  #refuse(connectId: bigint): void {
+    this.wire.send({ type: 'CLOSE_RSP', connectId, error: UNRECOGNIZED_CONNECTION });
+  }
+}

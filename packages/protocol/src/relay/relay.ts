@@ -1,0 +1,227 @@
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { corkUntilTurnEnd } from '../event-loop/turn-cork.ts';
+import { leaseChunk, releaseChunk } from '../flow/chunk-lease.ts';
+import { ChunkQueue } from '../flow/chunk-queue.ts';
+import type { StreamHandler, TunnelStream } from '../session/stream.ts';
+import { type ErrorCode, TunnelError } from '../wire/errors.ts';
+import { isHttp2Stream, resetHttp2Stream, wasReset } from './http2-reset.ts';
+import { resetSocket } from './reset-socket.ts';
+
+export interface RelayOptions {
+  /** What it means when the socket fails: on the server's side the client, on the agent's the target. */
+  readonly resetCode: Extract<ErrorCode, 'client_reset' | 'target_reset'>;
+  /** Called once, when socket and stream are both done with. */
+  onFinish?(result: RelayResult): void;
+}
+
+export interface RelayResult {
+  readonly bytesFromSocket: number;
+  readonly bytesToSocket: number;
+  /** Undefined when both sides ended in order. */
+  readonly error: TunnelError | undefined;
+}
+
+/**
+ * How many writes may wait for the socket. Beyond, small ones are gathered first: each that waits costs some
+ * hundred bytes, however little it carries.
+ */
+const MAX_WAITING_WRITES = 64;
+
+const kRelay = Symbol('relay');
+type RelaySocket = Duplex & { [kRelay]?: Relay };
+
+/**
+ * Joins a socket and a stream until both have ended: bytes as they come, backpressure, half-close
+ * and reset in both directions. No byte is copied here, small writes to a stalled socket apart. From the call on,
+ * nobody else touches the socket, which must allow half-open connections. Bytes put back with `unshift` come first.
+ */
+export function relay(socket: Duplex, stream: TunnelStream, options: RelayOptions): void {
+  new Relay(socket, stream, options).start();
+}
+
+class Relay implements StreamHandler {
+  readonly #socket: RelaySocket;
+  /** Whether chunks are nobody else's: those of an HTTP/2 stream are parts of what its session read. */
+  readonly #isSocket: boolean;
+  readonly #stream: TunnelStream;
+  readonly #options: RelayOptions;
+  #bytesFromSocket = 0;
+  #bytesToSocket = 0;
+  /** Bytes that the socket took and the peer has credit for again. */
+  #creditedBytes = 0;
+  #socketEnded = false;
+  #socketClosed = false;
+  #streamClosed = false;
+  #isFinished = false;
+  #error: TunnelError | undefined;
+  /** Handed to the socket and not taken yet, in order. */
+  readonly #writing: Buffer[] = [];
+  /** For a socket that has too many writes to do; whatever comes goes in here until it has few. */
+  #backlog: ChunkQueue | undefined;
+  readonly #onWritten = () => {
+    const chunk = this.#writing.shift()!;
+    if (this.#isSocket) releaseChunk(chunk);
+    if (this.#backlog && this.#writing.length < MAX_WAITING_WRITES / 2) this.#writeBacklog();
+    this.#credit();
+  };
+
+  constructor(socket: Duplex, stream: TunnelStream, options: RelayOptions) {
+    this.#socket = socket;
+    this.#isSocket = socket instanceof Socket;
+    this.#stream = stream;
+    this.#options = options;
+  }
+
+  start(): void {
+    const socket = this.#socket;
+    socket[kRelay] = this;
+    socket.on('data', onSocketData);
+    socket.on('end', onSocketEnd);
+    socket.on('error', onSocketError);
+    socket.on('close', onSocketClose);
+    this.#stream.handler = this;
+    if (socket.closed) this.onSocketClose();
+    // The socket may have ended while the stream was being opened.
+    else if (socket.readableEnded) this.onSocketEnd();
+    else if (!socket.destroyed) socket.resume();
+  }
+
+  onSocketData(chunk: Buffer): void {
+    this.#bytesFromSocket += chunk.length;
+    if (this.#isSocket) leaseChunk(chunk);
+    if (!this.#stream.write(chunk)) this.#socket.pause();
+  }
+
+  onSocketEnd(): void {
+    // An HTTP/2 stream that was reset emits 'end' as if all were well; 'close' follows.
+    if (wasReset(this.#socket)) return;
+    this.#socketEnded = true;
+    this.#stream.end();
+  }
+
+  onSocketError(error: Error): void {
+    this.#fail(new TunnelError(this.#options.resetCode, error.message, { cause: error }));
+  }
+
+  onSocketClose(): void {
+    if (this.#socketClosed) return;
+    this.#socketClosed = true;
+    if (!this.#socketEnded || !tookAll(this.#socket)) {
+      this.#fail(new TunnelError(this.#options.resetCode));
+    } else if (!this.#streamClosed) {
+      this.#creditUpTo(this.#bytesToSocket);
+    }
+    this.#finishWhenDone();
+  }
+
+  onDrain(): void {
+    this.#socket.resume();
+  }
+
+  onData(chunk: Buffer): void {
+    this.#bytesToSocket += chunk.length;
+    if (this.#writing.length < MAX_WAITING_WRITES && !this.#backlog) {
+      this.#write(chunk);
+      return;
+    }
+    this.#backlog ??= new ChunkQueue();
+    this.#backlog.push(chunk);
+  }
+
+  onEnd(): void {
+    this.#writeBacklog();
+    this.#socket.end();
+  }
+
+  onClose(error?: TunnelError): void {
+    this.#streamClosed = true;
+    if (error) {
+      this.#error ??= error;
+      abort(this.#socket);
+    }
+    this.#finishWhenDone();
+  }
+
+  #write(chunk: Buffer): void {
+    corkUntilTurnEnd(this.#socket);
+    this.#writing.push(chunk);
+    this.#socket.write(chunk, this.#onWritten);
+  }
+
+  #writeBacklog(): void {
+    const backlog = this.#backlog;
+    this.#backlog = undefined;
+    for (const chunk of backlog?.takeAll() ?? []) this.#write(chunk);
+  }
+
+  #credit(): void {
+    if (this.#socket.destroyed) return;
+    const waitingBytes = this.#socket.writableLength + (this.#backlog?.bytes ?? 0);
+    this.#creditUpTo(this.#bytesToSocket - waitingBytes);
+  }
+
+  #creditUpTo(takenBytes: number): void {
+    const bytes = takenBytes - this.#creditedBytes;
+    if (bytes <= 0) return;
+    this.#creditedBytes = takenBytes;
+    this.#stream.consumed(bytes);
+  }
+
+  #fail(error: TunnelError): void {
+    if (this.#streamClosed) return;
+    this.#error ??= error;
+    this.#stream.reset(error);
+  }
+
+  #finishWhenDone(): void {
+    if (!this.#streamClosed || !this.#socketClosed || this.#isFinished) return;
+    this.#isFinished = true;
+    this.#options.onFinish?.({
+      bytesFromSocket: this.#bytesFromSocket,
+      bytesToSocket: this.#bytesToSocket,
+      error: this.#error,
+    });
+  }
+}
+
+// Named functions, shared by all sockets: a stream costs no closures for its listeners.
+
+function onSocketData(this: RelaySocket, chunk: Buffer): void {
+  this[kRelay]?.onSocketData(chunk);
+}
+
+function onSocketEnd(this: RelaySocket): void {
+  this[kRelay]?.onSocketEnd();
+}
+
+function onSocketError(this: RelaySocket, error: Error): void {
+  this[kRelay]?.onSocketError(error);
+}
+
+function onSocketClose(this: RelaySocket): void {
+  this[kRelay]?.onSocketClose();
+}
+
+/** Ends a socket so that its peer sees a failure and not an end, where the protocol can tell. */
+function abort(socket: Duplex): void {
+  if (socket.destroyed) return;
+  if (isHttp2Stream(socket)) {
+    resetHttp2Stream(socket);
+    return;
+  }
+  // Only a plain TCP socket can send RST; TLS and UDS have none.
+  if (socket instanceof Socket && !('encrypted' in socket) && socket.remotePort !== undefined) {
+    resetSocket(socket);
+    return;
+  }
+  socket.destroy();
+}
+
+/** Whether a closed socket had taken all that was written, its end included. */
+function tookAll(socket: Duplex): boolean {
+  // An HTTP/2 stream whose peer ended first is closed before it calls back for its last writes.
+  return isHttp2Stream(socket)
+    ? socket.writableEnded && !wasReset(socket)
+    : socket.writableFinished;
+}

@@ -1,0 +1,270 @@
+/**
+ * The kinds of value that an option can have. Every kind reads text, wherever the text comes from
+ * (flag, environment, file), so that one spelling is right in all three places.
+ */
+import { z } from 'zod';
+import { formatHostPort, type HostPort, parseHostPort } from '../net/host-port.ts';
+import { readHost } from '../net/read-host.ts';
+import { badRule, parseTargetRule, type TargetRule } from '../net/target-rule.ts';
+import { cipherSuiteNames, type TlsVersionName, tlsVersionNames } from '../tls/tls-names.ts';
+import { formatByteSize, parseByteSize } from './read/byte-size.ts';
+import { formatGoDuration, maxTimerMs, parseGoDuration } from './read/go-duration.ts';
+
+/** How the text of an option becomes a value of type T, and back. */
+export interface OptionKind<T> {
+  /** What stands for the value in `--help`: PORT, DURATION. */
+  readonly placeholder: string;
+  /**
+   * Reads the text. Its complaint follows the quoted text in a sentence: `is not a port`.
+   * A list's schema takes the array of its items' texts.
+   */
+  readonly schema: z.ZodType<T>;
+  /** A flag of this kind may stand alone and then means `true`. */
+  readonly isBoolean: boolean;
+  /** May be repeated; commas separate the items of one text. */
+  readonly isList: boolean;
+  /** `--flag=` means the same as not giving the flag, as with Go's string flags. */
+  readonly emptyIsUnset: boolean;
+  /** The value as a user would write it. Passwords in it are masked. */
+  format(value: T): string;
+}
+
+type KindSpec<T> = Pick<OptionKind<T>, 'placeholder' | 'schema'> & Partial<OptionKind<T>>;
+
+function kind<T>(spec: KindSpec<T>): OptionKind<T> {
+  return { isBoolean: false, isList: false, emptyIsUnset: false, format: String, ...spec };
+}
+
+/** A schema from a reading function that gives undefined for text it does not understand. */
+function reads<T>(read: (text: string) => T | undefined, complaint: string): z.ZodType<T, string> {
+  return z.string().transform((text, context) => {
+    const value = read(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: complaint });
+    return z.NEVER;
+  });
+}
+
+/** Any text on one line. */
+export const text: OptionKind<string> = kind({
+  placeholder: 'TEXT',
+  schema: z.string().regex(/^[^\r\n\0]*$/, 'must be one line'),
+  emptyIsUnset: true,
+});
+
+/** The path of a file; whether the file is there and fit is the reader's business. */
+export const filePath: OptionKind<string> = kind({
+  placeholder: 'FILE',
+  schema: z.string().regex(/^[^\0]+$/, 'is not a path'),
+  emptyIsUnset: true,
+});
+
+const goBooleans = new Map([
+  ...['1', 't', 'T', 'TRUE', 'true', 'True'].map((word): [string, boolean] => [word, true]),
+  ...['0', 'f', 'F', 'FALSE', 'false', 'False'].map((word): [string, boolean] => [word, false]),
+]);
+
+/** What Go's strconv.ParseBool reads. */
+export const boolean: OptionKind<boolean> = kind({
+  placeholder: '',
+  schema: reads((word) => goBooleans.get(word), 'is neither true nor false'),
+  isBoolean: true,
+});
+
+/** A whole number from `min` to `max`. */
+export function integer(min: number, max: number): OptionKind<number> {
+  return kind({
+    placeholder: 'NUMBER',
+    schema: reads((digits) => {
+      const value = /^[+-]?\d+$/.test(digits) ? Number(digits) : Number.NaN;
+      return value >= min && value <= max ? value : undefined;
+    }, `is not a whole number from ${min} to ${max}`),
+  });
+}
+
+/** A number, with decimals if need be, from `min` to `max`. */
+export function decimal(min: number, max: number): OptionKind<number> {
+  return kind({
+    placeholder: 'NUMBER',
+    schema: reads((digits) => {
+      const value = /^\d+(\.\d+)?$/.test(digits) ? Number(digits) : Number.NaN;
+      return value >= min && value <= max ? value : undefined;
+    }, `is not a number from ${min} to ${max}`),
+  });
+}
+
+/** Labels of a Kubernetes object, `key=value`, as one text. */
+export const labels: OptionKind<Readonly<Record<string, string>>> = kind({
+  placeholder: 'KEY=VALUE,...',
+  schema: reads(readLabels, 'is not KEY=VALUE, or several of these with commas between them'),
+  emptyIsUnset: true,
+  format: (values) =>
+    Object.entries(values)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(','),
+});
+
+function readLabels(written: string): Readonly<Record<string, string>> | undefined {
+  const pairs = written.split(',').map((pair) => /^([\w./-]+)=([\w.-]*)$/.exec(pair.trim()));
+  if (pairs.some((pair) => pair === null)) return undefined;
+  return Object.fromEntries(pairs.map((pair) => [pair?.[1], pair?.[2]]));
+}
+
+/** A part of a whole, as a number from 0 to 1: `0.1%`, or `0.001`. */
+export const ratio: OptionKind<number> = kind({
+  placeholder: 'PERCENT',
+  schema: reads((written) => {
+    const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(written);
+    const value = match ? Number(match[1]) / (match[2] ? 100 : 1) : Number.NaN;
+    return value <= 1 ? value : undefined;
+  }, 'is not a part of a whole, such as 0.1% or 0.001'),
+  format: (value) => `${value * 100}%`,
+});
+
+/** A port to listen on; 0 lets the system pick one. */
+export const listenPort: OptionKind<number> = { ...integer(0, 65_535), placeholder: 'PORT' };
+
+/** A port to connect to. */
+export const remotePort: OptionKind<number> = { ...integer(1, 65_535), placeholder: 'PORT' };
+
+/**
+ * A duration in Go's notation, as milliseconds. None is longer than a Node timer keeps, unless `maxMs`
+ * says so: that is for what no timer waits for.
+ * With `zeroIsNever`, `0` switches the time limit off and reads as `maxTimerMs`.
+ */
+export function duration(
+  bounds: { readonly minMs?: number; readonly maxMs?: number; readonly zeroIsNever?: boolean } = {},
+): OptionKind<number> {
+  const { minMs = 0, maxMs = maxTimerMs, zeroIsNever = false } = bounds;
+  return kind({
+    placeholder: 'DURATION',
+    schema: z
+      .string()
+      .refine((digits) => digits === '0' || !/^\d+$/.test(digits), 'needs a unit, as in 30s')
+      .pipe(reads(parseGoDuration, 'is not a duration such as 30s, 1m30s or 500ms'))
+      .transform((durationMs) => (durationMs === 0 && zeroIsNever ? maxTimerMs : durationMs))
+      .refine((durationMs) => durationMs >= minMs, `is below ${formatGoDuration(minMs)}`)
+      .refine(
+        (durationMs) => durationMs <= maxMs,
+        `is longer than ${Math.floor(maxMs / 86_400_000)} days`,
+      ),
+    format: (durationMs) =>
+      zeroIsNever && durationMs === maxTimerMs ? '0' : formatGoDuration(durationMs),
+  });
+}
+
+/** A size, as bytes. */
+export function byteSize(minBytes: number, maxBytes: number): OptionKind<number> {
+  return kind({
+    placeholder: 'SIZE',
+    schema: reads(parseByteSize, 'is not a size such as 65536, 64KiB or 16MiB').pipe(
+      z
+        .number()
+        .min(minBytes, `is below ${formatByteSize(minBytes)}`)
+        .max(maxBytes, `is above ${formatByteSize(maxBytes)}`),
+    ),
+    format: formatByteSize,
+  });
+}
+
+/** One of a few words. */
+export function oneOf<const W extends string>(...words: readonly W[]): OptionKind<W> {
+  return kind<W>({
+    placeholder: words.join('|'),
+    schema: z.custom<W>((word) => words.includes(word as W), `is none of ${words.join(', ')}`),
+    emptyIsUnset: true,
+  });
+}
+
+/** An IPv4 or IPv6 address (brackets are taken off) or a host name, without a port. */
+export const host: OptionKind<string> = kind({
+  placeholder: 'HOST',
+  schema: reads(readHost, 'is neither an IP address nor a host name (a port has its own flag)'),
+  emptyIsUnset: true,
+});
+
+/** A host and a port to connect to. */
+export const hostPort: OptionKind<HostPort> = kind({
+  placeholder: 'HOST:PORT',
+  schema: reads(parseHostPort, 'is not HOST:PORT (IPv6 as [ADDRESS]:PORT)'),
+  emptyIsUnset: true,
+  format: formatHostPort,
+});
+
+/** A name that ends up in logs, metrics and headers: visible ASCII, at most 253 characters. */
+export const identifier: OptionKind<string> = kind({
+  placeholder: 'ID',
+  schema: z.string().regex(/^[\x21-\x7e]{1,253}$/, 'must be 1 to 253 visible ASCII characters'),
+  emptyIsUnset: true,
+});
+
+/** An http:// or https:// URL; a password in it never reaches a log. */
+export const httpUrl: OptionKind<URL> = kind({
+  placeholder: 'URL',
+  schema: reads((written) => {
+    if (!/^https?:\/\//i.test(written) || !URL.canParse(written)) return undefined;
+    return new URL(written);
+  }, 'is not an http:// or https:// URL'),
+  emptyIsUnset: true,
+  format: (url) => {
+    const shown = new URL(url);
+    if (shown.password !== '') shown.password = 'redacted';
+    return shown.href;
+  },
+});
+
+/** Items of one kind, separated by commas or given by repeating the flag. */
+export function list<T>(item: OptionKind<T>): OptionKind<readonly T[]> {
+  return kind<readonly T[]>({
+    placeholder: `${item.placeholder},...`,
+    schema: z.array(item.schema).readonly(),
+    isList: true,
+    emptyIsUnset: true,
+    format: (values) => values.map((value) => item.format(value)).join(','),
+  });
+}
+
+/**
+ * A list that is not to be empty once it is given: `--flag=` is refused instead of meaning the default.
+ * @param complaint what an empty list is, and the cure: `names none; leave it out or name one`
+ */
+export function filledList<T>(item: OptionKind<T>, complaint: string): OptionKind<readonly T[]> {
+  return {
+    ...list(item),
+    schema: z.array(item.schema).min(1, complaint).readonly(),
+    emptyIsUnset: false,
+  };
+}
+
+/** A cipher suite by Go's name. */
+export const cipherSuite: OptionKind<string> = kind({
+  placeholder: 'SUITE',
+  schema: z
+    .string()
+    .refine(
+      (name) => cipherSuiteNames.includes(name),
+      'is no cipher suite known here by its Go name',
+    ),
+});
+
+/** The least TLS version, by Go's name. */
+export const tlsVersion: OptionKind<TlsVersionName> = {
+  ...oneOf(...tlsVersionNames),
+  placeholder: 'VERSION',
+};
+
+/** The hash of a CA's public key, as `openssl` and kubeadm write it. */
+export const caHash: OptionKind<string> = kind({
+  placeholder: 'HASH',
+  schema: z
+    .string()
+    .toLowerCase()
+    .regex(/^sha256:[0-9a-f]{64}$/, 'is not sha256: and 64 hexadecimal digits'),
+});
+
+/** Which targets a policy is about: `10.0.0.0/8`, `*.example:443`. */
+export const targetRule: OptionKind<TargetRule> = kind({
+  placeholder: 'RULE',
+  schema: reads(parseTargetRule, badRule),
+  format: ({ text: written }) => written,
+});

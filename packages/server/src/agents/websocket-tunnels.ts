@@ -1,0 +1,128 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { type Transport, TunnelError, toTunnelError } from '@fairlead/protocol';
+import {
+  TUNNEL_PATH,
+  TUNNEL_SUBPROTOCOL,
+  WebSocketTransport,
+  webSocketOptions,
+} from '@fairlead/protocol/internal';
+import { WebSocketServer } from 'ws';
+import { endLingering } from '../front-end/lingering-end.ts';
+import { http1Refusal, refusalOf } from '../front-end/refusal.ts';
+import type { AgentPeer } from './agent-peer.ts';
+import { authorizationsOf } from './auth/authorizations.ts';
+
+/** What a peer on an HTTP/1.1 connection may ask for. */
+export interface WebSocketTunnelHandler {
+  /** Says who makes the request. Rejects with a TunnelError whom to refuse. */
+  identify(authorizations: () => readonly string[]): AgentPeer | Promise<AgentPeer>;
+  onTunnel(transport: Transport, peer: AgentPeer): void;
+  /** No complete request came within the deadline; the connection is closed. */
+  onSilent(): void;
+}
+
+interface Waiting {
+  readonly handler: WebSocketTunnelHandler;
+  readonly deadline: NodeJS.Timeout;
+}
+
+/**
+ * Tunnels in WebSockets (spec 10.2). A `node:http` server parses the request; it never listens, and since
+ * its own timeouts run only while it listens, the deadline is ours.
+ */
+export class WebSocketTunnels {
+  readonly #headTimeoutMs: number;
+  readonly #server: Server;
+  readonly #webSockets: WebSocketServer;
+  /** Connections whose request has not come. */
+  readonly #waiting = new Map<Duplex, Waiting>();
+
+  constructor(headTimeoutMs: number) {
+    this.#headTimeoutMs = headTimeoutMs;
+    this.#server = createServer();
+    this.#server.on('upgrade', (request, socket, head) => {
+      void this.#onUpgrade(request, socket, head);
+    });
+    this.#server.on('request', (request) => {
+      const text = `only a WebSocket at ${TUNNEL_PATH} is served here`;
+      this.#refuse(request.socket, new TunnelError('bad_request', text));
+    });
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+      if (error.code === 'ECONNRESET') socket.destroy();
+      else this.#refuse(socket as Socket, new TunnelError('bad_request', error.message));
+    });
+    this.#webSockets = new WebSocketServer({
+      ...webSocketOptions,
+      noServer: true,
+      handleProtocols: (offered) => offered.has(TUNNEL_SUBPROTOCOL) && TUNNEL_SUBPROTOCOL,
+    });
+  }
+
+  /** Takes an admitted connection. */
+  take(socket: TLSSocket, handler: WebSocketTunnelHandler): void {
+    const deadline = setTimeout(() => {
+      handler.onSilent();
+      this.#settle(socket);
+      socket.destroy();
+    }, this.#headTimeoutMs);
+    this.#waiting.set(socket, { handler, deadline });
+    socket.once('close', () => this.#settle(socket));
+    this.#server.emit('connection', socket);
+  }
+
+  /** Closes the connections whose request has not come. */
+  drain(): void {
+    for (const socket of [...this.#waiting.keys()]) {
+      this.#settle(socket);
+      socket.destroy();
+    }
+  }
+
+  async #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const waiting = this.#settle(socket);
+    if (!waiting) return;
+    const { identify, onTunnel } = waiting.handler;
+    try {
+      const error = refusalOfRequest(request);
+      if (error) throw error;
+      const peer = await identify(() => authorizationsOf(request.rawHeaders));
+      if (socket.destroyed) return;
+      this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+        onTunnel(new WebSocketTransport(webSocket, socket, 'server'), peer);
+      });
+    } catch (thrown) {
+      endLingering(socket as Socket, http1Refusal(refusalOf(toTunnelError(thrown), 0)));
+    }
+  }
+
+  #refuse(socket: Socket, error: TunnelError): void {
+    if (this.#settle(socket)) endLingering(socket, http1Refusal(refusalOf(error, 0)));
+  }
+
+  #settle(socket: Duplex): Waiting | undefined {
+    const waiting = this.#waiting.get(socket);
+    if (!waiting) return undefined;
+    clearTimeout(waiting.deadline);
+    this.#waiting.delete(socket);
+    return waiting;
+  }
+}
+
+function refusalOfRequest({ url, headers }: IncomingMessage): TunnelError | undefined {
+  const path = url?.split('?')[0];
+  if (path !== TUNNEL_PATH) {
+    return new TunnelError(
+      'bad_request',
+      `there is nothing at ${path}; tunnels are at ${TUNNEL_PATH}`,
+    );
+  }
+  const offered = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
+  if (offered?.includes(TUNNEL_SUBPROTOCOL)) return undefined;
+  return new TunnelError(
+    'bad_request',
+    `the WebSocket must offer the subprotocol ${TUNNEL_SUBPROTOCOL}`,
+  );
+}

@@ -1,0 +1,106 @@
+import { once } from 'node:events';
+import type {
+  Agent,
+  ClientHttp2Session,
+  ClientHttp2Stream,
+  IncomingHttpHeaders,
+  IncomingHttpStatusHeader,
+  OutgoingHttpHeaders,
+} from 'http2-wrapper';
+import { readText } from '../targets/byte-report.ts';
+import type { Started } from '../targets/listener.ts';
+import { type FrontEndAddress, openFrontEnd } from './front-end-address.ts';
+
+/** The answer to one HTTP/2 CONNECT. */
+export interface Http2ConnectReply {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders & IncomingHttpStatusHeader;
+  /** A refusal's body; empty for 200. */
+  readonly body: string;
+  /** For 200: the stream, not read yet. */
+  readonly stream: ClientHttp2Stream;
+}
+
+const windowBytes = 16 * 1024 * 1024;
+
+/** One HTTP/2 connection to a front end that carries many streams. */
+export class Http2ConnectClient implements Started {
+  readonly session: ClientHttp2Session;
+  readonly #agent: Agent;
+  readonly #closed: Promise<void>;
+
+  private constructor(session: ClientHttp2Session, agent: Agent) {
+    this.session = session;
+    this.#agent = agent;
+    // Streams report what ends them; the session's own error would be thrown a second time.
+    session.on('error', () => {});
+    this.#closed = new Promise((resolve) => session.once('close', resolve));
+  }
+
+  /**
+   * Connects over a Unix domain socket or TLS with ALPN `h2` and waits for the peer's SETTINGS.
+   * Rejects with the connection's error.
+   */
+  static async open(via: FrontEndAddress): Promise<Http2ConnectClient> {
+    // Loaded here only: most test files need neither.
+    const [{ Agent }, { EagerSocket }] = await Promise.all([
+      import('http2-wrapper'),
+      import('@fairlead/client'),
+    ]);
+    const socket = await openFrontEnd(via, 'h2');
+    // node:http2 leaves the end of its socket to the socket: half-open, the session would outlive
+    // the peer.
+    socket.allowHalfOpen = false;
+    const agent = new Agent();
+    try {
+      const session = await Promise.race([
+        agent.getSession(originOf(via), {
+          createConnection: () => new EagerSocket(socket),
+          settings: { enablePush: false, initialWindowSize: windowBytes },
+        }),
+        // A TLS alert that arrives before the session has taken the socket over does not reach it.
+        once(socket, 'close').then(() => Promise.reject(new Error('closed before SETTINGS'))),
+      ]);
+      session.setLocalWindowSize(windowBytes);
+      return new Http2ConnectClient(session, agent);
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens a stream to `target` (RFC 9113 section 8.5: `:authority` alone, no scheme, no path).
+   * Rejects when the stream is reset or the connection lost before an answer came.
+   */
+  async connect(target: string, headers: OutgoingHttpHeaders = {}): Promise<Http2ConnectReply> {
+    const stream = this.session.request(
+      { ...headers, ':method': 'CONNECT', ':authority': target },
+      { endStream: false },
+    );
+    const [received] = await Promise.race([once(stream, 'response'), closedEarly(stream)]);
+    // Later failures end the stream, which is how a reader notices them.
+    stream.on('error', () => {});
+    const status = Number(received[':status']);
+    const body = status === 200 ? '' : await readText(stream);
+    return { status, headers: received, body, stream };
+  }
+
+  /** Destroys the connection and all its streams. */
+  async close(): Promise<void> {
+    this.session.destroy();
+    this.#agent.destroy();
+    await this.#closed;
+  }
+}
+
+/** What http2-wrapper compares with the name in the server's certificate. */
+function originOf(via: FrontEndAddress): string {
+  if ('path' in via) return 'https://localhost';
+  return `https://${via.tls?.servername ?? 'localhost'}:${via.port}`;
+}
+
+async function closedEarly(stream: ClientHttp2Stream): Promise<never> {
+  await once(stream, 'close');
+  throw new Error(`the stream closed without an answer (code ${stream.rstCode})`);
+}

@@ -1,0 +1,240 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Started } from '../targets/listener.ts';
+import { type LogLine, ProcessLog } from './process-log.ts';
+
+/** The repository's root, seen from this package's `dist` and `src` alike. */
+export const workspaceRoot = fileURLToPath(new URL('../../../../', import.meta.url));
+
+/**
+ * The programs of this repository, by their entry files; or those in FAIRLEAD_BIN_DIR, so that the tests of the
+ * sources are tests of the binaries as well.
+ */
+export const programs = {
+  server: programFile('packages/server/bin/fairlead-server.js'),
+  agent: programFile('packages/agent/bin/fairlead-agent.js'),
+  cli: programFile('packages/cli/bin/fairlead.js'),
+  /** One half of the bench's yardstick (tls-relay-main.ts). */
+  tlsRelay: fileURLToPath(new URL('../tls-relay-main.js', import.meta.url)),
+} as const;
+
+function programFile(entryFile: string): string {
+  const directory = process.env.FAIRLEAD_BIN_DIR;
+  if (!directory) return join(workspaceRoot, entryFile);
+  return resolve(workspaceRoot, directory, basename(entryFile, '.js'));
+}
+
+/** The command line, to be spread: `node ENTRY`, or the program alone where it is a binary. */
+export function commandOf(
+  program: string,
+  nodeArgs: readonly string[] = [],
+): readonly [file: string, ...args: string[]] {
+  if (/\.[cm]?js$/.test(program)) return [process.execPath, ...nodeArgs, program];
+  if (nodeArgs.length > 0) throw new Error(`${program} takes no flags for node: ${nodeArgs}`);
+  return [program];
+}
+
+export interface ProcessOptions {
+  /** For error texts; the entry file's name if left out. */
+  readonly name?: string;
+  /**
+   * Added to a bare environment (PATH, HOME, TMPDIR and the mark of the test run): a proxy variable or
+   * a NODE_OPTIONS of the caller must not reach the program.
+   */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Whether the program can be told something with `say`; its stdin is closed if not. */
+  readonly stdin?: 'pipe';
+  /** Flags for node itself, before the entry file. */
+  readonly nodeArgs?: readonly string[];
+}
+
+/** How a process ended; one of the two is null. */
+export interface ProcessExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A `listening` log line's address: TCP or a Unix domain socket. */
+export interface ListenerAddress {
+  readonly address: string;
+  readonly port: number;
+  /** Empty for TCP. */
+  readonly path: string;
+}
+
+/** Long enough for a machine that is busy with other work. */
+const defaultWaitMs = 60_000;
+/** How long a program can drain before it is told again, which ends Fairlead's programs at once. */
+const secondTermAfterMs = 5_000;
+const killAfterMs = 35_000;
+const alive = new Set<ChildProcess>();
+
+process.on('exit', () => {
+  for (const child of alive) child.kill('SIGKILL');
+});
+
+/** A real program in a process of its own, with its log. */
+export class RunningProcess implements Started {
+  readonly name: string;
+  readonly pid: number;
+  /** Settles when the process has ended and its output is read; never rejects. */
+  readonly exit: Promise<ProcessExit>;
+  readonly #child: ChildProcess;
+  readonly #log = new ProcessLog();
+  #stdout = '';
+  #ended: ProcessExit | undefined;
+
+  private constructor(child: ChildProcess, name: string) {
+    this.#child = child;
+    this.name = name;
+    this.pid = child.pid!;
+    alive.add(child);
+    this.#log.collect(child.stderr!);
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      this.#stdout += text;
+    });
+    this.exit = once(child, 'close').then(([code, signal]) => {
+      alive.delete(child);
+      this.#ended = { code, signal };
+      return this.#ended;
+    });
+  }
+
+  /**
+   * Starts `node ENTRY ...ARGS`, or `ENTRY ...ARGS` for one of the binaries, with stdin closed. Resolves once the process exists, which says
+   * nothing about whether it likes its arguments.
+   */
+  static async start(
+    entryFile: string,
+    args: readonly string[],
+    options: ProcessOptions = {},
+  ): Promise<RunningProcess> {
+    const [file, ...first] = commandOf(entryFile, options.nodeArgs);
+    const name = options.name ?? basename(entryFile);
+    return RunningProcess.startBinary(file, [...first, ...args], { ...options, name });
+  }
+
+  /** The same for a program that is not node's. */
+  static async startBinary(
+    file: string,
+    args: readonly string[],
+    options: ProcessOptions = {},
+  ): Promise<RunningProcess> {
+    const { PATH = '', HOME = '', TMPDIR, FAIRLEAD_TEST_RUN } = process.env;
+    const child = spawn(file, args, {
+      cwd: options.cwd ?? workspaceRoot,
+      env: { PATH, HOME, TMPDIR, FAIRLEAD_TEST_RUN, ...options.env },
+      stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
+    });
+    await once(child, 'spawn');
+    return new RunningProcess(child, options.name ?? basename(file));
+  }
+
+  /** The log lines so far (stderr). */
+  get logs(): readonly LogLine[] {
+    return this.#log.lines;
+  }
+
+  /** What the program has printed on stdout so far. */
+  get stdout(): string {
+    return this.#stdout;
+  }
+
+  /** Everything that is known about the process, for a person who looks for a failure. */
+  describe(): string {
+    const state = this.#ended ? describeExit(this.#ended) : 'running';
+    return [`${this.name} (pid ${this.pid}, ${state})`, this.#stdout, this.#log]
+      .map(String)
+      .filter((part) => part !== '')
+      .join('\n');
+  }
+
+  /**
+   * The first log line, past or future, that the predicate accepts; a string means `msg` equals
+   * it. Rejects with the whole log after `timeoutMs` or when the process ends without such a line.
+   */
+  waitForLog(
+    wanted: string | ((line: LogLine) => boolean),
+    timeoutMs = defaultWaitMs,
+  ): Promise<LogLine> {
+    const accepts = typeof wanted === 'string' ? (line: LogLine) => line.msg === wanted : wanted;
+    const past = this.#log.lines.find(accepts);
+    if (past) return Promise.resolve(past);
+    return new Promise((resolve, reject) => {
+      const finish = (line: LogLine | undefined, problem: string) => {
+        clearTimeout(timer);
+        unwatch();
+        if (line) resolve(line);
+        else reject(new Error(`${this.name}: ${problem} ${wanted}\n${this.describe()}`));
+      };
+      const unwatch = this.#log.watch((line) => {
+        if (accepts(line)) finish(line, '');
+      });
+      const timer = setTimeout(
+        () => finish(undefined, `no log line within ${timeoutMs} ms for`),
+        timeoutMs,
+      );
+      this.exit.then(() => finish(undefined, 'ended without a log line for'));
+    });
+  }
+
+  /** Waits for the `listening` line of the listener with that name. Rejects as `waitForLog` does. */
+  async waitForListener(listener: string, timeoutMs = defaultWaitMs): Promise<ListenerAddress> {
+    const line = await this.waitForLog(
+      (candidate) => candidate.msg === 'listening' && candidate.listener === listener,
+      timeoutMs,
+    );
+    return {
+      address: String(line.address ?? ''),
+      port: Number(line.port ?? 0),
+      path: String(line.path ?? ''),
+    };
+  }
+
+  /** Writes a line to the program's stdin. */
+  say(line: string): void {
+    this.#child.stdin?.write(`${line}\n`);
+  }
+
+  /** Sends a signal; without effect on a process that has ended. */
+  kill(signal: NodeJS.Signals = 'SIGTERM'): void {
+    this.#child.kill(signal);
+  }
+
+  /** Ends the process: SIGTERM, which is repeated after 5 s, and SIGKILL 30 s later. */
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    // A stopped process would sit on the SIGTERM for ever.
+    this.kill('SIGCONT');
+    this.kill('SIGTERM');
+    const timers = [
+      setTimeout(() => this.kill('SIGTERM'), secondTermAfterMs),
+      setTimeout(() => this.kill('SIGKILL'), killAfterMs),
+    ];
+    await this.exit;
+    for (const timer of timers) clearTimeout(timer);
+  }
+}
+
+function describeExit({ code, signal }: ProcessExit): string {
+  return signal ? `ended by ${signal}` : `ended with exit code ${code}`;
+}
+
+/** The part of a tap test that `closeAfter` needs. */
+export interface TestLike {
+  passing(): boolean;
+  comment(text: string): void;
+  teardown(cleanUp: () => Promise<void>): void;
+}
+
+/** Closes the process when the test ends, and prints its log if the test failed. */
+export function closeAfter(test: TestLike, running: RunningProcess): RunningProcess {
+  test.teardown(async () => {
+    await running.close();
+    if (!test.passing()) test.comment(running.describe());
+  });
+  return running;
+}
