@@ -5,8 +5,8 @@ import { delimiter, join } from 'node:path';
 import { makeTemporaryDirectory, workspaceRoot } from '@fairlead/testkit';
 
 const blockTimeoutMs = 120_000;
-/** For blocks that install packages and build. */
-const installTimeoutMs = 600_000;
+/** For blocks that install packages and build; a busy machine takes many times as long as an idle one. */
+const installTimeoutMs = 1_200_000;
 const killAfterMs = 5_000;
 const bin = join(workspaceRoot, 'node_modules', '.bin');
 
