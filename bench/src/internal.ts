@@ -1,7 +1,9 @@
 /** For the bench's own tests. */
 export { ratioTables } from './compare/ratios.ts';
+export { fullOptionsOrExit } from './full/full-options.ts';
 export { plan } from './full/plan.ts';
 export { measures } from './measures/index.ts';
+export { compareOptionsOrExit, optionsOrExit } from './options.ts';
 export { judge } from './report/bars.ts';
 export { mergeResults } from './report/merge-results.ts';
 export { textTables } from './report/text-tables.ts';

@@ -1,9 +1,10 @@
-/** A comparison builds another revision beside this checkout, and is ended meanwhile. */
+/** A comparison that is ended while it builds another revision beside this checkout. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   closeAfter,
+  eventually,
   makeTemporaryDirectory,
   RunningProcess,
   workspaceRoot,
@@ -12,22 +13,28 @@ import t from 'tap';
 
 const compare = join(workspaceRoot, 'bench/dist/compare/main.js');
 
-t.test('it leaves no compiler, no directory and no worktree behind', async (t) => {
-  const directory = await makeTemporaryDirectory();
-  t.teardown(() => directory.close());
-  const temporary = directory.path;
-  const env = { TMPDIR: temporary };
-  const running = closeAfter(t, await RunningProcess.start(compare, ['HEAD'], { env }));
-  while (!processesIn(temporary).some(isCompiler)) await new Promise((go) => setTimeout(go, 20));
-  running.kill('SIGTERM');
-  t.same(await running.exit, { code: 143, signal: null });
-  t.same(processesIn(temporary), [], 'no compiler goes on');
-  t.same(readdirSync(temporary), []);
-  const worktrees = execFileSync('git', ['-C', workspaceRoot, 'worktree', 'list'], {
-    encoding: 'utf8',
-  });
-  t.notMatch(worktrees, temporary);
-});
+t.test(
+  'an interrupted comparison leaves no compiler, no directory and no worktree behind',
+  async (t) => {
+    const directory = await makeTemporaryDirectory();
+    t.teardown(() => directory.close());
+    const temporary = directory.path;
+    const env = { TMPDIR: temporary };
+    const running = closeAfter(t, await RunningProcess.start(compare, ['HEAD'], { env }));
+    await eventually('the compiler runs in the worktree', () => {
+      if (processesIn(temporary).some(isCompiler)) return true;
+      throw new Error(running.describe());
+    });
+    running.kill('SIGTERM');
+    t.same(await running.exit, { code: 143, signal: null });
+    t.same(processesIn(temporary), [], 'no compiler goes on');
+    t.same(readdirSync(temporary), []);
+    const worktrees = execFileSync('git', ['-C', workspaceRoot, 'worktree', 'list'], {
+      encoding: 'utf8',
+    });
+    t.notMatch(worktrees, temporary);
+  },
+);
 
 function isCompiler(pid: string): boolean {
   try {

@@ -1,13 +1,14 @@
-/** What is asked for and cannot be had is said before anything is measured. */
+/** A mistake in the arguments is reported before anything is measured. */
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { compareOptionsOrExit, fullOptionsOrExit, optionsOrExit } from '@fairlead/bench/internal';
 import {
   closeAfter,
   makeTemporaryDirectory,
   RunningProcess,
   workspaceRoot,
 } from '@fairlead/testkit';
-import t from 'tap';
+import t, { type Test } from 'tap';
 
 const directory = await makeTemporaryDirectory();
 t.teardown(() => directory.close());
@@ -47,17 +48,46 @@ const mistakes: Record<string, [keyof typeof programs, string[], RegExp]> = {
   'a case that is not there': ['micro', ['--only', 'no such case'], /--only: /],
 };
 
-t.test('mistakes are one line and exit code 2', { jobs: 4 }, async (t) => {
-  for (const [name, [program, args, says]] of Object.entries(mistakes)) {
-    t.test(name, async (t) => {
-      const running = closeAfter(t, await RunningProcess.start(programs[program], args));
-      t.same(await running.exit, { code: 2, signal: null });
-      const told = running.logs.map(({ msg }) => msg);
-      t.equal(told.length, 1, told.join('\n'));
-      t.match(told[0], says);
-    });
-  }
-});
+/** Each program reads its options by this function; a comparison's follow the revision. */
+const readers = {
+  bench: optionsOrExit,
+  compare: ([, ...args]: string[]) => compareOptionsOrExit(args),
+  full: fullOptionsOrExit,
+};
+
+/** How the program ends that is given these arguments, and what it prints on stderr. */
+async function run(t: Test, program: keyof typeof programs, args: string[]) {
+  const running = closeAfter(t, await RunningProcess.start(programs[program], args));
+  const { code } = await running.exit;
+  return { code, told: running.logs.map(({ msg }) => msg) };
+}
+
+/** The same in this process, for a mistake that the program's options have: a process costs more. */
+function read(t: Test, program: keyof typeof readers, args: string[]) {
+  const exits = t.capture(process, 'exit', (code?: number | string | null): never => {
+    throw new Error(`exit code ${code}`);
+  });
+  const printed = t.capture(console, 'error', () => {});
+  t.throws(() => readers[program](args), /^exit code /);
+  return { code: exits()[0]?.args[0], told: printed().map(({ args: [line] }) => String(line)) };
+}
+
+/** One mistake of each program is made in a process, and those that no reader of options finds. */
+const asProcess = [
+  ...['a --json that is a directory', 'the same of a comparison', 'the same of a whole run'],
+  ...['other JSON', 'no JSON', 'results that are not there', 'a comparison with nothing'],
+  ...['an unknown flag of the small one', 'a case that is not there'],
+];
+
+for (const [name, [program, args, says]] of Object.entries(mistakes)) {
+  t.test(`one line and exit code 2: ${name}`, async (t) => {
+    const isProcess = asProcess.includes(name) || program === 'micro';
+    const { code, told } = isProcess ? await run(t, program, args) : read(t, program, args);
+    t.equal(code, 2);
+    t.equal(told.length, 1, told.join('\n'));
+    t.match(told[0], says);
+  });
+}
 
 t.test('--help is no mistake', async (t) => {
   for (const [name, program] of Object.entries(programs)) {

@@ -1,7 +1,6 @@
 /**
- * What a new user does: clone, and then README.md from top to bottom, as printed. Not part of
- * `npm test`, as it installs all packages twice: `npm run test:clone`. What is not committed is not
- * cloned.
+ * What a new user does: clone, and then README.md from top to bottom, as printed. It is a suite of its
+ * own, `npm run test:clone`, as it installs all packages twice. What is not committed is not cloned.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { workspaceRoot } from '@fairlead/testkit';
 import t from 'tap';
 import { parse } from 'yaml';
-import { loopback, startService } from '../programs/fixture.ts';
+import { loopback, startAgent, startServer } from '../support/fleet.ts';
 import { readPromql } from './promql.ts';
 
 const monitoring = join(workspaceRoot, 'deploy/monitoring');
@@ -61,11 +61,14 @@ const sources = [
   .map((file) => readFileSync(join(workspaceRoot, 'packages', file), 'utf8'))
   .join('\n');
 
+const server = await startServer(t);
+const { agent } = await startAgent(t, server);
+await server.untilAgents(1);
+const healthPorts = [server.healthPort, agent.addresses.health.port];
+
 t.test('every expression is PromQL and asks for a metric that there is', async (t) => {
-  const { server, agent } = await startService(t);
   const known = new Map([
-    ...(await readMetrics(server.healthPort)),
-    ...(await readMetrics(agent.healthPort)),
+    ...(await Promise.all(healthPorts.map(readMetrics))).flatMap((metrics) => [...metrics]),
     ['up', new Set<string>()],
   ]);
   const asked = [
@@ -90,15 +93,14 @@ t.test('every expression is PromQL and asks for a metric that there is', async (
   const metric = 'konnectivity_network_proxy_server_ready_backends';
   t.ok(known.get(metric)?.has('proxy_strategy'), 'samples are read with their labels');
   t.notOk(known.has('fairlead_server_no_such_thing'), 'and nothing else is known');
-  t.throws(() => readPromql('sum(rate(up[5m])'), /no PromQL/, 'what is no PromQL is found out');
+  t.throws(() => readPromql('sum(rate(up[5m])'), /no PromQL/, 'invalid PromQL is found');
 });
 
 t.test('every metric of our own is on the dashboard or in an alert', async (t) => {
   const all = [read('grafana/dashboards/fairlead.json'), read('prometheus/alerts.yml')].join('\n');
-  /** Told by the log, and of no use as a curve. */
+  /** Logged, and of no use as a curve. */
   const left = ['fairlead_server_file_reloads_total', 'fairlead_agent_file_reloads_total'];
-  const { server, agent } = await startService(t);
-  for (const port of [server.healthPort, agent.healthPort]) {
+  for (const port of healthPorts) {
     for (const name of (await readMetrics(port)).keys()) {
       if (!name.startsWith('fairlead_') || left.includes(name)) continue;
       if (/_agent_stream_/.test(name)) continue; // The server's say the same.

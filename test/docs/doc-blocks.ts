@@ -4,7 +4,7 @@
  *
  *     <!-- docs-test: suite=NAME -->          another suite runs it: `npm run test:NAME`, or a file of
  *                                             test/ whose path has NAME in it
- *     <!-- docs-test: cannot-run: REASON -->  nobody does, for this reason
+ *     <!-- docs-test: cannot-run: REASON -->  no suite does, for this reason
  *     <!-- docs-test: background until=TEXT --> it goes on running; the next block waits for TEXT
  *     <!-- docs-test: exit=N -->              it ends with this exit code
  *

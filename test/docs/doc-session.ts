@@ -4,9 +4,9 @@ import { symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { makeTemporaryDirectory, workspaceRoot } from '@fairlead/testkit';
 
-const blockTimeoutMs = 60_000;
-/** For blocks that install packages and build. */
-const installTimeoutMs = 600_000;
+const blockTimeoutMs = 120_000;
+/** For blocks that install packages and build; a busy machine takes many times as long as an idle one. */
+const installTimeoutMs = 1_200_000;
 const killAfterMs = 5_000;
 const bin = join(workspaceRoot, 'node_modules', '.bin');
 
@@ -52,6 +52,7 @@ export class DocSession {
       network: await startNetwork(),
       timeoutMs: blockTimeoutMs,
       env: {
+        ...ofTestRun(),
         PATH: [bin, process.env.PATH].join(delimiter),
         HOME: directory.path,
         // npx runs what is installed here, and fetches nothing.
@@ -68,7 +69,7 @@ export class DocSession {
       close: async () => {},
       network: undefined,
       timeoutMs: installTimeoutMs,
-      env: { PATH, HOME },
+      env: { ...ofTestRun(), PATH, HOME },
     });
   }
 
@@ -128,6 +129,12 @@ export class DocSession {
       env: this.#env,
     });
   }
+}
+
+/** What marks a process as one of this test run. */
+function ofTestRun(): NodeJS.ProcessEnv {
+  const { FAIRLEAD_TEST_RUN, TMPDIR } = process.env;
+  return { FAIRLEAD_TEST_RUN, TMPDIR };
 }
 
 /** A process whose network namespace is ours; undefined where that is not allowed. */

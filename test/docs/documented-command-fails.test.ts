@@ -1,5 +1,5 @@
 /**
- * A command in README.md or docs/ that does not work as printed, or that nobody tries. How to mark
+ * A command in README.md or docs/ that does not work as printed, or that no test tries. How to mark
  * one that cannot be run here: doc-blocks.ts.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -77,5 +77,5 @@ async function runBlock(session: DocSession, block: DocBlock): Promise<string | 
   const wanted = marker.kind === 'run' ? marker.exitCode : 0;
   const ended = await session.run(code);
   if (ended.code === wanted) return undefined;
-  return `${code}\nexit code ${ended.code ?? 'none, killed after a minute'}, not ${wanted}:\n${ended.output}`;
+  return `${code}\nexit code ${ended.code ?? 'none, killed because it took too long'}, not ${wanted}:\n${ended.output}`;
 }

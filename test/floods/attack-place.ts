@@ -16,7 +16,7 @@ export interface AttackPlace {
 /** How an attack went on. */
 export interface AttackRun {
   readonly place: AttackPlace;
-  /** An echo that the agent reaches, of the attacker's own: nobody else is to be busy with its connections. */
+  /** An echo that the agent reaches, of the attacker's own, so that its connections keep no other program busy. */
   readonly target: string;
   /** Whether the time is up. */
   isOver(): boolean;

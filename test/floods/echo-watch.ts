@@ -1,15 +1,19 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { eventually } from '@fairlead/testkit';
 
 const messageBytes = 64;
+const stuckAfterMs = 60_000;
 
 /** A stream in use all the time: a small message there and back, then the next. */
 export class EchoWatch {
   readonly #socket: Socket;
   #latenciesMs: number[] = [];
   #isOver = false;
-  /** Why it stopped, if nobody stopped it. */
+  /** Why it stopped, if not by `stop`. */
   failure: string | undefined;
+  #trips = 0;
   readonly #done: Promise<void>;
 
   /** @param socket of a stream to an echo; nothing was read that is not in it */
@@ -34,10 +38,26 @@ export class EchoWatch {
     return { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1), count: sorted.length };
   }
 
+  /** Waits until so many more messages came back: the stream makes progress, at whatever pace. */
+  async progress(trips: number): Promise<void> {
+    const wanted = this.#trips + trips;
+    await eventually(`${trips} more messages came back on the healthy stream`, () => {
+      return this.failure !== undefined || this.#trips >= wanted;
+    });
+    if (this.failure !== undefined) throw new Error(`the healthy stream failed: ${this.failure}`);
+  }
+
   async stop(): Promise<void> {
     this.#isOver = true;
-    await this.#done;
+    // A message that is on its way comes back, or the stream is stuck and ends here.
+    const stuck = new AbortController();
+    const isBack = await Promise.race([
+      this.#done.then(() => true),
+      pause(stuckAfterMs, false, { signal: stuck.signal }).catch(() => true),
+    ]);
+    stuck.abort();
     this.#socket.destroy();
+    if (!isBack) throw new Error(`no echo within ${stuckAfterMs} ms on the healthy stream`);
   }
 
   async #run(): Promise<void> {
@@ -55,9 +75,11 @@ export class EchoWatch {
         else
           await Promise.race([new Promise((resolve) => socket.once('readable', resolve)), closed]);
       }
+      if (this.failure !== undefined) return;
+      this.#trips += 1;
       this.#latenciesMs.push(performance.now() - startedAtMs);
       // A person or a probe, not a load test: the flood is what has the machine.
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await pause(2);
     }
   }
 }

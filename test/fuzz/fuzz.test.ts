@@ -2,25 +2,41 @@ import { TunnelError } from '@fairlead/protocol';
 import { FrameDecoder, type FrameSink } from '@fairlead/protocol/internal';
 import t from 'tap';
 import { connectHead } from './connect-head-target.ts';
-import { FuzzFailure, type FuzzTarget, fuzz } from './fuzzer.ts';
+import { corpusOf, FuzzFailure, type FuzzTarget, fuzz } from './fuzzer.ts';
 import { parserTargets } from './parser-targets.ts';
 import { sessionBytes, sessionMoves } from './session-target.ts';
 
 /** The same in every run; `npm run fuzz` tries others, for longer. */
 const seed = 20_261_124;
-/** For each target, whichever comes first: a slow machine tries less, and takes no longer. */
+/** Each target is given so many inputs. After `maxMs` it is enough if there were `leastMutants` beside the corpus. */
 const maxExecutions = 5_000;
 const maxMs = 1_500;
+const leastMutants = 500;
 
 function bounded(target: FuzzTarget): void {
-  t.test(`${target.name}, seed ${seed}`, async (t) => {
+  t.test(`${target.name} survives its corpus and mutants of it, seed ${seed}`, async (t) => {
+    const inputs = corpusOf(target);
+    t.ok(inputs.length > 0, `${inputs.length} inputs in the corpus`);
+    const least = inputs.length + leastMutants;
+    let run = 0;
+    const counted: FuzzTarget = {
+      ...target,
+      async run(input) {
+        await target.run(input);
+        run += 1;
+      },
+    };
     const untilMs = performance.now() + maxMs;
-    const { executions, found } = await fuzz(
-      target,
+    const { executions, found, coveredChars } = await fuzz(
+      counted,
       seed,
-      (executions) => executions >= maxExecutions || performance.now() > untilMs,
+      (executions) =>
+        executions >= Math.max(maxExecutions, least) ||
+        (executions >= least && performance.now() > untilMs),
     );
-    t.pass(`${executions} inputs, ${found.length} of them reached new code`);
+    t.equal(run, executions, 'the target ran each input to its end');
+    t.ok(executions >= least, `${executions} inputs, ${found.length} of them reached new code`);
+    t.ok(coveredChars > 0, `${coveredChars} characters of the packages' code ran`);
   });
 }
 

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { runFairlead } from './run-fairlead.ts';
+import { runCommand } from './run-fairlead.ts';
 
 /** What agents and certificates may call themselves. */
 const hostile = '\u001b[2Ja\r\nforged\u0085\u009b1m\u202eb\u2028\u2029c\u007f';
@@ -73,12 +73,12 @@ t.test('no name in an answer moves the terminal or forges a line', async (t) => 
   ] as const) {
     const body = JSON.stringify(answer);
     const admin = await adminPort(t, body);
-    const shown = await runFairlead([...argv, '--admin', admin]);
+    const shown = await runCommand([...argv, '--admin', admin]);
     t.match(shown, { code: 0, stderr: '', stdout: safe }, argv[0]);
     t.ok(shown.stdout.includes(escaped), 'nothing is lost');
     t.notMatch(shown.stdout, /^forged/m);
-    const json = await runFairlead([...argv, '--admin', admin, '--json']);
-    t.equal(json.stdout, `${body}\n`, 'JSON is as it was');
+    const json = await runCommand([...argv, '--admin', admin, '--json']);
+    t.equal(json.stdout, `${body}\n`, 'JSON is not changed');
   }
 });
 
@@ -86,17 +86,17 @@ t.test('no name in a refusal moves the terminal or forges a line', async (t) => 
   for (const code of [400, 500]) {
     const admin = await adminPort(t, hostile.repeat(1_000), code);
     for (const argv of [['status'], ['why', 'a:1']]) {
-      const { stdout, stderr } = await runFairlead([...argv, '--admin', admin]);
+      const { stdout, stderr } = await runCommand([...argv, '--admin', admin]);
       t.match({ stdout, stderr }, { stdout: '', stderr: safe });
       t.equal(stderr.split('\n').length, 2, 'one line');
-      t.ok(stderr.length < 5_000, 'of no great length');
+      t.ok(stderr.length < 5_000, 'it is short');
     }
   }
 });
 
-t.test('nor does anything in a refusal of a front end', async (t) => {
+t.test('no text in a refusal of a front end moves the terminal or forges a line', async (t) => {
   const path = await frontEnd(t, hostile.replaceAll('\n', ''));
-  const { code, stdout, stderr } = await runFairlead([
+  const { code, stdout, stderr } = await runCommand([
     ...['bench', '--proxy', `unix:${path}`, '--target', 'http://a:1/'],
   ]);
   t.match({ code, stdout, stderr }, { code: 1, stdout: '', stderr: safe });
@@ -105,7 +105,7 @@ t.test('nor does anything in a refusal of a front end', async (t) => {
 
 t.test('a long name is cut and does not push a table aside', async (t) => {
   const admin = await adminPort(t, JSON.stringify(status('x'.repeat(255), 'short')));
-  const { stdout } = await runFairlead(['status', '--admin', admin]);
+  const { stdout } = await runCommand(['status', '--admin', admin]);
   t.ok(stdout.includes(`\n1       ${'x'.repeat(63)}…  \\u001b`), 'cut');
   t.ok(stdout.includes(`\n1       ${'short'.padEnd(64)}  \\u001b`), 'no wider than that');
   t.ok(

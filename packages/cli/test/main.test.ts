@@ -1,17 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import t from 'tap';
-import { runFairlead } from './run-fairlead.ts';
+import { runCommand, runFairlead } from './run-fairlead.ts';
 
 t.test('help is on stdout, for fairlead and for each command', async (t) => {
-  for (const argv of [['--help'], ['-h'], ['help']]) {
-    const ended = await runFairlead(argv);
-    t.match(ended, { code: 0, stderr: '', stdout: /^ {2}pki +Make certificates/m });
-  }
-  t.match(await runFairlead(['pki', '--help']), { code: 0, stdout: /^ {2}issue +Make a key/m });
-  const init = await runFairlead(['pki', 'init', '--help']);
+  const help = { code: 0, stderr: '', stdout: /^ {2}pki +Make certificates/m };
+  t.match(await runFairlead(['--help']), help, 'as a process');
+  for (const argv of [['--help'], ['-h'], ['help']]) t.match(await runCommand(argv), help);
+  t.match(await runCommand(['pki', '--help']), { code: 0, stdout: /^ {2}issue +Make a key/m });
+  const init = await runCommand(['pki', 'init', '--help']);
   t.match(init, { code: 0, stderr: '', stdout: /^ +--ca-days DAYS/m });
-  const issue = await runFairlead(['pki', 'issue', '--name', 'x', '-h']);
+  const issue = await runCommand(['pki', 'issue', '--name', 'x', '-h']);
   t.match(issue, { code: 0, stderr: '', stdout: /^ +--default-route/m });
 });
 
@@ -21,7 +20,7 @@ t.test('the version is that of the package, with the commit', async (t) => {
   const commit = execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' });
   const told = `${version} \\(commit ${commit.trim()}(-dirty)?, node v[.0-9]+\\)`;
   for (const words of [[], ['pki'], ['pki', 'init']]) {
-    const { code, stdout, stderr } = await runFairlead([...words, '--version']);
+    const { code, stdout, stderr } = await runCommand([...words, '--version']);
     t.same({ code, stderr }, { code: 0, stderr: '' });
     t.match(stdout, new RegExp(`^${['fairlead', ...words].join(' ')} ${told}\n$`));
   }
@@ -29,13 +28,14 @@ t.test('the version is that of the package, with the commit', async (t) => {
 
 t.test('an unknown command is exit 2 and one line with the commands', async (t) => {
   const line = /^fairlead: there is no command "pik"; the commands are .*\bpki\b.*\n$/;
-  t.match(await runFairlead(['pik']), { code: 2, stdout: '', stderr: line });
-  t.match(await runFairlead([]), {
+  t.match(await runFairlead(['pik']), { code: 2, stdout: '', stderr: line }, 'as a process');
+  t.match(await runCommand(['pik']), { code: 2, stdout: '', stderr: line });
+  t.match(await runCommand([]), {
     code: 2,
     stdout: '',
     stderr: /^fairlead: a command is missing;.*\n$/,
   });
-  t.match(await runFairlead(['--pki']), {
+  t.match(await runCommand(['--pki']), {
     code: 2,
     stderr: /^fairlead: there is no command "--pki"/,
   });

@@ -138,7 +138,7 @@ t.test('pki issue writes to --out, whatever the order of the arguments', async (
   ]);
   t.match(server, { code: 0, stderr: '' });
   t.same((await certificateIn(out, 's.crt')).keyUsage, ['1.3.6.1.5.5.7.3.1']);
-  const client = await runFairlead(
+  const client = await runCommand(
     ['pki', 'issue', 'client', '--ca', '.', '--name', 'system:kube', '--key-type', 'rsa'],
     { cwd: dir },
   );
@@ -174,18 +174,19 @@ t.test('pki issue --csr certifies a key that stays where it is', async (t) => {
 t.test('pki issuer makes what fairlead issuer runs with', async (t) => {
   const { dir, authority } = await authorityIn(t);
   const out = join(dir, 'issuer');
-  const issuer = ['pki', 'issuer', '--ca', dir, '--out', out, '--key-type', 'rsa'];
+  const issuer = ['pki', 'issuer', '--ca', dir, '--out', out];
   t.match(await runCommand(issuer), {
     code: 2,
     stderr: /^fairlead pki issuer: --host: a server needs/,
   });
-  const ended = await runCommand([...issuer, '--host', 'i.example']);
+  const ended = await runCommand([...issuer, '--host', 'i.example', '--key-type', 'rsa']);
   t.match(ended, { code: 0, stderr: '' });
   t.match(ended.stdout, `--issuer-cert ${join(out, 'issuer.crt')}`);
   t.same(await filesUnder(out), ['ca.crt', 'issuer.crt', 'issuer.key', 'server.crt', 'server.key']);
   t.equal(await modeOf(join(out, 'issuer.key')), '600');
   const signer = await certificateIn(out, 'issuer.crt');
   t.ok(signer.ca && signer.verify(authority.certificate.publicKey));
+  t.equal(signer.publicKey.asymmetricKeyType, 'rsa');
   t.same(signer.keyUsage, ['1.3.6.1.5.5.7.3.2'], 'for clients alone');
   t.match(await runCommand([...issuer, '--host', 'i.example']), {
     code: 2,
@@ -298,7 +299,7 @@ const unfit: Record<string, { spoil: (dir: string) => Promise<unknown>; line: Re
     },
     line: /^fairlead pki issue: --ca: the CA certificate expired at \d{4}-.*\n$/,
   },
-  'a leaf in the place of the CA': {
+  'a leaf instead of the CA': {
     spoil: async (dir) => {
       const { client } = (await createInitialPki()).frontend;
       await writeFile(join(dir, 'ca.crt'), client.certPem);
@@ -339,11 +340,11 @@ t.test('exit 1 and one line when the file system fails', async (t) => {
   });
 });
 
-t.test('the environment may give flags, and flags win', async (t) => {
+t.test('the environment can give flags, and flags take precedence', async (t) => {
   const { dir } = await authorityIn(t);
   const env = { FAIRLEAD_CA: dir, FAIRLEAD_NAME: 'from-env', FAIRLEAD_DAYS: '5' };
   t.match(await runFairlead(['pki', 'issue', 'client'], { env }), { code: 0, stderr: '' });
-  t.match(await runFairlead(['pki', 'issue', 'client', '--name', 'from-flag'], { env }), {
+  t.match(await runCommand(['pki', 'issue', 'client', '--name', 'from-flag'], { env }), {
     code: 0,
   });
   t.same(await filesUnder(dir), [

@@ -3,7 +3,7 @@ import * as cli from '@fairlead/cli';
 import { commandOf, programs } from '@fairlead/testkit';
 
 /** A command that hangs is killed, and its test fails because it has no exit code. */
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 
 export interface Finished {
   readonly code: number;
@@ -11,12 +11,16 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** Runs `fairlead` as a process of its own to its end, without FAIRLEAD_* from outside. */
-export function runFairlead(
-  argv: readonly string[],
-  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
-): Promise<Finished> {
-  const env = { PATH: process.env.PATH, ...options.env };
+export interface RunOptions {
+  readonly cwd?: string;
+  /** Beside a bare environment; FAIRLEAD_* from outside are not passed on. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs `fairlead` as a process until it ends. */
+export function runFairlead(argv: readonly string[], options: RunOptions = {}): Promise<Finished> {
+  const { PATH, FAIRLEAD_TEST_RUN } = process.env;
+  const env = { PATH, FAIRLEAD_TEST_RUN, ...options.env };
   const [file, ...first] = commandOf(programs.cli);
   return new Promise((resolve) => {
     execFile(
@@ -34,9 +38,15 @@ export function runFairlead(
  * Runs a command of `fairlead` in this process and takes what it prints: a process costs ten times as
  * much. Binaries under test run as processes all the same. Not for two commands at once.
  */
-export async function runCommand(argv: readonly string[]): Promise<Finished> {
-  if (process.env.FAIRLEAD_BIN_DIR) return runFairlead(argv);
+export async function runCommand(
+  argv: readonly string[],
+  options: RunOptions = {},
+): Promise<Finished> {
+  if (process.env.FAIRLEAD_BIN_DIR) return runFairlead(argv, options);
   const { exitCode } = process;
+  const directory = process.cwd();
+  if (options.cwd !== undefined) process.chdir(options.cwd);
+  Object.assign(process.env, options.env);
   const stdout = capture(process.stdout);
   const stderr = capture(process.stderr);
   try {
@@ -47,6 +57,8 @@ export async function runCommand(argv: readonly string[]): Promise<Finished> {
     stdout.end();
     stderr.end();
     process.exitCode = exitCode;
+    process.chdir(directory);
+    for (const name of Object.keys(options.env ?? {})) delete process.env[name];
   }
 }
 

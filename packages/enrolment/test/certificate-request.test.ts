@@ -12,7 +12,7 @@ import t from 'tap';
 
 const skip = spawnSync('openssl', ['version']).status === 0 ? false : 'NO OPENSSL ON PATH';
 
-t.test('a request says nothing but the key, and proves it', { skip }, async (t) => {
+t.test('a request holds the key alone and proves its possession', { skip }, async (t) => {
   // An ECDSA signature has 68 to 72 bytes: each length comes by.
   for (let round = 0; round < 20; round++) {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -29,7 +29,7 @@ t.test('a request says nothing but the key, and proves it', { skip }, async (t) 
   }
 });
 
-t.test('the hash of a CA is the one that openssl and kubeadm tell', { skip }, async (t) => {
+t.test('the hash of a CA is the one that openssl and kubeadm print', { skip }, async (t) => {
   const { certPem } = await createAuthority({ name: 'CA' });
   const spki = execFileSync('openssl', ['x509', '-noout', '-pubkey'], { input: certPem });
   const der = execFileSync('openssl', ['pkey', '-pubin', '-outform', 'der'], { input: spki });
@@ -46,7 +46,7 @@ t.test('tokens are long, and no two are the same', async (t) => {
   t.equal(new Set(tokens.map(({ id }) => id)).size, 1000);
   for (const token of tokens.slice(0, 10)) {
     const [, secret = ''] = token.text.split('.');
-    t.ok(secret.length * 5 >= 128, 'bits that nobody guesses');
+    t.ok(secret.length * 5 >= 128, 'enough bits to resist guessing');
     t.same(parseToken(token.text), token);
     t.match(hashOfToken(token), /^[0-9a-f]{64}$/);
   }

@@ -6,14 +6,14 @@ import t from 'tap';
 import { claimOf, grant, keepsTokens } from './token-store-contract.ts';
 
 const open = (dir: string) => FileTokenStore.open(dir, '--token-dir');
-t.test('as every store', (t) =>
+t.test('it keeps tokens as every store does', (t) =>
   keepsTokens(t, async (t) => {
     const dir = join(t.testdir(), 'tokens');
     return () => open(dir);
   }),
 );
 
-t.test('of claims that came too late nothing is left', async (t) => {
+t.test('claims that came too late leave no file', async (t) => {
   const dir = join(t.testdir(), 'tokens');
   const store = await open(dir);
   const record = recordOf(makeToken(), grant, 60_000);
@@ -34,7 +34,7 @@ t.test('a token is kept without its secret, for its owner alone', async (t) => {
   t.equal((await stat(dir)).mode & 0o777, 0o700);
 });
 
-t.test('what a crash has left behind is no token and no claim', async (t) => {
+t.test('files that a crash left behind are not read as tokens or claims', async (t) => {
   const dir = t.testdir();
   await chmod(dir, 0o700);
   const store = await open(dir);

@@ -29,7 +29,9 @@ async function startWithToken(t: Test) {
   return { api, open, store, token, record, name: `fairlead-token-${token.id}` };
 }
 
-t.test('as every store', (t) => keepsTokens(t, async (t) => (await start(t)).open));
+t.test('it keeps tokens as every store does', (t) =>
+  keepsTokens(t, async (t) => (await start(t)).open),
+);
 
 t.test('a token is a Secret of its own, without the token in it', async (t) => {
   const { api, token, record, name } = await startWithToken(t);
@@ -40,21 +42,24 @@ t.test('a token is a Secret of its own, without the token in it', async (t) => {
   t.notMatch(kept, token.text.split('.')[1]);
 });
 
-t.test('who is told of a conflict looks again, and takes what is there', async (t) => {
-  const { api, store, record, name } = await startWithToken(t);
-  // Right before the first PUT arrives somebody else writes into the Secret, but claims nothing.
-  let writes = 0;
-  api.fault = ({ method }) => {
-    if (method === 'PUT' && writes++ === 0) {
-      const { metadata, data } = api.secrets.get(namespace, name);
-      api.secrets.update(namespace, name, { metadata, data: { ...data, note: '' } });
-    }
-    return undefined;
-  };
-  t.match(await store.claim(record.id, claimOf('mine')), { keyHash: 'mine' });
-  t.equal(api.count('PUT secret'), 2);
-  t.ok('note' in api.secrets.get(namespace, name).data, 'and keeps what others wrote');
-});
+t.test(
+  'a claim that meets a conflict reads the Secret again and keeps what others wrote',
+  async (t) => {
+    const { api, store, record, name } = await startWithToken(t);
+    // Right before the first PUT arrives, another client writes into the Secret but claims nothing.
+    let writes = 0;
+    api.fault = ({ method }) => {
+      if (method === 'PUT' && writes++ === 0) {
+        const { metadata, data } = api.secrets.get(namespace, name);
+        api.secrets.update(namespace, name, { metadata, data: { ...data, note: '' } });
+      }
+      return undefined;
+    };
+    t.match(await store.claim(record.id, claimOf('mine')), { keyHash: 'mine' });
+    t.equal(api.count('PUT secret'), 2);
+    t.ok('note' in api.secrets.get(namespace, name).data, 'and keeps what others wrote');
+  },
+);
 
 t.test('a claim whose answer was lost is there when it is made again', async (t) => {
   const { api, store, record } = await startWithToken(t);
@@ -75,7 +80,7 @@ t.test('a claim whose answer was lost is there when it is made again', async (t)
   t.match(await store.claim(record.id, claimOf('other')), { keyHash: 'mine' });
 });
 
-t.test('a Secret that goes on changing is not fought over for ever', async (t) => {
+t.test('a claim gives up after six conflicts', async (t) => {
   const { api, store, record } = await startWithToken(t);
   api.fault = ({ method }) =>
     method === 'PUT' ? new ApiStatus(409, 'Conflict', 'modified') : undefined;
@@ -84,7 +89,7 @@ t.test('a Secret that goes on changing is not fought over for ever', async (t) =
 });
 
 t.test(
-  'an API that is down is told with its address, and used again when it is back',
+  'an error names the address of an API that is down, and the next claim uses it once it is back',
   async (t) => {
     const { api, store, record } = await startWithToken(t);
     await api.pause();
@@ -98,7 +103,7 @@ t.test(
   },
 );
 
-t.test('what the API refuses is told with the cure', async (t) => {
+t.test('an error names what the API refuses and the cure', async (t) => {
   const { api, store, record } = await startWithToken(t);
   const refusals: [ApiStatus, RegExp][] = [
     [

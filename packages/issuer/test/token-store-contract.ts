@@ -12,7 +12,7 @@ export const claimOf = (keyHash: string): TokenClaim => ({
 
 /** What every store of tokens does. @param open opens one more store of the same tokens */
 export async function keepsTokens(t: Test, open: (t: Test) => Promise<() => Promise<TokenStore>>) {
-  t.test('a token is there for all that look', async (t) => {
+  t.test('every store of the same tokens sees an added token', async (t) => {
     const another = await open(t);
     const store = await another();
     const token = makeToken();
@@ -27,7 +27,7 @@ export async function keepsTokens(t: Test, open: (t: Test) => Promise<() => Prom
     t.ok(isExpired(record, new Date(Date.now() + 60_001)));
   });
 
-  t.test('of all that claim a token, through several stores, one has it', async (t) => {
+  t.test('one of many claims on a token wins, through whichever store they come', async (t) => {
     const another = await open(t);
     const stores = await Promise.all([another(), another(), another()]);
     for (let round = 0; round < 20; round++) {
@@ -38,13 +38,17 @@ export async function keepsTokens(t: Test, open: (t: Test) => Promise<() => Prom
           stores[index % 3]!.claim(record.id, claimOf(`${index}`)),
         ),
       );
-      t.equal(new Set(claims.map((claim) => claim?.keyHash)).size, 1, 'all are told of the same');
+      t.equal(
+        new Set(claims.map((claim) => claim?.keyHash)).size,
+        1,
+        'all are told the same winner',
+      );
       t.same((await stores[1]!.get(record.id))?.claim, claims[0]);
       t.same(await stores[2]!.claim(record.id, claimOf('late')), claims[0]);
     }
   });
 
-  t.test('a token that was removed lets nobody in', async (t) => {
+  t.test('a removed token admits no agent', async (t) => {
     const store = await (await open(t))();
     const record = recordOf(makeToken(), grant, 60_000);
     await store.add(record);

@@ -1,6 +1,7 @@
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import {
   type CertificateKind,
+  certifyKey,
   createAuthority,
   issueCertificate,
   type KeyType,
@@ -110,13 +111,17 @@ t.test('serial numbers are positive, of 128 bits, and not repeated', async (t) =
 t.test('every EC public key survives, whatever its bytes look like', async (t) => {
   const authority = await createAuthority({ name: 'Test CA' });
   const secondBytes = new Set<number>();
-  while (!secondBytes.has(0x3f)) {
-    const leaf = await issueCertificate(authority, { kind: 'client', name: 'c' });
-    const spki = leaf.certificate.publicKey.export({ type: 'spki', format: 'der' });
-    secondBytes.add(spki.readUInt8(27));
-    if (!leaf.certificate.checkPrivateKey(createPrivateKey(leaf.keyPem))) t.fail('key was mangled');
-  }
-  t.pass(`tried ${secondBytes.size} different beginnings`);
+  let secondByte: number;
+  // Each beginning is tried once, and only keys are made in search of the next.
+  do {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    secondByte = publicKey.export({ type: 'spki', format: 'der' }).readUInt8(27);
+    if (secondBytes.has(secondByte)) continue;
+    secondBytes.add(secondByte);
+    const { certificate } = certifyKey(authority, publicKey, { kind: 'client', name: 'c' });
+    if (!certificate.checkPrivateKey(privateKey)) t.fail('the key was changed');
+  } while (!secondBytes.has(0x3f));
+  t.ok(secondBytes.has(0x3f), `tried ${secondBytes.size} different beginnings`);
 });
 
 for (const name of ['', '  ', 'a\nb', 'a\0', 'x'.repeat(65), '\ud800']) {

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Authority, IssuedCertificate } from '@fairlead/pki';
@@ -21,3 +21,9 @@ export const parseChain = (pem: string): X509Certificate[] =>
     .split(/(?<=-----END CERTIFICATE-----\n)/)
     .filter((block) => block !== '')
     .map((block) => new X509Certificate(block));
+
+/** Makes an RSA key of 2048 bits, as PKCS#8 in PEM. It takes a tenth of a second: make one for a file. */
+export const makeRsaKeyPem = (): string =>
+  generateKeyPairSync('rsa', { modulusLength: 2048 })
+    .privateKey.export({ type: 'pkcs8', format: 'pem' })
+    .toString();
