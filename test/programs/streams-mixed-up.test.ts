@@ -2,9 +2,9 @@
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import { countBytes, startEchoTarget } from '@fairlead/testkit';
+import { countBytes, eventually, startEchoTarget } from '@fairlead/testkit';
 import t from 'tap';
-import { startService, transports } from './fixture.ts';
+import { joinAgent, startServer, transports } from './fixture.ts';
 import { authority, type Client, wayNames, waysIn } from './ways-in.ts';
 
 const streamCount = 1_000;
@@ -13,6 +13,8 @@ const maxChunkBytes = 32 * 1024;
 const maxPauseMs = 20;
 /** As many dials under way at once as a busy API server has. */
 const dialsAtOnce = 100;
+
+const server = await startServer(t);
 
 /** Sends bytes in pieces of random size; the pauses are part of the load. */
 async function send(stream: Duplex, bytes: Buffer): Promise<void> {
@@ -38,15 +40,16 @@ async function openAll(clients: readonly Client[], target: string): Promise<Dupl
 
 for (const transport of transports) {
   t.test(`1,000 streams at once through a ${transport} tunnel`, async (t) => {
-    const { server } = await startService(t, { agent: { transport } });
+    await joinAgent(t, server, { transport });
     const target = await startEchoTarget();
     t.teardown(() => target.close());
     const clients = await Promise.all(wayNames.map((way) => waysIn[way](t, server)));
 
     const streams = await openAll(clients, authority(target));
-    // The kernel answers for the target, which may hear of a connection a little later.
-    while (target.openConnections < streamCount) await new Promise(setImmediate);
-    t.pass('all are open before the first byte');
+    // The kernel answers for the target, which may accept the connection a little later.
+    await eventually('all are open before the first byte', () => {
+      return target.openConnections === streamCount;
+    });
 
     const failures: string[] = [];
     let echoedBytes = 0;
