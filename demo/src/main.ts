@@ -157,7 +157,7 @@ async function main(): Promise<void> {
   await Promise.race([stopped, failsWith(server), failsWith(agent)]);
 }
 
-/** Rejects when the process ends although nobody asked it to. */
+/** Rejects when the process ends although it was not asked to. */
 async function failsWith(running: RunningProcess): Promise<never> {
   await running.exit;
   throw new Error(`${running.name} ended by itself\n${running.describe()}`);
