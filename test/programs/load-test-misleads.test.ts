@@ -47,7 +47,10 @@ const lasting = (duration: string) => [
   `--duration=${duration}`,
   ...['--warm-up=50ms', '--streams=4', '--quiet'],
 ];
-const short = lasting('300ms');
+/** Long enough for some messages on a busy machine. */
+const short = lasting('1s');
+/** Where full speed proves nothing more, it only keeps the machine busy. */
+const calm = '--rate=100';
 const echoTarget = `tcp://${loopback}:${echo.port}`;
 
 /** What a run of the bench told. */
@@ -59,7 +62,15 @@ interface Ended {
 
 /** Runs the bench to its end, in this process: most of what a process costs is its start. */
 async function bench(args: readonly string[]): Promise<Ended> {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const before = signals.map((signal) => process.listeners(signal));
   const { code, stdout, stderr } = await runCommand(['bench', ...args]);
+  // A process of its own would have ended with its listeners.
+  for (const [at, signal] of signals.entries()) {
+    for (const listener of process.listeners(signal)) {
+      if (!before[at]!.includes(listener)) process.off(signal, listener);
+    }
+  }
   return { code, stdout, told: stderr };
 }
 
@@ -79,9 +90,9 @@ async function report(t: Test, args: readonly string[]) {
 
 const ways = {
   'HTTP/1.1 over the UDS': ['--proxy', uds],
-  'HTTP/1.1 over mTLS': mtls,
-  'HTTP/2 over the UDS': ['--proxy', uds, '--proxy-protocol=http2', '--connections=2'],
-  'HTTP/2 over mTLS': [...mtls, '--proxy-protocol=http2'],
+  'HTTP/1.1 over mTLS': [...mtls, calm],
+  'HTTP/2 over the UDS': ['--proxy', uds, '--proxy-protocol=http2', '--connections=2', calm],
+  'HTTP/2 over mTLS': [...mtls, '--proxy-protocol=http2', calm],
 };
 
 for (const [name, way] of Object.entries(ways)) {
@@ -97,7 +108,7 @@ for (const [name, way] of Object.entries(ways)) {
       [...sorted].sort((a, b) => a - b),
       'percentiles grow',
     );
-    t.equal(figures.samples.length, 1);
+    t.ok(figures.samples.length >= 1);
     t.ok(figures.distribution.length > 3);
   });
 }
@@ -106,7 +117,7 @@ t.test('gRPC, where the server speaks it', async (t) => {
   const grpc = await startServer(t, { mode: 'grpc' });
   await startAgent(t, grpc.agentPort);
   await agentsJoined(grpc);
-  const way = ['--proxy', `unix:${grpc.uds.path}`, '--proxy-protocol=grpc'];
+  const way = ['--proxy', `unix:${grpc.uds.path}`, '--proxy-protocol=grpc', calm];
   const figures = await report(t, [...way, '--target', echoTarget]);
   t.ok(figures.operations > 10);
   t.equal(figures.failures, 0);
@@ -151,15 +162,15 @@ t.test('HTTP at a rate, and the same on new connections', async (t) => {
   const args = ['--proxy', uds, '--target', `http://${loopback}:${pod.port}/pods`];
   const paced = await report(t, [...args, '--rate=100']);
   t.match(paced, { mode: 'http', failures: 0 });
-  t.ok(paced.operations > 5 && paced.operations < 45, `${paced.operations} instead of 30`);
-  const fresh = await report(t, [...args, '--new-connections']);
+  t.ok(paced.operations > 5 && paced.operations < 140, `${paced.operations} instead of 100`);
+  const fresh = await report(t, [...args, '--new-connections', calm]);
   t.ok(fresh.operations > 5);
   t.equal(fresh.failures, 0);
 });
 
 t.test('an HTTP timeout below a second is kept', async (t) => {
   const args = ['--proxy', uds, '--target', `http://${loopback}:${pod.port}/pods`];
-  const quick = await report(t, [...args, '--timeout=900ms']);
+  const quick = await report(t, [...args, '--timeout=900ms', calm]);
   // A busy machine can let a few of them wait so long.
   t.ok(quick.operations > quick.failures, `${quick.operations} requests`);
   // It takes what it is sent, and never answers.
@@ -179,7 +190,7 @@ t.test('HTTPS to a kubelet, whose certificate is verified', async (t) => {
   });
   t.teardown(() => target.close());
   const args = [
-    ...['--proxy', uds, '--target', `https://${loopback}:${target.port}/pods`],
+    ...['--proxy', uds, '--target', `https://${loopback}:${target.port}/pods`, calm],
     ...['--target-cert', kubelet.client.certFile, '--target-key', kubelet.client.keyFile],
   ];
   const figures = await report(t, [...args, '--target-ca-cert', kubelet.caFile]);
@@ -192,7 +203,7 @@ t.test('HTTPS to a kubelet, whose certificate is verified', async (t) => {
 });
 
 t.test('thresholds decide about the exit code, and each is named', async (t) => {
-  const args = ['--proxy', uds, '--target', echoTarget, ...short];
+  const args = ['--proxy', uds, '--target', echoTarget, ...short, calm];
   const kept = await bench([...args, '--fail-p99=10s', '--fail-errors=0.1%', '--min-rate=1']);
   t.equal(kept.code, 0, kept.stdout);
   const missed = await bench([...args, '--fail-p50=10s', '--min-rate=99999999']);
@@ -203,7 +214,7 @@ t.test('thresholds decide about the exit code, and each is named', async (t) => 
 
 t.test('answers that are errors are no success', async (t) => {
   const target = `http://${loopback}:${pod.port}/no-such-page`;
-  const ended = await bench(['--proxy', uds, '--target', target, ...short]);
+  const ended = await bench(['--proxy', uds, '--target', target, ...short, calm]);
   t.equal(ended.code, 1, 'nothing came through');
   t.match(ended.stdout, /http_404/);
 });
@@ -212,7 +223,7 @@ t.test('the reports are files that need nothing else', async (t) => {
   const json = join(directory.path, 'report.json');
   const html = join(directory.path, 'report.html');
   const files = ['--json', json, '--html', html];
-  const ended = await bench(['--proxy', uds, '--target', echoTarget, ...files, ...short]);
+  const ended = await bench(['--proxy', uds, '--target', echoTarget, ...files, ...short, calm]);
   t.equal(ended.code, 0, ended.told);
   t.match(ended.stdout, /^latency +p50 .* p99\.9 .* max /m, 'the summary is still there');
   t.equal(JSON.parse(await readFile(json, 'utf8')).tool, 'fairlead bench');
@@ -243,7 +254,7 @@ t.test('Ctrl-C ends it early, with what was measured', async (t) => {
 
 t.test('it waits for an agent when it is told to', async (t) => {
   const late = await startServer(t);
-  const args = ['--proxy', `unix:${late.uds.path}`, '--target', echoTarget, ...short];
+  const args = ['--proxy', `unix:${late.uds.path}`, '--target', echoTarget, ...short, calm];
   const waiting = benchProcess(t, [...args, '--wait=2m']);
   const impatient = await bench(args);
   t.equal(impatient.code, 1);
