@@ -107,7 +107,7 @@ async function main(): Promise<void> {
   keep(agent);
   const joined = await Promise.race([server.waitForLog('agent connected'), failsWith(agent)]);
   say(
-    `agent         fairlead-agent, pid ${agent.pid}: dialled out, its tunnel is up (${joined.transport}, mutual TLS, certificate ${joined.commonName})`,
+    `agent         fairlead-agent, pid ${agent.pid}: dialed out, its tunnel is up (${joined.transport}, mutual TLS, certificate ${joined.commonName})`,
   );
   say();
 
@@ -129,7 +129,7 @@ async function main(): Promise<void> {
     '/pods',
   );
   say(`client -> server   CONNECT ${host}:${kubelet.port} over mutual TLS`);
-  say(`server -> agent    a stream in the tunnel; the agent dialled the target`);
+  say(`server -> agent    a stream in the tunnel; the agent dialed the target`);
   say(`server -> client   ${report.connectStatus} after ${report.connectMs.toFixed(1)} ms`);
   say(
     `client -> target   ${report.tlsProtocol} handshake inside the stream, ${report.handshakeMs.toFixed(1)} ms`,
@@ -157,7 +157,7 @@ async function main(): Promise<void> {
   await Promise.race([stopped, failsWith(server), failsWith(agent)]);
 }
 
-/** Rejects when the process ends although nobody asked it to. */
+/** Rejects when the process ends although it was not asked to. */
 async function failsWith(running: RunningProcess): Promise<never> {
   await running.exit;
   throw new Error(`${running.name} ended by itself\n${running.describe()}`);

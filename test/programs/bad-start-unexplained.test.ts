@@ -3,23 +3,19 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import {
-  closeAfter,
-  programs as entries,
-  makeTemporaryDirectory,
-  RunningProcess,
-} from '@fairlead/testkit';
+import { makeTemporaryDirectory } from '@fairlead/testkit';
 import t from 'tap';
+import { runCommand } from '../../packages/cli/test/run-fairlead.ts';
 import {
   agentFlags,
   type Flags,
   loopback,
   serverFlags,
   startProgram,
-  startServer,
   startService,
   testPki,
 } from './fixture.ts';
+import { inTime } from './ways-in.ts';
 
 interface Mistake {
   readonly flags: Flags;
@@ -130,7 +126,7 @@ for (const program of ['server', 'agent'] as const) {
   for (const [name, mistake] of Object.entries(mistakes)) {
     t.test(`fairlead-${program}: ${name}`, async (t) => {
       const started = await startProgram(t, program, { ...flags, ...mistake.flags });
-      t.same(await started.exit, { code: mistake.code, signal: null });
+      t.same(await inTime('the program ends', started.exit), { code: mistake.code, signal: null });
       // The log is JSON; what is told to the operator is not.
       const told = started.logs.filter(({ level }) => level === undefined);
       t.equal(told.length, 1, 'one line');
@@ -141,26 +137,26 @@ for (const program of ['server', 'agent'] as const) {
   }
 }
 
+const { server, agent } = await startService(t);
+
 t.test('a socket that another server serves', async (t) => {
-  const server = await startServer(t);
   const other = await startProgram(t, 'server', await serverFlags(server.uds.path));
-  t.equal((await other.exit).code, 1);
+  t.equal((await inTime('the program ends', other.exit)).code, 1);
   const told = other.logs.filter(({ level }) => level === undefined);
   t.equal(told.length, 1, 'one line');
   t.match(told[0]?.msg, /--uds-name.*--uds-takeover/, 'with the cure');
 });
 
 t.test('fairlead status, asked for the wrong port', async (t) => {
-  const { server, agent } = await startService(t);
   const wrong = {
     [agent.adminPort]: /--admin .*admin port of an agent/,
     [server.healthPort]: /--admin /,
   };
   for (const [port, says] of Object.entries(wrong)) {
     const args = ['status', `--admin=http://${loopback}:${port}`];
-    const started = closeAfter(t, await RunningProcess.start(entries.cli, args));
-    t.equal((await started.exit).code, 1);
-    t.equal(started.logs.length, 1, 'one line');
-    t.match(started.logs[0]?.msg, says);
+    const { code, stderr } = await runCommand(args);
+    t.equal(code, 1);
+    t.equal(stderr.trim().split('\n').length, 1, 'one line');
+    t.match(stderr, says);
   }
 });

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { workspaceRoot } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { loopback } from './fixture.ts';
+import { inTime } from './ways-in.ts';
 
 const demo = join(workspaceRoot, 'demo/dist/main.js');
 const lastLine = 'Ctrl-C ends everything.';
@@ -19,9 +20,9 @@ interface Demo {
 }
 
 function startDemo(t: Test): Demo {
-  const { PATH = '', HOME = '' } = process.env;
+  const { PATH = '', HOME = '', TMPDIR, FAIRLEAD_TEST_RUN } = process.env;
   const child = spawn(process.execPath, [demo], {
-    env: { PATH, HOME },
+    env: { PATH, HOME, TMPDIR, FAIRLEAD_TEST_RUN },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.teardown(() => {
@@ -36,14 +37,20 @@ function directoryIn(printed: string): string {
   return /\/\S*\/fairlead-\w+/.exec(printed)?.[0] ?? '';
 }
 
-/** Runs the demo until it waits, then ends it as Ctrl-C does; what it printed. */
-async function checkDemo(t: Test): Promise<string> {
-  const { child, lines: output, exit } = startDemo(t);
+/** The lines to the last one that is wanted, or to the end. */
+async function linesUntil(output: AsyncIterable<string>, last: string): Promise<string[]> {
   const lines: string[] = [];
   for await (const line of output) {
     lines.push(line);
-    if (line === lastLine) break;
+    if (line === last) break;
   }
+  return lines;
+}
+
+/** Runs the demo until it waits, then ends it as Ctrl-C does; what it printed. */
+async function checkDemo(t: Test): Promise<string> {
+  const { child, lines: output, exit } = startDemo(t);
+  const lines = await inTime('the demo stays up', linesUntil(output, lastLine));
   const printed = lines.join('\n');
   t.equal(lines.at(-1), lastLine, 'it stays up');
   t.match(printed, /server -> client +200 after/);
@@ -57,7 +64,7 @@ async function checkDemo(t: Test): Promise<string> {
   t.ok(existsSync(directory), directory);
 
   child.kill('SIGINT');
-  t.same(await exit, [0, null], 'Ctrl-C ends it in order');
+  t.same(await inTime('the demo ends', exit), [0, null], 'Ctrl-C ends it in order');
   for (const pid of pids)
     t.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, 'no process is left');
   t.notOk(existsSync(directory), 'nor a file');
@@ -70,7 +77,7 @@ t.test('it runs, and ends cleanly', async (t) => {
 
 t.test('with its port taken it says so and takes another', async (t) => {
   const squatter = createServer();
-  // Whoever has the port, a stranger included: it is taken.
+  // If another process has the port, it is taken as well.
   squatter.on('error', () => {});
   squatter.listen(8090, loopback);
   await Promise.race([once(squatter, 'listening'), once(squatter, 'error')]).catch(() => {});
@@ -92,7 +99,7 @@ t.test('an early Ctrl-C ends it at once and leaves nothing behind', async (t) =>
     child.kill('SIGINT');
     t.ok(existsSync(directoryIn(line)), line);
   }
-  t.same(await exit, [0, null]);
+  t.same(await inTime('the demo ends', exit), [0, null]);
   t.notMatch(printed.join('\n'), /failed|fairlead-agent/);
   t.notOk(existsSync(directoryIn(printed[0]!)));
 });

@@ -5,17 +5,30 @@ import type { Duplex } from 'node:stream';
 import { seededReadable, seededSha256, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import {
-  agentsJoined,
+  type Flags,
+  joinAgent,
   linesOf,
   loopback,
-  type Service,
-  startAgent,
+  type RunningServer,
+  startServer,
   startService,
   transports,
 } from './fixture.ts';
-import { authority, gone, http1Client, http2Client, readBytes, readRest } from './ways-in.ts';
+import {
+  authority,
+  gone,
+  http1Client,
+  http2Client,
+  inTime,
+  readBytes,
+  readRest,
+} from './ways-in.ts';
 
-const answerBytes = 32 * 1024 ** 2;
+/** More than the largest window of a stream, 16 MiB: the drain must not stop the windows. */
+const answerBytes = 24 * 1024 ** 2;
+
+/** For tests in which the agent ends; where the server ends, it is the test's own. */
+const sharedServer = await startServer(t);
 
 /** A target that answers when the test says so. */
 interface HeldTarget {
@@ -43,12 +56,13 @@ async function startHeldTarget(t: Test): Promise<HeldTarget> {
     for (const socket of connections) socket.destroy();
   });
   const { port } = server.address() as AddressInfo;
-  const nextConnection = async () => (await once(server, 'connection'))[0] as Socket;
+  const nextConnection = async () =>
+    (await inTime('the target is dialed', once(server, 'connection')))[0] as Socket;
   return { target: `${loopback}:${port}`, nextConnection };
 }
 
 /** Opens a stream and exchanges a line each way. */
-async function openUsed(t: Test, { server }: Service, target: HeldTarget): Promise<Held> {
+async function openUsed(t: Test, server: RunningServer, target: HeldTarget): Promise<Held> {
   const [stream, socket] = await Promise.all([
     http1Client(t, server.tcp).open(target.target),
     target.nextConnection(),
@@ -70,13 +84,27 @@ async function checkFinishes(t: Test, { stream, socket }: Held): Promise<void> {
   t.same(await readRest(stream), wanted, 'and finishes with its last byte');
 }
 
+/** Waits until the server has seen agents drain `count` times. */
+async function agentsDrain({ process }: RunningServer, count: number): Promise<void> {
+  await process.waitForLog(() => linesOf(process, 'agent drains').length >= count);
+}
+
+/** A service whose server, or agent, is going to end, with these flags. */
+async function startEnding(t: Test, who: 'server' | 'agent', flags: Flags = {}) {
+  if (who === 'agent') {
+    const { process } = await joinAgent(t, sharedServer, flags);
+    return { server: sharedServer, process };
+  }
+  const { server } = await startService(t, { server: flags });
+  return { server, process: server.process };
+}
+
 for (const transport of transports) {
   t.test(`SIGTERM to the server, ${transport}`, async (t) => {
-    const service = await startService(t, { agent: { transport } });
-    const { server, agent } = service;
+    const { server, agent } = await startService(t, { agent: { transport } });
     const held = await startHeldTarget(t);
     const idle = await http2Client(t, server.tcp);
-    const open = await openUsed(t, service, held);
+    const open = await openUsed(t, server, held);
 
     server.process.kill('SIGTERM');
     await server.process.waitForLog('draining');
@@ -86,22 +114,22 @@ for (const transport of transports) {
     t.equal(linesOf(agent.process, 'disconnected').length, 0);
 
     await checkFinishes(t, open);
-    t.same(await server.process.exit, { code: 0, signal: null });
+    t.same(await inTime('the program ends', server.process.exit), { code: 0, signal: null });
     await agent.process.waitForLog('disconnected');
   });
 
   t.test(`SIGTERM to the agent, ${transport}`, async (t) => {
-    const service = await startService(t, { agent: { transport } });
-    const { server, agent } = service;
+    const server = sharedServer;
+    const drained = linesOf(server.process, 'agent drains').length + 1;
+    const agent = await joinAgent(t, server, { transport });
     const held = await startHeldTarget(t);
-    const open = await openUsed(t, service, held);
+    const open = await openUsed(t, server, held);
 
     agent.process.kill('SIGTERM');
-    await server.process.waitForLog('agent drains');
-    await startAgent(t, server.agentPort, { transport, 'agent-id': 'node-2' });
-    await agentsJoined(server, 2);
+    await agentsDrain(server, drained);
+    await joinAgent(t, server, { transport, 'agent-id': 'node-2' });
     const later: Held[] = [];
-    while (later.length < 10) later.push(await openUsed(t, service, held));
+    while (later.length < 10) later.push(await openUsed(t, server, held));
     t.same(
       await streamsByAgent(server.adminPort),
       { 'node-1': 1, 'node-2': 10 },
@@ -110,51 +138,50 @@ for (const transport of transports) {
     for (const { socket } of later) socket.destroy();
 
     await checkFinishes(t, open);
-    t.same(await agent.process.exit, { code: 0, signal: null });
+    t.same(await inTime('the program ends', agent.process.exit), { code: 0, signal: null });
   });
 }
 
 t.test('SIGTERM to the only agent', async (t) => {
-  const service = await startService(t);
-  const { server, agent } = service;
+  const server = sharedServer;
+  const drained = linesOf(server.process, 'agent drains').length + 1;
+  const agent = await joinAgent(t, server);
   const held = await startHeldTarget(t);
-  const open = await openUsed(t, service, held);
+  const open = await openUsed(t, server, held);
   agent.process.kill('SIGTERM');
-  await server.process.waitForLog('agent drains');
+  await agentsDrain(server, drained);
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   const { status, stream } = await http1Client(t, server.tcp).ask(authority(echo));
   t.ok(status === 200 || status === 503, `a new stream is served or refused: ${status}`);
   stream.destroy();
   await checkFinishes(t, open);
-  t.same(await agent.process.exit, { code: 0, signal: null });
+  t.same(await inTime('the program ends', agent.process.exit), { code: 0, signal: null });
   const { code } = await http1Client(t, server.tcp).ask(held.target);
   t.equal(code, 'no_agent');
 });
 
 for (const who of ['server', 'agent'] as const) {
   t.test(`a second SIGTERM to the ${who} ends it at once`, async (t) => {
-    const service = await startService(t);
+    const { server, process } = await startEnding(t, who);
     const held = await startHeldTarget(t);
-    const { stream } = await openUsed(t, service, held);
-    const { process } = service[who];
+    const { stream } = await openUsed(t, server, held);
     process.kill('SIGTERM');
     await process.waitForLog('draining');
     process.kill('SIGTERM');
-    t.same(await process.exit, { code: 1, signal: null });
+    t.same(await inTime('the program ends', process.exit), { code: 1, signal: null });
     await gone(stream);
     t.pass('the stream is cut');
   });
 
   t.test(`streams that outlast the ${who}'s --graceful-shutdown-timeout are cut`, async (t) => {
     const flags = { 'graceful-shutdown-timeout': '500ms' };
-    const service = await startService(t, { [who]: flags });
+    const { server, process } = await startEnding(t, who, flags);
     const held = await startHeldTarget(t);
-    const { stream } = await openUsed(t, service, held);
-    const { process } = service[who];
+    const { stream } = await openUsed(t, server, held);
     process.kill('SIGINT');
     await gone(stream);
-    t.same(await process.exit, { code: 0, signal: null });
+    t.same(await inTime('the program ends', process.exit), { code: 0, signal: null });
     t.equal(linesOf(process, 'open streams are cut').length, 1);
   });
 }

@@ -8,8 +8,8 @@ import type { Duplex } from 'node:stream';
 import { startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import {
-  agentsJoined,
   type Flags,
+  joinAgent,
   loopback,
   type RunningServer,
   startAgent,
@@ -18,6 +18,8 @@ import {
   transports,
 } from './fixture.ts';
 import { authority, echoLine, http1Client } from './ways-in.ts';
+
+const server = await startServer(t);
 
 interface Proxy {
   readonly url: string;
@@ -84,58 +86,52 @@ function serveHttp1(server: ReturnType<typeof createHttpServer>, asked: string[]
   });
 }
 
-/** Joins the server, says what the proxy was asked for, and leaves again. */
-async function joinAndLeave(
+/** Joins the server, carries a line, and leaves when the test ends. */
+async function joinAndCarry(
   t: Test,
   server: RunningServer,
-  joins: number,
   flags: Flags,
   env: Record<string, string>,
 ): Promise<void> {
   // Trust in the proxy is a matter of the machine, not of the tunnel.
   const { frontend } = await testPki();
   const all = { NODE_EXTRA_CA_CERTS: frontend.caFile, ...env };
-  const agent = await startAgent(t, server.agentPort, flags, all);
-  await agentsJoined(server, joins);
+  await joinAgent(t, server, flags, all);
   const echo = await startEchoTarget();
   const stream = await http1Client(t, server.uds).open(authority(echo));
   await echoLine(stream, 'through the proxy\n');
   stream.destroy();
   await echo.close();
-  await agent.process.close();
 }
 
 for (const [name, startProxy] of Object.entries(proxies)) {
   t.test(`an ${name} proxy`, async (t) => {
-    const server = await startServer(t);
     const proxy = await startProxy(t);
     const wanted = `CONNECT ${loopback}:${server.agentPort}`;
-    let joins = 0;
 
     for (const transport of transports) {
       await t.test(`--egress-proxy, ${transport}`, async (t) => {
         proxy.asked.length = 0;
-        await joinAndLeave(t, server, ++joins, { transport, 'egress-proxy': proxy.url }, {});
+        await joinAndCarry(t, server, { transport, 'egress-proxy': proxy.url }, {});
         t.same(proxy.asked, [wanted]);
       });
     }
     await t.test('HTTPS_PROXY, with a user and a password', async (t) => {
       proxy.asked.length = 0;
       const HTTPS_PROXY = proxy.url.replace('://', '://user:secret@');
-      await joinAndLeave(t, server, ++joins, {}, { HTTPS_PROXY });
+      await joinAndCarry(t, server, {}, { HTTPS_PROXY });
       t.same(proxy.asked, [`${wanted} Basic ${btoa('user:secret')}`]);
     });
     await t.test('NO_PROXY', async (t) => {
       proxy.asked.length = 0;
       const env = { HTTPS_PROXY: proxy.url, NO_PROXY: 'localhost,127.0.0.0/8' };
-      await joinAndLeave(t, server, ++joins, {}, env);
+      await joinAndCarry(t, server, {}, env);
       t.same(proxy.asked, [], 'goes around the proxy');
     });
   });
 }
 
 t.test('a proxy that refuses', async (t) => {
-  const server = await startServer(t);
   const refusing = createHttpServer();
   refusing.on('connect', (_, socket) => socket.end('HTTP/1.1 403 Forbidden\r\n\r\n'));
   const proxy = await listen(t, 'http', refusing, []);

@@ -1,16 +1,15 @@
 /**
  * Real programs: fairlead-server and fairlead-agent as processes, started with Konnectivity's flags and
- * openssl's certificates, on ports that the system picks.
+ * the certificates of the test run, on ports that the system picks.
  */
-import { randomInt } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import {
   type ClientTls,
   closeAfter,
+  eventually,
   type LogLine,
   makeTemporaryDirectory,
+  pickPort,
   programs,
   RunningProcess,
   sharedTestPki,
@@ -52,25 +51,6 @@ export interface Service {
 /** The certificates of this run. */
 export function testPki(): Promise<TestPki> {
   return sharedTestPki();
-}
-
-/**
- * A free port for a program that cannot be given 0. It lies below the range from which Linux serves
- * dialers and port 0, so that it stays free until it is used.
- */
-export async function pickPort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(10_000, 30_000);
-    const server = createServer().listen(port, loopback);
-    try {
-      await once(server, 'listening');
-    } catch {
-      continue;
-    }
-    server.close();
-    await once(server, 'close');
-    return port;
-  }
 }
 
 function argumentsOf(flags: Flags): string[] {
@@ -205,6 +185,33 @@ export async function agentsJoined(server: RunningServer, count = 1): Promise<vo
 /** The log lines with this text so far. */
 export function linesOf(process: RunningProcess, msg: string): LogLine[] {
   return process.logs.filter((line) => line.msg === msg);
+}
+
+/**
+ * Starts an agent and waits until it has joined. When the test ends, the agent leaves, and the server has
+ * noticed: tests can have their own agent at a server that they share.
+ */
+export async function joinAgent(
+  t: Test,
+  server: RunningServer,
+  flags: Flags = {},
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunningAgent> {
+  const joined = linesOf(server.process, 'agent connected').length + 1;
+  const agent = await startAgent(t, server.agentPort, flags, env);
+  let hasServerEnded = false;
+  void server.process.exit.then(() => {
+    hasServerEnded = true;
+  });
+  t.teardown(async () => {
+    await agent.process.close();
+    if (hasServerEnded) return;
+    await eventually('the server notices that the agent has left', () => {
+      return linesOf(server.process, 'agent disconnected').length >= joined;
+    });
+  });
+  await agentsJoined(server, joined);
+  return agent;
 }
 
 /** Starts a server and an agent, and waits until the two are connected. */

@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import {
   closeAfter,
   countBytes,
+  eventually,
   programs,
   RunningProcess,
   readSinkReport,
@@ -17,30 +18,33 @@ import {
   startSourceTarget,
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { runCommand } from '../../packages/cli/test/run-fairlead.ts';
 import { loopback, startService } from './fixture.ts';
-import { echoLine, gone } from './ways-in.ts';
+import { echoLine, gone, inTime } from './ways-in.ts';
 
 const { server } = await startService(t);
 const uds = ['--proxy', `unix:${server.uds.path}`];
 const totalBytes = 8 * 2 ** 20;
-const largeTimeoutMs = 20_000;
 
-/** Starts a forward of one target. */
-async function startForward(t: Test, flags: readonly string[], target: { port: number }) {
-  const args = ['forward', ...flags, `:${loopback}:${target.port}`];
-  const running = closeAfter(t, await RunningProcess.start(programs.cli, args));
-  const port = await forwardedPort(running);
-  return { running, open: () => openSocket(t, port) };
+interface Target {
+  readonly port: number;
 }
 
-async function forwardedPort(running: RunningProcess): Promise<number> {
-  const until = performance.now() + largeTimeoutMs;
-  for (;;) {
-    const port = /^Forwarding from \S+:(\d+) -> /m.exec(running.stdout)?.[1];
-    if (port !== undefined) return Number(port);
-    if (performance.now() > until) throw new Error(running.describe());
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+/** Starts one forward of these targets; `open` connects to the one that is meant, or to the first. */
+async function startForward(t: Test, flags: readonly string[], ...targets: [Target, ...Target[]]) {
+  const specs = targets.map(({ port }) => `:${loopback}:${port}`);
+  const args = ['forward', ...flags, ...specs];
+  const running = closeAfter(t, await RunningProcess.start(programs.cli, args));
+  const ports = await forwardedPorts(running, targets.length);
+  const open = (t: Test, target = targets[0]) => openSocket(t, ports[targets.indexOf(target)]!);
+  return { running, open };
+}
+
+function forwardedPorts(running: RunningProcess, count: number): Promise<number[]> {
+  return eventually(`the forward listens: ${running.describe()}`, () => {
+    const lines = [...running.stdout.matchAll(/^Forwarding from \S+:(\d+) -> /gm)];
+    return lines.length === count ? lines.map(([, port]) => Number(port)) : undefined;
+  }).then((ports) => ports ?? []);
 }
 
 function openSocket(t: Test, port: number): Socket {
@@ -55,35 +59,36 @@ function openSocket(t: Test, port: number): Socket {
 for (const protocol of ['http1', 'http2']) {
   t.test(`by ${protocol}`, async (t) => {
     const flags = [...uds, `--proxy-protocol=${protocol}`];
+    const sink = await startSinkTarget();
+    const source = await startSourceTarget({ totalBytes });
+    const echo = await startEchoTarget();
+    const earlyEnd = await startEarlyEndTarget({ onReport: () => {} });
+    const targets = [sink, source, echo, earlyEnd] as const;
+    for (const target of targets) t.teardown(() => target.close());
+    const { running, open } = await startForward(t, flags, ...targets);
 
-    t.test('bytes and half-close, both ways', async (t) => {
-      const sink = await startSinkTarget();
-      const source = await startSourceTarget({ totalBytes });
-      for (const target of [sink, source]) t.teardown(() => target.close());
-      const up = (await startForward(t, flags, sink)).open();
+    await t.test('bytes and half-close, both ways', async (t) => {
+      const up = open(t, sink);
       seededReadable('up', totalBytes).pipe(up);
       const { sha256 } = await readSinkReport(up);
       t.equal(sha256, seededSha256('up', totalBytes), 'the answer after the end is whole too');
-      const down = (await startForward(t, flags, source)).open();
+      const down = open(t, source);
       down.end();
       t.match(await countBytes(down), { bytes: totalBytes, sha256: source.sha256 });
     });
 
-    t.test('many connections at once, each with its own line', async (t) => {
-      const echo = await startEchoTarget();
-      t.teardown(() => echo.close());
-      const { running, open } = await startForward(t, flags, echo);
-      const sockets = Array.from({ length: 20 }, open);
+    await t.test('many connections at once, each with its own line', async (t) => {
+      const linesOfAll = () => running.stdout.match(/^Handling connection for \d+$/gm)?.length ?? 0;
+      const before = linesOfAll();
+      const sockets = Array.from({ length: 20 }, () => open(t, echo));
       await Promise.all(sockets.map((socket, at) => echoLine(socket, `line ${at}\n`)));
-      t.equal(running.stdout.match(/^Handling connection for \d+$/gm)?.length, 20);
+      t.equal(linesOfAll() - before, 20);
     });
 
-    t.test('an end of the target is an end here', async (t) => {
-      const target = await startEarlyEndTarget({ onReport: () => {} });
-      t.teardown(() => target.close());
-      const socket = (await startForward(t, flags, target)).open();
+    await t.test('an end of the target is an end here', async (t) => {
+      const socket = open(t, earlyEnd);
       socket.resume();
-      await once(socket, 'end');
+      await inTime('the socket ends', once(socket, 'end'));
       t.pass();
     });
   });
@@ -94,13 +99,13 @@ t.test('by HTTP/2 a reset of the target is a reset here', async (t) => {
   const target = await startResetTarget({ afterBytes: 1 });
   t.teardown(() => target.close());
   const { running, open } = await startForward(t, [...uds, '--proxy-protocol=http2'], target);
-  const socket = open();
+  const socket = open(t);
   const closed = new Promise((resolve) => socket.once('close', resolve));
   const errors: NodeJS.ErrnoException[] = [];
   socket.on('error', (error) => errors.push(error));
   socket.write('x');
   socket.resume();
-  await closed;
+  await inTime('the socket closes', closed);
   t.match(errors, [{ code: 'ECONNRESET' }]);
   await running.waitForLog(({ msg }) => /connection for \d+: .*stream_lost/.test(String(msg)));
 });
@@ -111,7 +116,7 @@ t.test('a target that is down is a warning, and each connection is told why', as
   const { running, open } = await startForward(t, uds, refused);
   const said = ({ msg }: { msg?: unknown }) => String(msg);
   await running.waitForLog((line) => /warning: target .*target_refused/.test(said(line)));
-  await gone(open());
+  await gone(open(t));
   await running.waitForLog((line) => /connection for \d+: .*target_refused/.test(said(line)));
 });
 
@@ -119,10 +124,10 @@ t.test('Ctrl-C ends it', async (t) => {
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   const { running, open } = await startForward(t, uds, echo);
-  const socket = open();
+  const socket = open(t);
   await echoLine(socket, 'hello\n');
   running.kill('SIGINT');
-  t.same(await running.exit, { code: 0, signal: null });
+  t.same(await inTime('the program ends', running.exit), { code: 0, signal: null });
   await gone(socket);
 });
 
@@ -153,12 +158,10 @@ const mistakes: Record<string, { args: string[]; code: 1 | 2; says: RegExp }> = 
   },
 };
 
-t.test('mistakes', { jobs: 4 }, async (t) => {
+t.test('mistakes', async (t) => {
   for (const [name, { args, code, says }] of Object.entries(mistakes)) {
-    t.test(name, async (t) => {
-      const running = closeAfter(t, await RunningProcess.start(programs.cli, ['forward', ...args]));
-      t.equal((await running.exit).code, code);
-      t.match(running.logs.map(({ msg }) => msg).join('\n'), says);
-    });
+    const ended = await runCommand(['forward', ...args]);
+    t.equal(ended.code, code, name);
+    t.match(ended.stderr, says, name);
   }
 });

@@ -1,20 +1,22 @@
 /** Peers without a certificate, with one of another CA, or with an expired one, that get in anyway. */
 import { once } from 'node:events';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import type { AgentOptions } from '@fairlead/agent';
 import { connectHead, type LogLine } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { startAgent } from '../support/fleet.ts';
 import {
-  agentsJoined,
-  type Flags,
+  joinAgent,
   linesOf,
   loopback,
   type RunningServer,
-  startAgent,
   startServer,
   testPki,
   transports,
 } from './fixture.ts';
-import { http1Client } from './ways-in.ts';
+import { http1Client, inTime } from './ways-in.ts';
+
+const server = await startServer(t);
 
 interface Identity {
   readonly cert?: string;
@@ -62,7 +64,7 @@ async function encounter(
   socket.write(protocol === 'http/1.1' ? connectHead('127.0.0.1:443') : 'anything');
   const isAboutUs = (line: LogLine) => String(line.address ?? '').endsWith(suffix);
   await Promise.all([
-    closed,
+    inTime('the server closes the connection', closed),
     server.process.waitForLog((line) => line.level === 'warn' && isAboutUs(line)),
   ]);
   return { text, lines: server.process.logs.filter(isAboutUs) };
@@ -77,7 +79,6 @@ function checkRefused(t: Test, { text, lines }: Encounter): void {
 }
 
 t.test('the front end', async (t) => {
-  const server = await startServer(t);
   for (const [who, identity] of Object.entries(await strangers('frontend'))) {
     for (const protocol of ['http/1.1', 'h2']) {
       await t.test(`${who}, ${protocol}`, async (t) => {
@@ -90,7 +91,6 @@ t.test('the front end', async (t) => {
 });
 
 t.test('the agent port', async (t) => {
-  const server = await startServer(t);
   for (const [who, identity] of Object.entries(await strangers('agent'))) {
     for (const protocol of ['fairlead/1', 'http/1.1', 'h2']) {
       await t.test(`${who}, ${protocol}`, async (t) => {
@@ -102,42 +102,38 @@ t.test('the agent port', async (t) => {
 });
 
 t.test('real agents', async (t) => {
-  const server = await startServer(t);
   const pki = await testPki();
-  const agents: Record<string, Flags> = {
-    'no certificate': { 'agent-cert': undefined, 'agent-key': undefined },
+  const agents: Record<string, Partial<AgentOptions>> = {
+    'no certificate': { agentCert: undefined, agentKey: undefined },
     'a certificate of another CA': {
-      'agent-cert': pki.foreign.client.certFile,
-      'agent-key': pki.foreign.client.keyFile,
+      agentCert: pki.foreign.client.certFile,
+      agentKey: pki.foreign.client.keyFile,
     },
     'an expired certificate': {
-      'agent-cert': pki.agent.expiredClient.certFile,
-      'agent-key': pki.agent.expiredClient.keyFile,
+      agentCert: pki.agent.expiredClient.certFile,
+      agentKey: pki.agent.expiredClient.keyFile,
     },
   };
-  for (const [who, flags] of Object.entries(agents)) {
-    for (const transport of [...transports, 'auto']) {
+  for (const [who, options] of Object.entries(agents)) {
+    for (const transport of [...transports, 'auto'] as const) {
       await t.test(`${who}, ${transport}`, async (t) => {
-        const { process } = await startAgent(t, server.agentPort, { ...flags, transport });
-        const isFailure = ({ msg }: LogLine) => msg === 'cannot connect' || msg === 'disconnected';
-        const line = await process.waitForLog(isFailure);
+        const { log } = await startAgent(t, server, { ...options, transport });
+        const line = await log.until('the agent fails to join', () => {
+          return log.of('cannot connect')[0] ?? log.of('disconnected')[0];
+        });
         const said = JSON.stringify(line);
         t.match(said, /certificate|unauthenticated/, `the agent says why: ${said}`);
-        t.equal(linesOf(process, 'connected').length, 0);
-        process.kill('SIGKILL');
+        t.equal(log.of('connected').length, 0);
       });
     }
   }
   await t.test('a server that the agent does not trust', async (t) => {
-    const flags = { 'ca-cert': pki.foreign.caFile };
-    const { process } = await startAgent(t, server.agentPort, flags);
-    const line = await process.waitForLog('cannot connect');
+    const { log } = await startAgent(t, server, { caCert: pki.foreign.caFile });
+    const line = await log.line('cannot connect');
     t.match(line.reason, 'server_certificate');
-    process.kill('SIGKILL');
   });
   t.equal(linesOf(server.process, 'agent connected').length, 0, 'no tunnel');
   const { code } = await http1Client(t, server.uds).ask('127.0.0.1:443');
   t.equal(code, 'no_agent');
-  await startAgent(t, server.agentPort);
-  await agentsJoined(server);
+  await joinAgent(t, server);
 });

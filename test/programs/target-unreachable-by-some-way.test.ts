@@ -8,12 +8,19 @@ import { connect } from 'node:tls';
 import { promisify } from 'node:util';
 import { readText, startKubeletTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { loopback, type RunningServer, startService, testPki, transports } from './fixture.ts';
+import {
+  joinAgent,
+  loopback,
+  type RunningServer,
+  startServer,
+  testPki,
+  transports,
+} from './fixture.ts';
 import { authority, type WayIn, wayNames, waysIn } from './ways-in.ts';
 
 const run = promisify(execFile);
 
-/** The hosts by which the targets are dialled; each host's target listens there and nowhere else. */
+/** The hosts by which clients name the targets; each host's target listens there and nowhere else. */
 const hosts = { '127.0.0.1': loopback, '[::1]': '::1', localhost: loopback } as const;
 type Host = keyof typeof hosts;
 
@@ -44,10 +51,11 @@ async function startUdsRelay(t: Test, path: string): Promise<{ host: string; por
   return { host: loopback, port: (relay.address() as AddressInfo).port };
 }
 
-async function hasCurl(): Promise<boolean> {
+/** Why curl cannot be tried here, or false. */
+async function lacksCurl(): Promise<string | false> {
   return run('curl', ['--version']).then(
-    ({ stdout }) => stdout.includes('HTTPS-proxy'),
-    () => false,
+    ({ stdout }) => !stdout.includes('HTTPS-proxy') && 'curl is built without HTTPS proxies',
+    () => 'there is no curl on this machine',
   );
 }
 
@@ -75,19 +83,15 @@ async function getPods(stream: Duplex, host: string): Promise<{ status: number; 
   });
 }
 
+const server = await startServer(t);
+const skipCurl = await lacksCurl();
+
 for (const transport of [...transports, 'grpc']) {
   t.test(`an HTTPS target through a ${transport} tunnel`, async (t) => {
-    const { server } = await startService(t, { agent: { transport } });
+    await joinAgent(t, server, { transport });
     const ports = await startTargets(t);
 
-    await t.test('curl', async (t) => {
-      if (!(await hasCurl())) {
-        t.comment('WARNING: there is no curl with HTTPS proxies here; nothing was tried with it');
-        t.pass('skipped: no curl with HTTPS proxies');
-        return;
-      }
-      await tryCurl(t, server, ports);
-    });
+    await t.test('curl', { skip: skipCurl }, (t) => tryCurl(t, server, ports));
 
     for (const way of wayNames) {
       await t.test(`CONNECT client: ${way}`, (t) => tryConnect(t, server, ports, way));
@@ -111,7 +115,7 @@ async function tryCurl(t: Test, server: RunningServer, ports: Record<Host, numbe
   for (const [way, toProxy] of Object.entries(ways)) {
     for (const host of Object.keys(hosts) as Host[]) {
       const { stdout } = await run('curl', [
-        ...['--silent', '--show-error', '--fail', '--noproxy', '', '--max-time', '20'],
+        ...['--silent', '--show-error', '--fail', '--noproxy', '', '--max-time', '60'],
         ...['--write-out', ' %{http_connect} %{http_code}'],
         ...[...toProxy, ...toTarget, `https://${host}:${ports[host]}/pods`],
       ]);

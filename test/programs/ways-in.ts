@@ -10,6 +10,21 @@ import {
 import type { Test } from 'tap';
 import type { RunningServer } from './fixture.ts';
 
+/** Long enough for a machine that is busy with other work. */
+const longestWaitMs = 60_000;
+
+/** What the promise resolves to. Rejects with the name of what is awaited if it takes too long. */
+export async function inTime<Result>(what: string, promise: Promise<Result>): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`not within ${longestWaitMs} ms: ${what}`)),
+      longestWaitMs,
+    );
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
 /** The front end's answer to one CONNECT. */
 export interface Answer {
   readonly status: number;
@@ -102,7 +117,7 @@ export async function echoLine(stream: Duplex, line: string): Promise<void> {
 
 /** Reads exactly that many bytes and leaves the stream paused. Rejects at its end. */
 export function readBytes(stream: Duplex, count: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
+  const bytes = new Promise<Buffer>((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
     const onData = (chunk: Buffer) => {
@@ -123,6 +138,7 @@ export function readBytes(stream: Duplex, count: number): Promise<Buffer> {
     stream.on('data', onData).on('end', onClose).on('close', onClose);
     stream.resume();
   });
+  return inTime(`${count} bytes arrive`, bytes);
 }
 
 /** Counts what is left of a stream, also of one that `readBytes` has paused. Rejects as `countBytes` does. */
@@ -135,5 +151,6 @@ export function readRest(stream: Duplex): Promise<ByteReport> {
 /** Resolves when the stream has ended or broken, whichever it is, also if it has before. */
 export async function gone(stream: Duplex): Promise<void> {
   if (stream.closed || stream.readableEnded) return;
-  await readRest(stream).catch(() => {});
+  const ended = readRest(stream).catch(() => {});
+  await inTime('the stream has ended', ended);
 }

@@ -17,8 +17,8 @@ const usage = `usage: client COMMAND
   exec [NODE]          a session with an echo, as kubectl exec does: each key must come back
   copy [NODE [MIB]]    256 MiB each way, as kubectl cp does, with a session beside it
   all                  the four of them, on every node
-  apart [HOST:PORT...] that nothing answers if dialled without the tunnel; the targets if none is named
-  reach HOST:PORT...   that all of these answer if dialled without the tunnel
+  apart [HOST:PORT...] that nothing answers if dialed without the tunnel; the targets if none is named
+  reach HOST:PORT...   that all of these answer if dialed without the tunnel
 `;
 
 class UsageError extends Error {}

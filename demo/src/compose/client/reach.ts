@@ -1,4 +1,4 @@
-/** What can be dialled from this container, without the tunnel. */
+/** What can be dialed from this container, without the tunnel. */
 import { connect } from 'node:net';
 import { type Network, targetPorts } from '../network.ts';
 
