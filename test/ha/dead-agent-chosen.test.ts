@@ -3,7 +3,9 @@ import type { Socket } from 'node:net';
 import { startEchoTarget, startPodTarget, startSlowLink } from '@fairlead/testkit';
 import t from 'tap';
 import { metric, startAgent, startServer } from '../support/fleet.ts';
+import { passTime } from '../support/pass-time.ts';
 import { startAgentProcess } from './agent-process.ts';
+import { freeze } from './process-state.ts';
 import { openStream, request } from './requests.ts';
 
 /** Sends a line and waits for its echo. */
@@ -13,68 +15,76 @@ async function echoed(socket: Socket, text: string): Promise<boolean> {
   return chunk.toString() === text;
 }
 
-/** How long it takes, in ms. */
+/** How long it takes, in ms of the time that passes here. */
 async function timed(work: Promise<unknown>): Promise<number> {
   const startedAtMs = performance.now();
   await work;
   return performance.now() - startedAtMs;
 }
 
-t.test('an agent that is frozen: dials go elsewhere in time, nobody else waits', async (t) => {
-  const [pod, echo] = [await startPodTarget(), await startEchoTarget()];
-  t.teardown(() => Promise.all([pod.close(), echo.close()]));
-  const server = await startServer(t, { serverId: 'a', pingInterval: 20_000, pingTimeout: 20_000 });
-  const processes = {
-    one: await startAgentProcess(t, server.agentPort, 'one'),
-    other: await startAgentProcess(t, server.agentPort, 'other'),
-  };
-  await server.untilAgents(2);
+t.test(
+  'an agent that is frozen: dials go elsewhere in time, and no other stream waits',
+  async (t) => {
+    passTime(t, { withProcesses: true });
+    const [pod, echo] = [await startPodTarget(), await startEchoTarget()];
+    t.teardown(() => Promise.all([pod.close(), echo.close()]));
+    const server = await startServer(t, {
+      serverId: 'a',
+      pingInterval: 20_000,
+      pingTimeout: 20_000,
+    });
+    const one = await startAgentProcess(t, server.agentPort, 'one');
+    await startAgent(t, server, { agentId: 'other' });
+    await server.untilAgents(2);
 
-  // A stream through each: two at the same time go to different agents.
-  const streams = await Promise.all([openStream(server, echo), openStream(server, echo)]);
-  for (const { socket } of streams) t.ok(await echoed(socket, 'before'));
+    // A stream through each: two at the same time go to different agents.
+    const streams = await Promise.all([openStream(server, echo), openStream(server, echo)]);
+    for (const { socket } of streams) t.ok(await echoed(socket, 'before'));
 
-  processes.one.kill('SIGSTOP');
-  const dialMs = await Promise.all(
-    Array.from({ length: 20 }, async () => {
-      let failure: string | undefined;
-      const ms = await timed(
-        request(server, pod).then((outcome) => {
-          failure = outcome;
-        }),
-      );
-      t.equal(failure, undefined);
-      return ms;
-    }),
-  );
-  const slowest = Math.max(...dialMs);
-  t.ok(slowest < 5_000, `the slowest of 20 dials took ${Math.round(slowest)} ms`);
-  t.match(await server.log.line('agent is silent'), { agent: 'one' });
-  const retries = () => metric(server, 'fairlead_server_dial_retries_total{code="tunnel_silent"}');
-  const retriesBefore = await retries();
-  t.ok(retriesBefore > 0);
+    await freeze(one.pid);
+    const dialMs = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        let failure: string | undefined;
+        const ms = await timed(
+          request(server, pod).then((outcome) => {
+            failure = outcome;
+          }),
+        );
+        t.equal(failure, undefined);
+        return ms;
+      }),
+    );
+    const slowest = Math.max(...dialMs);
+    t.ok(slowest < 5_000, `the slowest of 20 dials took ${Math.round(slowest)} ms`);
+    t.match(await server.log.line('agent is silent'), { agent: 'one' });
+    const retries = () =>
+      metric(server, 'fairlead_server_dial_retries_total{code="tunnel_silent"}');
+    const retriesBefore = await retries();
+    t.ok(retriesBefore > 0);
 
-  // Known now: no dial goes there any more, though its tunnel is still up.
-  t.equal(server.agentIds().length, 2);
-  const outcomes = await Promise.all(Array.from({ length: 50 }, () => request(server, pod)));
-  t.ok(outcomes.every((failure) => failure === undefined));
-  t.equal(await retries(), retriesBefore, 'none of 50 more was tried there first');
-  const answers = streams.map(({ socket }) => echoed(socket, 'during'));
-  t.ok(await Promise.any(answers), 'the other agent serves its stream meanwhile');
+    // Known now: no dial goes there any more, though its tunnel is still up.
+    t.equal(server.agentIds().length, 2);
+    const outcomes = await Promise.all(Array.from({ length: 50 }, () => request(server, pod)));
+    t.ok(outcomes.every((failure) => failure === undefined));
+    t.equal(await retries(), retriesBefore, 'none of 50 more was tried there first');
+    const answers = streams.map(({ socket }) => echoed(socket, 'during'));
+    t.ok(await Promise.any(answers), 'the other agent serves its stream meanwhile');
 
-  processes.one.kill('SIGCONT');
-  t.match(await server.log.line('agent is heard again'), { agent: 'one' });
-  t.strictSame(await Promise.all(answers), [true, true], 'the frozen stream goes on');
-  for (const { socket } of streams) socket.destroy();
-});
+    one.kill('SIGCONT');
+    t.match(await server.log.line('agent is heard again'), { agent: 'one' });
+    t.strictSame(await Promise.all(answers), [true, true], 'the frozen stream goes on');
+    for (const { socket } of streams) socket.destroy();
+  },
+);
 
-t.test('the only agent is frozen: the dial says so, in seconds', async (t) => {
+t.test('the only agent is frozen: the dial fails within seconds, with the reason', async (t) => {
+  passTime(t, { withProcesses: true });
   const pod = await startPodTarget();
   t.teardown(() => pod.close());
   const server = await startServer(t, { serverId: 'a' });
   const agent = await startAgentProcess(t, server.agentPort, 'one');
   await server.log.line('agent connected');
-  agent.kill('SIGSTOP');
+  await freeze(agent.pid);
   for (const within of [5_000, 4_000]) {
     const startedAtMs = performance.now();
     t.match(await request(server, pod), /^504 .*the agent stopped answering/);
@@ -90,6 +100,7 @@ t.test('a partitioned agent: its streams end with a code, and it comes back', as
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   const [pingInterval, pingTimeout] = [400, 800];
+  passTime(t);
   const server = await startServer(t, { serverId: 'a', pingInterval, pingTimeout });
   const link = await startSlowLink({
     to: { host: '127.0.0.1', port: server.agentPort },

@@ -1,4 +1,5 @@
-import { EventEmitter, once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import { eventually } from '@fairlead/testkit';
 import type { TestServer } from '../support/fleet.ts';
 import { isReady, request } from './requests.ts';
 
@@ -30,6 +31,9 @@ export interface Kill {
   readonly toMs: number;
 }
 
+/** Between the requests of one client, so that the servers have time for other work. */
+const pauseMs = 25;
+
 /** Whether a request was under way when a process died. */
 export function wasInFlight({ sentAtMs, failedAtMs }: FailedRequest, kill: Kill): boolean {
   return sentAtMs <= kill.toMs && failedAtMs >= kill.fromMs;
@@ -44,7 +48,7 @@ export interface Load {
 
 /**
  * Clients that try nothing twice: each takes a server at random, asks whether it is ready, and if so
- * sends it one request; and so on until told to stop.
+ * sends it one request, until they are told to stop.
  *
  * @param servers may change meanwhile
  */
@@ -53,12 +57,12 @@ export function startLoad(
   targets: readonly Target[],
   clients = 6,
 ): Load {
-  const events = new EventEmitter();
   let isStopped = false;
   let sent = 0;
+  let ended = 0;
   const failures: FailedRequest[] = [];
   const run = async () => {
-    while (!isStopped) {
+    for (; !isStopped; await pause(pauseMs)) {
       const server = servers[Math.floor(Math.random() * servers.length)]!;
       const target = targets[sent % targets.length]!;
       if (!(await isReady(server))) continue;
@@ -69,17 +73,18 @@ export function startLoad(
         const failedAtMs = performance.now();
         failures.push({ serverId: server.id, host: target.host, sentAtMs, failedAtMs, problem });
       }
-      events.emit('end');
+      ended++;
     }
   };
-  const ended = Promise.all(Array.from({ length: clients }, run));
+  const clientsEnded = Promise.all(Array.from({ length: clients }, run));
   return {
     async ended(count) {
-      for (let left = count; left > 0; left--) await once(events, 'end');
+      const wanted = ended + count;
+      await eventually(`${wanted} requests have ended`, () => ended >= wanted);
     },
     async stop() {
       isStopped = true;
-      await ended;
+      await clientsEnded;
       return { sent, failures };
     },
   };

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { loopback, metric, startAgent, startServer, type TestServer } from '../support/fleet.ts';
+import { passTime } from '../support/pass-time.ts';
 
 const handshakes = async (server: TestServer) => {
   const count = (resumed: boolean) =>
@@ -77,6 +78,7 @@ t.test('a key that changes is used without a restart; a bad one is not', async (
 });
 
 t.test('200 agents lose a server and come back', async (t) => {
+  passTime(t);
   const count = 200;
   const tlsTicketKeyFile = join(t.testdir({ key: secret() }), 'key');
   const first = await startServer(t, { serverId: 'a', tlsTicketKeyFile });

@@ -6,7 +6,7 @@ import { openStream, untilReady } from './requests.ts';
 
 export const agentCount = 10;
 
-/** Of a client that asks for readiness right before each request. */
+/** For clients that ask for readiness right before each request. */
 export const timing = { shutdownDelay: 1_000, gracefulShutdownTimeout: 10_000 };
 
 export async function startTargets(t: Test, hosts: readonly string[]): Promise<Target[]> {
@@ -19,7 +19,7 @@ export async function startTargets(t: Test, hosts: readonly string[]): Promise<T
   );
 }
 
-/** Begins a stream that takes a second, whatever becomes of its server meanwhile. */
+/** Begins a stream that takes a second, in which its server may drain. */
 async function startLogs(server: TestServer, target: Target): Promise<() => Promise<string>> {
   const { socket, status } = await openStream(server, target);
   if (status !== 200) throw new Error(`status ${status}`);
@@ -33,7 +33,7 @@ async function startLogs(server: TestServer, target: Target): Promise<() => Prom
       ?.trim() ?? (await text);
 }
 
-/** Restarts each server in turn, and tells of the load meanwhile. */
+/** Restarts each server in turn under load. */
 export async function roll(
   t: Test,
   servers: TestServer[],
@@ -42,6 +42,7 @@ export async function roll(
 ): Promise<void> {
   const load = startLoad(servers, targets);
   for (const [at, server] of [...servers.entries()]) {
+    await load.ended(20);
     const lastLine = await startLogs(server, targets[at]!);
     const startedAtMs = performance.now();
     await server.server.drain();
@@ -51,6 +52,7 @@ export async function roll(
     const successor = await replace(server, at);
     servers[at] = successor;
     await untilReady(successor);
+    await load.ended(20);
   }
   const { sent, failures } = await load.stop();
   t.comment(`${sent} requests`);

@@ -1,10 +1,12 @@
 import t from 'tap';
 import { loopback, startAgent, startServer } from '../support/fleet.ts';
+import { passTime } from '../support/pass-time.ts';
 import { startBalancer } from './balancer.ts';
 import { untilReady } from './requests.ts';
 import { agentCount, roll, startTargets, timing } from './roll.ts';
 
 t.test('behind a random balancer, any agent will do', async (t) => {
+  passTime(t);
   const targets = await startTargets(t, [loopback, loopback, loopback]);
   const given = { serverCount: 3, agentsSettleTime: 500, ...timing };
   const servers = await Promise.all(

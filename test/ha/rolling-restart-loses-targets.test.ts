@@ -1,9 +1,11 @@
 import t from 'tap';
 import { loopback, startAgent, startServer } from '../support/fleet.ts';
+import { passTime } from '../support/pass-time.ts';
 import { untilReady } from './requests.ts';
 import { agentCount, roll, startTargets, timing } from './roll.ts';
 
 t.test('at fixed addresses, each target has one agent', async (t) => {
+  passTime(t);
   const hosts = Array.from({ length: agentCount }, (_, index) => `127.0.1.${index + 1}`);
   const targets = await startTargets(t, hosts);
   const addresses = [loopback, '127.0.0.2', '127.0.0.3'];

@@ -1,10 +1,9 @@
-/** Servers that come and go by their Leases, seen by agents that nobody restarts. */
-import { KubernetesApi, pickPort } from '@fairlead/testkit';
+/** Servers that come and go by their Leases, as agents see it without a restart. */
+import { eventually, KubernetesApi, pickPort } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { loopback, startAgent, startServer, type TestServer } from '../support/fleet.ts';
-import { startAgentProcess } from './agent-process.ts';
+import { passTime } from '../support/pass-time.ts';
 import { startBalancer } from './balancer.ts';
-import { type ServerProcess, startServerProcess } from './server-process.ts';
 
 const namespace = 'kube-system';
 const labels = { 'k8s-app': 'konnectivity-server' };
@@ -40,58 +39,44 @@ const leaseTimes = (leaseDurationSeconds: number) => ({
   renewTime: new Date().toISOString().replace('Z', '000Z'),
 });
 
-const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-};
-
 async function metrics(port: number): Promise<string> {
   return (await fetch(`http://${loopback}:${port}/metrics`)).text();
 }
 
-t.test('processes: a server more, a server less, and the API gone for a while', async (t) => {
+t.test('a server more, a server less, and the API gone for a while', async (t) => {
+  passTime(t);
   const api = await startApi(t);
   const kubeconfig = await api.kubeconfig();
-  const start = async (id: string): Promise<ServerProcess> => {
-    const port = await pickPort();
-    return startServerProcess(t, id, [
-      ...[`--kubeconfig=${kubeconfig}`, '--enable-lease-controller'],
-      ...[`--agent-port=${port}`, `--advertise-agent-address=${loopback}:${port}`],
-      ...['--shutdown-delay=0s', '--agent-authorization=off'],
-    ]);
+  const start = async (serverId: string): Promise<TestServer> => {
+    const agentPort = await pickPort();
+    return startServer(t, {
+      ...{ serverId, kubeconfig, enableLeaseController: true, shutdownDelay: 0 },
+      ...{ agentPort, advertiseAgentAddress: { host: loopback, port: agentPort } },
+    });
   };
   const first = await start('a');
-  const agents = await Promise.all(
-    ['x', 'y'].map((id) => startAgentProcess(t, first.agentPort, id)),
-  );
-  const joined = (server: ServerProcess) =>
-    server.process.logs.filter(({ msg }) => msg === 'agent connected').length;
-  await until(() => joined(first) === 2);
+  const agents = await Promise.all(['x', 'y'].map((agentId) => startAgent(t, first, { agentId })));
+  await first.untilAgents(2);
 
   const startedAtMs = performance.now();
   const [second, third] = await Promise.all([start('b'), start('c')]);
-  const listeningAtMs = performance.now();
-  await until(() => joined(second) === 2 && joined(third) === 2);
-  t.comment(
-    `agents held both new servers ${Math.round(performance.now() - listeningAtMs)} ms after they listened`,
-  );
-  t.ok(performance.now() - startedAtMs < 15_000);
+  await Promise.all([second.untilAgents(2), third.untilAgents(2)]);
+  const tookMs = performance.now() - startedAtMs;
+  t.ok(tookMs < 15_000, `agents hold both new servers after ${tookMs} ms`);
   t.same(leaseIds(api), ['a', 'b', 'c']);
 
-  const stoppedAtMs = performance.now();
-  second.process.kill('SIGTERM');
-  t.match(await second.process.exit, { code: 0 });
+  await second.server.drain();
   t.same(leaseIds(api), ['a', 'c'], 'deleted by its owner');
-  await Promise.all(agents.map((agent) => agent.waitForLog('peer removed')));
-  t.comment(`gone ${Math.round(performance.now() - stoppedAtMs)} ms after SIGTERM`);
+  await Promise.all(agents.map(({ log }) => log.line('peer removed')));
 
   await api.pause();
-  await first.process.waitForLog('leases cannot be watched, those known stay in force');
+  await first.log.line('leases cannot be watched, those known stay in force');
   const fourth = await start('d');
-  await fourth.process.waitForLog('lease cannot be renewed');
+  await fourth.log.line('lease cannot be renewed');
   await api.resume();
-  await until(() => joined(fourth) === 2);
+  await fourth.untilAgents(2);
   t.same(leaseIds(api), ['a', 'c', 'd']);
-  t.equal(joined(third), 2, 'and no tunnel was lost meanwhile');
+  t.equal(third.log.of('agent connected').length, 2, 'and no tunnel was lost meanwhile');
   const text = await metrics(first.healthPort);
   const prefix = 'konnectivity_network_proxy_server_';
   t.match(text, new RegExp(`${prefix}lease_list_total{http_response_code="200",reason=""} \\d`));
@@ -104,7 +89,8 @@ t.test('processes: a server more, a server less, and the API gone for a while', 
 
 const counts = ({ log }: TestServer) => log.of('servers by their leases').map(({ count }) => count);
 
-t.test('a server that is gone without a word is gone when its lease has run out', async (t) => {
+t.test('a server that vanished is forgotten when its lease has run out', async (t) => {
+  passTime(t);
   const api = await startApi(t);
   plant(api, 'lost', 3_600, '127.0.0.9:1');
   plant(api, 'odd', 3_600, 'not an address');
@@ -122,11 +108,11 @@ t.test('a server that is gone without a word is gone when its lease has run out'
   api.leases.update(namespace, name, { metadata, spec: { ...spec, ...leaseTimes(1) } });
   await log.line('peer removed', ({ server }) => server === '127.0.0.9:1');
   t.same(counts(server), [3, 2]);
-  await until(() => !leaseIds(api).includes('lost'));
+  await eventually('the lost lease is deleted', () => !leaseIds(api).includes('lost'));
   t.match(await metrics(server.healthPort), 'culled_leases_count 1');
-  // Its own is written again when somebody deletes it.
+  // Its own is written again after another client has deleted it.
   api.leases.delete(namespace, 'konnectivity-proxy-server-a');
-  await until(() => leaseIds(api).includes('a'));
+  await eventually('its own lease is back', () => leaseIds(api).includes('a'));
   await server.server.close();
   t.notOk(leaseIds(api).includes('a'));
 });
@@ -182,7 +168,9 @@ t.test('an agent counts the leases itself', async (t) => {
   );
   plant(api, 'a');
   const known = async (port: number, count: number) =>
-    until(async () => (await metrics(port)).includes(`known_server_count ${count}\n`));
+    eventually(`the agent counts ${count}`, async () =>
+      (await metrics(port)).includes(`known_server_count ${count}\n`),
+    );
   const options = { countServerLeases: true, kubeconfig };
   const { agent, log } = await startAgent(t, balancer.port, { agentId: 'x', ...options });
   await log.line('connected');

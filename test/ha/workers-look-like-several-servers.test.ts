@@ -8,7 +8,7 @@ import t from 'tap';
 import { runCommand } from '../../packages/cli/test/run-fairlead.ts';
 import { loopback, metric, startAgent } from '../support/fleet.ts';
 import { openStream, request } from './requests.ts';
-import { isWhole, startWorkersProcess, withWorkerAlone } from './workers.ts';
+import { startWorkersProcess, withWorkerAlone } from './workers.ts';
 
 const agentIds = ['one', 'two'];
 
@@ -17,7 +17,7 @@ t.test('what each worker does is counted as one', async (t) => {
   t.teardown(() => Promise.all([echo.close(), pod.close()]));
   const server = await startWorkersProcess(t, 's', ['--log-level=debug']);
   await Promise.all(agentIds.map((agentId) => startAgent(t, server.agentPort, { agentId })));
-  await server.until((status) => isWhole(status, agentIds));
+  await server.untilWhole(agentIds);
 
   const openStreams = (worker: number, length: number) =>
     withWorkerAlone(server, worker, () =>
@@ -68,7 +68,7 @@ t.test('what each worker does is counted as one', async (t) => {
   t.match(await fairlead('why', target), /\n {9}one at 127.0.0.1:\d+ in worker 1, \d+ streams\n/);
 
   for (const { socket } of streams) socket.destroy();
-  await server.until((now) => now.streams === 0);
+  await server.until('no stream is open', (now) => now.streams === 0);
   for (let count = 0; count < 10; count++) t.equal(await request(server, pod), undefined);
   const ends = 'fairlead_server_stream_ends_total{code="closed"}';
   const before = await metric(server, ends);
@@ -79,7 +79,7 @@ t.test('what each worker does is counted as one', async (t) => {
   t.match(line, { caller: 'uds' }, 'the access log tells the worker');
 
   process.kill((await server.workers())[0]!.pid, 'SIGKILL');
-  await server.until(({ workers }) => workers?.[0]?.replacements === 1);
+  await server.until('the worker is replaced', ({ workers }) => workers?.[0]?.replacements === 1);
   t.ok((await metric(server, ends)) >= before, 'no counter goes back when a worker is lost');
   t.equal(await metric(server, 'fairlead_server_worker_ends_total{how="SIGKILL"}'), 1);
 });

@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import type { ServerStatus, WorkerStatus } from '@fairlead/server';
+import { eventually } from '@fairlead/testkit';
 import type { Test } from 'tap';
 import { loopback } from '../support/fleet.ts';
+import { freeze } from './process-state.ts';
 import { type ServerProcess, startServerProcess } from './server-process.ts';
 
 export type RunningWorker = WorkerStatus & { readonly pid: number };
@@ -12,7 +13,9 @@ export interface WorkersProcess extends ServerProcess {
   /** The processes of the workers; waits for those that are being replaced. */
   workers(): Promise<RunningWorker[]>;
   /** Asks for the status until it is as wanted. */
-  until(wanted: (status: ServerStatus) => boolean): Promise<ServerStatus>;
+  until(what: string, wanted: (status: ServerStatus) => boolean): Promise<ServerStatus>;
+  /** Waits until each worker is ready and holds tunnels to all these agents. */
+  untilWhole(agentIds: readonly string[]): Promise<void>;
 }
 
 /** A server of two workers, in processes of their own; all serve when this resolves. */
@@ -31,18 +34,25 @@ export async function startWorkersProcess(
     const reply = await fetch(`http://${loopback}:${adminPort}/api/v1/status`);
     return (await reply.json()) as ServerStatus;
   };
-  const until = async (wanted: (status: ServerStatus) => boolean) => {
-    for (;;) {
-      const now = await status();
-      if (wanted(now)) return now;
-      await new Promise((resolve) => setTimeout(resolve, 30));
-    }
+  const until = async (what: string, wanted: (status: ServerStatus) => boolean) => {
+    let now = await status();
+    await eventually(what, async () => {
+      now = await status();
+      return wanted(now);
+    });
+    return now;
   };
   const workers = async () => {
-    const { workers: all = [] } = await until(({ workers: now }) => !!now?.every(isRunning));
+    const { workers: all = [] } = await until(
+      'each worker has a process',
+      ({ workers: now }) => !!now?.every(isRunning),
+    );
     return all.filter(isRunning);
   };
-  return { ...server, adminPort, status, workers, until };
+  const untilWhole = async (agentIds: readonly string[]) => {
+    await until(`each worker has ${agentIds}`, (now) => isWhole(now, agentIds));
+  };
+  return { ...server, adminPort, status, workers, until, untilWhole };
 }
 
 const isRunning = (worker: WorkerStatus): worker is RunningWorker => worker.pid !== null;
@@ -57,8 +67,8 @@ export async function withWorkerAlone<T>(
   action: () => Promise<T>,
 ): Promise<T> {
   const others = (await workers()).filter((other) => other.worker !== worker);
-  for (const { pid } of others) process.kill(pid, 'SIGSTOP');
   try {
+    await Promise.all(others.map(({ pid }) => freeze(pid)));
     return await action();
   } finally {
     for (const { pid } of others) process.kill(pid, 'SIGCONT');
@@ -77,13 +87,4 @@ export function isWhole(
         agents.some((agent) => agent.worker === worker && agent.agentId === id),
       ),
   );
-}
-
-/** Resolves when a process of another parent is gone, or is only waited for. */
-export async function untilGone(pid: number): Promise<void> {
-  for (;;) {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-    if (stat === undefined || stat.slice(stat.lastIndexOf(')')).startsWith(') Z')) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
