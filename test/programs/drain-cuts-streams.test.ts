@@ -25,7 +25,7 @@ import {
 } from './ways-in.ts';
 
 /** More than the largest window of a stream, 16 MiB: the drain must not stop the windows. */
-const answerBytes = 24 * 1024 ** 2;
+const answerBytes = 32 * 1024 ** 2;
 
 /** For tests in which the agent ends; where the server ends, it is the test's own. */
 const sharedServer = await startServer(t);

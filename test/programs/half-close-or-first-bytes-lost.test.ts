@@ -22,7 +22,7 @@ import { joinAgent, startServer, transports } from './fixture.ts';
 import { authority, readBytes, wayNames, waysIn } from './ways-in.ts';
 
 /** More than the largest window of a stream, 16 MiB: a side that has ended must still grant more. */
-const bulkBytes = 24 * 1024 ** 2;
+const bulkBytes = 64 * 1024 ** 2;
 
 const server = await startServer(t);
 
