@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net';
 import {
   type ByteReport,
   countBytes,
+  eventually,
   makeOpensslPki,
   readSinkReport,
   readText,
@@ -26,6 +27,7 @@ import {
   startSinkTarget,
   startSourceTarget,
 } from '@fairlead/testkit';
+import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 import { WebSocket } from 'ws';
 
@@ -201,21 +203,25 @@ t.test('kubelet-like target', async (t) => {
 });
 
 t.test('pod-like target: a log that trickles', async (t) => {
+  const time = controlTime(t);
   const target = await startPodTarget();
   t.teardown(() => target.close());
   const path = '/containerLogs/default/web-0/web?lines=4&intervalMs=20';
   const [response] = await once(get({ ...target, path, agent: false }), 'response');
   t.equal(response.headers['transfer-encoding'], 'chunked');
-  const arrivals: { text: string; atMs: number }[] = [];
-  response.on('data', (chunk: Buffer) => {
-    arrivals.push({ text: String(chunk), atMs: performance.now() });
-  });
-  await once(response, 'end');
-  t.equal(arrivals.length, 4, 'one by one');
-  for (const [index, { text }] of arrivals.entries()) {
-    t.match(text, new RegExp(` line ${index + 1} of 4\n$`));
+  const lines: string[] = [];
+  response.on('data', (chunk: Buffer) => lines.push(String(chunk)));
+  const ended = once(response, 'end');
+  for (let count = 1; count <= 4; count++) {
+    await eventually(`line ${count}`, () => lines.length >= count);
+    await time.advance(count < 4 ? 19 : 0);
+    t.equal(lines.length, count, 'one by one, over time');
+    await time.advance(1);
   }
-  t.ok(arrivals[3]!.atMs - arrivals[0]!.atMs >= 50, 'over time');
+  await ended;
+  for (const [index, line] of lines.entries()) {
+    t.match(line, new RegExp(` line ${index + 1} of 4\n$`));
+  }
 });
 
 t.test('pod-like target: upgrade to a raw echo', async (t) => {
