@@ -127,8 +127,12 @@ export async function startFrontEnd(
   };
 }
 
-/** A dial through a real pair of sessions, whose far end connects to targets on this machine. */
-export async function startTunnel(t: Test): Promise<Dial> {
+/**
+ * A dial through a real pair of sessions.
+ *
+ * @param onOpen what the far end does with a stream: it connects to its target on this machine
+ */
+export async function startTunnel(t: Test, onOpen = connectTarget): Promise<Dial> {
   const [near, far] = duplexPair();
   const ready: PromiseWithHello = helloAwaited();
   const server = new Session(new DuplexTransport(near, 'memory'), ready.handler, {
@@ -137,7 +141,7 @@ export async function startTunnel(t: Test): Promise<Dial> {
   });
   const agent = new Session(
     new DuplexTransport(far, 'memory'),
-    { onHello() {}, onOpen: connectTarget, onDraining() {}, onClose() {} },
+    { onHello() {}, onOpen, onDraining() {}, onClose() {} },
     { role: 'agent', hello: { agentId: 'agent-1' } },
   );
   t.teardown(() => {
@@ -166,6 +170,20 @@ function helloAwaited(): PromiseWithHello {
     onHello = resolve;
   });
   return { hello, handler: { onHello, onOpen() {}, onDraining() {}, onClose() {} } };
+}
+
+/** Plays the target as well: sends back what comes. */
+export function echoAtOnce(stream: TunnelStream): void {
+  stream.handler = {
+    onData(chunk) {
+      stream.write(chunk);
+      stream.consumed(chunk.length);
+    },
+    onEnd: () => stream.end(),
+    onDrain() {},
+    onClose() {},
+  };
+  stream.accept();
 }
 
 function connectTarget(stream: TunnelStream): void {

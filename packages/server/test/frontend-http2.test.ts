@@ -28,6 +28,7 @@ import {
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 import {
+  echoAtOnce,
   failingDial,
   grpcObserver,
   PendingDial,
@@ -379,16 +380,14 @@ t.test('--mode', async (t) => {
 t.test(
   'a client that resets every stream moves to new connections, open streams go on',
   async (t) => {
-    const target = await startEchoTarget();
-    t.teardown(() => target.close());
-    const { uds } = await startFrontEnd(t, await startTunnel(t));
+    const { uds } = await startFrontEnd(t, await startTunnel(t, echoAtOnce));
     const first = await openClient(t, uds);
-    const lasting = await first.connect(authority(target));
+    const lasting = await first.connect('a:1');
     const goaways: number[] = [];
     first.session.on('goaway', (code: number) => goaways.push(code));
 
     const resetOne = async (client: Http2ConnectClient) => {
-      const { stream } = await client.connect(authority(target));
+      const { stream } = await client.connect('a:1');
       stream.close(constants.NGHTTP2_CANCEL);
       await once(stream, 'close');
     };
