@@ -17,8 +17,8 @@ import {
   type TunnelStream,
 } from '@fairlead/protocol';
 import { Backoff, completeOptions, createLogger } from '@fairlead/runtime';
-import { Changes, eventually } from '@fairlead/testkit';
-import { type ControlledTime, controlTime } from '@fairlead/testkit/controlled-time';
+import { Changes } from '@fairlead/testkit';
+import { type ControlledTime, controlTime, passTimeUntil } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 
 /** A server's end of a tunnel to the agent under test. */
@@ -117,10 +117,7 @@ class Stage {
 
   /** Lets time pass, in steps, until the condition holds. */
   async passTimeUntil(time: ControlledTime, condition: () => boolean): Promise<void> {
-    await eventually(String(condition), async () => {
-      for (let step = 0; step < 50 && !condition(); step++) await time.advance(5);
-      return condition();
-    });
+    await passTimeUntil(time, String(condition), condition, { stepMs: 5 });
   }
 
   /** IDs of servers with a tunnel that both sides keep. */

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { execFile } from 'node:child_process';
 import * as cli from '@fairlead/cli';
 import { commandOf, programs } from '@fairlead/testkit';
@@ -13,11 +14,10 @@ export interface Finished {
 
 export interface RunOptions {
   readonly cwd?: string;
-  /** Beside a bare environment; FAIRLEAD_* from outside are not passed on. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs `fairlead` as a process until it ends. */
+/** Runs `fairlead` as a process of its own to its end, without FAIRLEAD_* from outside. */
 export function runFairlead(argv: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const { PATH, FAIRLEAD_TEST_RUN } = process.env;
   const env = { PATH, FAIRLEAD_TEST_RUN, ...options.env };
@@ -36,43 +36,40 @@ export function runFairlead(argv: readonly string[], options: RunOptions = {}): 
 
 /**
  * Runs a command of `fairlead` in this process and takes what it prints: a process costs ten times as
- * much. Binaries under test run as processes all the same. Not for two commands at once.
+ * much. Binaries under test run as processes all the same. Not for two commands at once: the environment
+ * and the exit code belong to the process.
  */
 export async function runCommand(
   argv: readonly string[],
   options: RunOptions = {},
 ): Promise<Finished> {
   if (process.env.FAIRLEAD_BIN_DIR) return runFairlead(argv, options);
-  const { exitCode } = process;
-  const directory = process.cwd();
-  if (options.cwd !== undefined) process.chdir(options.cwd);
-  Object.assign(process.env, options.env);
-  const stdout = capture(process.stdout);
-  const stderr = capture(process.stderr);
+  const output = { stdout: '', stderr: '' };
+  const { cwd = process.cwd(), env: given } = options;
+  const before = { cwd: process.cwd(), env: process.env, exitCode: process.exitCode };
+  process.env = { PATH: before.env.PATH, ...given };
+  process.chdir(cwd);
+  process.exitCode = 0;
   try {
-    process.exitCode = 0;
-    await cli.runFairlead(argv);
-    return { code: process.exitCode, stdout: stdout.end(), stderr: stderr.end() };
+    await captured.run(output, () => cli.runFairlead(argv));
+    return { code: Number(process.exitCode), ...output };
   } finally {
-    stdout.end();
-    stderr.end();
-    process.exitCode = exitCode;
-    process.chdir(directory);
-    for (const name of Object.keys(options.env ?? {})) delete process.env[name];
+    process.exitCode = before.exitCode;
+    process.chdir(before.cwd);
+    process.env = before.env;
   }
 }
 
-function capture(stream: NodeJS.WriteStream): { end(): string } {
-  const { write } = stream;
-  let text = '';
-  stream.write = (chunk: string | Uint8Array) => {
-    text += chunk;
+/** Where the running command prints. What else runs in this process, such as tap, prints as usual. */
+const captured = new AsyncLocalStorage<{ stdout: string; stderr: string }>();
+
+for (const name of ['stdout', 'stderr'] as const) {
+  const stream = process[name];
+  const write = stream.write.bind(stream);
+  stream.write = ((chunk: string | Uint8Array, ...rest: []) => {
+    const output = captured.getStore();
+    if (!output) return write(chunk, ...rest);
+    output[name] += chunk;
     return true;
-  };
-  return {
-    end() {
-      stream.write = write;
-      return text;
-    },
-  };
+  }) as typeof write;
 }

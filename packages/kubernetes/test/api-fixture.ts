@@ -1,7 +1,6 @@
 import { ApiClient, LeaseApi } from '@fairlead/kubernetes';
 import { createLogger, type Logger } from '@fairlead/runtime';
-import { eventually, KubernetesApi } from '@fairlead/testkit';
-import type { ControlledTime } from '@fairlead/testkit/controlled-time';
+import { KubernetesApi } from '@fairlead/testkit';
 import type { Test } from 'tap';
 
 export const namespace = 'kube-system';
@@ -44,17 +43,4 @@ export function leaseOf(name: string, durationSeconds = 30, renewedAgoMs = 0): o
     metadata: { name, labels },
     spec: { holderIdentity: name, leaseDurationSeconds: durationSeconds, renewTime },
   };
-}
-
-/** Lets time pass, step by step, until the check holds. */
-export function passTimeUntil(
-  time: ControlledTime,
-  what: string,
-  check: () => boolean,
-  stepMs = 500,
-): Promise<unknown> {
-  return eventually(what, async () => {
-    for (let step = 0; step < 20 && !check(); step++) await time.advance(stepMs);
-    return check();
-  });
 }

@@ -1,8 +1,16 @@
 import { type Lease, LeaseWatch } from '@fairlead/kubernetes';
 import { ApiStatus, eventually } from '@fairlead/testkit';
-import { controlTime } from '@fairlead/testkit/controlled-time';
+import {
+  type ControlledTime,
+  controlTime,
+  passTimeUntil as passTimeOf,
+} from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
-import { type Fixture, leaseOf, namespace, passTimeUntil, start } from './api-fixture.ts';
+import { type Fixture, leaseOf, namespace, start } from './api-fixture.ts';
+
+/** Lets time pass, in halves of a second, until the check holds. */
+const passTimeUntil = (time: ControlledTime, what: string, check: () => boolean) =>
+  passTimeOf(time, what, check, { stepMs: 500 });
 
 interface Watched extends Fixture {
   readonly watch: LeaseWatch;

@@ -22,12 +22,11 @@ import {
 import {
   Changes,
   type ClientTls,
-  eventually,
   type FrontEndAddress,
   makeTemporaryDirectory,
   sharedTestPki,
 } from '@fairlead/testkit';
-import type { ControlledTime } from '@fairlead/testkit/controlled-time';
+import { type ControlledTime, passTime as passTimeOf } from '@fairlead/testkit/controlled-time';
 import type { Test } from 'tap';
 
 /** Told of gRPC calls, and does not care. */
@@ -201,18 +200,8 @@ function connectTarget(stream: TunnelStream): void {
 }
 
 /** Lets time pass, a second at a time, until the promise settles. */
-export async function passTime<T>(time: ControlledTime, what: string, result: Promise<T>) {
-  let isSettled = false;
-  const settled = () => {
-    isSettled = true;
-  };
-  result.then(settled, settled);
-  await eventually(what, async () => {
-    for (let second = 0; second < 100 && !isSettled; second++) await time.advance(1_000);
-    return isSettled;
-  });
-  return result;
-}
+export const passTime = <T>(time: ControlledTime, what: string, result: Promise<T>): Promise<T> =>
+  passTimeOf(time, what, result, { stepMs: 1_000 });
 
 /** A dial that never ends by itself, and remembers how it was cancelled. */
 export class PendingDial {

@@ -1,11 +1,14 @@
-import type { EventuallyOptions } from './eventually.ts';
+import { defaultTimeoutMs, type EventuallyOptions } from './eventually.ts';
 
 // Kept from before a test can take control of time: a wait must end by the real clock.
 const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis;
 
-const defaultTimeoutMs = 60_000;
-
 type Truthy<Result> = Exclude<Result, false | 0 | '' | null | undefined>;
+
+export interface UntilOptions extends EventuallyOptions {
+  /** What the error says behind the awaited state. */
+  readonly detail?: () => string;
+}
 
 /** Lets tests wait for states that events bring about, where `eventually` would have to poll. */
 export class Changes {
@@ -33,7 +36,7 @@ export class Changes {
   until<Result>(
     check: () => Result,
     what = String(check),
-    { timeout = defaultTimeoutMs }: EventuallyOptions = {},
+    { timeout = defaultTimeoutMs, detail = () => '' }: UntilOptions = {},
   ): Promise<Truthy<Result>> {
     return new Promise((resolve, reject) => {
       const settle = (how: () => void) => {
@@ -50,7 +53,7 @@ export class Changes {
         }
       };
       const timer = realSetTimeout(
-        () => settle(() => reject(new Error(`not within ${timeout} ms: ${what}`))),
+        () => settle(() => reject(new Error(`not within ${timeout} ms: ${what}${detail()}`))),
         timeout,
       );
       this.#looks.add(look);

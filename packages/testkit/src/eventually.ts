@@ -4,11 +4,12 @@ import { inspect } from 'node:util';
 const { setTimeout: realSetTimeout } = globalThis;
 const realNow = performance.now.bind(performance);
 
-const defaultTimeoutMs = 60_000;
+/** How long a test waits for a state, in ms: long enough for a machine that is busy with other work. */
+export const defaultTimeoutMs = 60_000;
 const longestPauseMs = 50;
 
 export interface EventuallyOptions {
-  /** In ms. The default suits a machine that is busy with other work. */
+  /** In ms; `defaultTimeoutMs` if left out. */
   readonly timeout?: number;
 }
 

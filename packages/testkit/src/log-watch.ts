@@ -1,9 +1,7 @@
+import { Changes } from './changes.ts';
+import type { EventuallyOptions } from './eventually.ts';
 import type { LogLine } from './processes/process-log.ts';
 
-// Kept from before a test can take control of time: a wait must end by the real clock.
-const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis;
-
-const defaultTimeoutMs = 60_000;
 const shownLines = 30;
 
 /** A log in memory that can be waited for. It is the destination of a logger: `createLogger('debug', log)`. */
@@ -11,13 +9,13 @@ export class LogWatch {
   readonly lines: LogLine[] = [];
   /** What was written, as it was. */
   readonly written: string[] = [];
-  readonly #checks = new Set<() => void>();
+  readonly #changes = new Changes();
 
   /** Takes one line of JSON, as a logger writes it. */
   write(text: string): void {
     this.written.push(text);
     this.lines.push(JSON.parse(text));
-    for (const check of [...this.#checks]) check();
+    this.#changes.notify();
   }
 
   /** The lines with this text so far. */
@@ -42,41 +40,14 @@ export class LogWatch {
   }
 
   /**
-   * Waits until the check, which is made after each line, returns something truthy, and returns that.
+   * Waits until the check, which is asked now and after lines have come, returns something truthy.
    *
    * @param what names the awaited state in the error
    * @throws Error with the last lines, after `timeout` ms
    */
-  until<Result>(
-    what: string,
-    check: () => Result,
-    { timeout = defaultTimeoutMs }: { readonly timeout?: number } = {},
-  ): Promise<NonNullable<Result>> {
-    return new Promise((resolve, reject) => {
-      const finish = () => {
-        realClearTimeout(timer);
-        this.#checks.delete(onLine);
-      };
-      const timer = realSetTimeout(() => {
-        finish();
-        reject(
-          new Error(`not within ${timeout} ms: ${what}; the log's last lines:\n${this.#end()}`),
-        );
-      }, timeout);
-      const onLine = () => {
-        try {
-          const result = check();
-          if (!result) return;
-          finish();
-          resolve(result);
-        } catch (error) {
-          finish();
-          reject(error);
-        }
-      };
-      this.#checks.add(onLine);
-      onLine();
-    });
+  until<Result>(what: string, check: () => Result, options: EventuallyOptions = {}) {
+    const detail = () => `; the log's last lines:\n${this.#end()}`;
+    return this.#changes.until(check, what, { ...options, detail });
   }
 
   #end(): string {

@@ -15,7 +15,11 @@ import {
   startSlowLink,
   startSourceTarget,
 } from '@fairlead/testkit';
-import { type ControlledTime, controlTime } from '@fairlead/testkit/controlled-time';
+import {
+  type ControlledTime,
+  controlTime,
+  passTime as passTimeOf,
+} from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 
 const tenMbit = 1_250_000;
@@ -36,25 +40,12 @@ async function dial(test: Test, { host, port }: Endpoint): Promise<Socket> {
   return socket;
 }
 
-/** Longer than any work here takes. */
-const longestMs = 60_000;
-/** Turns of the event loop in which a byte that leaves one socket of this process reaches the next ones. */
-const socketTurns = 8;
+/** Ticks of the event loop in which a byte that leaves one socket of this process reaches the next ones. */
+const socketTicks = 8;
 
-/** Moves time on, a millisecond after the other, until the work is done: sockets have their turns between. */
-async function passTime<Result>(time: ControlledTime, work: Promise<Result>): Promise<Result> {
-  let isDone = false;
-  const end = () => {
-    isDone = true;
-  };
-  work.then(end, end);
-  for (let passedMs = 0; !isDone; passedMs++) {
-    if (passedMs === longestMs) throw new Error(`not done after ${longestMs} ms`);
-    for (let turn = 0; turn < socketTurns; turn++) await new Promise(setImmediate);
-    if (!isDone) await time.advance(1);
-  }
-  return work;
-}
+/** Moves time on by milliseconds until the work is done: sockets have their ticks between. */
+const passTime = <Result>(time: ControlledTime, work: Promise<Result>): Promise<Result> =>
+  passTimeOf(time, 'the link has carried all', work, { stepMs: 1, ticks: socketTicks });
 
 for (const direction of ['outward', 'homeward'] as const) {
   t.test(`the rate ${direction} is within 10 % and the content intact`, async (t) => {
@@ -231,7 +222,7 @@ t.test('a severed link is silent, and resumes where it was', async (t) => {
   await passTime(time, once(socket, 'data'));
   link.sever();
   // What the link gave to the kernel before still arrives.
-  for (let turn = 0; turn < socketTurns; turn++) await new Promise(setImmediate);
+  for (let tick = 0; tick < socketTicks; tick++) await new Promise(setImmediate);
   const before = arrived.length;
   socket.end();
   await passTime(time, new Promise((resolve) => setTimeout(resolve, 500)));
