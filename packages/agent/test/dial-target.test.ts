@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { dialTarget, interleaveFamilies } from '@fairlead/agent/internal';
 import { TunnelError } from '@fairlead/protocol';
-import { reserveRefusedPort, startBlackholeTarget } from '@fairlead/testkit';
+import { pickPort, reserveRefusedPort, startBlackholeTarget } from '@fairlead/testkit';
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 
@@ -27,8 +27,8 @@ async function listen(t: Test, host: string, port = 0): Promise<net.Server> {
 const portOf = (server: net.Server): number => (server.address() as net.AddressInfo).port;
 
 /** A port that does not answer the SYN. */
-async function blackholePort(t: Test, host = '127.0.0.1'): Promise<number> {
-  const target = await startBlackholeTarget({ host });
+async function blackholePort(t: Test, host = '127.0.0.1', wantedPort = 0): Promise<number> {
+  const target = await startBlackholeTarget({ host, port: wantedPort });
   t.teardown(() => target.close());
   return target.port;
 }
@@ -176,7 +176,8 @@ t.test('names', async (t) => {
   });
 
   t.test('a silent first address is joined by the next, and its socket closed', async (t) => {
-    const port = await blackholePort(t, '127.0.0.2');
+    // A port that the system picks on one address can be taken on the other.
+    const port = await blackholePort(t, '127.0.0.2', await pickPort());
     await listen(t, '127.0.0.1', port);
     const lookup = async () => [ip4('127.0.0.2'), ip4('127.0.0.1')];
     const before = openSockets();

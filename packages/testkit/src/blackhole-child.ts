@@ -1,5 +1,5 @@
 /**
- * The process behind `startBlackholeTarget`: listens on the address in argv with the smallest
+ * The process behind `startBlackholeTarget`: listens on the address and port in argv with the smallest
  * backlog, reports its port (or what failed) on stdout, and never accepts, because its event loop never turns
  * again.
  */
@@ -14,7 +14,7 @@ server.once('error', (error) => {
   writeSync(stdoutFd, error.message);
   process.exit(1);
 });
-server.listen({ host: process.argv[2], port: 0, backlog: 1 }, () => {
+server.listen({ host: process.argv[2], port: Number(process.argv[3]), backlog: 1 }, () => {
   writeSync(stdoutFd, `${(server.address() as AddressInfo).port}\n`);
   const parentPid = process.ppid;
   const never = new Int32Array(new SharedArrayBuffer(4));

@@ -17,8 +17,9 @@ const queueLength = 2;
  */
 export async function startBlackholeTarget({
   host = '127.0.0.1',
+  port: wantedPort = 0,
 }: EndpointOptions = {}): Promise<Endpoint> {
-  const child = spawn(process.execPath, [childPath, host], {
+  const child = spawn(process.execPath, [childPath, host, String(wantedPort)], {
     env: { FAIRLEAD_TEST_RUN: process.env.FAIRLEAD_TEST_RUN },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
