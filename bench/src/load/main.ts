@@ -1,5 +1,5 @@
 /** The load generator: a process that carries out one order and counts. */
-import { type Load, type LoadOrder, Meter, startLoad } from '@fairlead/load';
+import { type Load, type LoadOrder, Meter, startLoad } from '@fairlead/client/load';
 import { serveCalls } from '../process/calls.ts';
 
 const meter = new Meter();

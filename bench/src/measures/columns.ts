@@ -1,4 +1,4 @@
-import type { MeterReport } from '@fairlead/load';
+import type { MeterReport } from '@fairlead/client/load';
 import type { Observation } from '../process/observe.ts';
 import { roles } from '../process/process-group.ts';
 import type { Column, Values } from './measure.ts';

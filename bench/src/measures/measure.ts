@@ -1,5 +1,5 @@
 import type { Route } from '@fairlead/client';
-import type { LoadOrder } from '@fairlead/load';
+import type { LoadOrder } from '@fairlead/client/load';
 import type { Observation } from '../process/observe.ts';
 import type { Role, RoleUsage } from '../process/process-group.ts';
 import type { Worker } from '../process/worker.ts';

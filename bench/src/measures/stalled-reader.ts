@@ -1,4 +1,4 @@
-import { type LoadOrder, Meter, type MeterReport } from '@fairlead/load';
+import { type LoadOrder, Meter, type MeterReport } from '@fairlead/client/load';
 import { megabytesPerSecond, operationsPerSecond, peakColumns } from './columns.ts';
 import { echoBytes } from './echo.ts';
 import { type Measure, pass, type Rig, type Values } from './measure.ts';

@@ -1,4 +1,4 @@
-import type { MeterReport } from '@fairlead/load';
+import type { MeterReport } from '@fairlead/client/load';
 import { type Role, type RoleProcess, type RoleUsage, readUsage, roles } from './process-group.ts';
 import type { Worker } from './worker.ts';
 

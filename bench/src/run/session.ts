@@ -1,5 +1,5 @@
 import type { TcpAddress } from '@fairlead/client';
-import type { LoadOrder } from '@fairlead/load';
+import type { LoadOrder } from '@fairlead/client/load';
 import type { SlowLinkOptions, TestPki } from '@fairlead/testkit';
 import type { Measure, Rig, Values } from '../measures/measure.ts';
 import { observe } from '../process/observe.ts';

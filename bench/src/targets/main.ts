@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { TcpAddress } from '@fairlead/client';
-import { createLoadTarget, Meter } from '@fairlead/load';
+import { createLoadTarget, Meter } from '@fairlead/client/load';
 import { serveCalls } from '../process/calls.ts';
 import type { TargetOrder } from './target-kind.ts';
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { type LoadOrder, Meter, startLoad } from '@fairlead/load';
+import { type LoadOrder, Meter, startLoad } from '@fairlead/client/load';
 import { eventually, reserveRefusedPort } from '@fairlead/testkit';
 import { type ControlledTime, controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';

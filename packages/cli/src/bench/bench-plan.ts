@@ -1,5 +1,5 @@
 import type { Route } from '@fairlead/client';
-import { type HttpTls, httpMethods, type LoadOrder } from '@fairlead/load';
+import { type HttpTls, httpMethods, type LoadOrder } from '@fairlead/client/load';
 import { formatHostPort, parseHostPort, UsageError } from '@fairlead/runtime';
 import { proxyRoute } from '../proxy-options.ts';
 import { readTlsFlags } from '../tls-flags.ts';

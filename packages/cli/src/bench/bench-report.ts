@@ -1,4 +1,4 @@
-import type { LatencyPoint, LatencyReport, MeterReport, MeterSample } from '@fairlead/load';
+import type { LatencyPoint, LatencyReport, MeterReport, MeterSample } from '@fairlead/client/load';
 import { proxyName } from '../proxy-options.ts';
 import type { BenchFlags } from './bench-options.ts';
 import type { BenchMode, BenchPlan } from './bench-plan.ts';

@@ -1,4 +1,4 @@
-import { createLoadTarget, targetKinds } from '@fairlead/load';
+import { createLoadTarget, targetKinds } from '@fairlead/client/load';
 import {
   bind,
   defineOptions,

@@ -7,7 +7,7 @@ import {
   type Route,
   toClientError,
 } from '@fairlead/client';
-import { type HttpTls, targetTlsOptions } from '@fairlead/load';
+import { type HttpTls, targetTlsOptions } from '@fairlead/client/load';
 import type { BenchPlan } from './bench-plan.ts';
 
 const retryPauseMs = 250;

@@ -1,4 +1,4 @@
-import type { MeterSample } from '@fairlead/load';
+import type { MeterSample } from '@fairlead/client/load';
 import type { BenchMode } from './bench-plan.ts';
 import { hasOperations } from './bench-report.ts';
 import { formatBytes, formatCount, formatUs, operationNames } from './figures.ts';

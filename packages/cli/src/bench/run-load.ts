@@ -1,5 +1,5 @@
 import { closeRoute } from '@fairlead/client';
-import { type Load, Meter, type MeterSample, startLoad } from '@fairlead/load';
+import { type Load, Meter, type MeterSample, startLoad } from '@fairlead/client/load';
 import { StartupError } from '@fairlead/runtime';
 import type { BenchFlags } from './bench-options.ts';
 import type { BenchPlan } from './bench-plan.ts';

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import type { Route } from '@fairlead/client';
+import type { Route } from '../route.ts';
 import type { HttpTls } from './load.ts';
 
 /** How TLS is made with an HTTP target; autocannon itself would take any certificate. */

@@ -1,4 +1,4 @@
-import type { Route } from '@fairlead/client';
+import type { Route } from '../route.ts';
 
 /** What every load can be told; plain data, so that it can go to another process. */
 interface LoadBase {

@@ -1,4 +1,5 @@
-import { ClientError, openClientStream } from '@fairlead/client';
+import { ClientError } from '../client-error.ts';
+import { openClientStream } from '../open-client-stream.ts';
 import type { Load, LoadOrder, OpenLoadOrder } from './load.ts';
 import type { Meter } from './meter.ts';
 import { StreamSlot } from './stream-slot.ts';

@@ -1,4 +1,5 @@
-import { ClientError, type ClientStream } from '@fairlead/client';
+import { ClientError } from '../client-error.ts';
+import type { ClientStream } from '../client-stream.ts';
 import { StreamPace } from './stream-pace.ts';
 import type { SlotOrder } from './stream-slots.ts';
 

@@ -1,9 +1,6 @@
-import {
-  ClientError,
-  type ClientHandler,
-  type ClientStream,
-  openClientStream,
-} from '@fairlead/client';
+import { ClientError } from '../client-error.ts';
+import type { ClientHandler, ClientStream } from '../client-stream.ts';
+import { openClientStream } from '../open-client-stream.ts';
 import type { Load, LoadOrder } from './load.ts';
 import type { Meter } from './meter.ts';
 import { StreamSlot } from './stream-slot.ts';
