@@ -1,5 +1,5 @@
 import { agentOptions } from '@fairlead/agent/options';
-import { issuerOptions } from '@fairlead/issuer/options';
+import { issuerOptions } from '@fairlead/pki/issuer/options';
 import { parseOptions } from '@fairlead/runtime';
 import { serverOptions } from '@fairlead/server/options';
 

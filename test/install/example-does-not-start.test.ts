@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentOptions } from '@fairlead/agent/options';
-import { issuerOptions } from '@fairlead/issuer/options';
+import { issuerOptions } from '@fairlead/pki/issuer/options';
 import { type AnyOptionTable, parseOptions } from '@fairlead/runtime';
 import { serverOptions } from '@fairlead/server/options';
 import { workspaceRoot } from '@fairlead/testkit';

@@ -6,15 +6,6 @@ import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AgentOptions } from '@fairlead/agent/options';
-import { caHash, makeCertificateRequest, makeToken, type Token } from '@fairlead/enrolment';
-import {
-  type AgentGrant,
-  createIssuer,
-  type FairleadIssuer,
-  FileTokenStore,
-  type IssuerOptions,
-  recordOf,
-} from '@fairlead/issuer';
 import {
   type Authority,
   certificateFile,
@@ -25,6 +16,15 @@ import {
   pemPair,
   writePemFiles,
 } from '@fairlead/pki';
+import { caHash, makeCertificateRequest, makeToken, type Token } from '@fairlead/pki/enrollment';
+import {
+  type AgentGrant,
+  createIssuer,
+  type FairleadIssuer,
+  FileTokenStore,
+  type IssuerOptions,
+  recordOf,
+} from '@fairlead/pki/issuer';
 import { createLogger } from '@fairlead/runtime';
 import { closeAfter, LogWatch, programs, RunningProcess } from '@fairlead/testkit';
 import type { Test } from 'tap';

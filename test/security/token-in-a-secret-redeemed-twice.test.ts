@@ -1,7 +1,7 @@
 /** Tokens in Secrets of a cluster, several issuers, and a Kubernetes API that fails them. */
 import { stat } from 'node:fs/promises';
-import { makeToken } from '@fairlead/enrolment';
-import { type AgentGrant, openTokenStore, recordOf } from '@fairlead/issuer';
+import { makeToken } from '@fairlead/pki/enrollment';
+import { type AgentGrant, openTokenStore, recordOf } from '@fairlead/pki/issuer';
 import { ApiStatus, eventually, KubernetesApi } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { loopback } from '../support/fleet.ts';

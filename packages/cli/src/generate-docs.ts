@@ -1,7 +1,7 @@
 /** Writes the pages that follow from code; `npm run docs`. Tests fail when page and code drift. */
 import { writeFileSync } from 'node:fs';
 import { agentOptions } from '@fairlead/agent/options';
-import { issuerOptions } from '@fairlead/issuer/options';
+import { issuerOptions } from '@fairlead/pki/issuer/options';
 import { configurationDocs } from '@fairlead/runtime';
 import { serverOptions } from '@fairlead/server/options';
 import { errorDocs } from './error-docs.ts';

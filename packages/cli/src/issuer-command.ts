@@ -1,4 +1,4 @@
-import { createIssuer, issuerOptions } from '@fairlead/issuer';
+import { createIssuer, issuerOptions } from '@fairlead/pki/issuer';
 import { release, runProgram } from '@fairlead/runtime';
 
 /** `fairlead issuer`. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { agentOptions } from '@fairlead/agent/options';
-import { issuerOptions } from '@fairlead/issuer/options';
+import { issuerOptions } from '@fairlead/pki/issuer/options';
 import { configurationDocs } from '@fairlead/runtime';
 import { serverOptions } from '@fairlead/server/options';
 import t from 'tap';

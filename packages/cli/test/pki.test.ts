@@ -1,8 +1,8 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeCertificateRequest } from '@fairlead/enrolment';
 import { createAuthority, createInitialPki } from '@fairlead/pki';
+import { makeCertificateRequest } from '@fairlead/pki/enrollment';
 import t from 'tap';
 import { runCommand, runFairlead } from './run-fairlead.ts';
 

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { caHash } from '@fairlead/enrolment';
 import { createAuthority } from '@fairlead/pki';
+import { caHash } from '@fairlead/pki/enrollment';
 import t from 'tap';
 import { runCommand } from './run-fairlead.ts';
 

@@ -1,6 +1,6 @@
 import { generateKeyPair, type KeyObject, type X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
-import { caHash, makeCertificateRequest } from '@fairlead/enrolment';
+import { caHash, makeCertificateRequest } from '@fairlead/pki/enrollment';
 import type { Target } from '@fairlead/protocol';
 import {
   Backoff,

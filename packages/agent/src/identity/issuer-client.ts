@@ -8,7 +8,7 @@ import {
   MAX_REPLY_BYTES,
   RENEW_PATH,
   refusalReply,
-} from '@fairlead/enrolment';
+} from '@fairlead/pki/enrollment';
 import { formatTarget, type Target } from '@fairlead/protocol';
 import { ConnectAttempt } from '../connect/connect-attempt.ts';
 import type { EgressProxy } from '../connect/proxy/egress-proxy.ts';

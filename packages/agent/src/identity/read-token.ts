@@ -1,4 +1,4 @@
-import { parseToken } from '@fairlead/enrolment';
+import { parseToken } from '@fairlead/pki/enrollment';
 import { readNamedFile, UsageError } from '@fairlead/runtime';
 import type { AgentOptions } from '../options.ts';
 

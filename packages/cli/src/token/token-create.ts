@@ -1,5 +1,10 @@
-import { caHash, makeToken } from '@fairlead/enrolment';
-import { type AgentGrant, checkTokenPlace, recordOf, tokenPlaceOptions } from '@fairlead/issuer';
+import { caHash, makeToken } from '@fairlead/pki/enrollment';
+import {
+  type AgentGrant,
+  checkTokenPlace,
+  recordOf,
+  tokenPlaceOptions,
+} from '@fairlead/pki/issuer';
 import {
   defineOptions,
   kinds,
@@ -115,7 +120,7 @@ async function refuseUnfit(grant: AgentGrant): Promise<void> {
   }
   // Loaded when asked for: node-forge is of no use to list and revoke.
   const { checkNames } = await import('@fairlead/pki');
-  const { uriNamesOf } = await import('@fairlead/issuer');
+  const { uriNamesOf } = await import('@fairlead/pki/issuer');
   await withFlagsNamed(
     async () =>
       checkNames({

@@ -1,4 +1,9 @@
-import { checkTokenPlace, isExpired, type StoredToken, tokenPlaceOptions } from '@fairlead/issuer';
+import {
+  checkTokenPlace,
+  isExpired,
+  type StoredToken,
+  tokenPlaceOptions,
+} from '@fairlead/pki/issuer';
 import {
   defineOptions,
   kinds,

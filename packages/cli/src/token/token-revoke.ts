@@ -1,4 +1,4 @@
-import { checkTokenPlace, tokenPlaceOptions } from '@fairlead/issuer';
+import { checkTokenPlace, tokenPlaceOptions } from '@fairlead/pki/issuer';
 import {
   defineOptions,
   isEnrolmentId,

@@ -1,4 +1,4 @@
-import { openTokenStore, type TokenPlace, type TokenStore } from '@fairlead/issuer';
+import { openTokenStore, type TokenPlace, type TokenStore } from '@fairlead/pki/issuer';
 
 /** Opens the tokens' store for a command, and closes it behind it. */
 export async function withTokenStore<T>(

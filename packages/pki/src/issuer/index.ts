@@ -4,7 +4,7 @@ export {
   type IssuerAddresses,
 } from './issuer.ts';
 export { type IssuerOptions, issuerOptions } from './options.ts';
-export { uriNamesOf } from './port/enrolments.ts';
+export { uriNamesOf } from './port/enrollments.ts';
 export { FileTokenStore } from './tokens/file-token-store.ts';
 export { openTokenStore } from './tokens/open-token-store.ts';
 export { checkTokenPlace, type TokenPlace, tokenPlaceOptions } from './tokens/token-place.ts';

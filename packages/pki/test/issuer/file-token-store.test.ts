@@ -1,7 +1,7 @@
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeToken } from '@fairlead/enrolment';
-import { FileTokenStore, recordOf } from '@fairlead/issuer';
+import { makeToken } from '@fairlead/pki/enrollment';
+import { FileTokenStore, recordOf } from '@fairlead/pki/issuer';
 import t from 'tap';
 import { claimOf, grant, keepsTokens } from './token-store-contract.ts';
 

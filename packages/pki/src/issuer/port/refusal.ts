@@ -1,4 +1,4 @@
-import type { RefusalCode } from '@fairlead/enrolment';
+import type { RefusalCode } from '../../enrollment/index.ts';
 
 const statuses: Readonly<Record<RefusalCode, number>> = {
   bad_request: 400,

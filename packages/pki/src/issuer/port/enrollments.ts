@@ -1,5 +1,6 @@
 import { createHash, type KeyObject, timingSafeEqual, type X509Certificate } from 'node:crypto';
-import { hashOfToken, parseToken } from '@fairlead/enrolment';
+import { type CertificateIdentity, identityOf, type Logger } from '@fairlead/runtime';
+import { hashOfToken, parseToken } from '../../enrollment/index.ts';
 import {
   type Authority,
   agentConstraintUris,
@@ -8,8 +9,7 @@ import {
   publicKeyOfRequest,
   recertifyKey,
   type SignedCertificate,
-} from '@fairlead/pki';
-import { type CertificateIdentity, identityOf, type Logger } from '@fairlead/runtime';
+} from '../../index.ts';
 import {
   type AgentGrant,
   isExpired,

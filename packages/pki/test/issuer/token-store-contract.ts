@@ -1,5 +1,5 @@
-import { makeToken } from '@fairlead/enrolment';
-import { isExpired, recordOf, type TokenClaim, type TokenStore } from '@fairlead/issuer';
+import { makeToken } from '@fairlead/pki/enrollment';
+import { isExpired, recordOf, type TokenClaim, type TokenStore } from '@fairlead/pki/issuer';
 import type { Test } from 'tap';
 
 export const grant = { agentId: 'n', hosts: ['h'], ips: [], cidrs: [], defaultRoute: false };

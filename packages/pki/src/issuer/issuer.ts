@@ -12,8 +12,8 @@ import {
 import { IssuerMetrics } from './metrics.ts';
 import { type IssuerOptions, issuerOptions } from './options.ts';
 import { type IssuerCredentials, loadCredentials } from './port/credentials.ts';
-import { EnrolmentListener } from './port/enrolment-listener.ts';
-import { Enrolments } from './port/enrolments.ts';
+import { EnrolmentListener } from './port/enrollment-listener.ts';
+import { Enrolments } from './port/enrollments.ts';
 import { RequestLimits } from './port/request-limits.ts';
 import { openTokenStore } from './tokens/open-token-store.ts';
 import { TokenCleaner } from './tokens/token-cleaner.ts';

@@ -1,6 +1,6 @@
-import { hashOfToken, type Token } from '@fairlead/enrolment';
 import { StartupError } from '@fairlead/runtime';
 import { z } from 'zod';
+import { hashOfToken, type Token } from '../../enrollment/index.ts';
 
 const texts = z.array(z.string()).readonly();
 

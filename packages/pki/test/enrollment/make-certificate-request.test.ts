@@ -1,13 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { createAuthority, publicKeyOfRequest } from '@fairlead/pki';
 import {
   caHash,
   hashOfToken,
   makeCertificateRequest,
   makeToken,
   parseToken,
-} from '@fairlead/enrolment';
-import { createAuthority, publicKeyOfRequest } from '@fairlead/pki';
+} from '@fairlead/pki/enrollment';
 import t from 'tap';
 
 const skip = spawnSync('openssl', ['version']).status === 0 ? false : 'NO OPENSSL ON PATH';

@@ -4,14 +4,6 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import {
-  CA_PATH,
-  ENROL_PATH,
-  enrolRequest,
-  RENEW_PATH,
-  type RefusalCode,
-  renewRequest,
-} from '@fairlead/enrolment';
-import {
   HandshakeLimit,
   type Logger,
   listen,
@@ -19,8 +11,16 @@ import {
   peerCertificate,
   refusalOfPeer,
 } from '@fairlead/runtime';
+import {
+  CA_PATH,
+  ENROL_PATH,
+  enrolRequest,
+  RENEW_PATH,
+  type RefusalCode,
+  renewRequest,
+} from '../../enrollment/index.ts';
 import { TokenStoreError } from '../tokens/token-store.ts';
-import type { Enrolments, RenewingPeer } from './enrolments.ts';
+import type { Enrolments, RenewingPeer } from './enrollments.ts';
 import { readJsonBody } from './json-body.ts';
 import { Refusal } from './refusal.ts';
 import type { RequestLimits } from './request-limits.ts';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { MAX_REQUEST_BYTES } from '@fairlead/enrolment';
 import type { z } from 'zod';
+import { MAX_REQUEST_BYTES } from '../../enrollment/index.ts';
 import { Refusal } from './refusal.ts';
 
 /**

@@ -1,6 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
-import { Authority, PkiError } from '@fairlead/pki';
 import {
   type FileExpiry,
   loadTlsFiles,
@@ -9,6 +8,7 @@ import {
   type TlsFiles,
   UsageError,
 } from '@fairlead/runtime';
+import { Authority, PkiError } from '../../index.ts';
 import type { IssuerOptions } from '../options.ts';
 
 /** What the issuer signs with, and what it shows. */

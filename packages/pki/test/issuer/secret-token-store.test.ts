@@ -1,5 +1,5 @@
-import { makeToken } from '@fairlead/enrolment';
-import { openTokenStore, recordOf, type TokenStore } from '@fairlead/issuer';
+import { makeToken } from '@fairlead/pki/enrollment';
+import { openTokenStore, recordOf, type TokenStore } from '@fairlead/pki/issuer';
 import { ApiStatus, KubernetesApi } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { claimOf, grant, keepsTokens } from './token-store-contract.ts';
