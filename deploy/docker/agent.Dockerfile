@@ -12,7 +12,8 @@ RUN npm ci --ignore-scripts --no-audit --no-fund \
  && npx tsc -b packages/server packages/agent packages/cli demo
 
 FROM build AS gathered
-RUN node deploy/docker/gather.mjs packages/agent /app
+# The agent loads @fairlead/pki/enrollment only, which needs no node-forge.
+RUN node deploy/docker/gather.mjs packages/agent /app node-forge
 
 FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="fairlead-agent" org.opencontainers.image.licenses="Apache-2.0"

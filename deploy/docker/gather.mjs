@@ -1,7 +1,7 @@
 /**
  * Copies one workspace and all that it needs at run time into a directory of its own:
  *
- *     node gather.mjs packages/server /app
+ *     node gather.mjs packages/server /app [PACKAGE-TO-LEAVE-OUT...]
  *
  * `npm ci --omit=dev --workspace` would also take the workspaces that are only needed for tests.
  * Every package lies directly in OUT/node_modules, a second version of one beneath the package that needs it.
@@ -9,8 +9,9 @@
 import { cpSync, existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 
-const [, , workspace, out] = process.argv;
-if (!workspace || !out) throw new Error('usage: gather.mjs WORKSPACE OUT');
+const [, , workspace, out, ...leftOut] = process.argv;
+if (!workspace || !out)
+  throw new Error('usage: gather.mjs WORKSPACE OUT [PACKAGE-TO-LEAVE-OUT...]');
 
 /** What only a compiler or a debugger reads. */
 const unneeded = /(\.map|\.d\.[cm]?ts|\.tsbuildinfo)$/;
@@ -23,7 +24,7 @@ function gather(directory, neededBy) {
   const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
   const { name, dependencies = {} } = manifest;
   // Some packages list types as if they were code.
-  if (name.startsWith('@types/')) return;
+  if (name.startsWith('@types/') || leftOut.includes(name)) return;
   const known = gathered.get(name);
   if (known === directory) return;
   if (!known) gathered.set(name, directory);
