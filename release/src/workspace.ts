@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { release } from '@fairlead/runtime';
+import { release } from '@fairlead/runtime/process';
 
 /** The repository's root, seen from this package's `dist`. */
 export const root = fileURLToPath(new URL('../../', import.meta.url));

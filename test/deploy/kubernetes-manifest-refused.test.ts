@@ -1,7 +1,7 @@
 /** deploy/kubernetes: what an API server, a kubelet or our own programs would refuse, or what does not fit together. */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parseByteSize } from '@fairlead/runtime';
+import { parseByteSize } from '@fairlead/runtime/options';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { findMistakes } from './check-manifests.ts';

@@ -1,6 +1,6 @@
 import { agentOptions } from '@fairlead/agent/options';
 import { issuerOptions } from '@fairlead/pki/issuer/options';
-import { parseOptions } from '@fairlead/runtime';
+import { parseOptions } from '@fairlead/runtime/options';
 import { serverOptions } from '@fairlead/server/options';
 
 /**

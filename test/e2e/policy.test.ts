@@ -1,7 +1,7 @@
 /** Who may enter, who may serve, and which targets: refused with a code, and said in the log. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseTargetRule } from '@fairlead/runtime';
+import { parseTargetRule } from '@fairlead/runtime/net';
 import { sharedTestPki, startEchoTarget } from '@fairlead/testkit';
 import t from 'tap';
 import { startAgent, startServer } from '../support/fleet.ts';

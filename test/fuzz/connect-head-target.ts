@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createConnection } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { formatTarget, TunnelError } from '@fairlead/protocol';
-import { createLogger } from '@fairlead/runtime';
+import { createLogger } from '@fairlead/runtime/process';
 import { FrontEnd } from '@fairlead/server/internal';
 import { makeTemporaryDirectory } from '@fairlead/testkit';
 import type { FuzzTarget } from './fuzzer.ts';

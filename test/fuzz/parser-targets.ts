@@ -12,13 +12,13 @@ import {
 import { cleanText, formatTarget, TunnelError } from '@fairlead/protocol';
 import { FrameDecoder, type FrameSink, parseHello } from '@fairlead/protocol/internal';
 import {
-  parseAlternativeNames,
   parseIpAddress,
   parseIpNetwork,
   parseTargetRule,
   ruleCoversAddress,
   ruleCoversName,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/net';
+import { parseAlternativeNames } from '@fairlead/runtime/tls';
 import { claimTexts, parseAgentIdentifiers, parseConnectTarget } from '@fairlead/server/internal';
 import type { FuzzTarget } from './fuzzer.ts';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentOptions } from '@fairlead/agent/options';
 import { issuerOptions } from '@fairlead/pki/issuer/options';
-import { type AnyOptionTable, parseOptions } from '@fairlead/runtime';
+import { type AnyOptionTable, parseOptions } from '@fairlead/runtime/options';
 import { serverOptions } from '@fairlead/server/options';
 import { workspaceRoot } from '@fairlead/testkit';
 import t from 'tap';

@@ -1,6 +1,6 @@
 import type { LookupAddress } from 'node:dns';
 import { writeFileSync } from 'node:fs';
-import { parseTargetRule } from '@fairlead/runtime';
+import { parseTargetRule } from '@fairlead/runtime/net';
 import {
   type ConnectReply,
   connectThrough,

@@ -25,7 +25,7 @@ import {
   type IssuerOptions,
   recordOf,
 } from '@fairlead/pki/issuer';
-import { createLogger } from '@fairlead/runtime';
+import { createLogger } from '@fairlead/runtime/process';
 import { closeAfter, LogWatch, programs, RunningProcess } from '@fairlead/testkit';
 import type { Test } from 'tap';
 import { type Finished, runCommand } from '../../packages/cli/test/run-fairlead.ts';

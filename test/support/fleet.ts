@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { type AgentOptions, createAgent, type FairleadAgent } from '@fairlead/agent';
-import { createLogger } from '@fairlead/runtime';
+import { createLogger } from '@fairlead/runtime/process';
 import { createServer, type FairleadServer, type ServerOptions } from '@fairlead/server';
 import {
   type ClientTls,

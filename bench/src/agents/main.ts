@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { AgentOptions, createAgent, FairleadAgent } from '@fairlead/agent';
-import type { createLogger } from '@fairlead/runtime';
+import type { createLogger } from '@fairlead/runtime/process';
 import { serveCalls } from '../process/calls.ts';
 import type { FleetOrder, FleetState } from './fleet-order.ts';
 import { countHandshakes, handshakes } from './handshakes.ts';
@@ -61,7 +61,7 @@ interface AgentCode {
 async function loadAgentCode(root: string): Promise<AgentCode> {
   const load = (path: string) => import(pathToFileURL(join(root, path)).href);
   const agent = await load('packages/agent/dist/index.js');
-  const runtime = await load('packages/runtime/dist/index.js');
+  const runtime = await load('packages/runtime/dist/process/logger.js');
   const nowhere = { write() {} };
   return { createAgent: agent.createAgent, logger: runtime.createLogger('silent', nowhere) };
 }

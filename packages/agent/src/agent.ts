@@ -1,15 +1,9 @@
 import type { AddressInfo } from 'node:net';
 import { MemoryBudget } from '@fairlead/protocol';
-import {
-  CertificateExpiry,
-  completeOptions,
-  counted,
-  FileReloader,
-  HttpAdmin,
-  healthRoutes,
-  type Logger,
-  metricsRoutes,
-} from '@fairlead/runtime';
+import { HttpAdmin, healthRoutes, metricsRoutes } from '@fairlead/runtime/admin';
+import { completeOptions } from '@fairlead/runtime/options';
+import { counted, FileReloader, type Logger } from '@fairlead/runtime/process';
+import { CertificateExpiry } from '@fairlead/runtime/tls';
 import { AgentMetrics } from './admin/metrics.ts';
 import { statusRoutes } from './admin/status.ts';
 import { EgressProxies } from './connect/proxy/egress-proxy.ts';

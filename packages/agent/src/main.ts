@@ -1,4 +1,4 @@
-import { release, runProgram } from '@fairlead/runtime';
+import { release, runProgram } from '@fairlead/runtime/process';
 import { createAgent } from './agent.ts';
 import { agentOptions } from './options.ts';
 

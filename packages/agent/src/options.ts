@@ -1,11 +1,11 @@
 /** Every option of fairlead-agent, once. Names and meanings are Konnectivity's where it has them. */
 import { randomUUID } from 'node:crypto';
+import { noRule } from '@fairlead/runtime/net';
 import {
   checkDistinctPorts,
   checkPair,
   checkWindows,
   configOptions,
-  defaultSuitesText,
   defineOptions,
   ignoredOption,
   kinds,
@@ -13,14 +13,14 @@ import {
   kubernetesGroup,
   kubernetesOptions,
   logOptions,
-  noRule,
   type OptionsOf,
   option,
   reloadOptions,
   tunnelOptions,
-  UsageError,
   warnOfLogDestination,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
+import { defaultSuitesText } from '@fairlead/runtime/tls';
 
 const server = 'Server';
 const identity = 'Identity';

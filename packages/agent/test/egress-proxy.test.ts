@@ -1,5 +1,5 @@
 import { EgressProxies, NoProxyList } from '@fairlead/agent/internal';
-import { UsageError } from '@fairlead/runtime';
+import { UsageError } from '@fairlead/runtime/process';
 import t from 'tap';
 
 const server = { host: 'server.test', port: 8091 };

@@ -1,5 +1,5 @@
 import { type ConnectError, NameWatch } from '@fairlead/agent/internal';
-import { Backoff } from '@fairlead/runtime';
+import { Backoff } from '@fairlead/runtime/net';
 import { Changes } from '@fairlead/testkit';
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';

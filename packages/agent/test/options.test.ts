@@ -1,5 +1,6 @@
 import { agentOptions } from '@fairlead/agent/options';
-import { parseOptions, UsageError } from '@fairlead/runtime';
+import { parseOptions } from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
 import t from 'tap';
 
 const identity = ['--agent-cert=c', '--agent-key=k'];

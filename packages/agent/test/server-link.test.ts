@@ -16,7 +16,9 @@ import {
   TunnelError,
   type TunnelStream,
 } from '@fairlead/protocol';
-import { Backoff, completeOptions, createLogger } from '@fairlead/runtime';
+import { Backoff } from '@fairlead/runtime/net';
+import { completeOptions } from '@fairlead/runtime/options';
+import { createLogger } from '@fairlead/runtime/process';
 import { Changes } from '@fairlead/testkit';
 import { type ControlledTime, controlTime, passTimeUntil } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';

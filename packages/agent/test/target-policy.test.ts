@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import { TargetPolicy } from '@fairlead/agent/internal';
-import { parseTargetRule } from '@fairlead/runtime';
+import { parseTargetRule } from '@fairlead/runtime/net';
 import t from 'tap';
 
 interface Given {

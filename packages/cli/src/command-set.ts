@@ -1,4 +1,4 @@
-import { describeRelease, release } from '@fairlead/runtime';
+import { describeRelease, release } from '@fairlead/runtime/process';
 
 /** One word of the command line, and what follows it. */
 export interface CommandEntry {

@@ -1,5 +1,6 @@
 import { ClientError, type Route } from '@fairlead/client';
-import { formatHostPort, printable } from '@fairlead/runtime';
+import { formatHostPort } from '@fairlead/runtime/net';
+import { printable } from '@fairlead/runtime/process';
 import { proxyName } from './proxy-options.ts';
 
 /** What to do about a failure, by its code. Codes of docs/errors.md that are missing explain themselves. */

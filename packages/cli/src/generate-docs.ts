@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { agentOptions } from '@fairlead/agent/options';
 import { issuerOptions } from '@fairlead/pki/issuer/options';
-import { configurationDocs } from '@fairlead/runtime';
+import { configurationDocs } from '@fairlead/runtime/options';
 import { serverOptions } from '@fairlead/server/options';
 import { errorDocs } from './error-docs.ts';
 

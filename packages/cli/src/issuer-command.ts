@@ -1,5 +1,5 @@
 import { createIssuer, issuerOptions } from '@fairlead/pki/issuer';
-import { release, runProgram } from '@fairlead/runtime';
+import { release, runProgram } from '@fairlead/runtime/process';
 
 /** `fairlead issuer`. */
 export const runIssuerCommand = (argv: readonly string[]): Promise<void> =>

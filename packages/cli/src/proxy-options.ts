@@ -1,14 +1,13 @@
 /** `--proxy` and what goes with it: the way of a client's command to a front end. */
 import type { ClientTls, Route, TcpAddress } from '@fairlead/client';
+import { formatHostPort, parseHostPort } from '@fairlead/runtime/net';
 import {
-  formatHostPort,
   kinds,
   type OptionDeclarations,
   type OptionValues,
   option,
-  parseHostPort,
-  UsageError,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
 import { readTlsFlags } from './tls-flags.ts';
 
 /** What `sun_path` holds on Linux, less its closing zero byte. */

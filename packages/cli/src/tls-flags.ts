@@ -1,5 +1,6 @@
 import type { ClientTls } from '@fairlead/client';
-import { checkPair, loadTlsFiles } from '@fairlead/runtime';
+import { checkPair } from '@fairlead/runtime/options';
+import { loadTlsFiles } from '@fairlead/runtime/tls';
 
 /** The files that `--NAME-ca-cert`, `--NAME-cert` and `--NAME-key` name. */
 interface TlsFlags {

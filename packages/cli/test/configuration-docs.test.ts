@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { agentOptions } from '@fairlead/agent/options';
 import { issuerOptions } from '@fairlead/pki/issuer/options';
-import { configurationDocs } from '@fairlead/runtime';
+import { configurationDocs } from '@fairlead/runtime/options';
 import { serverOptions } from '@fairlead/server/options';
 import t from 'tap';
 

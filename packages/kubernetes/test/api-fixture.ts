@@ -1,5 +1,5 @@
 import { ApiClient, LeaseApi } from '@fairlead/kubernetes';
-import { createLogger, type Logger } from '@fairlead/runtime';
+import { createLogger, type Logger } from '@fairlead/runtime/process';
 import { KubernetesApi } from '@fairlead/testkit';
 import type { Test } from 'tap';
 

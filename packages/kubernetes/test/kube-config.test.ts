@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readClusterSettings } from '@fairlead/kubernetes/internal';
-import { UsageError } from '@fairlead/runtime';
+import { UsageError } from '@fairlead/runtime/process';
 import t, { type Test } from 'tap';
 
 const encode = (text: string) => Buffer.from(text).toString('base64');

@@ -1,4 +1,4 @@
-import { Backoff } from '@fairlead/runtime';
+import { Backoff } from '@fairlead/runtime/net';
 import t from 'tap';
 
 const shortest = () => 0;

@@ -1,4 +1,4 @@
-import { formatByteSize, parseByteSize } from '@fairlead/runtime';
+import { formatByteSize, parseByteSize } from '@fairlead/runtime/options';
 import fc from 'fast-check';
 import t from 'tap';
 

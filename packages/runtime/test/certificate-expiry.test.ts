@@ -1,4 +1,5 @@
-import { CertificateExpiry, createLogger } from '@fairlead/runtime';
+import { createLogger } from '@fairlead/runtime/process';
+import { CertificateExpiry } from '@fairlead/runtime/tls';
 import { Registry } from 'prom-client';
 import t from 'tap';
 

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createLogger, FileReloader, UntimelyFilesError } from '@fairlead/runtime';
+import { createLogger, FileReloader } from '@fairlead/runtime/process';
+import { UntimelyFilesError } from '@fairlead/runtime/tls';
 import { Changes } from '@fairlead/testkit';
 import { Registry } from 'prom-client';
 import t, { type Test } from 'tap';

@@ -1,4 +1,4 @@
-import { formatGoDuration, parseGoDuration } from '@fairlead/runtime';
+import { formatGoDuration, parseGoDuration } from '@fairlead/runtime/options';
 import fc from 'fast-check';
 import t from 'tap';
 

@@ -1,4 +1,4 @@
-import { formatHostPort, parseHostPort } from '@fairlead/runtime';
+import { formatHostPort, parseHostPort } from '@fairlead/runtime/net';
 import t from 'tap';
 
 t.test('hosts of every kind, and back', async (t) => {

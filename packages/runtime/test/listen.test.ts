@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
-import { listen, logListening, StartupError } from '@fairlead/runtime';
+import { listen, logListening } from '@fairlead/runtime/net';
+import { StartupError } from '@fairlead/runtime/process';
 import t, { type Test } from 'tap';
 import { memoryLogger } from './log-lines.ts';
 

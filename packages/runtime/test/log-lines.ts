@@ -1,4 +1,4 @@
-import { createLogger, type Logger } from '@fairlead/runtime';
+import { createLogger, type Logger } from '@fairlead/runtime/process';
 
 export type LogLine = Readonly<Record<string, unknown>>;
 

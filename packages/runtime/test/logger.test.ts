@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createFileLog, createLogger, logLevel } from '@fairlead/runtime';
+import { createFileLog, createLogger, logLevel } from '@fairlead/runtime/process';
 import t from 'tap';
 import { memoryLogger } from './log-lines.ts';
 

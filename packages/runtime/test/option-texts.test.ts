@@ -1,4 +1,9 @@
-import { configurationDocs, describeOptions, helpText, parseOptions } from '@fairlead/runtime';
+import {
+  configurationDocs,
+  describeOptions,
+  helpText,
+  parseOptions,
+} from '@fairlead/runtime/options';
 import t from 'tap';
 import { sampleTable } from './sample-table.ts';
 

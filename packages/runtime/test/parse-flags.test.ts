@@ -1,11 +1,5 @@
-import {
-  defineOptions,
-  kinds,
-  maxTimerMs,
-  option,
-  parseOptions,
-  UsageError,
-} from '@fairlead/runtime';
+import { defineOptions, kinds, maxTimerMs, option, parseOptions } from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
 import t from 'tap';
 import { sampleTable } from './sample-table.ts';
 

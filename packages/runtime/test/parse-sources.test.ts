@@ -5,8 +5,8 @@ import {
   kinds,
   option,
   parseOptions,
-  UsageError,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
 import t, { type Test } from 'tap';
 import { sampleTable } from './sample-table.ts';
 

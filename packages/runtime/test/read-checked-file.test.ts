@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readCheckedFile, targetRuleSchema, UsageError } from '@fairlead/runtime';
+import { targetRuleSchema } from '@fairlead/runtime/net';
+import { readCheckedFile } from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
 import t from 'tap';
 import { z } from 'zod';
 

@@ -5,7 +5,7 @@ import {
   kinds,
   option,
   refusedOption,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/options';
 
 const group = 'Sample';
 

@@ -4,7 +4,7 @@ import {
   parseTargetRule,
   ruleCoversAddress,
   ruleCoversName,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/net';
 import fc from 'fast-check';
 import t from 'tap';
 

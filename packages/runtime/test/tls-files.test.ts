@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { createAuthority, issueCertificate } from '@fairlead/pki';
-import { loadTlsFiles, type TlsFiles, UntimelyFilesError, UsageError } from '@fairlead/runtime';
+import { UsageError } from '@fairlead/runtime/process';
+import { loadTlsFiles, type TlsFiles, UntimelyFilesError } from '@fairlead/runtime/tls';
 import t, { type Test } from 'tap';
 
 const dayMs = 86_400_000;

@@ -1,12 +1,6 @@
 import { getCiphers } from 'node:tls';
-import {
-  defineOptions,
-  kinds,
-  opensslCiphers,
-  option,
-  parseOptions,
-  secureVersion,
-} from '@fairlead/runtime';
+import { defineOptions, kinds, option, parseOptions } from '@fairlead/runtime/options';
+import { opensslCiphers, secureVersion } from '@fairlead/runtime/tls';
 import t from 'tap';
 
 const table = defineOptions({

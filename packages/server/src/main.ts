@@ -1,4 +1,4 @@
-import { release, runProgram } from '@fairlead/runtime';
+import { release, runProgram } from '@fairlead/runtime/process';
 import { serverOptions } from './options.ts';
 import { createServer } from './server.ts';
 import { startWorkers } from './workers/primary.ts';

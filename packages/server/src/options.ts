@@ -5,7 +5,6 @@ import {
   checkPair,
   checkWindows,
   configOptions,
-  defaultSuitesText,
   defineOptions,
   ignoredOption,
   kinds,
@@ -17,9 +16,10 @@ import {
   option,
   reloadOptions,
   tunnelOptions,
-  UsageError,
   warnOfLogDestination,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
+import { defaultSuitesText } from '@fairlead/runtime/tls';
 import { leaseNameOf } from './cluster/lease-name.ts';
 
 const frontEnd = 'Front end (where kube-apiserver and other clients enter)';

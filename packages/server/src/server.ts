@@ -1,19 +1,15 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import { HttpAdmin, healthRoutes, metricsRoutes } from '@fairlead/runtime/admin';
+import { completeOptions } from '@fairlead/runtime/options';
 import {
-  AgentDenyList,
-  CertificateExpiry,
-  completeOptions,
   counted,
   createFileLog,
   FileReloader,
-  HandshakeLimit,
-  HttpAdmin,
-  healthRoutes,
   type Logger,
-  metricsRoutes,
   UsageError,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/process';
+import { AgentDenyList, CertificateExpiry, HandshakeLimit } from '@fairlead/runtime/tls';
 import { ServerMetrics } from './admin/metrics.ts';
 import { Readiness } from './admin/readiness.ts';
 import { statusRoutes } from './admin/status.ts';

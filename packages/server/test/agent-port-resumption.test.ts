@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
-import { createLogger } from '@fairlead/runtime';
+import { createLogger } from '@fairlead/runtime/process';
 import { AgentListener } from '@fairlead/server/internal';
 import { type ClientTls, sharedTestPki } from '@fairlead/testkit';
 import t from 'tap';

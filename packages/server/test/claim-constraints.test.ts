@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { agentConstraintUris, createAuthority, issueCertificate } from '@fairlead/pki';
-import { parseAlternativeNames } from '@fairlead/runtime';
+import { parseAlternativeNames } from '@fairlead/runtime/tls';
 import {
   claimTexts,
   constraintsOf,

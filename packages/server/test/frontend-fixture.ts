@@ -10,7 +10,7 @@ import {
   type TunnelStream,
 } from '@fairlead/protocol';
 import { DuplexTransport } from '@fairlead/protocol/internal';
-import { createLogger } from '@fairlead/runtime';
+import { createLogger } from '@fairlead/runtime/process';
 import {
   type Caller,
   type Dial,

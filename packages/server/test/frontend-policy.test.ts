@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { UsageError } from '@fairlead/runtime';
+import { UsageError } from '@fairlead/runtime/process';
 import { type Caller, FrontEndPolicy } from '@fairlead/server/internal';
 import t, { type Test } from 'tap';
 

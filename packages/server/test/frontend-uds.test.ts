@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { lstat, readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { createLogger, StartupError, UsageError } from '@fairlead/runtime';
+import { createLogger, StartupError, UsageError } from '@fairlead/runtime/process';
 import { UdsListener } from '@fairlead/server/internal';
 import { makeTemporaryDirectory, openFrontEnd, readText } from '@fairlead/testkit';
 import t, { type Test } from 'tap';

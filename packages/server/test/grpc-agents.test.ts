@@ -1,5 +1,5 @@
 import { CONNECT_METHOD, type Packet } from '@fairlead/konnectivity';
-import { createLogger } from '@fairlead/runtime';
+import { createLogger } from '@fairlead/runtime/process';
 import { createServer } from '@fairlead/server';
 import {
   connectThrough,

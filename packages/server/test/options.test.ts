@@ -1,4 +1,5 @@
-import { parseOptions, UsageError } from '@fairlead/runtime';
+import { parseOptions } from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
 import { frontEndPort, serverOptions } from '@fairlead/server/options';
 import t from 'tap';
 

@@ -1,5 +1,5 @@
 import { BlockList } from 'node:net';
-import { parseIpAddress } from '@fairlead/runtime';
+import { parseIpAddress } from '@fairlead/runtime/net';
 import { PrefixTable, parseCidr } from '@fairlead/server/internal';
 import fc from 'fast-check';
 import t from 'tap';

@@ -1,4 +1,4 @@
-import type { AdminRoutes } from '@fairlead/runtime';
+import type { AdminRoutes } from '@fairlead/runtime/admin';
 import type { AgentOptions } from '../options.ts';
 import type { ServerLinks } from '../servers/server-links.ts';
 import { version } from '../version.ts';

@@ -1,5 +1,5 @@
 import type { Certificate, PeerCertificate, TLSSocket } from 'node:tls';
-import { explainUntimely } from '@fairlead/runtime';
+import { explainUntimely } from '@fairlead/runtime/tls';
 import { ConnectError } from './connect-error.ts';
 
 const otherAuthority = 'it is signed by a CA that is not among the trusted ones';

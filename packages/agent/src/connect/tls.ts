@@ -1,4 +1,4 @@
-import { loadTlsFiles, type TlsFiles } from '@fairlead/runtime';
+import { loadTlsFiles, type TlsFiles } from '@fairlead/runtime/tls';
 import type { IdentityFiles } from '../identity/identity-store.ts';
 import type { AgentOptions } from '../options.ts';
 import type { TunnelTlsOptions } from './secure-socket.ts';

@@ -2,13 +2,9 @@ import { generateKeyPair, type KeyObject, type X509Certificate } from 'node:cryp
 import { promisify } from 'node:util';
 import { caHash, makeCertificateRequest } from '@fairlead/pki/enrollment';
 import type { Target } from '@fairlead/protocol';
-import {
-  Backoff,
-  explainDates,
-  type Logger,
-  readCertificateFile,
-  StartupError,
-} from '@fairlead/runtime';
+import { Backoff } from '@fairlead/runtime/net';
+import { type Logger, StartupError } from '@fairlead/runtime/process';
+import { explainDates, readCertificateFile } from '@fairlead/runtime/tls';
 import { ConnectError } from '../connect/connect-error.ts';
 import type { EgressProxy } from '../connect/proxy/egress-proxy.ts';
 import type { AgentOptions } from '../options.ts';

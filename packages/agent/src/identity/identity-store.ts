@@ -3,13 +3,11 @@ import { chmod, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Logger,
-  type NamedFile,
-  readCertificateFile,
-  readKeyFile,
   StartupError,
   UsageError,
   writeFileAtomically,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/process';
+import { type NamedFile, readCertificateFile, readKeyFile } from '@fairlead/runtime/tls';
 
 const flag = '--identity-dir';
 

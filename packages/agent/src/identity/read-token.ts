@@ -1,5 +1,6 @@
 import { parseToken } from '@fairlead/pki/enrollment';
-import { readNamedFile, UsageError } from '@fairlead/runtime';
+import { readNamedFile } from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
 import type { AgentOptions } from '../options.ts';
 
 type TokenOptions = Pick<AgentOptions, 'enrolmentToken' | 'enrolmentTokenFile'>;

@@ -1,4 +1,4 @@
-import type { Logger } from '@fairlead/runtime';
+import type { Logger } from '@fairlead/runtime/process';
 import type { Registry } from 'prom-client';
 import type { AgentOptions } from '../options.ts';
 import { version } from '../version.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Backoff } from '@fairlead/runtime';
+import type { Backoff } from '@fairlead/runtime/net';
 import { ConnectError } from '../connect/connect-error.ts';
 import { lookupError } from '../streams/dial-errors.ts';
 import { interleaveFamilies, type Lookup, systemLookup } from '../streams/dial-target.ts';

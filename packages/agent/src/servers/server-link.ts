@@ -1,5 +1,5 @@
 import { formatTarget, type Target, type TunnelError } from '@fairlead/protocol';
-import type { Backoff } from '@fairlead/runtime';
+import type { Backoff } from '@fairlead/runtime/net';
 import type { ServerConnection } from '../connect/connect-attempt.ts';
 import { ConnectError } from '../connect/connect-error.ts';
 import type { AgentTunnel } from './agent-tunnel.ts';

@@ -7,7 +7,7 @@ import {
   TunnelError,
   type TunnelStream,
 } from '@fairlead/protocol';
-import type { Logger } from '@fairlead/runtime';
+import type { Logger } from '@fairlead/runtime/process';
 import type { ServerConnection } from '../connect/connect-attempt.ts';
 import { ConnectError } from '../connect/connect-error.ts';
 import { identityFailure } from '../connect/refused-by-http.ts';

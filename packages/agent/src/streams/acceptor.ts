@@ -6,7 +6,7 @@ import {
   type TunnelStream,
   toTunnelError,
 } from '@fairlead/protocol';
-import type { Logger } from '@fairlead/runtime';
+import type { Logger } from '@fairlead/runtime/process';
 import type { AgentMetrics } from '../admin/metrics.ts';
 import { DialQueue } from './dial-queue.ts';
 import { dialTarget, type Lookup } from './dial-target.ts';

@@ -1,4 +1,5 @@
-import { noRule, readCheckedFile, type TargetRules, targetRuleSchema } from '@fairlead/runtime';
+import { noRule, type TargetRules, targetRuleSchema } from '@fairlead/runtime/net';
+import { readCheckedFile } from '@fairlead/runtime/options';
 import { z } from 'zod';
 import type { AgentOptions } from '../options.ts';
 

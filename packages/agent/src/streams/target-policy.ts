@@ -11,7 +11,7 @@ import {
   ruleCoversName,
   type TargetRule,
   type TargetRules,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/net';
 
 /** Asked about every address that a target resolves to, before it is dialled; throws to veto it. */
 export type AddressCheck = (address: string, port: number) => void;

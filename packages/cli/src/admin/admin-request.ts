@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { get as getHttp, type IncomingMessage } from 'node:http';
 import { get as getHttps } from 'node:https';
 import { text } from 'node:stream/consumers';
-import { kinds, option, printable, StartupError, UsageError } from '@fairlead/runtime';
+import { kinds, option } from '@fairlead/runtime/options';
+import { printable, StartupError, UsageError } from '@fairlead/runtime/process';
 import { cutText } from './cut-text.ts';
 
 /** `--admin`, for the tables of commands that ask a running server. */

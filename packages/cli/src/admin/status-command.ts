@@ -1,11 +1,5 @@
-import {
-  defineOptions,
-  type ParsedOptions,
-  printableAll,
-  release,
-  runCommand,
-  StartupError,
-} from '@fairlead/runtime';
+import { defineOptions, type ParsedOptions } from '@fairlead/runtime/options';
+import { printableAll, release, runCommand, StartupError } from '@fairlead/runtime/process';
 import type { ServerStatus } from '@fairlead/server';
 import { adminOptions, askAdmin } from './admin-request.ts';
 import { columns } from './columns.ts';

@@ -1,12 +1,5 @@
-import {
-  defineOptions,
-  kinds,
-  option,
-  type ParsedOptions,
-  printableAll,
-  release,
-  runCommand,
-} from '@fairlead/runtime';
+import { defineOptions, kinds, option, type ParsedOptions } from '@fairlead/runtime/options';
+import { printableAll, release, runCommand } from '@fairlead/runtime/process';
 import type { WhyReport } from '@fairlead/server';
 import { adminOptions, askAdmin } from './admin-request.ts';
 

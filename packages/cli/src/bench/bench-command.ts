@@ -1,13 +1,8 @@
 import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { closeRoute } from '@fairlead/client';
-import {
-  type ParsedOptions,
-  release,
-  runCommand,
-  StartupError,
-  UsageError,
-} from '@fairlead/runtime';
+import type { ParsedOptions } from '@fairlead/runtime/options';
+import { release, runCommand, StartupError, UsageError } from '@fairlead/runtime/process';
 import { explainFailure } from '../explain-failure.ts';
 import { benchTable } from './bench-options.ts';
 import { planBench } from './bench-plan.ts';

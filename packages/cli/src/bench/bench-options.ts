@@ -1,5 +1,5 @@
 /** Every option of `fairlead bench`, once. */
-import { defineOptions, kinds, type OptionsOf, option } from '@fairlead/runtime';
+import { defineOptions, kinds, type OptionsOf, option } from '@fairlead/runtime/options';
 import { proxyOptions } from '../proxy-options.ts';
 
 const target = 'Target';

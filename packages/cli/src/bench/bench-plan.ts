@@ -1,6 +1,7 @@
 import type { Route } from '@fairlead/client';
 import { type HttpTls, httpMethods, type LoadOrder } from '@fairlead/client/load';
-import { formatHostPort, parseHostPort, UsageError } from '@fairlead/runtime';
+import { formatHostPort, parseHostPort } from '@fairlead/runtime/net';
+import { UsageError } from '@fairlead/runtime/process';
 import { proxyRoute } from '../proxy-options.ts';
 import { readTlsFlags } from '../tls-flags.ts';
 import type { BenchFlags } from './bench-options.ts';

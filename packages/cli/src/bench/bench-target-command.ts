@@ -1,14 +1,7 @@
 import { createLoadTarget, targetKinds } from '@fairlead/client/load';
-import {
-  bind,
-  defineOptions,
-  formatHostPort,
-  kinds,
-  option,
-  type ParsedOptions,
-  release,
-  runCommand,
-} from '@fairlead/runtime';
+import { bind, formatHostPort } from '@fairlead/runtime/net';
+import { defineOptions, kinds, option, type ParsedOptions } from '@fairlead/runtime/options';
+import { release, runCommand } from '@fairlead/runtime/process';
 
 const table = defineOptions({
   program: 'fairlead bench-target',

@@ -1,6 +1,6 @@
 import { closeRoute } from '@fairlead/client';
 import { type Load, Meter, type MeterSample, startLoad } from '@fairlead/client/load';
-import { StartupError } from '@fairlead/runtime';
+import { StartupError } from '@fairlead/runtime/process';
 import type { BenchFlags } from './bench-options.ts';
 import type { BenchPlan } from './bench-plan.ts';
 import type { Measurement } from './bench-report.ts';

@@ -1,14 +1,7 @@
 import { closeRoute, openDuplex, type Route } from '@fairlead/client';
-import {
-  defineOptions,
-  formatHostPort,
-  kinds,
-  option,
-  type ParsedOptions,
-  release,
-  runCommand,
-  StartupError,
-} from '@fairlead/runtime';
+import { formatHostPort } from '@fairlead/runtime/net';
+import { defineOptions, kinds, option, type ParsedOptions } from '@fairlead/runtime/options';
+import { release, runCommand, StartupError } from '@fairlead/runtime/process';
 import { explainFailure, isFrontEndFault } from '../explain-failure.ts';
 import { proxyOptions, proxyRoute } from '../proxy-options.ts';
 import { type ForwardSpec, parseForwardSpec } from './forward-spec.ts';

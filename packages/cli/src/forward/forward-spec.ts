@@ -1,5 +1,6 @@
 import type { TcpAddress } from '@fairlead/client';
-import { parseHostPort, UsageError } from '@fairlead/runtime';
+import { parseHostPort } from '@fairlead/runtime/net';
+import { UsageError } from '@fairlead/runtime/process';
 
 /** One local port, and what it leads to. */
 export interface ForwardSpec {

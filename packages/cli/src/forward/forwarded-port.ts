@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ClientError, openDuplex, type Route, toClientError } from '@fairlead/client';
 import { isHttp2Stream, resetHttp2Stream, resetSocket, wasReset } from '@fairlead/protocol';
-import { bind } from '@fairlead/runtime';
+import { bind } from '@fairlead/runtime/net';
 
 const resetText = 'the connection was reset, by the target or on the way';
 

@@ -1,5 +1,5 @@
 import { PkiError, type PkiErrorCode } from '@fairlead/pki';
-import { StartupError, UsageError } from '@fairlead/runtime';
+import { StartupError, UsageError } from '@fairlead/runtime/process';
 
 interface Place {
   /** The flag that holds what was refused. */

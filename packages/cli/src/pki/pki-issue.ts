@@ -18,10 +18,8 @@ import {
   option,
   type ParsedOptions,
   readNamedFile,
-  release,
-  runCommand,
-  UsageError,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/options';
+import { release, runCommand, UsageError } from '@fairlead/runtime/process';
 import type { CommandEntry } from '../command-set.ts';
 import { withFlagsNamed } from './pki-failure.ts';
 import { days, directory, keyType, names } from './pki-options.ts';

@@ -1,13 +1,7 @@
 import { join } from 'node:path';
 import { type IssuerPki, loadAuthority, writeIssuerPki } from '@fairlead/pki';
-import {
-  defineOptions,
-  kinds,
-  option,
-  type ParsedOptions,
-  release,
-  runCommand,
-} from '@fairlead/runtime';
+import { defineOptions, kinds, option, type ParsedOptions } from '@fairlead/runtime/options';
+import { release, runCommand } from '@fairlead/runtime/process';
 import type { CommandEntry } from '../command-set.ts';
 import { withFlagsNamed } from './pki-failure.ts';
 import { days, directory, keyType, names } from './pki-options.ts';

@@ -1,5 +1,5 @@
 /** What the tables of the pki commands have in common. */
-import { kinds } from '@fairlead/runtime';
+import { kinds } from '@fairlead/runtime/options';
 
 /** The path of a directory. */
 export const directory = { ...kinds.filePath, placeholder: 'DIR' };

@@ -5,16 +5,9 @@ import {
   recordOf,
   tokenPlaceOptions,
 } from '@fairlead/pki/issuer';
-import {
-  defineOptions,
-  kinds,
-  option,
-  type ParsedOptions,
-  readCertificateFile,
-  release,
-  runCommand,
-  UsageError,
-} from '@fairlead/runtime';
+import { defineOptions, kinds, option, type ParsedOptions } from '@fairlead/runtime/options';
+import { release, runCommand, UsageError } from '@fairlead/runtime/process';
+import { readCertificateFile } from '@fairlead/runtime/tls';
 import type { CommandEntry } from '../command-set.ts';
 import { withFlagsNamed } from '../pki/pki-failure.ts';
 import { withTokenStore } from './token-store-use.ts';

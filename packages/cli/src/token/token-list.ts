@@ -4,15 +4,8 @@ import {
   type StoredToken,
   tokenPlaceOptions,
 } from '@fairlead/pki/issuer';
-import {
-  defineOptions,
-  kinds,
-  option,
-  type ParsedOptions,
-  printableAll,
-  release,
-  runCommand,
-} from '@fairlead/runtime';
+import { defineOptions, kinds, option, type ParsedOptions } from '@fairlead/runtime/options';
+import { printableAll, release, runCommand } from '@fairlead/runtime/process';
 import { columns } from '../admin/columns.ts';
 import type { CommandEntry } from '../command-set.ts';
 import { withTokenStore } from './token-store-use.ts';

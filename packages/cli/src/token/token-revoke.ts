@@ -1,12 +1,7 @@
 import { checkTokenPlace, tokenPlaceOptions } from '@fairlead/pki/issuer';
-import {
-  defineOptions,
-  isEnrolmentId,
-  type ParsedOptions,
-  release,
-  runCommand,
-  UsageError,
-} from '@fairlead/runtime';
+import { defineOptions, type ParsedOptions } from '@fairlead/runtime/options';
+import { release, runCommand, UsageError } from '@fairlead/runtime/process';
+import { isEnrolmentId } from '@fairlead/runtime/tls';
 import type { CommandEntry } from '../command-set.ts';
 import { withTokenStore } from './token-store-use.ts';
 

@@ -1,5 +1,7 @@
 import { dirname, resolve } from 'node:path';
-import { formatHostPort, readCheckedFile, readNamedFile, UsageError } from '@fairlead/runtime';
+import { formatHostPort } from '@fairlead/runtime/net';
+import { readCheckedFile, readNamedFile } from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
 import { z } from 'zod';
 
 const flag = '--kubeconfig';

@@ -1,4 +1,4 @@
-import type { Logger } from '@fairlead/runtime';
+import type { Logger } from '@fairlead/runtime/process';
 import { toApiError } from '../api/api-error.ts';
 import type { Lease } from './lease.ts';
 import type { LeaseApi } from './lease-api.ts';

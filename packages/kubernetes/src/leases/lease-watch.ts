@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Logger, maxTimerMs } from '@fairlead/runtime';
+import { maxTimerMs } from '@fairlead/runtime/options';
+import type { Logger } from '@fairlead/runtime/process';
 import { z } from 'zod';
 import { ApiError, toApiError } from '../api/api-error.ts';
 import { RetryPause } from '../api/retry-pause.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from '@fairlead/runtime';
+import type { Logger } from '@fairlead/runtime/process';
 import { type ApiError, toApiError } from '../api/api-error.ts';
 import { RetryPause } from '../api/retry-pause.ts';
 import { formatMicroTime, type Lease } from './lease.ts';

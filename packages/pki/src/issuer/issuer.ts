@@ -1,14 +1,8 @@
 import type { AddressInfo } from 'node:net';
-import {
-  AgentDenyList,
-  CertificateExpiry,
-  completeOptions,
-  FileReloader,
-  HttpAdmin,
-  healthRoutes,
-  type Logger,
-  metricsRoutes,
-} from '@fairlead/runtime';
+import { HttpAdmin, healthRoutes, metricsRoutes } from '@fairlead/runtime/admin';
+import { completeOptions } from '@fairlead/runtime/options';
+import { FileReloader, type Logger } from '@fairlead/runtime/process';
+import { AgentDenyList, CertificateExpiry } from '@fairlead/runtime/tls';
 import { IssuerMetrics } from './metrics.ts';
 import { type IssuerOptions, issuerOptions } from './options.ts';
 import { type IssuerCredentials, loadCredentials } from './port/credentials.ts';

@@ -9,7 +9,7 @@ import {
   option,
   reloadOptions,
   warnOfLogDestination,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/options';
 import { checkTokenPlace, tokenPlaceOptions } from './tokens/token-place.ts';
 
 const enrolment = 'Enrolment port (where agents ask for certificates)';

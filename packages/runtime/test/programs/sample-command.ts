@@ -1,12 +1,6 @@
 /** A command for program.test.ts. */
-import {
-  defineOptions,
-  ignoredOption,
-  kinds,
-  option,
-  runCommand,
-  StartupError,
-} from '@fairlead/runtime';
+import { defineOptions, ignoredOption, kinds, option } from '@fairlead/runtime/options';
+import { runCommand, StartupError } from '@fairlead/runtime/process';
 
 const table = defineOptions({
   program: 'sample command',

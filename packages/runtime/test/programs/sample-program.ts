@@ -1,14 +1,8 @@
 /** A program for program.test.ts: its one option says how it behaves. */
 import { createServer } from 'node:net';
-import {
-  configOptions,
-  defineOptions,
-  kinds,
-  listen,
-  logOptions,
-  option,
-  runProgram,
-} from '@fairlead/runtime';
+import { listen } from '@fairlead/runtime/net';
+import { configOptions, defineOptions, kinds, logOptions, option } from '@fairlead/runtime/options';
+import { runProgram } from '@fairlead/runtime/process';
 
 const table = defineOptions({
   program: 'sample-program',

@@ -1,4 +1,4 @@
-import { type AdminRoutes, jsonReply } from '@fairlead/runtime';
+import { type AdminRoutes, jsonReply } from '@fairlead/runtime/admin';
 import { claimTexts } from '../agents/auth/claim-constraints.ts';
 import type { TunnelBackend } from '../agents/backend.ts';
 import type { ClaimConflict, ExclusiveClaims } from '../agents/exclusive-claims.ts';

@@ -1,5 +1,5 @@
 import { formatTarget, type Target, TunnelError } from '@fairlead/protocol';
-import { type AdminReply, type AdminRoutes, jsonReply, textReply } from '@fairlead/runtime';
+import { type AdminReply, type AdminRoutes, jsonReply, textReply } from '@fairlead/runtime/admin';
 import { claimTexts } from '../agents/auth/claim-constraints.ts';
 import type { Backend } from '../agents/backend.ts';
 import { parseConnectTarget } from '../front-end/connect-target.ts';

@@ -1,5 +1,5 @@
 import { cleanText } from '@fairlead/protocol';
-import { canonicalName, parseIpAddress } from '@fairlead/runtime';
+import { canonicalName, parseIpAddress } from '@fairlead/runtime/net';
 import { type Cidr, parseCidr } from '../routing/cidr.ts';
 
 /** What an agent says that it serves, in canonical spellings and without duplicates. */

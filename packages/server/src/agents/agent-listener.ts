@@ -9,13 +9,9 @@ import {
   toTunnelError,
 } from '@fairlead/protocol';
 import { FrameBatch, HTTP2_WINDOW_BYTES, TUNNEL_ALPN } from '@fairlead/protocol/internal';
-import {
-  type HandshakeLimit,
-  type Logger,
-  listen,
-  peerAddress,
-  refusalOfPeer,
-} from '@fairlead/runtime';
+import { listen, peerAddress } from '@fairlead/runtime/net';
+import type { Logger } from '@fairlead/runtime/process';
+import { type HandshakeLimit, refusalOfPeer } from '@fairlead/runtime/tls';
 import { callerOfTls } from '../front-end/caller.ts';
 import { endLingering } from '../front-end/lingering-end.ts';
 import { http1Refusal, refusalOf } from '../front-end/refusal.ts';

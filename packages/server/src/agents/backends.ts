@@ -1,4 +1,4 @@
-import { canonicalName, parseIpAddress } from '@fairlead/runtime';
+import { canonicalName, parseIpAddress } from '@fairlead/runtime/net';
 import { BackendPool, type ClaimRank, type PoolMember } from '../routing/backend-pool.ts';
 import type { Cidr } from '../routing/cidr.ts';
 import { PrefixTable } from '../routing/prefix-table.ts';

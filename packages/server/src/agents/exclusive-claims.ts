@@ -1,4 +1,4 @@
-import type { Logger } from '@fairlead/runtime';
+import type { Logger } from '@fairlead/runtime/process';
 import { identityOf } from './agent-peer.ts';
 import type { AgentClaims } from './auth/agent-authorization.ts';
 import { claimTexts } from './auth/claim-constraints.ts';

@@ -12,7 +12,7 @@ import {
   type TunnelStream,
   toTunnelError,
 } from '@fairlead/protocol';
-import type { Logger } from '@fairlead/runtime';
+import type { Logger } from '@fairlead/runtime/process';
 import { acceptGrpc, refuseGrpc } from '../front-end/grpc/grpc-answer.ts';
 import type { ServerOptions } from '../options.ts';
 import type { AgentPeer } from './agent-peer.ts';

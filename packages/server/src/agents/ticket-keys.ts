@@ -1,6 +1,8 @@
 import { createHash, hkdfSync } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
-import { type NamedFile, readNamedBytes, UsageError } from '@fairlead/runtime';
+import { readNamedBytes } from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
+import type { NamedFile } from '@fairlead/runtime/tls';
 
 /** What node:tls takes: a name, an HMAC key and an AES key of 16 bytes each. */
 const TICKET_KEYS_BYTES = 48;

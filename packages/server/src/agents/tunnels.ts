@@ -6,7 +6,8 @@ import {
   TunnelError,
   toTunnelError,
 } from '@fairlead/protocol';
-import { type Logger, type TokenBucketOptions, TokenBuckets } from '@fairlead/runtime';
+import { type TokenBucketOptions, TokenBuckets } from '@fairlead/runtime/net';
+import type { Logger } from '@fairlead/runtime/process';
 import type { ServerOptions } from '../options.ts';
 import { version } from '../version.ts';
 import type { IdentifyByToken } from './agent-listener.ts';

@@ -1,10 +1,6 @@
-import {
-  formatHostPort,
-  type HostPort,
-  type Logger,
-  parseHostPort,
-  readCheckedFile,
-} from '@fairlead/runtime';
+import { formatHostPort, type HostPort, parseHostPort } from '@fairlead/runtime/net';
+import { readCheckedFile } from '@fairlead/runtime/options';
+import type { Logger } from '@fairlead/runtime/process';
 import { z } from 'zod';
 
 /** What HELLO carries (spec 2.4), which has 16 KiB for everything. */

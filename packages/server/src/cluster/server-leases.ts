@@ -1,5 +1,6 @@
 import type { Lease } from '@fairlead/kubernetes';
-import { formatHostPort, type Logger, parseHostPort } from '@fairlead/runtime';
+import { formatHostPort, parseHostPort } from '@fairlead/runtime/net';
+import type { Logger } from '@fairlead/runtime/process';
 import { Counter, type Registry } from 'prom-client';
 import type { ServerOptions } from '../options.ts';
 import { version } from '../version.ts';

@@ -1,4 +1,4 @@
-import { type TokenBucketOptions, TokenBuckets } from '@fairlead/runtime';
+import { type TokenBucketOptions, TokenBuckets } from '@fairlead/runtime/net';
 
 /** How many dials one caller may start and give up. */
 export type AbandonLimitOptions = TokenBucketOptions;

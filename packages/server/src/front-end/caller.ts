@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import { peerAddress } from '@fairlead/runtime';
+import { peerAddress } from '@fairlead/runtime/net';
 import type { Caller } from './dial.ts';
 
 /** The caller behind a TLS connection whose certificate was verified. */

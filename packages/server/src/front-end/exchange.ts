@@ -8,7 +8,7 @@ import {
   type TunnelStream,
   toTunnelError,
 } from '@fairlead/protocol';
-import type { Logger } from '@fairlead/runtime';
+import type { Logger } from '@fairlead/runtime/process';
 import { callerName } from './caller.ts';
 import type { Caller, Dial, DialedStream } from './dial.ts';
 import type { FrontEndObserver, FrontEndProtocol, StreamSummary } from './observer.ts';

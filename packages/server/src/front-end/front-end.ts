@@ -2,7 +2,7 @@ import type { ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type MemoryBudget, TunnelError } from '@fairlead/protocol';
-import type { Logger } from '@fairlead/runtime';
+import type { Logger } from '@fairlead/runtime/process';
 import { Http2Connections } from '../http2/http2-connections.ts';
 import { FirstBytes, type UndecidedConnection } from '../listeners/first-bytes.ts';
 import { TlsListener, type TlsListenerOptions } from '../listeners/tls-listener.ts';

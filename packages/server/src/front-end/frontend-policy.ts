@@ -1,15 +1,15 @@
 import { formatTarget, type Target, TunnelError } from '@fairlead/protocol';
 import {
   canonicalName,
-  type NamedFile,
   parseIpAddress,
-  readCheckedFile,
   ruleCoversAddress,
   ruleCoversName,
   ruleCoversPort,
   type TargetRule,
   targetRuleSchema,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/net';
+import { readCheckedFile } from '@fairlead/runtime/options';
+import type { NamedFile } from '@fairlead/runtime/tls';
 import { z } from 'zod';
 import type { Caller } from './dial.ts';
 

@@ -1,5 +1,5 @@
 import { TunnelError } from '@fairlead/protocol';
-import { TokenBuckets } from '@fairlead/runtime';
+import { TokenBuckets } from '@fairlead/runtime/net';
 import { AbandonLimit, type AbandonLimitOptions, defaultAbandonLimit } from './abandon-limit.ts';
 import { callerName } from './caller.ts';
 import type { Caller } from './dial.ts';

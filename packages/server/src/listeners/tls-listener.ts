@@ -1,13 +1,9 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { TunnelError } from '@fairlead/protocol';
-import {
-  type HandshakeLimit,
-  type Logger,
-  listen,
-  peerAddress,
-  refusalOfPeer,
-} from '@fairlead/runtime';
+import { listen, peerAddress } from '@fairlead/runtime/net';
+import type { Logger } from '@fairlead/runtime/process';
+import { type HandshakeLimit, refusalOfPeer } from '@fairlead/runtime/tls';
 import { endLingering } from '../front-end/lingering-end.ts';
 import { http1Refusal, refusalOf } from '../front-end/refusal.ts';
 

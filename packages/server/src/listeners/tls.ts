@@ -1,5 +1,10 @@
 import { createHash } from 'node:crypto';
-import { loadTlsFiles, type NamedFile, type TlsFiles, type TlsFilesSpec } from '@fairlead/runtime';
+import {
+  loadTlsFiles,
+  type NamedFile,
+  type TlsFiles,
+  type TlsFilesSpec,
+} from '@fairlead/runtime/tls';
 import { makeTicketKeys, readTicketSecret } from '../agents/ticket-keys.ts';
 import type { ServerOptions } from '../options.ts';
 

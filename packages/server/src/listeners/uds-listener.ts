@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
-import { type Logger, listen } from '@fairlead/runtime';
+import { listen } from '@fairlead/runtime/net';
+import type { Logger } from '@fairlead/runtime/process';
 import type { UdsClaim } from './uds-path.ts';
 import { UdsPlace } from './uds-place.ts';
 

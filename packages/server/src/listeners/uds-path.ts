@@ -1,7 +1,7 @@
 import { promises as fs, type Stats } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
-import { StartupError, UsageError } from '@fairlead/runtime';
+import { StartupError, UsageError } from '@fairlead/runtime/process';
 
 /** What `sun_path` holds on Linux, less its closing zero byte. */
 const maxPathBytes = 107;

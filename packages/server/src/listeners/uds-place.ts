@@ -1,5 +1,6 @@
 import { promises as fs, lstatSync, unlinkSync } from 'node:fs';
-import { type Logger, logListening, StartupError } from '@fairlead/runtime';
+import { logListening } from '@fairlead/runtime/net';
+import { type Logger, StartupError } from '@fairlead/runtime/process';
 import {
   checkUdsPath,
   clearTemporaryUdsPath,

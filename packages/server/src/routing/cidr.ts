@@ -1,4 +1,4 @@
-import { ipAddressOf, parseIpAddress } from '@fairlead/runtime';
+import { ipAddressOf, parseIpAddress } from '@fairlead/runtime/net';
 
 /** A network in its one canonical spelling: no bit beyond the prefix is set. */
 export interface Cidr {

@@ -1,4 +1,4 @@
-import { type IpAddress, parseIpAddress } from '@fairlead/runtime';
+import { type IpAddress, parseIpAddress } from '@fairlead/runtime/net';
 import type { Cidr } from './cidr.ts';
 
 /**

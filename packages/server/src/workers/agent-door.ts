@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { type ListenPlace, type Logger, listen } from '@fairlead/runtime';
+import { type ListenPlace, listen } from '@fairlead/runtime/net';
+import type { Logger } from '@fairlead/runtime/process';
 import type { WorkerProcess } from './worker-process.ts';
 
 /** Connections on their way to workers; beyond, new ones are closed, and their agents come again. */

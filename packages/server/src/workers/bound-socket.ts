@@ -8,7 +8,7 @@
 import { promises as dns } from 'node:dns';
 import net, { type AddressInfo } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import { type ListenPlace, listenError } from '@fairlead/runtime';
+import { type ListenPlace, listenError } from '@fairlead/runtime/net';
 
 /** A socket that is bound, as libuv holds it. */
 interface Handle {

@@ -1,5 +1,5 @@
 /** What several workers say of themselves, as one server would say it. */
-import { type AdminReply, jsonReply } from '@fairlead/runtime';
+import { type AdminReply, jsonReply } from '@fairlead/runtime/admin';
 import type { AgentStatus, ServerStatus, WorkerStatus } from '../admin/status.ts';
 import type { WhyReport } from '../admin/why.ts';
 

@@ -1,5 +1,6 @@
 /** What the primary and its workers say to each other. */
-import type { AdminReply, HostPort } from '@fairlead/runtime';
+import type { AdminReply } from '@fairlead/runtime/admin';
+import type { HostPort } from '@fairlead/runtime/net';
 import type { ServerOptions } from '../options.ts';
 import type { MetricObject } from './merged-metrics.ts';
 

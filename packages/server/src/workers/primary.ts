@@ -1,13 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import {
-  type AdminRoutes,
-  type HostPort,
-  HttpAdmin,
-  healthRoutes,
-  type Logger,
-  metricsRoutes,
-  type RunningProgram,
-} from '@fairlead/runtime';
+import { type AdminRoutes, HttpAdmin, healthRoutes, metricsRoutes } from '@fairlead/runtime/admin';
+import type { HostPort } from '@fairlead/runtime/net';
+import type { Logger, RunningProgram } from '@fairlead/runtime/process';
 import { Counter, Gauge, Registry } from 'prom-client';
 import { RECENTLY_MS } from '../admin/readiness.ts';
 import type { WorkerStatus } from '../admin/status.ts';

@@ -1,4 +1,5 @@
-import { type ListenPlace, type Logger, logListening } from '@fairlead/runtime';
+import { type ListenPlace, logListening } from '@fairlead/runtime/net';
+import type { Logger } from '@fairlead/runtime/process';
 import { UdsPlace } from '../listeners/uds-place.ts';
 import { frontEndPort, type ServerOptions, workerAgentPorts } from '../options.ts';
 import { type BoundSocket, bindTcp, bindUds } from './bound-socket.ts';

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { textReply } from '@fairlead/runtime/admin';
 import {
   createLog,
   exitFatal,
   letHeapGrow,
   type ProgramLog,
   StartupError,
-  textReply,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/process';
 import { assembleServer } from '../server.ts';
 import type { FromWorker, ToWorker, WorkerQuestion, WorkerStart } from './messages.ts';
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { type Logger, StartupError, UsageError } from '@fairlead/runtime';
+import { type Logger, StartupError, UsageError } from '@fairlead/runtime/process';
 import type {
   FromWorker,
   SharedSocketName,

@@ -1,4 +1,5 @@
-import { Backoff, type Logger } from '@fairlead/runtime';
+import { Backoff } from '@fairlead/runtime/net';
+import type { Logger } from '@fairlead/runtime/process';
 import type { WorkerEnd, WorkerProcess } from './worker-process.ts';
 
 /** The first pause before a replacement is one to two of these, each further one twice as long. */

@@ -1,6 +1,6 @@
 import type { SecureContextOptions } from 'node:tls';
 import type { Target } from '@fairlead/protocol';
-import { UsageError } from '@fairlead/runtime';
+import { UsageError } from '@fairlead/runtime/process';
 import { NoProxyList } from './no-proxy.ts';
 
 /** An HTTP proxy on the way out, to be asked with CONNECT. */

@@ -1,14 +1,15 @@
 import type { X509Certificate } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
+import { UsageError } from '@fairlead/runtime/process';
 import {
   type FileExpiry,
   loadTlsFiles,
   readCertificateFile,
   readKeyFile,
   type TlsFiles,
-  UsageError,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/tls';
 import { Authority, PkiError } from '../../index.ts';
+
 import type { IssuerOptions } from '../options.ts';
 
 /** What the issuer signs with, and what it shows. */

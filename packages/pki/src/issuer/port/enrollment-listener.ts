@@ -3,14 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
-import {
-  HandshakeLimit,
-  type Logger,
-  listen,
-  peerAddress,
-  peerCertificate,
-  refusalOfPeer,
-} from '@fairlead/runtime';
+import { listen, peerAddress } from '@fairlead/runtime/net';
+import type { Logger } from '@fairlead/runtime/process';
+import { HandshakeLimit, peerCertificate, refusalOfPeer } from '@fairlead/runtime/tls';
 import {
   CA_PATH,
   ENROL_PATH,

@@ -1,5 +1,6 @@
 import { createHash, type KeyObject, timingSafeEqual, type X509Certificate } from 'node:crypto';
-import { type CertificateIdentity, identityOf, type Logger } from '@fairlead/runtime';
+import type { Logger } from '@fairlead/runtime/process';
+import { type CertificateIdentity, identityOf } from '@fairlead/runtime/tls';
 import { hashOfToken, parseToken } from '../../enrollment/index.ts';
 import {
   type Authority,

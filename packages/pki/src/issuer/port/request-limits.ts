@@ -1,4 +1,4 @@
-import { parseIpAddress, TokenBuckets } from '@fairlead/runtime';
+import { parseIpAddress, TokenBuckets } from '@fairlead/runtime/net';
 import { Refusal } from './refusal.ts';
 
 /** A part of the whole that one source address may have. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StartupError } from '@fairlead/runtime';
+import { StartupError } from '@fairlead/runtime/process';
 import type { z } from 'zod';
 import {
   type StoredToken,

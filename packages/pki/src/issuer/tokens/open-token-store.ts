@@ -1,4 +1,4 @@
-import { release } from '@fairlead/runtime';
+import { release } from '@fairlead/runtime/process';
 import { FileTokenStore } from './file-token-store.ts';
 import { checkTokenPlace, type TokenPlace } from './token-place.ts';
 import type { TokenStore } from './token-store.ts';

@@ -1,4 +1,4 @@
-import type { Logger } from '@fairlead/runtime';
+import type { Logger } from '@fairlead/runtime/process';
 import { isExpired, type TokenStore, TokenStoreError } from './token-store.ts';
 
 const intervalMs = 3_600_000;

@@ -1,5 +1,6 @@
 /** Where tokens are kept, for the tables of the issuer and of `fairlead token`. */
-import { kinds, kubernetesOptions, option, UsageError } from '@fairlead/runtime';
+import { kinds, kubernetesOptions, option } from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
 
 const group = 'Tokens';
 

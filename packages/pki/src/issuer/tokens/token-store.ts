@@ -1,4 +1,4 @@
-import { StartupError } from '@fairlead/runtime';
+import { StartupError } from '@fairlead/runtime/process';
 import { z } from 'zod';
 import { hashOfToken, type Token } from '../../enrollment/index.ts';
 

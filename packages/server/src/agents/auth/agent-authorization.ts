@@ -1,5 +1,5 @@
 import { TunnelError } from '@fairlead/protocol';
-import type { Logger } from '@fairlead/runtime';
+import type { Logger } from '@fairlead/runtime/process';
 import { type AgentIdentifiers, parseAgentIdentifiers } from '../agent-identifiers.ts';
 import { type AgentPeer, nameOf } from '../agent-peer.ts';
 import {

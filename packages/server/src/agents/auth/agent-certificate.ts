@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import { type CertificateIdentity, identityOf, peerCertificate } from '@fairlead/runtime';
+import { type CertificateIdentity, identityOf, peerCertificate } from '@fairlead/runtime/tls';
 import { type ClaimConstraints, constraintsOf } from './claim-constraints.ts';
 
 /** What is needed of an agent's certificate for as long as its tunnel lives. */

@@ -3,10 +3,10 @@ import {
   canonicalName,
   type IpNetwork,
   networkContains,
-  parseAlternativeNames,
   parseIpAddress,
   parseIpNetwork,
-} from '@fairlead/runtime';
+} from '@fairlead/runtime/net';
+import { parseAlternativeNames } from '@fairlead/runtime/tls';
 import type { AgentIdentifiers } from '../agent-identifiers.ts';
 
 /** What an agent may claim. */

@@ -1,4 +1,4 @@
-import type { Logger } from '@fairlead/runtime';
+import type { Logger } from '@fairlead/runtime/process';
 import type { ServerOptions } from '../../options.ts';
 import { version } from '../../version.ts';
 import { TokenAuthenticator, type TokenAuthenticatorOptions } from './token-authenticator.ts';

@@ -1,0 +1,11 @@
+export {
+  type AdminDeadlines,
+  type AdminReply,
+  type AdminRoute,
+  type AdminRoutes,
+  HttpAdmin,
+  healthRoutes,
+  jsonReply,
+  metricsRoutes,
+  textReply,
+} from './http-admin.ts';
