@@ -63,10 +63,10 @@ export interface UpstreamTests {
 }
 
 /**
- * Builds the tests that a release's module carries, with a `TestMain` of ours that can start programs in
- * the place of servers and agents in the tests' own process.
+ * Builds the tests that a release's module carries. Our `TestMain` can start programs instead of servers and
+ * agents in the tests' own process, and `cancel_test.go` adds tests of ours.
  *
- * They dial an address outside this machine and look up a name that may come to exist: both are replaced.
+ * The module's tests dial an address outside this machine and look up a name that may exist one day: both are replaced.
  * @param blackhole `host:port` that never answers
  */
 export async function buildUpstreamTests(
@@ -85,7 +85,9 @@ export async function buildUpstreamTests(
   await cp(stdout.trim(), copy, { recursive: true });
   // The module cache is read-only, and so are copies of it.
   await run('chmod', ['-R', 'u+w', copy]);
-  await copyFile(join(goDirectory, 'upstream/main_test.go'), join(directory, 'main_test.go'));
+  for (const name of ['main_test.go', 'cancel_test.go']) {
+    await copyFile(join(goDirectory, 'upstream', name), join(directory, name));
+  }
   const file = join(directory, 'proxy_test.go');
   const text = (await readFile(file, 'utf8'))
     .replace(/(blackhole\s*=\s*)"[^"]*"/, `$1"${blackhole}"`)
