@@ -4,12 +4,12 @@ FROM node:24-bookworm-slim AS build
 WORKDIR /src
 COPY package.json package-lock.json tsconfig.base.json ./
 COPY bench/package.json bench/
-COPY release/package.json release/
-COPY demo demo
+COPY scripts/package.json scripts/
+COPY examples examples
 COPY packages packages
 COPY deploy/docker deploy/docker
 RUN npm ci --ignore-scripts --no-audit --no-fund \
- && npx tsc -b packages/server packages/agent packages/cli demo
+ && npx tsc -b packages/server packages/agent packages/cli examples
 
 FROM build AS gathered
 RUN node deploy/docker/gather.mjs packages/server /app

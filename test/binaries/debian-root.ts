@@ -6,7 +6,7 @@ import { makeTemporaryDirectory, RunningProcess, workspaceRoot } from '@fairlead
 import type { Test } from 'tap';
 
 /** Made once, which takes a minute and a Debian mirror. */
-const keptRoot = join(workspaceRoot, 'release/.debian-root');
+const keptRoot = join(workspaceRoot, 'scripts/.debian-root');
 
 /** Why there can be none here; undefined if there can. */
 export function whyNoDebianRoot(): string | undefined {

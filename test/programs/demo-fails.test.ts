@@ -10,7 +10,7 @@ import t, { type Test } from 'tap';
 import { loopback } from './fixture.ts';
 import { inTime } from './ways-in.ts';
 
-const demo = join(workspaceRoot, 'demo/dist/main.js');
+const demo = join(workspaceRoot, 'examples/dist/main.js');
 const lastLine = 'Ctrl-C ends everything.';
 
 interface Demo {

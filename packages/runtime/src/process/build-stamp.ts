@@ -5,5 +5,5 @@ export interface BuildStamp {
   readonly commit: string | undefined;
 }
 
-/** Undefined here: a bundle has the real thing in this module's place (release/src/bundle.ts). */
+/** Undefined here: a bundle has the real thing in this module's place (scripts/src/bundle.ts). */
 export const buildStamp: BuildStamp | undefined = undefined;
