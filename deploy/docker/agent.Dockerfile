@@ -1,5 +1,5 @@
-# fairlead-agent. Build from the top: docker build -f deploy/docker/agent.Dockerfile -t fairlead-agent .
-# The same lines in each Dockerfile of this directory: built once, taken from the cache afterwards.
+# fairlead-agent. Build in the root of the repository: docker build -f deploy/docker/agent.Dockerfile -t fairlead-agent .
+# This stage is the same in each Dockerfile of this directory, so that Docker builds it once.
 FROM node:24-bookworm-slim AS build
 WORKDIR /src
 COPY package.json package-lock.json tsconfig.base.json ./
@@ -23,5 +23,5 @@ ENV NODE_ENV=production FAIRLEAD_HEALTH_SERVER_PORT=8093
 USER node
 EXPOSE 8093
 HEALTHCHECK --interval=5s --timeout=4s --start-period=30s CMD ["node", "/app/health-check.mjs"]
-# node is process 1 and takes SIGTERM itself: no shell, no init in between.
+# node is process 1 and receives SIGTERM directly.
 ENTRYPOINT ["node", "/app/node_modules/@fairlead/agent/bin/fairlead-agent.js"]

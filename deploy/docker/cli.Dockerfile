@@ -1,5 +1,5 @@
-# fairlead, the commands of operators. Build from the top: docker build -f deploy/docker/cli.Dockerfile -t fairlead .
-# The same lines in each Dockerfile of this directory: built once, taken from the cache afterwards.
+# fairlead, the operators' commands. Build in the root of the repository: docker build -f deploy/docker/cli.Dockerfile -t fairlead .
+# This stage is the same in each Dockerfile of this directory, so that Docker builds it once.
 FROM node:24-bookworm-slim AS build
 WORKDIR /src
 COPY package.json package-lock.json tsconfig.base.json ./
@@ -17,7 +17,7 @@ RUN node deploy/docker/gather.mjs packages/cli /app
 FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="fairlead-cli" org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=gathered /app /app
-# A new volume that is mounted on one of these directories begins with its owner.
+# A new volume that is mounted on one of these directories gets its owner.
 RUN ln -s /app/node_modules/@fairlead/cli/bin/fairlead.js /usr/local/bin/fairlead \
  && mkdir -p /pki/authorities /pki/servers /pki/clients /pki/node-a /pki/node-b && chown -R node:node /pki
 ENV NODE_ENV=production

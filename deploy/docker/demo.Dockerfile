@@ -1,5 +1,5 @@
-# What the demo of docker-compose.yml needs beside Fairlead: targets, a client, traffic.
-# The same lines in each Dockerfile of this directory: built once, taken from the cache afterwards.
+# The parts of docker-compose.yml that are not Fairlead: targets, a client, traffic.
+# This stage is the same in each Dockerfile of this directory, so that Docker builds it once.
 FROM node:24-bookworm-slim AS build
 WORKDIR /src
 COPY package.json package-lock.json tsconfig.base.json ./

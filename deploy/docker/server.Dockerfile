@@ -1,5 +1,5 @@
-# fairlead-server. Build from the top: docker build -f deploy/docker/server.Dockerfile -t fairlead-server .
-# The same lines in each Dockerfile of this directory: built once, taken from the cache afterwards.
+# fairlead-server. Build in the root of the repository: docker build -f deploy/docker/server.Dockerfile -t fairlead-server .
+# This stage is the same in each Dockerfile of this directory, so that Docker builds it once.
 FROM node:24-bookworm-slim AS build
 WORKDIR /src
 COPY package.json package-lock.json tsconfig.base.json ./
@@ -22,5 +22,5 @@ ENV NODE_ENV=production FAIRLEAD_HEALTH_PORT=8092
 USER node
 EXPOSE 8090 8091 8092
 HEALTHCHECK --interval=5s --timeout=4s --start-period=30s CMD ["node", "/app/health-check.mjs"]
-# node is process 1 and takes SIGTERM itself: no shell, no init in between.
+# node is process 1 and receives SIGTERM directly.
 ENTRYPOINT ["node", "/app/node_modules/@fairlead/server/bin/fairlead-server.js"]
