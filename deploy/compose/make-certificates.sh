@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the certificates of docker-compose.yml, once for its networks: each party gets a directory, which is a volume that only
-# it mounts. The keys of the CAs stay in /pki/authorities. `docker compose down --volumes` throws all away.
+# Makes the certificates of docker-compose.yml once for its networks. Each party mounts only its own volume.
+# The keys of the CAs stay in /pki/authorities. `docker compose down --volumes` deletes everything.
 set -eu
 
 settings="$NODE_A_NETWORK $NODE_A_KUBELET $NODE_B_NETWORK $NODE_B_KUBELET"
@@ -11,7 +11,7 @@ fi
 
 cas=/pki/authorities
 fairlead pki init --force --out $cas --host server-1 --host server-2 --host fairlead-server >/dev/null
-# A CA of its own for what is inside the streams, kube-apiserver to kubelet: the tunnel has no part in it.
+# A separate CA for TLS inside the streams, from kube-apiserver to kubelet. The tunnel does not use it.
 fairlead pki init --force --out $cas/kubelets >/dev/null
 fairlead pki issue client --force --ca $cas/kubelets/frontend --name kube-apiserver --org system:masters
 
@@ -27,7 +27,7 @@ cp $cas/frontend/client.crt $cas/frontend/client.key /pki/clients/
 cp $cas/kubelets/frontend/ca.crt /pki/clients/kubelet-ca.crt
 cp $cas/kubelets/frontend/kube-apiserver.crt $cas/kubelets/frontend/kube-apiserver.key /pki/clients/
 
-# node NAME NETWORK ADDRESS: what an agent may claim stands in its certificate (--agent-authorization=enforce).
+# node NAME NETWORK ADDRESS: the certificate contains what its agent can claim (--agent-authorization=enforce).
 node() {
   fairlead pki issue agent --force --ca $cas/agent --out "/pki/$1" --name "$1" --host "$1" --cidr "$2"
   cp $cas/agent/ca.crt "/pki/$1/servers-ca.crt"

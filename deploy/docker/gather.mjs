@@ -1,10 +1,10 @@
 /**
- * Copies one workspace and all that it needs at run time into a directory of its own:
+ * Copies one workspace and its run-time dependencies into a directory:
  *
  *     node gather.mjs packages/server /app [PACKAGE-TO-LEAVE-OUT...]
  *
- * `npm ci --omit=dev --workspace` would also take the workspaces that are only needed for tests.
- * Every package lies directly in OUT/node_modules, a second version of one beneath the package that needs it.
+ * `npm ci --omit=dev --workspace` would also copy the workspaces that only tests need.
+ * Packages go to OUT/node_modules. A second version of a package goes below the package that needs it.
  */
 import { cpSync, existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
@@ -23,7 +23,7 @@ gather(realpathSync(workspace), out);
 function gather(directory, neededBy) {
   const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
   const { name, dependencies = {} } = manifest;
-  // Some packages list types as if they were code.
+  // Some packages list types as run-time dependencies.
   if (name.startsWith('@types/') || leftOut.includes(name)) return;
   const known = gathered.get(name);
   if (known === directory) return;

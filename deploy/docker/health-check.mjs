@@ -1,7 +1,7 @@
 /**
- * Asks the program in this container whether it is ready; exit code 0 or 1. Where it listens is read from
- * the variables that the program itself reads (server: FAIRLEAD_HEALTH_*, agent: FAIRLEAD_HEALTH_SERVER_*):
- * a health port that is chosen by a flag needs a health check of its own.
+ * Exits with 0 if the program in this container is ready, else with 1. It reads the address from the same
+ * variables as the program (server: FAIRLEAD_HEALTH_*, agent: FAIRLEAD_HEALTH_SERVER_*). If a flag sets the
+ * health port, the container needs a health check of its own.
  */
 const { env } = process;
 const port = env.FAIRLEAD_HEALTH_PORT || env.FAIRLEAD_HEALTH_SERVER_PORT;

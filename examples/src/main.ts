@@ -1,6 +1,6 @@
 /**
- * `npm start`: a throwaway PKI, a server and an agent as processes of their own, a kubelet-like target
- * that demands a client certificate, and one real request through all of it. Stays up until Ctrl-C.
+ * `npm start`: makes a throwaway PKI, starts a server, an agent and a kubelet-like target that demands a client
+ * certificate, and sends one real request through the tunnel. Runs until Ctrl-C.
  */
 import { join } from 'node:path';
 import {
@@ -18,17 +18,17 @@ const say = (text = ''): void => {
   process.stdout.write(`${text}\n`);
 };
 
-/** What must be closed at the end, the latest first. */
+/** Closed at the end, in reverse order. */
 const opened: { close(): Promise<void> }[] = [];
 
-/** Waited for from the start: a Ctrl-C that comes early must not leave processes and files behind. */
+/** Listens from the start, so that an early Ctrl-C leaves no process or file behind. */
 const stopped = stopSignal();
 let isStopped = false;
 void stopped.then(() => {
   isStopped = true;
 });
 
-/** Closes it at the end, which has come already after an early Ctrl-C. */
+/** Registers something to close at the end. @throws Error after Ctrl-C */
 function keep(thing: { close(): Promise<void> }): void {
   opened.push(thing);
   if (isStopped) throw new Error('stopped');
@@ -48,7 +48,7 @@ async function main(): Promise<void> {
   const directory = await makeTemporaryDirectory();
   keep(directory);
   const pki = await makeFairleadPki(directory.path);
-  say(`certificates  two CAs and their certificates, thrown away at the end: ${directory.path}`);
+  say(`certificates  two CAs and their certificates, deleted at the end: ${directory.path}`);
 
   const kubelet = await startKubeletTarget({
     tls: { ca: pki.kubelet.ca, cert: pki.kubelet.server.cert, key: pki.kubelet.server.key },
@@ -157,10 +157,10 @@ async function main(): Promise<void> {
   await Promise.race([stopped, failsWith(server), failsWith(agent)]);
 }
 
-/** Rejects when the process ends although it was not asked to. */
+/** Rejects if the process ends before it is stopped. */
 async function failsWith(running: RunningProcess): Promise<never> {
   await running.exit;
-  throw new Error(`${running.name} ended by itself\n${running.describe()}`);
+  throw new Error(`${running.name} ended unexpectedly\n${running.describe()}`);
 }
 
 function stopSignal(): Promise<void> {
@@ -172,7 +172,7 @@ function stopSignal(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  // A terminal's Ctrl-C ends server and agent as well, which is then no failure of theirs.
+  // A terminal's Ctrl-C also ends the server and the agent, which is no failure.
   if (!isStopped) {
     say(`The demo failed: ${error instanceof Error ? error.message : error}`);
     process.exitCode = 1;

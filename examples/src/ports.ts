@@ -3,20 +3,20 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { pickPort as pickAnyPort } from '@fairlead/testkit';
 
-/** A port, and whether it is the one that was wanted. */
+/** A port, and whether it is the preferred one. */
 export interface PickedPort {
   readonly port: number;
   readonly isWanted: boolean;
 }
 
-/** The wanted port on the address, or one that is free if another process has it. */
+/** The preferred port on the address, or a free one if another process uses it. */
 export async function pickPort(wanted: number, host: string): Promise<PickedPort> {
   const isWanted = (await isReserved(wanted, host)) && (await isFree(wanted, host));
   return { port: isWanted ? wanted : await pickAnyPort(), isWanted };
 }
 
 /**
- * Takes the UDP port of the same number until this process ends: of two demos that start at once only one
+ * Binds the UDP port of the same number until this process ends. It is a lock: if two demos start at once, only one
  * gets the TCP port, although neither server listens yet.
  */
 async function isReserved(port: number, host: string): Promise<boolean> {
@@ -33,7 +33,7 @@ async function isFree(port: number, host: string): Promise<boolean> {
   return true;
 }
 
-/** Whether it binds; an error other than that of a taken port is thrown. */
+/** Whether the port could be bound. @throws the error if it is not EADDRINUSE */
 async function succeeds(binding: Promise<unknown>): Promise<boolean> {
   try {
     await binding;

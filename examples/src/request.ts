@@ -3,7 +3,7 @@ import { type IncomingMessage, request } from 'node:http';
 import type { FrontEndAddress } from '@fairlead/testkit';
 import { connectToTarget, type Target, type TargetConnection } from './target-connection.ts';
 
-/** What one request through the tunnel met on its way; times in milliseconds. */
+/** The result of one request through the tunnel. Times are in milliseconds. */
 export interface RequestReport extends Omit<TargetConnection, 'socket'> {
   readonly status: number;
   readonly body: string;
@@ -13,7 +13,7 @@ export interface RequestReport extends Omit<TargetConnection, 'socket'> {
 /**
  * Connects to the target through the front end and sends GET.
  *
- * @throws as `connectToTarget` does, or when the answer breaks off
+ * @throws as `connectToTarget` does, or if the response ends early
  */
 export async function requestThrough(
   via: FrontEndAddress,

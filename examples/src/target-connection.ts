@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
 import { type ClientTls, connectThrough, type FrontEndAddress } from '@fairlead/testkit';
 
-/** Something to reach through the tunnel. */
+/** A target behind the tunnel. */
 export interface Target {
   readonly host: string;
   readonly port: number;
@@ -11,7 +11,7 @@ export interface Target {
   readonly tls?: ClientTls;
 }
 
-/** A connection to a target and what it took; times in milliseconds. */
+/** A connection to a target. Times are in milliseconds. */
 export interface TargetConnection {
   readonly socket: Duplex;
   readonly connectStatus: number;
@@ -21,7 +21,7 @@ export interface TargetConnection {
   readonly handshakeMs: number;
 }
 
-/** The server took the request and refused it. */
+/** The server refused the request. */
 export class Refusal extends Error {
   readonly status: number;
 
@@ -32,7 +32,7 @@ export class Refusal extends Error {
 }
 
 /**
- * CONNECT through the front end, then TLS inside where the target has it.
+ * Sends CONNECT to the front end, then starts TLS inside the stream if the target uses it.
  *
  * @throws Refusal when the server refuses; the system's or TLS's error otherwise
  */

@@ -1,6 +1,6 @@
 /**
  * `npm run build:binaries [-- --platform=linux-x64,...] [--archive]`: single-file programs in dist-binaries, with
- * their bill of materials, licences and checksums.
+ * their bill of materials, licenses and checksums.
  */
 import {
   copyFileSync,
@@ -15,7 +15,7 @@ import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Bundle, makeBundle } from './bundle.ts';
 import { writeChecksums } from './checksums.ts';
-import { thirdPartyLicences } from './licences.ts';
+import { thirdPartyLicenses } from './licenses.ts';
 import { signMacho } from './macho-signature.ts';
 import { buildFor, type Platform, platforms } from './node-builds.ts';
 import { runTool } from './run-tool.ts';
@@ -38,19 +38,21 @@ for (const platform of wanted) await buildPlatform(bundle, platform);
 rmSync(bundle.file);
 await writeChecksums(outputDirectory);
 
-/** @returns all of them where nothing is asked for */
+/** @returns all platforms if none is given */
 function readPlatforms(asked: string | undefined): readonly Platform[] {
   if (asked === undefined) return platforms;
   const names = asked.split(',');
   const unknown = names.filter((name) => !platforms.some((platform) => platform === name));
   if (unknown.length > 0) {
-    process.stderr.write(`--platform: there is no ${unknown}; there are ${platforms.join(', ')}\n`);
+    process.stderr.write(
+      `--platform: unknown platform ${unknown}. Use one or more of ${platforms.join(', ')}.\n`,
+    );
     process.exit(2);
   }
   return platforms.filter((platform) => names.includes(platform));
 }
 
-/** One file of 130 MB that goes by three names, rather than three of them. */
+/** Writes one executable of 130 MB and links it under its two other names. */
 async function buildPlatform({ file, packages }: Bundle, platform: Platform): Promise<void> {
   const directory = join(outputDirectory, platform);
   mkdirSync(directory);
@@ -60,15 +62,15 @@ async function buildPlatform({ file, packages }: Bundle, platform: Platform): Pr
   if (platform.startsWith('darwin')) say(signMacho(executable));
   for (const name of ['fairlead-server', 'fairlead-agent']) {
     const link = join(directory, `${name}${suffix}`);
-    // Symbolic links want a privilege on Windows.
+    // On Windows, symbolic links need a privilege.
     if (suffix) linkSync(executable, link);
     else symlinkSync('fairlead', link);
   }
   const build = buildFor(platform);
   const sbom = sbomOf(npmSbom, packages, build);
   writeFileSync(join(directory, 'sbom.cdx.json'), `${JSON.stringify(sbom, null, 2)}\n`);
-  const licences = thirdPartyLicences(packages, build);
-  writeFileSync(join(directory, 'THIRD-PARTY-LICENCES.txt'), licences);
+  const licenses = thirdPartyLicenses(packages, build);
+  writeFileSync(join(directory, 'THIRD-PARTY-LICENSES.txt'), licenses);
   copyFileSync(join(root, 'LICENSE'), join(directory, 'LICENSE'));
   say(`${relative(root, executable)}: ${inMegabytes(executable)}, Node ${build.version}`);
   if (values.archive) archive(platform);

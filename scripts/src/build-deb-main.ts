@@ -1,4 +1,4 @@
-/** `npm run build:deb`: a Debian package of each Linux binary in dist-binaries, by dpkg-deb. */
+/** `npm run build:deb`: makes a Debian package of each Linux binary in dist-binaries with dpkg-deb. */
 import {
   chmodSync,
   copyFileSync,
@@ -18,14 +18,14 @@ import { writeChecksums } from './checksums.ts';
 import { hasTool, runTool } from './run-tool.ts';
 import { built, outputDirectory, root } from './workspace.ts';
 
-/** Debian's word for each platform. */
+/** Debian's architecture names. */
 const architectures = { 'linux-x64': 'amd64', 'linux-arm64': 'arm64' } as const;
 
 const maintainer = 'Fairlead maintainers <maintainers@fairlead.invalid>';
 
 if (!hasTool('dpkg-deb')) {
   process.stderr.write(
-    'build:deb needs dpkg-deb, of the package dpkg: build on Debian or Ubuntu\n',
+    'build:deb: dpkg-deb not found. Run it on Debian or Ubuntu, or install the package dpkg.\n',
   );
   process.exit(1);
 }
@@ -42,7 +42,7 @@ function buildPackage(binaries: string, architecture: string): void {
     layOut(tree, binaries);
     writeControl(tree, architecture);
     const file = join(outputDirectory, `fairlead_${built.version}_${architecture}.deb`);
-    // xz, which every Debian and Ubuntu in use can unpack.
+    // Every supported Debian and Ubuntu unpacks xz.
     runTool('dpkg-deb', ['--root-owner-group', '-Zxz', '--build', tree, file]);
     const megabytes = (statSync(file).size / 1e6).toFixed(0);
     process.stdout.write(`${relative(root, file)}: ${megabytes} MB\n`);
@@ -75,7 +75,7 @@ function layOut(tree: string, binaries: string): void {
     put(join(root, 'docs', page), join(docs, page));
   }
   put(join(binaries, 'sbom.cdx.json'), join(docs, 'sbom.cdx.json'));
-  put(join(binaries, 'THIRD-PARTY-LICENCES.txt'), join(docs, 'THIRD-PARTY-LICENCES.txt'));
+  put(join(binaries, 'THIRD-PARTY-LICENSES.txt'), join(docs, 'THIRD-PARTY-LICENSES.txt'));
   const write = (name: string, content: string | Buffer): void => {
     writeFileSync(join(tree, docs, name), content, { mode: 0o644 });
   };
@@ -112,11 +112,12 @@ Section: net
 Priority: optional
 Description: reverse tunnel from a Kubernetes control plane to nodes it cannot reach
  An agent on each node dials out to a server beside the API server over mutual
- TLS, and every TCP connection towards a kubelet, pod or service runs back
- through that one link. It takes the place of Konnectivity.
+ TLS, and every TCP connection to a kubelet, pod or service runs back through
+ that tunnel. It replaces Konnectivity.
  .
- The package holds the server, the agent, the issuer of agents' certificates,
- the operators' command and units; none is started before it is configured.
+ The package contains the server, the agent, the issuer of agents'
+ certificates, the operators' command and systemd units. No unit starts before
+ it is configured.
 `,
   );
 }
@@ -129,9 +130,9 @@ Files: *
 Copyright: 2026 the Fairlead authors
 License: Apache-2.0
  On Debian systems, the text of the Apache License 2.0 is in
- /usr/share/common-licenses/Apache-2.0. The executable holds Node.js and
- packages of others, whose licences are in THIRD-PARTY-LICENCES.txt beside this
- file.
+ /usr/share/common-licenses/Apache-2.0. The executable contains Node.js and
+ third-party packages. THIRD-PARTY-LICENSES.txt beside this file has their
+ licenses.
 `;
 }
 

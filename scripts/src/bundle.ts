@@ -1,22 +1,22 @@
-/** One file of all that the programs are made of. */
+/** Bundles all programs into one file. */
 import { dirname, join, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import type { Manifest } from './workspace.ts';
 import { built, readManifest, root } from './workspace.ts';
 
-/** A package of which something went into the bundle. */
+/** A package that contributed code to the bundle. */
 export interface BundledPackage extends Manifest {
   readonly directory: string;
 }
 
 export interface Bundle {
-  /** CommonJS, which V8 can keep compiled code of. */
+  /** CommonJS, because V8 can cache its compiled code. */
   readonly file: string;
   /** By name. */
   readonly packages: readonly BundledPackage[];
 }
 
-/** Puts the release in place of the module that has to ask for it otherwise. */
+/** Replaces the module that reads version and commit at run time with constants. */
 const stampPlugin: Plugin = {
   name: 'build-stamp',
   setup: (on) =>
@@ -28,12 +28,12 @@ const stampPlugin: Plugin = {
 /**
  * Bundles what `tsc -b` has compiled.
  *
- * It is not minified: a stack in a log keeps its names and lines, and starting takes no longer. What is imported
- * with `import()` is in the bundle but runs when asked for. ws' natives are left out: no binary could load them.
+ * The bundle is not minified: stack traces in logs keep names and lines, and the start is as fast. Modules behind
+ * `import()` are in the bundle but run on demand. The native add-ons of ws are omitted because a binary cannot load them.
  */
 export async function makeBundle(file: string): Promise<Bundle> {
   const { metafile } = await build({
-    entryPoints: [join(root, 'release/dist/entry.js')],
+    entryPoints: [join(root, 'scripts/dist/entry.js')],
     absWorkingDir: root,
     outfile: file,
     bundle: true,
@@ -59,13 +59,13 @@ export async function makeBundle(file: string): Promise<Bundle> {
   return {
     file,
     packages: [...directories]
-      .filter((directory) => relative(root, directory) !== 'release')
+      .filter((directory) => relative(root, directory) !== 'scripts')
       .map((directory) => ({ ...readManifest(directory), directory }))
       .sort((one, other) => (one.name < other.name ? -1 : 1)),
   };
 }
 
-/** The nearest directory above a file whose package.json has a name: some have one for `"type"` alone. */
+/** The nearest directory above a file whose package.json has a name. Some package.json files contain only `"type"`. */
 function packageDirectory(file: string): string {
   for (let directory = dirname(file); ; directory = dirname(directory)) {
     if (directory === dirname(directory)) throw new Error(`${file} is in no package`);

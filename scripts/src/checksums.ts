@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 
 const name = 'SHA256SUMS';
 
-/** Writes SHA256SUMS over all files below a directory, links left out, for `sha256sum -c SHA256SUMS` there. */
+/** Writes SHA256SUMS for all files below a directory, without links. Check with `sha256sum -c SHA256SUMS` there. */
 export async function writeChecksums(directory: string): Promise<void> {
   const files = readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name !== name)

@@ -1,9 +1,9 @@
 import { hasTool, runTool } from './run-tool.ts';
 
 /**
- * Signs an executable for macOS ad hoc, with what there is: Apple's codesign, or rcodesign, which runs anywhere.
- * macOS on arm64 starts nothing that is not signed, and Node's own signature went with the change of the file.
- * @returns what was done, or what is left to do
+ * Signs an executable for macOS ad hoc with Apple's codesign, or with rcodesign on other systems.
+ * macOS on arm64 starts only signed files, and the injected bundle invalidated Node's own signature.
+ * @returns a line that says what was done, or what the user must do
  */
 export function signMacho(file: string): string {
   if (process.platform === 'darwin') {
@@ -14,5 +14,5 @@ export function signMacho(file: string): string {
     runTool('rcodesign', ['sign', file]);
     return `${file}: signed ad hoc by rcodesign`;
   }
-  return `${file}: NOT SIGNED, for there is no rcodesign here: run "codesign --sign - fairlead" on a Mac before use`;
+  return `${file}: NOT SIGNED because rcodesign was not found. Run "codesign --sign - fairlead" on a Mac before use.`;
 }

@@ -1,4 +1,4 @@
-/** Node's official builds, as npm carries them. */
+/** Node's official builds from npm. */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,16 +11,15 @@ export type Platform = 'linux-x64' | 'linux-arm64' | 'darwin-x64' | 'darwin-arm6
 export interface NodeBuild {
   readonly platform: Platform;
   readonly version: string;
-  /** The npm package that carries it, which has Node's version. */
+  /** The npm package of the build. Its version is Node's version. */
   readonly package: string;
-  /** Of the package's tarball, as npm writes it. */
+  /** Integrity of the package's tarball, in npm's format. */
   readonly integrity: string;
 }
 
 /**
- * Linux takes the long-term line 24: official Linux builds of Node 25 and newer need libatomic.so.1, which a
- * freshly installed Debian, Ubuntu or RHEL does not have, so that a binary made of them starts nowhere by itself.
- * npm carries no 24 for macOS on arm64; macOS has no such trouble, and takes 26.
+ * Linux binaries use the long-term line 24. Official Linux builds of Node 25 and newer need libatomic.so.1, which a
+ * fresh Debian, Ubuntu or RHEL lacks. macOS binaries use 26, because npm has no build of 24 for macOS on arm64.
  */
 const linuxLine = '24.21.0';
 const macLine = '26.10.0';
@@ -63,7 +62,7 @@ const builds: readonly NodeBuild[] = [
   },
 ];
 
-/** These make what is put into builds of their own version for other platforms. */
+/** Builds that create the blob for builds of the same version on other platforms. */
 const makers: readonly NodeBuild[] = [
   ...builds,
   {
@@ -82,33 +81,33 @@ const makers: readonly NodeBuild[] = [
   },
 ];
 
-/** All that binaries are made for. */
+/** All platforms that have binaries. */
 export const platforms: readonly Platform[] = builds.map(({ platform }) => platform);
 
-/** The build that a platform's binary is made of. */
+/** The Node build inside a platform's binary. */
 export function buildFor(platform: Platform): NodeBuild {
   return builds.find((build) => build.platform === platform)!;
 }
 
 /**
  * A build of this version that runs on this machine.
- * @throws where npm carries none
+ * @throws Error if npm has none
  */
 export function makerOf(version: string): NodeBuild {
   const here = `${process.platform}-${process.arch}`;
   const maker = makers.find((build) => build.platform === here && build.version === version);
   if (maker) return maker;
-  throw new Error(`there is no Node ${version} for ${here} in npm: build on Linux, x64 or arm64`);
+  throw new Error(`npm has no build of Node ${version} for ${here}. Build on Linux, x64 or arm64.`);
 }
 
 /**
- * Brings a build here by way of npm, once.
+ * Downloads a build from npm, once.
  * @returns the directory with `bin` and, except for Windows, Node's LICENSE
- * @throws if it cannot be had, or is not what it was
+ * @throws Error if the download fails or the integrity differs
  */
 export function fetchBuild(build: NodeBuild): string {
   const name = `${build.package}-${build.version}`;
-  const directory = join(root, 'release/.node-builds', name);
+  const directory = join(root, 'scripts/.node-builds', name);
   if (!existsSync(directory)) {
     const incoming = `${directory}.${process.pid}`;
     mkdirSync(incoming, { recursive: true });
@@ -134,5 +133,5 @@ export function fetchNode(build: NodeBuild): string {
 
 function checkIntegrity(file: string, integrity: string): void {
   const found = `sha512-${createHash('sha512').update(readFileSync(file)).digest('base64')}`;
-  if (found !== integrity) throw new Error(`${file}: has ${found}, not ${integrity}`);
+  if (found !== integrity) throw new Error(`${file}: integrity is ${found}, expected ${integrity}`);
 }

@@ -1,4 +1,4 @@
-/** postject has no types of its own. */
+/** postject ships no types. */
 declare module 'postject' {
   interface InjectOptions {
     readonly sentinelFuse: string;

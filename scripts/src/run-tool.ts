@@ -1,8 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 
 /**
- * Runs a tool to its end and returns its stdout; stderr goes to ours.
- * @throws if it cannot be started or ends with another code than 0
+ * Runs a tool and returns its stdout. Its stderr is inherited.
+ * @throws Error if the tool cannot be started or its exit code is not 0
  */
 export function runTool(
   file: string,

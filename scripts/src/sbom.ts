@@ -1,4 +1,4 @@
-/** The bill of materials (CycloneDX): npm writes it, and what is not in the binary is taken out. */
+/** The bill of materials (CycloneDX): npm's, reduced to what a binary contains. */
 import type { BundledPackage } from './bundle.ts';
 import { fetchNode, makerOf, type NodeBuild } from './node-builds.ts';
 import { runTool } from './run-tool.ts';
@@ -13,7 +13,7 @@ interface Component {
   readonly components?: readonly Component[];
 }
 
-/** As much of CycloneDX's format as is touched here. */
+/** The fields of CycloneDX that this module uses. */
 interface Sbom {
   readonly metadata: object;
   readonly components: readonly Component[];
@@ -21,8 +21,8 @@ interface Sbom {
 }
 
 /**
- * What `npm sbom` says of everything that is installed. With `--omit dev` it leaves out what is wanted for the
- * programs and for development alike.
+ * The bill of materials of everything installed. `npm sbom --omit dev` would omit packages that both the programs and
+ * development need.
  */
 export function readNpmSbom(): Sbom {
   const text = runTool('npm', ['sbom', '--sbom-format', 'cyclonedx'], { cwd: root });
@@ -30,15 +30,15 @@ export function readNpmSbom(): Sbom {
 }
 
 /**
- * The bill of one binary: the packages in its bundle, and the Node build around it with what that is made of.
- * @throws if npm does not know a package that was bundled
+ * The bill of materials of one binary: the packages in its bundle, and the Node build with its components.
+ * @throws Error if npm's list lacks a bundled package
  */
 export function sbomOf(npm: Sbom, packages: readonly BundledPackage[], build: NodeBuild): Sbom {
   const components = packages.map(({ name, version }) => {
-    // The name alone would not do: for packages of this repository it is that of their directory.
+    // The name is ambiguous: for packages of this repository, npm gives the directory's name.
     const purl = `pkg:npm/${name.replace('@', '%40')}@${version}`;
     const found = npm.components.find((component) => component.purl === purl);
-    if (!found) throw new Error(`${purl} is in the bundle but not in npm's list`);
+    if (!found) throw new Error(`${purl}: in the bundle but not in npm's list`);
     return found;
   });
   const node = nodeComponent(build);
@@ -71,7 +71,7 @@ export function sbomOf(npm: Sbom, packages: readonly BundledPackage[], build: No
   };
 }
 
-/** `process.versions` names OpenSSL, V8, nghttp2 and the rest; an ABI's number is no component. */
+/** `process.versions` lists OpenSSL, V8, nghttp2 and others. `modules` is an ABI number, not a component. */
 function nodeComponent(build: NodeBuild): Component {
   const versions = JSON.parse(
     runTool(fetchNode(makerOf(build.version)), ['-p', 'JSON.stringify(process.versions)']),

@@ -6,7 +6,7 @@ import postject from 'postject';
 import { buildFor, fetchNode, makerOf, type Platform } from './node-builds.ts';
 import { runTool } from './run-tool.ts';
 
-/** By these Node finds out that there is something inside. */
+/** Node finds the injected bundle through these names. */
 const resource = 'NODE_SEA_BLOB';
 const sentinelFuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
@@ -28,7 +28,7 @@ export async function makeExecutable(
         main: bundle,
         output: blob,
         disableExperimentalSEAWarning: true,
-        // Compiled code fits the machine that it was compiled on.
+        // Compiled code is valid only on the platform that compiled it.
         useCodeCache: maker.platform === platform,
       }),
     );
@@ -41,7 +41,7 @@ export async function makeExecutable(
   }
 }
 
-/** Its ELF reader warns of every section of Node's that has no name, and the file is right all the same. */
+/** Suppresses postject's warnings about unnamed ELF sections of Node, which are harmless. */
 async function injectQuietly(file: string, blob: Buffer, isMacho: boolean): Promise<void> {
   const { warn } = console;
   console.warn = () => {};

@@ -6,13 +6,13 @@ import { release } from '@fairlead/runtime/process';
 /** The repository's root, seen from this package's `dist`. */
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Where binaries and packages are put; git knows nothing of it. */
+/** The output directory of binaries and packages, which git ignores. */
 export const outputDirectory = join(root, 'dist-binaries');
 
-/** What is built: the version of the packages and the commit that is checked out. */
+/** The version of the packages and the commit that is checked out. */
 export const built = { version: release.version, commit: release.commit() } as const;
 
-/** The fields of a package.json that matter here. */
+/** The fields of a package.json that the scripts use. */
 export interface Manifest {
   readonly name: string;
   readonly version: string;

@@ -108,11 +108,11 @@ t.test('what lies beside them', async (t) => {
     );
   }
 
-  const licences = readFileSync(join(directory, 'THIRD-PARTY-LICENCES.txt'), 'utf8');
+  const licenses = readFileSync(join(directory, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
   for (const { name, version } of sbom.components) {
     if (purls.includes(`pkg:npm/%40fairlead/${name}@${version}`)) continue;
-    if (name !== 'node') t.match(licences, `${name} ${version} (`, `licence of ${name}`);
+    if (name !== 'node') t.match(licenses, `${name} ${version} (`, `license of ${name}`);
   }
-  t.match(licences, 'Node.js is licensed for use as follows');
+  t.match(licenses, 'Node.js is licensed for use as follows');
   t.ok(statSync(join(directory, 'LICENSE')).isFile());
 });

@@ -1,6 +1,6 @@
 /**
- * The client of docker-compose.yml: what kube-apiserver does with a tunnel, tried and checked.
- * Exit code 0 if all went as it should, 1 if not, 2 for bad usage.
+ * The client of docker-compose.yml: does what kube-apiserver does with a tunnel, and checks the results.
+ * Exit codes: 0 for success, 1 for a failed check, 2 for invalid usage.
  */
 
 import { copy } from './client/copy.ts';
@@ -13,12 +13,12 @@ import { ServerPool } from './server-pool.ts';
 
 const usage = `usage: client COMMAND
   get [NODE]           one request to the node's kubelet, and one to its pod
-  logs [NODE]          follows a log, as kubectl logs -f does: no line may be held back
-  exec [NODE]          a session with an echo, as kubectl exec does: each key must come back
-  copy [NODE [MIB]]    256 MiB each way, as kubectl cp does, with a session beside it
-  all                  the four of them, on every node
-  apart [HOST:PORT...] that nothing answers if dialed without the tunnel; the targets if none is named
-  reach HOST:PORT...   that all of these answer if dialed without the tunnel
+  logs [NODE]          follows a log like kubectl logs -f; each line must arrive at once
+  exec [NODE]          an echo session like kubectl exec; each key must come back
+  copy [NODE [MIB]]    256 MiB each way like kubectl cp, beside an echo session
+  all                  these four commands on every node
+  apart [HOST:PORT...] checks that these (by default all targets) do not answer without the tunnel
+  reach HOST:PORT...   checks that all of these answer without the tunnel
 `;
 
 class UsageError extends Error {}
@@ -32,11 +32,12 @@ async function run([command, ...args]: readonly string[]): Promise<void> {
   const node = args[0] === undefined ? nodes[0]! : nodes.find(({ name }) => name === args[0]);
   if (!node) {
     throw new UsageError(
-      `there is no ${args[0]}; it is ${nodes.map(({ name }) => name).join(', ')}`,
+      `unknown node ${args[0]}. Use one of ${nodes.map(({ name }) => name).join(', ')}.`,
     );
   }
   const mebibytes = Number(args[1] ?? 256);
-  if (!Number.isInteger(mebibytes) || mebibytes < 1) throw new UsageError(`${args[1]}: no MiB`);
+  if (!Number.isInteger(mebibytes) || mebibytes < 1)
+    throw new UsageError(`${args[1]}: not a number of MiB`);
   switch (command) {
     case 'get':
       return get(servers, node);
@@ -55,11 +56,11 @@ async function run([command, ...args]: readonly string[]): Promise<void> {
       }
       return;
     default:
-      throw new UsageError(command === undefined ? 'no command' : `there is no command ${command}`);
+      throw new UsageError(command === undefined ? 'no command' : `unknown command ${command}`);
   }
 }
 
-// As process 1 of a container, nothing else would end it.
+// Process 1 of a container has no default signal handlers.
 process.once('SIGTERM', () => process.exit(143));
 process.once('SIGINT', () => process.exit(130));
 try {
@@ -70,5 +71,5 @@ try {
   if (isUsage) console.error(usage);
   process.exit(isUsage ? 2 : 1);
 }
-// The resolver may go on looking for a name that nothing waits for any more.
+// A pending name lookup would keep the process alive.
 process.exit();

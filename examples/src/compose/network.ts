@@ -1,4 +1,4 @@
-/** What the containers of docker-compose.yml know about their world, from their environment. */
+/** Reads the network of docker-compose.yml from the container's environment. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClientTls, FrontEndAddress } from '@fairlead/testkit';
@@ -13,7 +13,7 @@ export interface NamedServer {
   readonly address: FrontEndAddress;
 }
 
-/** One node network: its kubelet goes by the node's name, its pod by an address, as in Kubernetes. */
+/** One node network. As in Kubernetes, the kubelet is reached by the node's name and the pod by its address. */
 export interface NodeTargets {
   readonly name: string;
   readonly podAddress: string;

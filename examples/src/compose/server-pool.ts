@@ -2,18 +2,18 @@ import type { FrontEndAddress } from '@fairlead/testkit';
 import { Refusal } from '../target-connection.ts';
 import type { NamedServer } from './network.ts';
 
-/** How long one server may take before the next one is tried; a name that is gone takes the resolver as long. */
+/** The time one server has before the next one is tried. The lookup of a removed name can take as long. */
 const attemptTimeoutMs = 5000;
-/** How long a server that failed is only tried behind the others. */
+/** For this time, a failed server is tried after the others. */
 const suspicionMs = 10_000;
 
-/** What came of it, and through which server. */
+/** The result, and the server that served it. */
 export interface ServedBy<T> {
   readonly server: string;
   readonly value: T;
 }
 
-/** Servers of which any will do. */
+/** Interchangeable servers. */
 export class ServerPool {
   readonly #servers: readonly NamedServer[];
   readonly #suspectedUntilMs = new Map<string, number>();
@@ -23,8 +23,8 @@ export class ServerPool {
   }
 
   /**
-   * Tries servers until one serves, from the one at `first` on. A refusal is an answer, except 503, by
-   * which a server says that it has no agent for the target: another one may have.
+   * Tries servers, starting at index `first`, until one serves. A refusal is a final answer, except 503: another
+   * server can have an agent for the target.
    *
    * @throws the last server's error
    */

@@ -1,4 +1,4 @@
-/** Aborts at SIGTERM or SIGINT: as process 1 of a container nothing else would end it. */
+/** Aborts at SIGTERM or SIGINT. Process 1 of a container has no default signal handlers. */
 export function stopSignal(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

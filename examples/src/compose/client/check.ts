@@ -1,4 +1,4 @@
-/** @throws Error with the text when the condition does not hold */
+/** @throws Error with the text if the condition is false */
 export function check(holds: boolean, otherwise: string): asserts holds {
   if (!holds) throw new Error(otherwise);
 }

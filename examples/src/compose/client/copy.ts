@@ -14,7 +14,7 @@ import { describeTimes, EchoSession } from './echo-session.ts';
 
 const seed = 'copy';
 
-/** Copies from the node and to it, compares SHA-256, and types into a session meanwhile. */
+/** Copies from and to the node, compares SHA-256, and sends keys to an echo session at the same time. */
 export async function copy(
   servers: ServerPool,
   node: NodeTargets,
@@ -35,13 +35,13 @@ export async function copy(
     check(sha256 === wanted, `the bytes ${direction} ${node.name} were changed: SHA-256 ${sha256}`);
     console.log(
       `copy  ${mebibytes} MiB ${direction} ${node.name} by ${server}: ${seconds.toFixed(2)} s, ` +
-        `${(mebibytes / seconds).toFixed(0)} MiB/s, SHA-256 as it should be; ` +
+        `${(mebibytes / seconds).toFixed(0)} MiB/s, SHA-256 correct; ` +
         `${timesMs.length} keys beside it: ${describeTimes(timesMs)}`,
     );
   }
 }
 
-/** One key after the other until the transfer has ended, at least one. */
+/** Sends at least one key, and goes on until the transfer has ended. */
 async function typeWhile(session: EchoSession, moving: Promise<unknown>): Promise<number[]> {
   let isMoving = true;
   const stop = () => {

@@ -6,7 +6,7 @@ import type { NodeTargets } from '../network.ts';
 import type { ServerPool } from '../server-pool.ts';
 import { check } from './check.ts';
 
-/** A session in a container of the node, as kubectl exec opens it: an HTTP upgrade, then raw bytes. */
+/** A session like kubectl exec: an HTTP upgrade, then raw bytes. */
 export class EchoSession {
   readonly server: string;
   readonly #socket: Duplex;
@@ -39,7 +39,7 @@ export class EchoSession {
     return new EchoSession(server, socket, head);
   }
 
-  /** Sends a text and waits for its echo; how long that took, in milliseconds. */
+  /** Sends a text and waits for its echo. @returns the time in milliseconds */
   async send(text: string): Promise<number> {
     const startedAt = performance.now();
     this.#received = '';

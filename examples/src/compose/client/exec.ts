@@ -4,7 +4,7 @@ import { describeTimes, EchoSession } from './echo-session.ts';
 
 const keys = 'for node in $(cat nodes); do echo "$node"; done\n'.repeat(4);
 
-/** Types into a session, one key after the other. */
+/** Sends keys to an echo session, one after the other. */
 export async function exec(servers: ServerPool, node: NodeTargets): Promise<void> {
   const session = await EchoSession.open(servers, node);
   const timesMs: number[] = [];

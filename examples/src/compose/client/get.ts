@@ -3,7 +3,7 @@ import type { NodeTargets } from '../network.ts';
 import type { ServerPool } from '../server-pool.ts';
 import { check } from './check.ts';
 
-/** A PodList from the node's kubelet, `ok` from its pod. */
+/** Requests a PodList from the node's kubelet, and `ok` from its pod. */
 export async function get(servers: ServerPool, node: NodeTargets): Promise<void> {
   for (const { target, path, body } of [
     { target: node.kubelet, path: '/pods', body: /"kind":"PodList"/ },

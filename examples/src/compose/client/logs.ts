@@ -9,7 +9,7 @@ import { check } from './check.ts';
 const lines = 10;
 const intervalMs = 200;
 
-/** Follows a log of the node's kubelet; each line carries the time at which it was written. */
+/** Follows a log of the node's kubelet. */
 export async function logs(servers: ServerPool, node: NodeTargets): Promise<void> {
   const { server, value } = await servers.through((via) => connectToTarget(via, node.kubelet));
   const get = request({
@@ -24,14 +24,14 @@ export async function logs(servers: ServerPool, node: NodeTargets): Promise<void
     arrivals.push(performance.now());
     console.log(`logs  ${node.name} by ${server}: ${line}`);
   }
-  check(response.complete, 'the log broke off');
+  check(response.complete, 'the log ended early');
   check(arrivals.length === lines, `${arrivals.length} lines came instead of ${lines}`);
-  // Written over 1.8 s: lines that were held back somewhere would come together.
+  // The kubelet writes the lines over 1.8 s. Buffered lines would arrive together.
   const spreadMs = arrivals.at(-1)! - arrivals[0]!;
   const leastMs = ((lines - 1) * intervalMs) / 2;
   check(
     spreadMs >= leastMs,
-    `the lines came within ${spreadMs.toFixed(0)} ms: they were held back`,
+    `all lines arrived within ${spreadMs.toFixed(0)} ms, so they were buffered`,
   );
   console.log(`logs  ${lines} lines, spread over ${spreadMs.toFixed(0)} ms as they were written`);
 }
