@@ -1,11 +1,11 @@
-export { latestTurnMs, noteTurn } from './event-loop/turn-clock.ts';
-export { corkUntilTurnEnd } from './event-loop/turn-cork.ts';
-export { TurnShare } from './event-loop/turn-share.ts';
+export { latestTurnMs, noteTurn } from './event-loop/tick-clock.ts';
+export { corkUntilTurnEnd } from './event-loop/tick-cork.ts';
+export { TurnShare } from './event-loop/tick-share.ts';
 export { leaseChunk, releaseChunk, shareChunk } from './flow/chunk-lease.ts';
 export { ChunkQueue } from './flow/chunk-queue.ts';
 export { InFlightLimit } from './flow/in-flight-limit.ts';
 export { ReceiveWindow } from './flow/receive-window.ts';
-export { type Sender, SendTurns } from './flow/send-turns.ts';
+export { type Sender, SendTurns } from './flow/send-scheduler.ts';
 export { Liveness, type LivenessHandler, type LivenessOptions } from './session/liveness.ts';
 export {
   HTTP2_WINDOW_BYTES,

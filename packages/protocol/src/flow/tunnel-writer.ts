@@ -1,10 +1,10 @@
-import { latestTurnMs, noteTurn } from '../event-loop/turn-clock.ts';
+import { latestTurnMs, noteTurn } from '../event-loop/tick-clock.ts';
 import type { Transport } from '../transports/transport.ts';
 import { FrameBatch } from '../wire/encode.ts';
 import { PING_FRAME_BYTES } from '../wire/frame.ts';
 import { releaseFrameBuffer } from '../wire/frame-buffer.ts';
 import { InFlightLimit } from './in-flight-limit.ts';
-import { SendTurns } from './send-turns.ts';
+import { SendTurns } from './send-scheduler.ts';
 
 /**
  * Bulk in one write, exceeded by the last frame: eight full frames, which are sixteen whole TLS records. Fewer

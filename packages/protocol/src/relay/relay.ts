@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { corkUntilTurnEnd } from '../event-loop/turn-cork.ts';
+import { corkUntilTurnEnd } from '../event-loop/tick-cork.ts';
 import { leaseChunk, releaseChunk } from '../flow/chunk-lease.ts';
 import { ChunkQueue } from '../flow/chunk-queue.ts';
 import type { StreamHandler, TunnelStream } from '../session/stream.ts';

@@ -1,4 +1,4 @@
-import { noteTurn } from '../event-loop/turn-clock.ts';
+import { noteTurn } from '../event-loop/tick-clock.ts';
 import { leaseChunk, releaseChunk } from '../flow/chunk-lease.ts';
 import { MemoryBudget } from '../flow/memory-budget.ts';
 import { TunnelWriter } from '../flow/tunnel-writer.ts';

@@ -1,7 +1,7 @@
 import { ChunkQueue } from '../flow/chunk-queue.ts';
 import type { StalledStream } from '../flow/memory-budget.ts';
 import { ReceiveWindow, type WindowLimits } from '../flow/receive-window.ts';
-import type { Sender } from '../flow/send-turns.ts';
+import type { Sender } from '../flow/send-scheduler.ts';
 import { TunnelError } from '../wire/errors.ts';
 import { INITIAL_WINDOW_BYTES, MAX_CREDIT_BYTES, type Target } from '../wire/frame.ts';
 
@@ -76,7 +76,7 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
   readonly id: number;
   readonly target: Target;
 
-  // The stream's place in the order of turns; only send-turns.ts touches these.
+  // The stream's place in the order of turns; only send-scheduler.ts touches these.
   next: SessionStream | undefined;
   list: unknown;
   deficit = 0;
@@ -192,7 +192,7 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
     else if (increment > 0) this.#host.sendWindow(this.id, increment);
   }
 
-  // What the turns ask for (send-turns.ts).
+  // What the turns ask for (send-scheduler.ts).
 
   get sendableBytes(): number {
     return Math.min(this.#pending.bytes, this.#creditBytes);

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TurnShare } from '../event-loop/turn-share.ts';
+import { TurnShare } from '../event-loop/tick-share.ts';
 import { TunnelError } from '../wire/errors.ts';
 import type { Transport, TransportKind, TransportSink } from './transport.ts';
 

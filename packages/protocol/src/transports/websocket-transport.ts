@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { TurnShare } from '../event-loop/turn-share.ts';
+import { TurnShare } from '../event-loop/tick-share.ts';
 import { cleanText, TunnelError } from '../wire/errors.ts';
 import type { Transport, TransportSink } from './transport.ts';
 

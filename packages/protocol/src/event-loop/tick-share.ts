@@ -1,4 +1,4 @@
-import { currentTurn } from './turn-clock.ts';
+import { currentTurn } from './tick-clock.ts';
 
 /**
  * One read of Node's may bring 2 MiB, which is nothing for payload, and 100,000 small frames that take half a
