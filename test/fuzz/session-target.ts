@@ -41,7 +41,7 @@ class Consumer implements StreamHandler {
   constructor(stream: TunnelStream, takes: boolean) {
     this.#stream = stream;
     this.#takes = takes;
-    stream.handler = this;
+    stream.attach(this);
   }
 
   onData(chunk: Buffer): void {
@@ -95,7 +95,7 @@ class SessionRun {
         maxStreams: 64,
         memory: new MemoryBudget(1_048_576, this.memory),
       },
-    );
+    ).start();
   }
 
   receive(chunk: Buffer, isGoAway = false): void {

@@ -29,7 +29,7 @@ t.test('an agent that says anew what it serves is routed by that from then on', 
       onClose: () => {},
     },
     { role: 'agent', hello: { agentId: 'x', agentIdentifiers: 'host=elsewhere&ipv4=$(HOST_IP)' } },
-  );
+  ).start();
   t.teardown(() => session.close());
   t.match(await server.log.line('agent identifiers that cannot be read never match'), {
     agent: 'x',

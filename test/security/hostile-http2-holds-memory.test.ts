@@ -90,7 +90,7 @@ t.test('so do bytes that a client with large windows does not read', async (t) =
       while (!stream.isClosed && stream.write(flood));
     };
     stream.accept();
-    stream.handler = { onData() {}, onEnd() {}, onDrain: send, onClose() {} };
+    stream.attach({ onData() {}, onEnd() {}, onDrain: send, onClose() {} });
     send();
   });
   await server.log.line('agent connected');

@@ -4,10 +4,10 @@ import {
   DuplexTransport,
   type Hello,
   Session,
+  TUNNEL_ALPN,
   TunnelError,
   type TunnelStream,
 } from '@fairlead/protocol';
-import { TUNNEL_ALPN } from '@fairlead/protocol/internal';
 import type { Test } from 'tap';
 import { loopback, type TestServer } from '../support/fleet.ts';
 import { type Credentials, testPki } from './fixture.ts';
@@ -65,7 +65,7 @@ export async function rawAgent(
       onClose: (error) => close(error),
     },
     { role: 'agent', hello: { agentId: 'raw', ...hello } },
-  );
+  ).start();
   t.teardown(() => session.destroy(new TunnelError('shutting_down')));
   await Promise.race([greeted, closed]);
   return {

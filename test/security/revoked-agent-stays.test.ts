@@ -1,8 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:http2';
-import { DuplexTransport, Session, TunnelError } from '@fairlead/protocol';
-import { TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol/internal';
+import {
+  DuplexTransport,
+  Session,
+  TUNNEL_CONTENT_TYPE,
+  TUNNEL_PATH,
+  TunnelError,
+} from '@fairlead/protocol';
 import { connectThrough, startEchoTarget } from '@fairlead/testkit';
 import t from 'tap';
 import { loopback, startServer } from '../support/fleet.ts';
@@ -85,7 +90,7 @@ t.test('an open HTTP/2 connection brings no new tunnel', async (t) => {
       new DuplexTransport(stream, 'http2'),
       { onHello() {}, onOpen() {}, onDraining() {}, onClose: (error) => close(error) },
       { role: 'agent', hello: { agentId: 'revoked' } },
-    );
+    ).start();
     t.teardown(() => session.destroy(new TunnelError('shutting_down')));
     return closed;
   };

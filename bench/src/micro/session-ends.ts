@@ -16,20 +16,20 @@ export function serveStreams(transport: Transport): void {
       onClose() {},
     },
     { role: 'agent', hello: { agentId: 'bench' } },
-  );
+  ).start();
 }
 
 function sendForEver(stream: TunnelStream): void {
   const pump = () => {
     while (!stream.isClosed && stream.write(chunk));
   };
-  stream.handler = { onData() {}, onEnd() {}, onDrain: pump, onClose() {} };
+  stream.attach({ onData() {}, onEnd() {}, onDrain: pump, onClose() {} });
   stream.accept();
   pump();
 }
 
 function echo(stream: TunnelStream): void {
-  stream.handler = {
+  stream.attach({
     onData(bytes) {
       stream.consumed(bytes.length);
       stream.write(bytes);
@@ -37,7 +37,7 @@ function echo(stream: TunnelStream): void {
     onEnd: () => stream.end(),
     onDrain() {},
     onClose() {},
-  };
+  });
   stream.accept();
 }
 
@@ -53,7 +53,7 @@ export function openSession(transport: Transport): Promise<Session> {
         onClose: (error) => reject(error ?? new Error('the session ended')),
       },
       { role: 'server', hello: { serverId: 'bench' } },
-    );
+    ).start();
   });
 }
 

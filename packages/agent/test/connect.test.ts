@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import net from 'node:net';
 import tls from 'node:tls';
 import { connectHttp2 } from '@fairlead/agent/internal';
-import { HTTP2_WINDOW_BYTES } from '@fairlead/protocol/internal';
+import { HTTP2_WINDOW_BYTES } from '@fairlead/protocol';
 import { reserveRefusedPort } from '@fairlead/testkit';
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';

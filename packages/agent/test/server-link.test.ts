@@ -161,7 +161,7 @@ class Stage {
           hello: server.hello,
           ...(server.firstStreamId && { firstStreamId: server.firstStreamId }),
         },
-      ),
+      ).start(),
     };
     if (server.drains) accepted.session.drain(new TunnelError('shutting_down'));
     this.accepted.push(accepted);

@@ -5,15 +5,16 @@ import type net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';
-import { DuplexTransport, type Transport } from '@fairlead/protocol';
 import {
+  DuplexTransport,
   HTTP2_WINDOW_BYTES,
+  type Transport,
   TUNNEL_ALPN,
   TUNNEL_PATH,
   TUNNEL_SUBPROTOCOL,
   WebSocketTransport,
   webSocketOptions,
-} from '@fairlead/protocol/internal';
+} from '@fairlead/protocol';
 import { Changes } from '@fairlead/testkit';
 import type { Test } from 'tap';
 import { WebSocketServer } from 'ws';

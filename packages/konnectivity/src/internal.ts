@@ -1,6 +1,9 @@
-// For tests of this package; no promise of stability.
-export { parseAddress } from './packets/address.ts';
-export { decodePacket } from './packets/decode-packet.ts';
+// For tests only, without a promise of stability. Other packages' production code uses index.ts.
 export { dialErrorFromText } from './packets/dial-error-text.ts';
-export { encodeDataHead, encodePacket } from './packets/encode-packet.ts';
 export { MESSAGE_HEADER_BYTES, MessageDecoder } from './packets/message-decoder.ts';
+export {
+  decodePacket,
+  encodeDataHead,
+  encodePacket,
+  parseAddress,
+} from './packets/packet-codec.ts';

@@ -29,7 +29,7 @@ async function start(t: Test, options: Partial<DialingTunnelOptions> = {}) {
       onHeldUp: (isHeldUp) => heldUp.push(isHeldUp),
       ...options,
     },
-  );
+  ).start();
   t.teardown(() => tunnel.destroy(new TunnelError('shutting_down')));
   return { tunnel, agent, events, heldUp, closed };
 }

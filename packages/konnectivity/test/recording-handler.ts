@@ -16,7 +16,7 @@ export class RecordingHandler implements StreamHandler {
   constructor(stream: TunnelStream, takes = true) {
     this.#stream = stream;
     this.#takes = takes;
-    stream.handler = this;
+    stream.attach(this);
   }
 
   get text(): string {

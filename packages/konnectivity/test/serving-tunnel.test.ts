@@ -19,7 +19,7 @@ async function start(t: Test) {
     call.client,
     {
       onOpen: (stream) => {
-        stream.handler = { onClose() {} };
+        stream.attach({ onClose() {} });
         offered.push(stream);
         for (const wake of wakeUps.splice(0)) wake();
       },
@@ -29,7 +29,7 @@ async function start(t: Test) {
       onClose: (error) => onClosed(error),
     },
     { probe: (onAnswer) => onAnswer(1) },
-  );
+  ).start();
   t.teardown(() => tunnel.destroy(new TunnelError('shutting_down')));
   const nextOffer = async () => {
     if (offered.length === 0) await new Promise<void>((resolve) => wakeUps.push(resolve));

@@ -1,12 +1,30 @@
-export { MemoryBudget } from './flow/memory-budget.ts';
+export { noteTick } from './event-loop/tick-clock.ts';
+export { corkUntilTickEnd } from './event-loop/tick-cork.ts';
+export { TickShare } from './event-loop/tick-share.ts';
+export { ChunkQueue } from './flow/chunk-queue.ts';
+export { largestOf, MemoryBudget } from './flow/memory-budget.ts';
 export { isHttp2Stream, resetHttp2Stream, wasReset } from './relay/http2-reset.ts';
 export { type RelayOptions, type RelayResult, relay } from './relay/relay.ts';
 export { resetSocket } from './relay/reset-socket.ts';
+export { Liveness, type LivenessOptions } from './session/liveness.ts';
 export { Session, type SessionHandler, type SessionOptions } from './session/session.ts';
 export type { OpeningHandler, StreamHandler, TunnelStream } from './session/stream.ts';
 export { streamToDuplex } from './session/stream-duplex.ts';
+export {
+  HTTP2_WINDOW_BYTES,
+  TUNNEL_ALPN,
+  TUNNEL_CONTENT_TYPE,
+  TUNNEL_PATH,
+  TUNNEL_SUBPROTOCOL,
+} from './session/tunnel-endpoint.ts';
 export { DuplexTransport } from './transports/duplex-transport.ts';
 export type { Transport, TransportKind, TransportSink } from './transports/transport.ts';
+export {
+  WebSocketTransport,
+  webSocketOptions,
+  zeroMask,
+} from './transports/websocket-transport.ts';
+export { refusalFrame } from './wire/encode.ts';
 export {
   cleanText,
   codeFromWire,
@@ -16,4 +34,4 @@ export {
   toTunnelError,
 } from './wire/errors.ts';
 export { formatTarget, type Target } from './wire/frame.ts';
-export type { Hello } from './wire/hello.ts';
+export { HELLO_LIMITS, type Hello } from './wire/hello.ts';

@@ -1,25 +1,9 @@
-export { latestTurnMs, noteTurn } from './event-loop/tick-clock.ts';
-export { corkUntilTurnEnd } from './event-loop/tick-cork.ts';
-export { TurnShare } from './event-loop/tick-share.ts';
+// For tests only, without a promise of stability. Other packages' production code uses index.ts.
+export { latestTickMs } from './event-loop/tick-clock.ts';
 export { leaseChunk, releaseChunk, shareChunk } from './flow/chunk-lease.ts';
-export { ChunkQueue } from './flow/chunk-queue.ts';
 export { InFlightLimit } from './flow/in-flight-limit.ts';
 export { ReceiveWindow } from './flow/receive-window.ts';
-export { type Sender, SendTurns } from './flow/send-scheduler.ts';
-export { Liveness, type LivenessHandler, type LivenessOptions } from './session/liveness.ts';
-export {
-  HTTP2_WINDOW_BYTES,
-  TUNNEL_ALPN,
-  TUNNEL_CONTENT_TYPE,
-  TUNNEL_PATH,
-  TUNNEL_SUBPROTOCOL,
-} from './session/tunnel-endpoint.ts';
-export { DuplexTransport } from './transports/duplex-transport.ts';
-export {
-  WebSocketTransport,
-  webSocketOptions,
-  zeroMask,
-} from './transports/websocket-transport.ts';
+export { type Sender, SendScheduler } from './flow/send-scheduler.ts';
 export { FrameDecoder, type FrameSink } from './wire/decode.ts';
 export { FrameBatch } from './wire/encode.ts';
 export {

@@ -1,4 +1,5 @@
-import { ChunkQueue, leaseChunk, releaseChunk, shareChunk } from '@fairlead/protocol/internal';
+import { ChunkQueue } from '@fairlead/protocol';
+import { leaseChunk, releaseChunk, shareChunk } from '@fairlead/protocol/internal';
 import t from 'tap';
 
 /** Node 20 cannot give memory back, so that leases do nothing there. */

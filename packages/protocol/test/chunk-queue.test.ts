@@ -1,4 +1,4 @@
-import { ChunkQueue } from '@fairlead/protocol/internal';
+import { ChunkQueue } from '@fairlead/protocol';
 import fc from 'fast-check';
 import t from 'tap';
 

@@ -177,7 +177,7 @@ const fixtures: Fixture[] = [
   {
     rule: '7.5 PONG',
     hex: '0a 00 000c 00000000 00000000 fffefdfc 00001388',
-    frame: { name: 'PONG', hex: '00000000fffefdfc', turn: 5000 },
+    frame: { name: 'PONG', hex: '00000000fffefdfc', busyUs: 5000 },
     fill: (batch) => batch.pong(bytes('00000000 fffefdfc'), 5000),
   },
   {
@@ -291,10 +291,10 @@ t.test('1.6 extra bytes are ignored where the page says "at least"', async (t) =
     { name: 'RESET', id: 1, code: 16 },
   ]);
   t.strictSame(decode(bytes('0a 00 0008 00000000 0000000000000001')), [
-    { name: 'PONG', hex: '0000000000000001', turn: 0 },
+    { name: 'PONG', hex: '0000000000000001', busyUs: 0 },
   ]);
   t.strictSame(decode(bytes('0a 00 000e 00000000 0000000000000001 00000002 ffff')), [
-    { name: 'PONG', hex: '0000000000000001', turn: 2 },
+    { name: 'PONG', hex: '0000000000000001', busyUs: 2 },
   ]);
 });
 
@@ -335,7 +335,7 @@ t.test('a HELLO that would be too long is not sent', async (t) => {
   });
 });
 
-t.test('7.5 a turn that does not fit 32 bits is sent as the longest that does', async (t) => {
+t.test('7.5 busy time above 32 bits is sent as the maximum', async (t) => {
   const wire = encode((batch) => batch.pong(Buffer.alloc(8), 2 ** 33));
   t.equal(wire.readUInt32BE(16), 2 ** 32 - 1);
 });

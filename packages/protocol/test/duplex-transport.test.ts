@@ -4,7 +4,7 @@ import http2, { type Http2Stream } from 'node:http2';
 import net from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import tls from 'node:tls';
-import { DuplexTransport } from '@fairlead/protocol/internal';
+import { DuplexTransport } from '@fairlead/protocol';
 import t, { type Test } from 'tap';
 import { RecordingSink } from './recording-sink.ts';
 import { testServerCredentials } from './server-credentials.ts';

@@ -332,7 +332,7 @@ t.test(
               const onFar = new RecordingStream(false);
               const near = tunnel.server.open({ host: 'a', port: 80 }, onNear);
               tunnel.onAgent.offer = (far) => {
-                far.handler = onFar;
+                far.attach(onFar);
                 far.accept();
               };
               clock.advanceUntil(() => onNear.has('opened'), 10_000);

@@ -41,8 +41,8 @@ export class FrameCollector implements FrameSink {
     this.frames.push({ name: 'PING', hex: opaque.toString('hex') });
   }
 
-  onPong(mark: number, turn: number): void {
-    this.frames.push({ name: 'PONG', hex: mark.toString(16).padStart(16, '0'), turn });
+  onPong(mark: number, busyUs: number): void {
+    this.frames.push({ name: 'PONG', hex: mark.toString(16).padStart(16, '0'), busyUs });
   }
 
   onGoAway(code: number, lastId: number, reason: string): void {

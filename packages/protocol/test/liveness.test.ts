@@ -1,4 +1,4 @@
-import { Liveness } from '@fairlead/protocol/internal';
+import { Liveness } from '@fairlead/protocol';
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import t from 'tap';
 import { HELLO, RawPeer } from './raw-peer.ts';
@@ -48,6 +48,7 @@ function watch(body: (watch: Watch) => void): void {
         },
       ),
     };
+    it.liveness.start();
     body(it);
     it.liveness.stop();
   });

@@ -36,7 +36,7 @@ const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
     name: fc.constant('PONG' as const),
     // This side's marks have four bytes; the others are 0.
     hex: hex({ minLength: 4, maxLength: 4 }).map((value) => value.padStart(16, '0')),
-    turn: uint32,
+    busyUs: uint32,
   }),
   fc.record({ name: fc.constant('GOAWAY' as const), code: uint16, lastId: uint32, reason: text }),
   fc.record({
@@ -110,7 +110,7 @@ function put(batch: FrameBatch, frame: Frame): void {
     case 'PING':
       return batch.ping(Number.parseInt(frame.hex, 16));
     case 'PONG':
-      return batch.pong(Buffer.from(frame.hex, 'hex'), frame.turn);
+      return batch.pong(Buffer.from(frame.hex, 'hex'), frame.busyUs);
     case 'GOAWAY':
       return batch.goAway(new TunnelError('shutting_down', frame.reason), frame.lastId);
     case 'unknown':

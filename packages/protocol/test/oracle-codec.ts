@@ -12,7 +12,7 @@ export type Frame =
   | { name: 'RESET'; id: number; code: number }
   | { name: 'WINDOW'; id: number; increment: number }
   | { name: 'PING'; hex: string }
-  | { name: 'PONG'; hex: string; turn: number }
+  | { name: 'PONG'; hex: string; busyUs: number }
   | { name: 'GOAWAY'; code: number; lastId: number; reason: string }
   | { name: 'unknown'; type: number; id: number; hex: string };
 
@@ -43,7 +43,7 @@ export function encodeOne(frame: Frame): Buffer {
     case 'PING':
       return whole(9, 0, Buffer.from(frame.hex, 'hex'));
     case 'PONG':
-      return whole(10, 0, Buffer.concat([Buffer.from(frame.hex, 'hex'), number(frame.turn, 4)]));
+      return whole(10, 0, Buffer.concat([Buffer.from(frame.hex, 'hex'), number(frame.busyUs, 4)]));
     case 'GOAWAY': {
       const fixed = [number(frame.code, 2), number(frame.lastId, 4)];
       return whole(11, 0, Buffer.concat([...fixed, Buffer.from(frame.reason)]));
@@ -90,8 +90,8 @@ function frameOf(type: number, id: number, payload: Buffer): Frame {
     case 9:
       return { name: 'PING', hex: payload.toString('hex') };
     case 10: {
-      const turn = payload.length < 12 ? 0 : payload.readUInt32BE(8);
-      return { name: 'PONG', hex: payload.subarray(0, 8).toString('hex'), turn };
+      const busyUs = payload.length < 12 ? 0 : payload.readUInt32BE(8);
+      return { name: 'PONG', hex: payload.subarray(0, 8).toString('hex'), busyUs };
     }
     case 11: {
       const reason = payload.subarray(6, 6 + 256).toString();

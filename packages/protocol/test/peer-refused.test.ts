@@ -12,7 +12,7 @@ t.test('2.9 an agent that looks first sends nothing before it has the HELLO', as
       return undefined;
     },
   });
-  // The session has had its turn to write when this arrives.
+  // The session has written in an earlier tick than this arrives.
   await new Promise((resolve) => setImmediate(resolve));
   t.strictSame(peer.frames, []);
   peer.send(HELLO);

@@ -39,7 +39,7 @@ export class RawPeer {
       role,
       hello: {},
       ...options,
-    });
+    }).start();
     t.teardown(() => {
       this.session.transport.destroy();
       far.destroy();

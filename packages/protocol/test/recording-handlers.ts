@@ -158,6 +158,6 @@ export async function sendAll(
 export function takeAll(stream: TunnelStream, keep = false): RecordingStream {
   const handler = new RecordingStream(keep);
   handler.credits = stream;
-  stream.handler = handler;
+  stream.attach(handler);
   return handler;
 }

@@ -230,7 +230,7 @@ for (const [leg, connect] of [
     // The target is stopped when the agent does not read it any more and what is held stays put.
     let before = -1;
     await eventually('the target is stopped', async () => {
-      for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+      for (let tick = 0; tick < 50; tick++) await new Promise(setImmediate);
       const isCalm = targetInner.bytesRead === before && targetInner.isPaused();
       before = targetInner.bytesRead;
       return isCalm;
@@ -330,12 +330,12 @@ t.test('a client that went away before the relay began', async (t) => {
     const pair = await connectedPair(t);
     const onFar = new RecordingStream();
     pair.onAgent.offer = (stream) => {
-      stream.handler = onFar;
+      stream.attach(onFar);
       stream.accept();
     };
     const near = await opened(pair.server);
     outer.resume();
-    // Destroyed in this turn, with an error that nobody has heard yet; or gone for good.
+    // Destroyed in this tick with an error that no listener has received, or closed already.
     if (isClosed) inner.once('error', () => {});
     inner.destroy(new Error('gone'));
     if (isClosed) await new Promise((resolve) => inner.once('close', resolve));
@@ -375,7 +375,7 @@ t.test('credit follows what the socket took, not what it was given', async (t) =
   const near = await opened(pair.server);
   relay(inner, near, { resetCode: 'client_reset' });
   const onFar = new RecordingStream();
-  far!.handler = onFar;
+  far!.attach(onFar);
   let written = 0;
   while (far!.write(Buffer.alloc(8_192))) written += 8_192;
   await eventually(
@@ -383,7 +383,7 @@ t.test('credit follows what the socket took, not what it was given', async (t) =
     () => inner.writableLength + outer.readableLength >= 65_536,
   );
   // The peer's window is used up: all of it sits in front of the stalled reader.
-  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  for (let tick = 0; tick < 20; tick++) await new Promise(setImmediate);
   t.equal(written + 8_192 - far!.pendingBytes, 65_536);
   outer.resume();
   await onFar.until(() => onFar.has('drain'));
@@ -407,7 +407,7 @@ t.test('a stalled socket holds the bytes of tiny frames in few writes', async (t
   };
   const finish = new Finish();
   relay(inner, near, { resetCode: 'client_reset', onFinish: finish.onFinish });
-  far!.handler = new RecordingStream();
+  far!.attach(new RecordingStream());
   const sent = Buffer.from(Array.from({ length: 20_000 }, (_, index) => index % 251));
   for (let at = 0; at < sent.length; at++) {
     far!.write(sent.subarray(at, at + 1));
@@ -423,14 +423,20 @@ t.test('a stalled socket holds the bytes of tiny frames in few writes', async (t
   t.equal(result.error, undefined);
 });
 
-t.test('an end and a reset in one turn leave no socket behind', async (t) => {
+t.test('an end and a reset in one tick leave no socket behind', async (t) => {
   const { inner } = await socketPair(t);
   const finish = new Finish();
-  const stream = { handler: undefined as StreamHandler | undefined, end() {} };
+  let handler: StreamHandler | undefined;
+  const stream = {
+    attach(attached: StreamHandler) {
+      handler = attached;
+    },
+    end() {},
+  };
   const { onFinish } = finish;
   relay(inner, stream as unknown as TunnelStream, { resetCode: 'target_reset', onFinish });
-  stream.handler?.onEnd();
-  stream.handler?.onClose(new TunnelError('cancelled'));
+  handler?.onEnd();
+  handler?.onClose(new TunnelError('cancelled'));
   t.equal((await finish.first).error?.code, 'cancelled');
 });
 

@@ -1,16 +1,16 @@
-import { FrameBatch, type Sender, SendTurns } from '@fairlead/protocol/internal';
+import { FrameBatch, type Sender, SendScheduler } from '@fairlead/protocol/internal';
 import fc from 'fast-check';
 import t from 'tap';
 import { takeBytes } from './batch-bytes.ts';
 import { decodeAll } from './oracle-codec.ts';
 
-const TURN_BYTES = 32_760;
+const QUANTUM_BYTES = 32_760;
 const PLENTY = 1_000_000_000;
 
 /** A stream that only knows what waits in it. */
 class FakeSender implements Sender {
   next: Sender | undefined;
-  list: unknown;
+  queue: unknown;
   deficit = 0;
   readonly id: number;
   creditBytes = PLENTY;
@@ -19,10 +19,10 @@ class FakeSender implements Sender {
   #ending = false;
   finSent = false;
   written = 0;
-  readonly #turns: SendTurns;
+  readonly #scheduler: SendScheduler;
 
-  constructor(turns: SendTurns, id: number) {
-    this.#turns = turns;
+  constructor(scheduler: SendScheduler, id: number) {
+    this.#scheduler = scheduler;
     this.id = id;
   }
 
@@ -54,7 +54,7 @@ class FakeSender implements Sender {
   }
 
   announce(): this {
-    if (this.sendableBytes > 0 || this.finIsDue) this.#turns.add(this);
+    if (this.sendableBytes > 0 || this.finIsDue) this.#scheduler.add(this);
     return this;
   }
 
@@ -81,14 +81,14 @@ interface Sent {
 }
 
 /** One flush; what left in it, in order. */
-function flush(turns: SendTurns, bulkBytes = PLENTY, interactiveBytes = bulkBytes): Sent[] {
+function flush(scheduler: SendScheduler, bulkBytes = PLENTY, interactiveBytes = bulkBytes): Sent[] {
   const batch = new FrameBatch();
-  turns.fill(batch, bulkBytes, interactiveBytes);
+  scheduler.fill(batch, bulkBytes, interactiveBytes);
   const { frames } = decodeAll(takeBytes(batch));
   return frames.map((frame) => {
     if (frame.name === 'DATA') return { id: frame.id, bytes: frame.hex.length / 2, isFin: false };
     if (frame.name === 'FIN') return { id: frame.id, bytes: 0, isFin: true };
-    throw new Error(`a frame ${frame.name} between the turns`);
+    throw new Error(`an unexpected frame ${frame.name}`);
   });
 }
 
@@ -96,25 +96,28 @@ function bytesOf(sent: readonly Sent[], id: number): number {
   return sent.reduce((sum, frame) => sum + (frame.id === id ? frame.bytes : 0), 0);
 }
 
-t.test('5.2 a stream that wakes with little goes before bulk that waited longer', async (t) => {
-  const turns = new SendTurns();
-  new FakeSender(turns, 1).write(300_000);
-  new FakeSender(turns, 2).write(300_000);
-  t.equal(flush(turns, 1)[0]?.id, 1);
-  new FakeSender(turns, 3).write(4_096);
-  new FakeSender(turns, 4).write(4_097);
-  const order = flush(turns).map(({ id }) => id);
-  t.equal(order[0], 3);
-  t.equal(order[1], 2, 'then whose turn it is');
-  t.ok(order.indexOf(4) > order.indexOf(1), 'more than 4 KiB queues');
-});
+t.test(
+  '5.2 a stream that becomes ready with little goes before bulk that waited longer',
+  async (t) => {
+    const scheduler = new SendScheduler();
+    new FakeSender(scheduler, 1).write(300_000);
+    new FakeSender(scheduler, 2).write(300_000);
+    t.equal(flush(scheduler, 1)[0]?.id, 1);
+    new FakeSender(scheduler, 3).write(4_096);
+    new FakeSender(scheduler, 4).write(4_097);
+    const order = flush(scheduler).map(({ id }) => id);
+    t.equal(order[0], 3);
+    t.equal(order[1], 2, 'then bulk, in order');
+    t.ok(order.indexOf(4) > order.indexOf(1), 'more than 4 KiB queues');
+  },
+);
 
-t.test('5.2 all that a stream wakes with goes first, in however many chunks', async (t) => {
-  const turns = new SendTurns();
-  new FakeSender(turns, 1).write(300_000);
-  flush(turns, 1);
-  const small = new FakeSender(turns, 2).write(1_000, 100).end();
-  const sent = flush(turns);
+t.test('5.2 all that a stream becomes ready with goes first, in however many chunks', async (t) => {
+  const scheduler = new SendScheduler();
+  new FakeSender(scheduler, 1).write(300_000);
+  flush(scheduler, 1);
+  const small = new FakeSender(scheduler, 2).write(1_000, 100).end();
+  const sent = flush(scheduler);
   t.strictSame(sent.slice(0, 2), [
     { id: 2, bytes: 1_000, isFin: false },
     { id: 2, bytes: 0, isFin: true },
@@ -123,25 +126,25 @@ t.test('5.2 all that a stream wakes with goes first, in however many chunks', as
 });
 
 t.test('5.2 small writes pass a bulk limit that is used up', async (t) => {
-  const turns = new SendTurns();
-  new FakeSender(turns, 1).write(300_000);
-  new FakeSender(turns, 2).write(10);
-  t.strictSame(flush(turns, 0, 65_536), [{ id: 2, bytes: 10, isFin: false }]);
-  t.strictSame(flush(turns, -5, 65_536), [], 'bulk does not');
-  t.ok(turns.hasBulk);
-  new FakeSender(turns, 3).write(10);
-  t.strictSame(flush(turns, -70_000, -4_464), [], 'nobody does when both are used up');
-  t.ok(turns.hasInteractive);
+  const scheduler = new SendScheduler();
+  new FakeSender(scheduler, 1).write(300_000);
+  new FakeSender(scheduler, 2).write(10);
+  t.strictSame(flush(scheduler, 0, 65_536), [{ id: 2, bytes: 10, isFin: false }]);
+  t.strictSame(flush(scheduler, -5, 65_536), [], 'bulk does not');
+  t.ok(scheduler.hasBulk);
+  new FakeSender(scheduler, 3).write(10);
+  t.strictSame(flush(scheduler, -70_000, -4_464), [], 'no stream sends when both are used up');
+  t.ok(scheduler.hasInteractive);
 });
 
 t.test('5.2 bulk is not starved by any number of small writers', async (t) => {
-  const turns = new SendTurns();
-  const bulk = new FakeSender(turns, 1).write(1_000_000);
-  const small = Array.from({ length: 100 }, (_, index) => new FakeSender(turns, 2 + index));
+  const scheduler = new SendScheduler();
+  const bulk = new FakeSender(scheduler, 1).write(1_000_000);
+  const small = Array.from({ length: 100 }, (_, index) => new FakeSender(scheduler, 2 + index));
   let [bulkBytes, smallBytes] = [0, 0];
   for (let round = 0; round < 50; round++) {
     for (const sender of small) if (sender.pendingBytes === 0) sender.write(4_000);
-    for (const { id, bytes } of flush(turns, 20_000)) {
+    for (const { id, bytes } of flush(scheduler, 20_000)) {
       if (id === bulk.id) bulkBytes += bytes;
       else smallBytes += bytes;
     }
@@ -150,10 +153,10 @@ t.test('5.2 bulk is not starved by any number of small writers', async (t) => {
   t.ok(smallBytes > 0.8 * bulkBytes);
 });
 
-t.test('5.2 nor while the bound leaves room for small writers only', async (t) => {
-  const turns = new SendTurns();
-  const bulk = new FakeSender(turns, 1).write(1_000_000);
-  const small = Array.from({ length: 100 }, (_, index) => new FakeSender(turns, 2 + index));
+t.test('5.2 bulk is not starved while the bound leaves room for small writers only', async (t) => {
+  const scheduler = new SendScheduler();
+  const bulk = new FakeSender(scheduler, 1).write(1_000_000);
+  const small = Array.from({ length: 100 }, (_, index) => new FakeSender(scheduler, 2 + index));
   let inFlight = 100_000;
   const boundBytes = 100_000;
   let bulkBytes = 0;
@@ -162,7 +165,7 @@ t.test('5.2 nor while the bound leaves room for small writers only', async (t) =
     inFlight = Math.max(0, inFlight - 10_000);
     for (const sender of small) if (sender.pendingBytes === 0) sender.write(4_000);
     const room = boundBytes - inFlight;
-    const sent = flush(turns, room, room + 65_536);
+    const sent = flush(scheduler, room, room + 65_536);
     for (const { bytes } of sent) inFlight += bytes;
     bulkBytes += bytesOf(sent, bulk.id);
   }
@@ -170,88 +173,91 @@ t.test('5.2 nor while the bound leaves room for small writers only', async (t) =
 });
 
 t.test('5.2 a small writer does not pay for the time when it was alone', async (t) => {
-  const turns = new SendTurns();
-  const small = new FakeSender(turns, 2);
+  const scheduler = new SendScheduler();
+  const small = new FakeSender(scheduler, 2);
   for (let round = 0; round < 100; round++) {
     small.write(4_000);
-    flush(turns, 65_536);
+    flush(scheduler, 65_536);
   }
-  new FakeSender(turns, 1).write(300_000);
+  new FakeSender(scheduler, 1).write(300_000);
   small.write(1);
-  t.strictSame(flush(turns, -1, 65_535), [{ id: 2, bytes: 1, isFin: false }]);
+  t.strictSame(flush(scheduler, -1, 65_535), [{ id: 2, bytes: 1, isFin: false }]);
 });
 
 t.test('5.3 bulk streams share evenly, whatever the size of their chunks', async (t) => {
-  const turns = new SendTurns();
+  const scheduler = new SendScheduler();
   const chunkBytes = [100, 1_460, 16_384, 32_761, 65_536, 1_000_000];
   const senders = chunkBytes.map((bytes, index) =>
-    new FakeSender(turns, index + 1).write(1_500_000, bytes),
+    new FakeSender(scheduler, index + 1).write(1_500_000, bytes),
   );
   const got = senders.map(() => 0);
   for (let round = 0; round < 100; round++) {
-    for (const { id, bytes } of flush(turns, 60_000)) got[id - 1]! += bytes;
+    for (const { id, bytes } of flush(scheduler, 60_000)) got[id - 1]! += bytes;
   }
   t.ok(
-    Math.max(...got) - Math.min(...got) <= 2 * TURN_BYTES,
-    `each within a turn or two: ${got.join(' ')}`,
+    Math.max(...got) - Math.min(...got) <= 2 * QUANTUM_BYTES,
+    `each within a quantum or two: ${got.join(' ')}`,
   );
 });
 
-t.test('5.3 a turn is about 32 KiB', async (t) => {
-  const turns = new SendTurns();
-  new FakeSender(turns, 1).write(500_000, 5_000);
-  new FakeSender(turns, 2).write(500_000);
+t.test('5.3 a quantum is about 32 KiB', async (t) => {
+  const scheduler = new SendScheduler();
+  new FakeSender(scheduler, 1).write(500_000, 5_000);
+  new FakeSender(scheduler, 2).write(500_000);
   let run = 0;
   let last: number | undefined;
-  for (const { id, bytes } of flush(turns, 400_000)) {
+  for (const { id, bytes } of flush(scheduler, 400_000)) {
     if (id !== last) run = 0;
     run += bytes;
     last = id;
-    t.ok(run < 2 * TURN_BYTES, `${run} bytes in a row`);
+    t.ok(run < 2 * QUANTUM_BYTES, `${run} bytes in a row`);
   }
 });
 
 t.test('a flush ends near its limit', async (t) => {
-  const turns = new SendTurns();
-  new FakeSender(turns, 1).write(1_000_000);
-  const sent = bytesOf(flush(turns, 100_000), 1);
-  t.ok(sent >= 100_000 - 100 && sent < 100_000 + 2 * TURN_BYTES, `${sent}`);
+  const scheduler = new SendScheduler();
+  new FakeSender(scheduler, 1).write(1_000_000);
+  const sent = bytesOf(flush(scheduler, 100_000), 1);
+  t.ok(sent >= 100_000 - 100 && sent < 100_000 + 2 * QUANTUM_BYTES, `${sent}`);
 });
 
-t.test('4.1 a stream without credit leaves the turns and comes back', async (t) => {
-  const turns = new SendTurns();
-  const sender = new FakeSender(turns, 1);
+t.test('4.1 a stream without credit leaves the queue and comes back', async (t) => {
+  const scheduler = new SendScheduler();
+  const sender = new FakeSender(scheduler, 1);
   sender.creditBytes = 10_000;
   sender.write(50_000);
-  t.equal(bytesOf(flush(turns), 1), 10_000);
-  t.notOk(turns.hasBulk || turns.hasInteractive);
+  t.equal(bytesOf(flush(scheduler), 1), 10_000);
+  t.notOk(scheduler.hasBulk || scheduler.hasInteractive);
   sender.creditBytes = 40_000;
   sender.announce();
-  t.equal(bytesOf(flush(turns), 1), 40_000);
+  t.equal(bytesOf(flush(scheduler), 1), 40_000);
 });
 
 t.test('3.5 FIN follows all data, and alone if there is none', async (t) => {
-  const turns = new SendTurns();
-  new FakeSender(turns, 1).write(100_000, 7_000).end();
-  new FakeSender(turns, 2).end();
-  const sent = flush(turns);
+  const scheduler = new SendScheduler();
+  new FakeSender(scheduler, 1).write(100_000, 7_000).end();
+  new FakeSender(scheduler, 2).end();
+  const sent = flush(scheduler);
   t.ok(sent[0]?.isFin && sent[0].id === 2, 'a lone FIN is little');
   t.ok(sent.at(-1)?.isFin);
   t.equal(bytesOf(sent, 1), 100_000);
   t.equal(sent.filter(({ isFin }) => isFin).length, 2);
 });
 
-t.test('writers are told once their bytes have been handed on', async (t) => {
-  const turns = new SendTurns();
-  const [one, two] = [new FakeSender(turns, 1).write(10), new FakeSender(turns, 2).write(10)];
-  flush(turns);
-  turns.notifyDrained();
-  turns.notifyDrained();
+t.test('writers are notified once when their bytes were sent', async (t) => {
+  const scheduler = new SendScheduler();
+  const [one, two] = [
+    new FakeSender(scheduler, 1).write(10),
+    new FakeSender(scheduler, 2).write(10),
+  ];
+  flush(scheduler);
+  scheduler.notifyDrained();
+  scheduler.notifyDrained();
   t.equal(one.drains, 1);
   t.equal(two.drains, 1);
 });
 
-t.test('whatever is written, all arrives, in order within each stream, then FIN', async () => {
+t.test('all written bytes arrive in order within each stream, then FIN', async () => {
   const write = fc.record({
     stream: fc.integer({ min: 1, max: 6 }),
     bytes: fc.integer({ min: 1, max: 90_000 }),
@@ -260,13 +266,13 @@ t.test('whatever is written, all arrives, in order within each stream, then FIN'
   });
   fc.assert(
     fc.property(fc.array(write, { maxLength: 20 }), (writes) => {
-      const turns = new SendTurns();
+      const scheduler = new SendScheduler();
       const senders = new Map<number, FakeSender>();
       const received = new Map<number, number>();
       const finished = new Set<number>();
       const run = (bytes: number) => {
         const batch = new FrameBatch();
-        turns.fill(batch, bytes, bytes);
+        scheduler.fill(batch, bytes, bytes);
         for (const frame of decodeAll(takeBytes(batch)).frames) {
           if (frame.name === 'FIN') finished.add(frame.id);
           if (frame.name !== 'DATA') continue;
@@ -279,7 +285,7 @@ t.test('whatever is written, all arrives, in order within each stream, then FIN'
         }
       };
       for (const { stream, bytes, pieceBytes, flushBytes } of writes) {
-        const sender = senders.get(stream) ?? new FakeSender(turns, stream);
+        const sender = senders.get(stream) ?? new FakeSender(scheduler, stream);
         senders.set(stream, sender);
         sender.write(bytes, pieceBytes);
         if (flushBytes !== null) run(flushBytes);
@@ -289,7 +295,7 @@ t.test('whatever is written, all arrives, in order within each stream, then FIN'
       for (const { id, written } of senders.values()) {
         if (received.get(id) !== written || !finished.has(id)) throw new Error(`stream ${id}`);
       }
-      if (turns.hasBulk || turns.hasInteractive) throw new Error('somebody still waits');
+      if (scheduler.hasBulk || scheduler.hasInteractive) throw new Error('a stream still waits');
     }),
     { numRuns: 25 },
   );

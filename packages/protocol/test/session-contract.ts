@@ -292,7 +292,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
 
 /** Sends back what comes, with backpressure, then ends. */
 function echo(stream: TunnelStream): void {
-  stream.handler = {
+  stream.attach({
     onData(chunk) {
       stream.write(chunk);
       stream.consumed(chunk.length);
@@ -300,7 +300,7 @@ function echo(stream: TunnelStream): void {
     onEnd: () => stream.end(),
     onDrain() {},
     onClose() {},
-  };
+  });
   stream.accept();
 }
 

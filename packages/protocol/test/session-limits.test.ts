@@ -211,7 +211,7 @@ t.test('8.1 a peer that asks and never reads is cut off at 4 MiB of answers', as
   const transport = new DeafTransport();
   const on = new RecordingSession();
   on.offer = (stream) => stream.refuse(new TunnelError('target_refused', 'x'.repeat(250)));
-  const session = new Session(transport, on, { role: 'agent', hello: {} });
+  const session = new Session(transport, on, { role: 'agent', hello: {} }).start();
   transport.sink?.onBytes(bytes(HELLO));
   let opens = 0;
   while (!on.isClosed && opens < 40_000) {
@@ -229,7 +229,7 @@ t.test('8.1 a peer that asks and never reads is cut off at 4 MiB of answers', as
 t.test('7.4 PINGs without end cost a blocked session nothing', async (t) => {
   const transport = new DeafTransport();
   const on = new RecordingSession();
-  new Session(transport, on, { role: 'agent', hello: {} });
+  new Session(transport, on, { role: 'agent', hello: {} }).start();
   t.teardown(() => transport.sink?.onClose());
   transport.sink?.onBytes(bytes(HELLO));
   await new Promise(setImmediate);

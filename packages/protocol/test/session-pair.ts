@@ -39,12 +39,12 @@ export function startPair(
     role: 'server',
     hello: { serverId: 'server-1', serverCount: 1 },
     ...serverOptions,
-  });
+  }).start();
   const agent = new Session(agentSide, onAgent, {
     role: 'agent',
     hello: { agentId: 'agent-1' },
     ...agentOptions,
-  });
+  }).start();
   return { server, agent, onServer, onAgent };
 }
 

@@ -117,7 +117,7 @@ t.test('3.3 DATA before OPENED', async (t) => {
   const peer = new RawPeer(t, 'agent');
   const onStream = new RecordingStream();
   peer.on.offer = (stream) => {
-    stream.handler = onStream;
+    stream.attach(onStream);
   };
   peer.send(HELLO, OPEN_2, '05 00 0001 00000002 61');
   await endsWith(t, peer, 'protocol_error');
@@ -162,7 +162,7 @@ t.test('4.3 DATA beyond the credit, by one byte', async (t) => {
   const peer = new RawPeer(t, 'agent');
   const onStream = new RecordingStream();
   peer.on.offer = (stream) => {
-    stream.handler = onStream;
+    stream.attach(onStream);
     stream.accept();
   };
   const half = `05 00 8000 00000002 ${WAY_TOO_MUCH}`;
@@ -432,7 +432,7 @@ t.test('a stream whose consumer ends the session while it is told of a frame', a
   const peer = new RawPeer(t, 'agent');
   const told: string[] = [];
   peer.on.offer = (stream) => {
-    stream.handler = {
+    stream.attach({
       onData() {
         told.push('data');
         peer.session.close(new TunnelError('shutting_down'));
@@ -440,7 +440,7 @@ t.test('a stream whose consumer ends the session while it is told of a frame', a
       onEnd: () => told.push('end'),
       onDrain: () => told.push('drain'),
       onClose: () => told.push('close'),
-    };
+    });
     stream.accept();
   };
   peer.send(HELLO, OPEN_2, '05 00 0001 00000002 61', '05 00 0001 00000002 61', FIN_2, FIN_2);

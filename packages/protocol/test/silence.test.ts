@@ -1,4 +1,4 @@
-import { Liveness } from '@fairlead/protocol/internal';
+import { Liveness } from '@fairlead/protocol';
 import t from 'tap';
 import { inVirtualTime, type VirtualClock } from './virtual-clock.ts';
 
@@ -36,6 +36,7 @@ function watch(body: (watch: Watch) => void): void {
         },
       ),
     };
+    it.liveness.start();
     body(it);
     it.liveness.stop();
   });
@@ -86,9 +87,9 @@ t.test('7.3, 7.6 a dial finds out within 3 s; the silence is told first', async 
 t.test('asked for a sign of life: silent 2 s later, lost after the timeout', async (t) => {
   watch(({ clock, told, liveness }) => {
     clock.advance(1_000);
-    liveness.ask();
+    liveness.ping();
     clock.advance(500);
-    liveness.ask();
+    liveness.ping();
     clock.advance(60_000);
     t.strictSame(told, [
       [1, 'ping'],
@@ -101,7 +102,7 @@ t.test('asked for a sign of life: silent 2 s later, lost after the timeout', asy
 t.test('asked, and answered: the next PING comes after the usual interval', async (t) => {
   watch(({ clock, told, liveness }) => {
     clock.advance(1_000);
-    liveness.ask();
+    liveness.ping();
     clock.advance(100);
     liveness.onBytes();
     clock.advance(10_500);

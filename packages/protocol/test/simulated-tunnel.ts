@@ -52,12 +52,12 @@ export class SimulatedTunnel {
   constructor(clock: VirtualClock, { bytesPerMs, rttMs, memory }: SimulatedTunnelOptions) {
     this.clock = clock;
     [this.down, this.up] = LinkTransport.pair(clock, { bytesPerMs, oneWayMs: rttMs / 2 });
-    this.server = new Session(this.down, this.onServer, { role: 'server', hello: {} });
+    this.server = new Session(this.down, this.onServer, { role: 'server', hello: {} }).start();
     this.agent = new Session(this.up, this.onAgent, {
       role: 'agent',
       hello: {},
       ...(memory && { memory }),
-    });
+    }).start();
     clock.advanceUntil(() => this.server.peerHello !== undefined, 1_000);
   }
 
@@ -134,7 +134,7 @@ export class SimulatedTunnel {
       onDrain: onNearDrain,
     });
     this.onAgent.offer = (far) => {
-      far.handler = { ...silent, onData: (chunk) => onFarData(chunk, far) };
+      far.attach({ ...silent, onData: (chunk) => onFarData(chunk, far) });
       far.accept();
     };
     const { offered } = this.onAgent;

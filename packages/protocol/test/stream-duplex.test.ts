@@ -90,7 +90,7 @@ t.test('a reader that pauses until the window is full, then reads on', async (t)
     duplex.pause();
     const sent = sendAll(far, onFar, payload, pieceBytes);
     await eventually('the window is full', () => far.pendingBytes >= 65_536);
-    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    for (let tick = 0; tick < 10; tick++) await new Promise(setImmediate);
     const chunks: Buffer[] = [];
     duplex.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
@@ -109,7 +109,7 @@ t.test('a reader that does not read holds a window and no more', async (t) => {
   const { duplex, far, onFar } = await join(t);
   void sendAll(far, onFar, Buffer.alloc(1_000_000), 10_000);
   await eventually('the window is full', () => far.pendingBytes >= 65_536);
-  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+  for (let tick = 0; tick < 50; tick++) await new Promise(setImmediate);
   t.equal(onFar.drains, 0, 'the writer waits');
   t.ok(duplex.readableLength <= 65_536 + duplex.readableHighWaterMark);
   duplex.destroy();
@@ -121,7 +121,7 @@ t.test('writes are held back while the peer is stalled', async (t) => {
   onFar.credits = undefined;
   const block = Buffer.alloc(50_000);
   while (duplex.write(block));
-  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  for (let tick = 0; tick < 20; tick++) await new Promise(setImmediate);
   t.ok(near.pendingBytes <= 131_072 + block.length);
   t.ok(duplex.writableNeedDrain);
   const drained = once(duplex, 'drain');

@@ -52,7 +52,7 @@ t.test('a consumer that resets while it is given what waited is given no more', 
   peer.send('09 00 0008 00000000 0000000000000001');
   await peer.frame('PONG');
   const told: string[] = [];
-  stream.handler = {
+  stream.attach({
     onData(chunk) {
       told.push(chunk.toString());
       stream.reset(new TunnelError('cancelled'));
@@ -60,7 +60,7 @@ t.test('a consumer that resets while it is given what waited is given no more', 
     onEnd: () => told.push('end'),
     onDrain: () => told.push('drain'),
     onClose: (error) => told.push(`close ${error?.code}`),
-  };
+  });
   t.strictSame(told, ['a', 'close cancelled']);
 });
 
@@ -69,7 +69,7 @@ t.test('a consumer that comes after the end is told why', async (t) => {
   const stream = await openStream(pair);
   stream.near.reset(new TunnelError('client_reset'));
   const late = new RecordingStream();
-  stream.near.handler = late;
+  stream.near.attach(late);
   t.strictSame(late.told, ['close']);
   t.equal(late.error?.code, 'client_reset');
   t.ok(stream.near.write(Buffer.from('x')), 'writes go nowhere');

@@ -1,4 +1,5 @@
-import { latestTurnMs, noteTurn } from '@fairlead/protocol/internal';
+import { noteTick } from '@fairlead/protocol';
+import { latestTickMs } from '@fairlead/protocol/internal';
 import t from 'tap';
 
 function work(ms: number): void {
@@ -6,31 +7,31 @@ function work(ms: number): void {
   while (performance.now() < untilMs);
 }
 
-/** The next turn of the event loop, after a real wait for events. */
-function turn(): Promise<void> {
+/** The next tick of the event loop, after a real wait for events. */
+function nextTick(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-t.test('a busy turn is measured', async (t) => {
-  await turn();
-  noteTurn();
+t.test('a busy tick is measured', async (t) => {
+  await nextTick();
+  noteTick();
   work(40);
   await new Promise(setImmediate);
-  t.ok(latestTurnMs() >= 35, `${latestTurnMs()} ms`);
+  t.ok(latestTickMs() >= 35, `${latestTickMs()} ms`);
 });
 
-t.test('much work in many turns that nobody noted is not one long turn', async (t) => {
-  noteTurn();
+t.test('work in many ticks that were not noted does not count as one long tick', async (t) => {
+  noteTick();
   await new Promise(setImmediate);
   for (let count = 0; count < 100; count++) {
-    await turn();
+    await nextTick();
     work(2);
   }
   const startedAtMs = performance.now();
-  await turn();
-  noteTurn();
+  await nextTick();
+  noteTick();
   await new Promise(setImmediate);
-  // As long as this turn was, and not the 200 ms of work before it.
+  // As long as this tick was, without the 200 ms of work before it.
   const longestMs = performance.now() - startedAtMs + 10;
-  t.ok(latestTurnMs() < longestMs, `${latestTurnMs()} ms, at most ${longestMs} ms`);
+  t.ok(latestTickMs() < longestMs, `${latestTickMs()} ms, at most ${longestMs} ms`);
 });

@@ -1,7 +1,7 @@
-import { noteTurn, TurnShare } from '@fairlead/protocol/internal';
+import { noteTick, TickShare } from '@fairlead/protocol';
 import t from 'tap';
 
-t.test('a source that has used much of a turn rests until the next', async (t) => {
+t.test('a source that has used its share of a tick is paused until the next tick', async (t) => {
   // Work takes as long as the test says, however long this process waits for a core.
   let nowMs = 1_000;
   const { now } = performance;
@@ -10,13 +10,13 @@ t.test('a source that has used much of a turn rests until the next', async (t) =
     performance.now = now;
   });
   const told: string[] = [];
-  const share = new TurnShare({
+  const share = new TickShare({
     pause: () => told.push('pause'),
     resume: () => told.push('resume'),
   });
   const busy = (ms: number) => {
     share.begin();
-    noteTurn();
+    noteTick();
     nowMs += ms;
     share.end();
   };
@@ -27,10 +27,10 @@ t.test('a source that has used much of a turn rests until the next', async (t) =
   t.strictSame(told, ['pause'], 'once');
   await new Promise(setImmediate);
   t.strictSame(told, ['pause', 'resume']);
-  // Three times 2 ms would be too much for one turn.
-  for (let turn = 0; turn < 3; turn++) {
+  // Three times 2 ms would exceed the share of one tick.
+  for (let tick = 0; tick < 3; tick++) {
     busy(2);
     await new Promise(setImmediate);
   }
-  t.strictSame(told, ['pause', 'resume'], 'each turn is a new one');
+  t.strictSame(told, ['pause', 'resume'], 'each tick starts again');
 });

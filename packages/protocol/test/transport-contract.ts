@@ -169,7 +169,7 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     far.end();
     near.end();
     // Long enough for two FINs over loopback; whoever is slower takes the path of an open one.
-    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    for (let tick = 0; tick < 20; tick++) await new Promise(setImmediate);
     const sink = new RecordingSink();
     near.start(sink);
     t.equal(sink.closes.length, 0, 'not from within start');

@@ -2,8 +2,13 @@ import { once } from 'node:events';
 import https from 'node:https';
 import net, { type AddressInfo, type Server } from 'node:net';
 import tls from 'node:tls';
-import { DuplexTransport, type Transport } from '@fairlead/protocol';
-import { WebSocketTransport, webSocketOptions, zeroMask } from '@fairlead/protocol/internal';
+import {
+  DuplexTransport,
+  type Transport,
+  WebSocketTransport,
+  webSocketOptions,
+  zeroMask,
+} from '@fairlead/protocol';
 import type { Test } from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
 import { testServerCredentials } from './server-credentials.ts';

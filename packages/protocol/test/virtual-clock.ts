@@ -97,7 +97,7 @@ export function inVirtualTime<Result>(body: (clock: VirtualClock) => Result): Re
     },
   });
   performance.now = () => clock.nowMs;
-  // No turn of the event loop is ever busy: what the simulation costs must not be seen in it.
+  // No tick is ever busy, because the cost of the simulation must not be measured.
   performance.eventLoopUtilization = () => ({ idle: 0, active: 0, utilization: 0 });
   try {
     return body(clock);

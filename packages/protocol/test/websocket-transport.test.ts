@@ -4,7 +4,7 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { WebSocketTransport, webSocketOptions, zeroMask } from '@fairlead/protocol/internal';
+import { WebSocketTransport, webSocketOptions, zeroMask } from '@fairlead/protocol';
 import { eventually } from '@fairlead/testkit/eventually';
 import t, { type Test } from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';

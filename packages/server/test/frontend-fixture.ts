@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { duplexPair } from 'node:stream';
 import {
+  DuplexTransport,
   type ErrorCode,
   relay,
   Session,
@@ -9,7 +10,6 @@ import {
   TunnelError,
   type TunnelStream,
 } from '@fairlead/protocol';
-import { DuplexTransport } from '@fairlead/protocol/internal';
 import { createLogger } from '@fairlead/runtime/process';
 import {
   type Caller,
@@ -137,12 +137,12 @@ export async function startTunnel(t: Test, onOpen = connectTarget): Promise<Dial
   const server = new Session(new DuplexTransport(near, 'memory'), ready.handler, {
     role: 'server',
     hello: { serverId: 'test' },
-  });
+  }).start();
   const agent = new Session(
     new DuplexTransport(far, 'memory'),
     { onHello() {}, onOpen, onDraining() {}, onClose() {} },
     { role: 'agent', hello: { agentId: 'agent-1' } },
-  );
+  ).start();
   t.teardown(() => {
     server.destroy(new TunnelError('shutting_down'));
     agent.destroy(new TunnelError('shutting_down'));
@@ -173,7 +173,7 @@ function helloAwaited(): PromiseWithHello {
 
 /** Plays the target as well: sends back what comes. */
 export function echoAtOnce(stream: TunnelStream): void {
-  stream.handler = {
+  stream.attach({
     onData(chunk) {
       stream.write(chunk);
       stream.consumed(chunk.length);
@@ -181,7 +181,7 @@ export function echoAtOnce(stream: TunnelStream): void {
     onEnd: () => stream.end(),
     onDrain() {},
     onClose() {},
-  };
+  });
   stream.accept();
 }
 

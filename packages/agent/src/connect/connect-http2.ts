@@ -1,6 +1,5 @@
 import { sensitiveHeaders } from 'node:http2';
-import { DuplexTransport } from '@fairlead/protocol';
-import { TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol/internal';
+import { DuplexTransport, TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol';
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'http2-wrapper';
 import { authorizationHeader } from '../identity/agent-token.ts';
 import { ConnectAttempt, type Connector } from './connect-attempt.ts';

@@ -1,5 +1,4 @@
-import { DuplexTransport } from '@fairlead/protocol';
-import { TUNNEL_ALPN } from '@fairlead/protocol/internal';
+import { DuplexTransport, TUNNEL_ALPN } from '@fairlead/protocol';
 import { ConnectAttempt, type Connector } from './connect-attempt.ts';
 import { openServerConnection, type SecureConnection } from './secure-socket.ts';
 import { closedEarly } from './tls-error.ts';

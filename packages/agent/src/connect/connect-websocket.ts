@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http';
-import { formatTarget, type Transport } from '@fairlead/protocol';
 import {
+  formatTarget,
+  type Transport,
   TUNNEL_PATH,
   TUNNEL_SUBPROTOCOL,
   WebSocketTransport,
   webSocketOptions,
   zeroMask,
-} from '@fairlead/protocol/internal';
+} from '@fairlead/protocol';
 import { WebSocket } from 'ws';
 import { authorizationHeader } from '../identity/agent-token.ts';
 import { ConnectAttempt, type Connector } from './connect-attempt.ts';

@@ -1,6 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { formatTarget, type Target } from '@fairlead/protocol';
-import { HTTP2_WINDOW_BYTES } from '@fairlead/protocol/internal';
+import { formatTarget, HTTP2_WINDOW_BYTES, type Target } from '@fairlead/protocol';
 import http2, { type ClientHttp2Session, type ClientHttp2Stream } from 'http2-wrapper';
 
 /**

@@ -31,7 +31,7 @@ export interface AgentTunnel {
   readonly receivedBytes: number;
   readonly sentBytes: number;
   /** Asks for a sign of life when the server was silent for a while. */
-  askForLife(): void;
+  ping(): void;
   /** Asks the server for no new streams; open ones go on. */
   drain(error: TunnelError): void;
   /** Ends the tunnel and its streams. @param error why, if not in order */
@@ -53,7 +53,7 @@ export function openTunnel(
   options: AgentTunnelOptions,
 ): AgentTunnel {
   if ('serverId' in connection) return new GrpcTunnel(connection, handler, options);
-  return new Session(connection, handler, options);
+  return new Session(connection, handler, options).start();
 }
 
 /** A call to a Konnectivity server, seen as a session. */
@@ -88,7 +88,7 @@ class GrpcTunnel implements AgentTunnel {
           session.settings({}, () => onAnswer(performance.now() - sentAtMs));
         },
       },
-    );
+    ).start();
     session.once('goaway', (code: number) => {
       if (code !== constants.NGHTTP2_NO_ERROR || this.#tunnel.isClosed) return;
       this.#serverDrains = true;
@@ -146,7 +146,7 @@ class GrpcTunnel implements AgentTunnel {
   }
 
   /** The tunnel asks by itself, at its intervals. */
-  askForLife(): void {}
+  ping(): void {}
 
   drain(): void {
     this.#tunnel.drain();

@@ -1,8 +1,5 @@
-import { type Hello, TunnelError } from '@fairlead/protocol';
+import { HELLO_LIMITS, type Hello, TunnelError } from '@fairlead/protocol';
 import type { AgentTunnel } from './agent-tunnel.ts';
-
-/** The most peers that are dialled, whatever servers say (spec 2.11). */
-const MAX_PEERS = 64;
 
 /** `--server-count-source`: whether Leases, where they are counted, say it alone. */
 export type ServerCountSource = 'default' | 'max';
@@ -49,7 +46,7 @@ export class HeldServers {
     if (hellos.length === 0) return;
     this.#toldCount = Math.max(...hellos.map(({ serverCount }) => serverCount ?? 1));
     const lists = hellos.flatMap(({ peers }) => (peers ? [peers] : []));
-    if (lists.length > 0) this.#peers = [...new Set(lists.flat())].slice(0, MAX_PEERS);
+    if (lists.length > 0) this.#peers = [...new Set(lists.flat())].slice(0, HELLO_LIMITS.peers);
   }
 
   /** Different servers with a tunnel that does not drain; one without an ID counts as one of its own. */
@@ -85,7 +82,7 @@ export class HeldServers {
     const twins = this.#lasting().filter(
       ({ session }) => serverId !== undefined && session.peerHello?.serverId === serverId,
     );
-    for (const { session } of twins) session.askForLife();
+    for (const { session } of twins) session.ping();
     return twins.some(({ session }) => !session.isSilent)
       ? new TunnelError('duplicate_tunnel')
       : undefined;

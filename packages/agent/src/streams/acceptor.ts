@@ -42,7 +42,7 @@ export class Acceptor {
       stream.refuse(error);
       this.#log(stream, startedAtMs, {}, error);
     };
-    stream.handler = { onClose: (error) => abort.abort(error) };
+    stream.attach({ onClose: (error) => abort.abort(error) });
     let check: AddressCheck;
     try {
       check = this.#options.policy().checkTarget(stream.target);

@@ -1,10 +1,10 @@
 import { cleanText, type ErrorCode, TunnelError } from '@fairlead/protocol';
 
 /**
- * Words of Go's network errors. A Konnectivity agent says nothing else of why a dial failed; this
- * is the only place that reads error texts.
+ * Phrases of Go's network errors. They are all that a Konnectivity agent sends about a failed dial. No other code
+ * interprets error texts.
  */
-const words: readonly (readonly [RegExp, ErrorCode])[] = [
+const patterns: readonly (readonly [RegExp, ErrorCode])[] = [
   [/connection refused/i, 'target_refused'],
   [/i\/o timeout|connection timed out|deadline exceeded/i, 'dial_timeout'],
   [/no such host|server misbehaving|name resolution|dns/i, 'dns_failed'],
@@ -13,13 +13,13 @@ const words: readonly (readonly [RegExp, ErrorCode])[] = [
   [/missing port|too many colons|invalid port|unknown port|want HOST:PORT/i, 'bad_target'],
 ];
 
-/** The error behind the text of a DIAL_RSP. */
+/** The error for the text of a DIAL_RSP. */
 export function dialErrorFromText(text: string): TunnelError {
-  const code = words.find(([pattern]) => pattern.test(text))?.[1] ?? 'dial_failed';
+  const code = patterns.find(([pattern]) => pattern.test(text))?.[1] ?? 'dial_failed';
   return new TunnelError(code, cleanText(text));
 }
 
-/** What Go would have said, for errors whose own text does not say it. */
+/** Go's phrases, for errors whose own text does not contain them. */
 const phrases: Partial<Record<ErrorCode, string>> = {
   no_agent: 'No agent available',
   target_refused: 'connection refused',
@@ -29,10 +29,7 @@ const phrases: Partial<Record<ErrorCode, string>> = {
   dns_failed: 'no such host',
 };
 
-/**
- * The text of a DIAL_RSP for an error. Peers look for Go's phrases in it; the dialer of our own agents uses
- * them already.
- */
+/** The text of a DIAL_RSP for an error. Peers search it for Go's phrases, which Fairlead's agents use already. */
 export function dialErrorText(error: TunnelError): string {
   const text = cleanText(error.message);
   const phrase = phrases[error.code];

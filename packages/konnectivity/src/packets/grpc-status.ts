@@ -1,7 +1,7 @@
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
 import { cleanText, type ErrorCode, TunnelError } from '@fairlead/protocol';
 
-/** gRPC's status codes; a code's number is its place. */
+/** gRPC's status codes, each at the index that is its number. */
 const statuses = [
   'OK',
   'CANCELLED',
@@ -24,7 +24,7 @@ const statuses = [
 
 export type GrpcStatus = (typeof statuses)[number];
 
-/** A status as Go writes it, which is what Konnectivity's metrics carry: `DeadlineExceeded`. */
+/** The status in Go's spelling, which Konnectivity's metrics use: `DeadlineExceeded`. */
 export function goStatusName(status: GrpcStatus): string {
   if (status === 'OK') return status;
   if (status === 'CANCELLED') return 'Canceled';
@@ -32,7 +32,7 @@ export function goStatusName(status: GrpcStatus): string {
   return words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
 }
 
-/** The end of a call for a reason. */
+/** The reason why a call failed. */
 export class GrpcError extends Error {
   readonly status: GrpcStatus;
 
@@ -61,14 +61,14 @@ const statusOfCode: Partial<Record<ErrorCode, GrpcStatus>> = {
   method_not_allowed: 'UNIMPLEMENTED',
 };
 
-/** Any error as the status that ends a call. */
+/** An error as the status that ends a call. */
 export function toGrpcError(error: Error): GrpcError {
   if (error instanceof GrpcError) return error;
   const code = error instanceof TunnelError ? error.code : 'internal_error';
   return new GrpcError(statusOfCode[code] ?? 'INTERNAL', error.message, { cause: error });
 }
 
-/** The trailers of a call; without an error it ended well. */
+/** The trailers of a call. Without an error, the status is OK. */
 export function grpcTrailers(error?: GrpcError): OutgoingHttpHeaders {
   if (!error) return { 'grpc-status': '0' };
   return {
@@ -77,7 +77,7 @@ export function grpcTrailers(error?: GrpcError): OutgoingHttpHeaders {
   };
 }
 
-/** The head of an answer that ends a call before it began: gRPC's Trailers-Only. */
+/** The response headers that end a call before it begins (gRPC's Trailers-Only). */
 export function trailersOnly(error: GrpcError): OutgoingHttpHeaders {
   return {
     [constants.HTTP2_HEADER_STATUS]: 200,
@@ -86,7 +86,7 @@ export function trailersOnly(error: GrpcError): OutgoingHttpHeaders {
   };
 }
 
-/** What trailers, or a head that is all trailers, say of a call. Undefined: it ended well. */
+/** The error in the trailers, or in Trailers-Only headers; undefined if the status is OK. */
 export function errorFromTrailers(trailers: IncomingHttpHeaders): GrpcError | undefined {
   const text = trailers['grpc-status'];
   if (text === '0') return undefined;
@@ -96,14 +96,14 @@ export function errorFromTrailers(trailers: IncomingHttpHeaders): GrpcError | un
   return new GrpcError(status, message || `the call ended with status ${status}`);
 }
 
-/** gRPC over HTTP/2, "Status-Message": everything but printable ASCII, and the percent sign. */
+/** Encodes all but printable ASCII, and the percent sign (gRPC over HTTP/2, "Status-Message"). */
 function percentEncode(text: string): string {
   return text.replace(/[^ -$&-~]+/g, (run) =>
     Buffer.from(run).toString('hex').toUpperCase().replace(/../g, '%$&'),
   );
 }
 
-/** A message that was encoded wrongly is shown as it is, which the specification asks for. */
+/** Returns an incorrectly encoded message as it is, as the specification requires. */
 function percentDecode(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -1,42 +1,43 @@
-import { ChunkQueue } from '@fairlead/protocol/internal';
+import { ChunkQueue } from '@fairlead/protocol';
 import { GrpcError } from './grpc-status.ts';
 
-/** A flag for compression and the length, big-endian, before each message. */
+/** The header of each message: a compression flag and the length, big-endian. */
 export const MESSAGE_HEADER_BYTES = 5;
 
-/** What gRPC libraries take by default, and some room for a packet's fields around 4 MiB of data. */
+/** The default limit of gRPC libraries, and some room for a packet's fields around 4 MiB of data. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024 + 1024;
 
 /**
- * Cuts a body into gRPC's length-prefixed messages, wherever its chunks were cut. A message within one
- * chunk is a view of it; only one that spans chunks is copied together.
+ * Splits a body into gRPC's length-prefixed messages. Chunks may be cut anywhere. A message within one chunk is a view
+ * of the chunk. Only a message that spans chunks is copied.
  */
 export class MessageDecoder {
-  /** Longer messages are refused at their header. */
+  /** A longer message is refused at its header. */
   maxMessageBytes = MAX_MESSAGE_BYTES;
   readonly #onMessage: (message: Buffer) => void;
-  /** The beginning of a message that is not complete. */
+  /** The received part of an incomplete message. */
   readonly #parts = new ChunkQueue();
-  /** How many bytes it takes to know more: a header, or the whole message with it. */
+  /** How many bytes `#parts` needs: a header, or a header and its message. */
   #wantedBytes = MESSAGE_HEADER_BYTES;
 
   constructor(onMessage: (message: Buffer) => void) {
     this.#onMessage = onMessage;
   }
 
-  /** Whether a message has begun and not ended. */
+  /** Whether a message is incomplete. */
   get isInMessage(): boolean {
     return this.#parts.bytes > 0;
   }
 
-  /** What it holds of a message that is not complete. */
+  /** Held bytes of an incomplete message. */
   get heldBytes(): number {
     return this.#parts.bytes;
   }
 
   /**
-   * @throws GrpcError `RESOURCE_EXHAUSTED` for a message that is too long, `UNIMPLEMENTED` for a compressed
-   *   one, `INTERNAL` for a flag that means nothing
+   * Decodes a chunk and calls `onMessage` for each complete message.
+   * @throws GrpcError `RESOURCE_EXHAUSTED` for a message that is too long, `UNIMPLEMENTED` for a compressed one,
+   *   `INTERNAL` for an unknown flag
    */
   push(chunk: Buffer): void {
     let rest = chunk;
@@ -45,7 +46,7 @@ export class MessageDecoder {
     }
   }
 
-  /** @returns what is behind the first message, or nothing when that one is not complete */
+  /** @returns the rest after the first message; empty if the message is incomplete */
   #begin(chunk: Buffer): Buffer {
     if (chunk.length < MESSAGE_HEADER_BYTES) return this.#keep(chunk, MESSAGE_HEADER_BYTES);
     const end = MESSAGE_HEADER_BYTES + this.#payloadBytes(chunk);
@@ -78,7 +79,7 @@ export class MessageDecoder {
   #payloadBytes(header: Buffer): number {
     const flag = header[0];
     if (flag === 1) throw new GrpcError('UNIMPLEMENTED', 'compressed messages are not accepted');
-    if (flag !== 0) throw new GrpcError('INTERNAL', `${flag} is no flag of a gRPC message`);
+    if (flag !== 0) throw new GrpcError('INTERNAL', `unknown flag ${flag} of a gRPC message`);
     const bytes = header.readUInt32BE(1);
     if (bytes > this.maxMessageBytes) {
       throw new GrpcError('RESOURCE_EXHAUSTED', `a message of ${bytes} bytes is too long`);

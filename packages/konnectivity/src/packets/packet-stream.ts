@@ -4,42 +4,41 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
-import { corkUntilTurnEnd } from '@fairlead/protocol/internal';
-import { decodePacket } from './decode-packet.ts';
-import { encodeDataHead, encodePacket } from './encode-packet.ts';
+import { corkUntilTickEnd } from '@fairlead/protocol';
 import { errorFromTrailers, GrpcError, grpcTrailers, toGrpcError } from './grpc-status.ts';
 import { MessageDecoder } from './message-decoder.ts';
-import type { Packet, PacketType } from './packet.ts';
+import type { ControlPacket, Packet, PacketType } from './packet.ts';
+import { decodePacket, encodeDataHead, encodePacket } from './packet-codec.ts';
 
-/** `sendData` returns false from here on, until all has left. */
+/** While this much waits, `sendData` returns false. */
 const highWaterBytes = 256 * 1024;
 
-/** A DATA packet carries at most this much; peers take messages of 4 MiB. */
+/** Payload of a DATA packet, at most. Peers accept messages of 4 MiB. */
 const maxDataBytes = 1024 * 1024;
 
 /**
- * Packets other than DATA that may wait for a peer that does not read. Most answer one of the peer's, so that
- * it could make us queue them without end.
+ * Control packets that may wait for a peer that does not read. Most of them answer a packet of the peer, which could
+ * otherwise fill the queue without limit.
  */
 const maxWaitingPackets = 65_536;
 
-/** How long trailers have to leave before the stream is reset behind them. */
+/** How long trailers may take to leave before the stream is reset. */
 const trailersMs = 1_000;
 
-/** What a packet stream reports. No method is called before `start`, and none after `onClose`. */
+/** The owner of a packet stream. No method is called before `start` or after `onClose`. */
 export interface PacketStreamHandler {
   onPacket(packet: Packet): void;
-  /** Any bytes, also within a packet: a sign of life. */
+  /** Any bytes arrived, even within a packet. */
   onBytes?(): void;
   /** There is room again after `sendData` returned false. */
   onDrain(): void;
   /** The peer sends no more packets. */
   onEnd(): void;
-  /** The call is over, exactly once and last; without an error it ended well. */
+  /** The call has ended. Called exactly once, and last. There is no error if its status is OK. */
   onClose(error?: GrpcError): void;
 }
 
-/** Told of every packet, for metrics. */
+/** Is notified of every packet, for metrics. */
 export interface PacketObserver {
   onPacket(direction: PacketDirection, type: PacketType): void;
   /** The call failed. */
@@ -49,10 +48,10 @@ export interface PacketObserver {
 export type PacketDirection = 'received' | 'sent';
 
 /**
- * Either end of a gRPC call whose messages are Packets both ways, on an HTTP/2 stream of which it is
- * the only reader and writer. It knows no dials and no connections.
+ * Either end of a gRPC call with Packets in both directions, on an HTTP/2 stream that no other code reads or writes. It
+ * knows no dials and no connections.
  *
- * On the server's side the head of the answer was sent with `waitForTrailers`.
+ * On the server's side, the caller has sent the response headers with `waitForTrailers`.
  */
 export class PacketStream {
   readonly #stream: Http2Stream;
@@ -60,9 +59,9 @@ export class PacketStream {
   readonly #isServer: boolean;
   readonly #decoder = new MessageDecoder((message) => this.#onMessage(message));
   #handler: PacketStreamHandler | undefined;
-  /** Our side was ended or reset: nothing more is sent. */
+  /** This side was ended or reset and sends nothing more. */
   #ending = false;
-  /** Why it ended, if this side knows. */
+  /** Why the call ended, if this side knows. */
   #error: GrpcError | undefined;
   #trailers: IncomingHttpHeaders | undefined;
   #receivedBytes = 0;
@@ -76,7 +75,7 @@ export class PacketStream {
     this.#stream = stream;
     this.#observer = observer;
     this.#isServer = role === 'server';
-    // 'close' follows, and says the same.
+    // 'close' follows and is handled.
     stream.on('error', () => {});
     if (role === 'server') {
       stream.once('wantTrailers', () => this.#sendTrailers());
@@ -95,17 +94,17 @@ export class PacketStream {
     return this.#sentBytes;
   }
 
-  /** Bytes that were sent and have not left this process yet. */
+  /** Sent bytes that have not left this process. */
   get writableLength(): number {
     return this.#stream.writableLength;
   }
 
-  /** Bytes of the peer that were received and not delivered: of half a message, or while it is paused. */
+  /** Received bytes that were not delivered, because a message is incomplete or the stream is paused. */
   get undeliveredBytes(): number {
     return this.#decoder.heldBytes + this.#stream.readableLength;
   }
 
-  /** Messages that are longer end the call; what gRPC libraries take by default if not set. */
+  /** A longer message ends the call. The default is that of gRPC libraries. */
   set maxMessageBytes(bytes: number) {
     this.#decoder.maxMessageBytes = bytes;
   }
@@ -115,7 +114,7 @@ export class PacketStream {
     return this.#stream.writableLength < highWaterBytes;
   }
 
-  /** Starts delivery; called once. */
+  /** Starts delivery. Called once. */
   start(handler: PacketStreamHandler): void {
     const stream = this.#stream;
     this.#handler = handler;
@@ -129,7 +128,7 @@ export class PacketStream {
     stream.on('close', () => this.#onClose());
   }
 
-  /** Stops delivery, after the chunk at hand; HTTP/2's window makes the peer stop in turn. */
+  /** Stops delivery after the current chunk. HTTP/2's window then stops the peer. */
   pause(): void {
     this.#stream.pause();
   }
@@ -138,8 +137,8 @@ export class PacketStream {
     this.#stream.resume();
   }
 
-  /** Sends a packet. What is sent in one turn of the event loop leaves together. */
-  send(packet: Exclude<Packet, { readonly type: 'DATA' }>): void {
+  /** Sends a packet. All packets of one tick of the event loop leave together. */
+  send(packet: ControlPacket): void {
     if (this.#isOver) return;
     if (this.#waitingPackets >= maxWaitingPackets) {
       const text = `the peer does not read: ${maxWaitingPackets} packets wait for it`;
@@ -152,8 +151,8 @@ export class PacketStream {
   }
 
   /**
-   * Sends bytes of a connection, without a copy: the buffer belongs to the stream from here on.
-   * @returns false: wait for `onDrain`
+   * Sends bytes of a connection without copying them. The buffer belongs to the stream from here on.
+   * @returns false if the caller must wait for `onDrain`
    */
   sendData(connectId: bigint, data: Buffer): boolean {
     if (this.#isOver) return true;
@@ -167,7 +166,7 @@ export class PacketStream {
     return this.hasRoom;
   }
 
-  /** Ends the call in order after all that was sent; the server's side tells a reason if there is one. */
+  /** Ends the call in order, after all sent packets. On the server's side, the trailers carry the error. */
   end(error?: GrpcError): void {
     if (this.#isOver) return;
     this.#ending = true;
@@ -188,7 +187,7 @@ export class PacketStream {
   }
 
   #write(bytes: Buffer, onLeft?: () => void): void {
-    corkUntilTurnEnd(this.#stream);
+    corkUntilTickEnd(this.#stream);
     this.#sentBytes += bytes.length;
     this.#stream.write(bytes, onLeft);
   }
@@ -196,8 +195,8 @@ export class PacketStream {
   #sendTrailers(): void {
     const stream = this.#stream as ServerHttp2Stream;
     stream.sendTrailers(grpcTrailers(this.#error));
-    // The answer is complete: whatever the peer still sends, nobody wants it (RFC 9113 section 8.1). Peers
-    // end their side at the trailers; a reset at once would overtake them in our own queue.
+    // The answer is complete, so what the peer still sends is dropped (RFC 9113 section 8.1). Peers end their side at
+    // the trailers. An immediate reset would overtake the trailers in this process's queue.
     stream.resume();
     const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), trailersMs);
     stream.once('close', () => clearTimeout(timer));
@@ -216,13 +215,13 @@ export class PacketStream {
   #onMessage(message: Buffer): void {
     if (this.#error) return;
     const packet = decodePacket(message);
-    // A type of a later version.
+    // The type is of a later version.
     if (!packet) return;
     this.#observer.onPacket('received', packet.type);
     this.#handler?.onPacket(packet);
   }
 
-  /** The peer sent what cannot be understood. */
+  /** The peer sent bytes that cannot be decoded. */
   #fail(error: GrpcError): void {
     if (this.#isServer) this.end(error);
     else this.destroy(error);
@@ -230,12 +229,12 @@ export class PacketStream {
   }
 
   #onEnd(): void {
-    // A stream that was reset emits 'end' as if all were well; 'close' follows.
+    // A stream that was reset still emits 'end', and then 'close'.
     if (this.#wasReset) return;
     if (this.#decoder.isInMessage) {
       this.#fail(new GrpcError('INTERNAL', 'the call ended within a message'));
     }
-    // A server that has ended takes nothing any more.
+    // A server that has ended its side reads nothing more.
     if (!this.#isServer) this.end();
     this.#handler?.onEnd();
   }

@@ -1,9 +1,9 @@
 /**
- * The messages of Konnectivity's `client.proto`: one `Packet`, whose `type` says which payload it
- * carries. Both of its gRPC methods are bidirectional streams of it.
+ * Konnectivity's `client.proto` has one message, `Packet`, whose `type` says which payload it carries. Both gRPC
+ * methods are bidirectional streams of it.
  */
 
-/** Packet types by their numbers in the protobuf enum. */
+/** Packet types, each at the index that is its number in the protobuf enum. */
 export const packetTypes = [
   'DIAL_REQ',
   'DIAL_RSP',
@@ -17,8 +17,8 @@ export const packetTypes = [
 export type PacketType = (typeof packetTypes)[number];
 
 /**
- * One packet. `random` (63 bits, chosen by whoever dials) names a dial, `connectId` (counted by the
- * agent) the connection that came of it; neither fits into a double.
+ * One packet. `random` identifies a dial: 63 bits, chosen by the side that dials. `connectId` identifies the connection
+ * that the dial opens, and the agent counts it. Neither fits a double.
  */
 export type Packet =
   | {
@@ -31,7 +31,7 @@ export type Packet =
     }
   | {
       readonly type: 'DIAL_RSP';
-      /** Empty when the target is connected. */
+      /** Empty if the target is connected. */
       readonly error: string;
       readonly connectId: bigint;
       readonly random: bigint;
@@ -41,18 +41,21 @@ export type Packet =
   | {
       readonly type: 'DATA';
       readonly connectId: bigint;
-      /** Never set by the peers that exist. */
+      /** Known peers never set it. */
       readonly error: string;
       readonly data: Buffer;
     }
   | { readonly type: 'DIAL_CLS'; readonly random: bigint }
   | { readonly type: 'DRAIN' };
 
-/** The path of the front end's method: clients dial through it. */
+/** A packet without bytes of a connection. */
+export type ControlPacket = Exclude<Packet, { readonly type: 'DATA' }>;
+
+/** The path of the front end's method, through which clients dial. */
 export const PROXY_METHOD = '/ProxyService/Proxy';
 
-/** The path of the agents' method. */
+/** The path of the method that agents call. */
 export const CONNECT_METHOD = '/AgentService/Connect';
 
-/** What DATA for a connection that nobody knows is answered with, in CLOSE_RSP. */
+/** The error in the CLOSE_RSP that answers a packet for an unknown connection. */
 export const UNRECOGNIZED_CONNECTION = 'unrecognized connectID';

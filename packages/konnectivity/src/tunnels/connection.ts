@@ -7,72 +7,66 @@ import {
   type TunnelStream,
 } from '@fairlead/protocol';
 
-/** What a connection may hold for a consumer that does not take it. */
+/** Bytes that a connection may hold for a consumer that does not take them. */
 const maxHeldBytes = 1024 * 1024;
-/** A connection that was full takes more from here on. */
+/** Below this, a full connection takes bytes again. */
 const lowHeldBytes = 512 * 1024;
 
-/** What a connection needs of the tunnel that it is part of. */
+/** What a connection needs of its tunnel. */
 export interface ConnectionHost {
   readonly memory: MemoryBudget;
   /** How long a full connection may make no progress before it is reset. */
   readonly stalledStreamTimeoutMs: number;
-  /** @returns false: the connection hears `onRoom` later */
+  /** @returns false if the connection must wait for `onRoom` */
   sendData(connection: Connection, data: Buffer): boolean;
-  /** Nothing is to be read from the tunnel for as long as any connection is full. */
+  /** While any connection is full, nothing is read from the tunnel. */
   onFull(connection: Connection): void;
   onNotFull(connection: Connection): void;
-  /** The connection is over. */
+  /** The connection has ended. */
   onClosed(connection: Connection): void;
 }
-
-export type ConnectionPhase = 'offered' | 'open' | 'closed';
 
 let lastId = 0;
 
 /**
- * One connection of many on a packet tunnel, with the surface of a stream of docs/spec.md, so that whoever
- * relays one relays the other. This is what both ends have in common: bytes, and holding back. How a
- * connection is opened and ended differs by end, and so by subclass.
+ * One of the connections on a packet tunnel. It has the interface of a stream of docs/spec.md, so that a relay handles
+ * both. This class has what both ends have in common: bytes and backpressure. Subclasses open and end a connection.
  *
- * The wire has no credit per connection. All that a full one can do is to stop the whole tunnel, and it
- * may do so only while its consumer makes progress.
+ * The wire has no credit per connection. A full connection can only stop the whole tunnel, and it may do so only while
+ * its consumer makes progress.
  */
 export abstract class Connection implements TunnelStream {
-  /** For logs; of this process, not of the wire. */
+  /** For logs. It counts within this process and is not on the wire. */
   readonly id = ++lastId;
   readonly target: Target;
   readonly halfCloses = false;
-  /** Written bytes are the tunnel's at once. */
+  /** Written bytes belong to the tunnel at once. */
   readonly pendingBytes = 0;
-  /** The agent's number for it; 0 while it is offered. */
+  /** The agent's number for the connection; 0 while it is offered. */
   connectId = 0n;
-  protected phase: ConnectionPhase;
+  protected phase: 'offered' | 'open' | 'closed';
   /** This side has ended its direction. */
   protected ended = false;
-  /** The peer has ended its direction, or all of the connection. */
+  /** The peer has ended its direction, or the whole connection. */
   protected peerEnded = false;
   readonly #host: ConnectionHost;
   #handler: StreamHandler | OpeningHandler | undefined;
-  /** What arrived before there was a consumer. */
+  /** Chunks that arrived before a consumer was attached. */
   #unclaimed: Buffer[] = [];
   #heldBytes = 0;
   /** Runs while the connection is full. */
   #stallTimer: NodeJS.Timeout | undefined;
   #closeError: TunnelError | undefined;
 
-  constructor(target: Target, phase: ConnectionPhase, host: ConnectionHost) {
+  constructor(target: Target, phase: 'offered' | 'open', host: ConnectionHost) {
     this.target = target;
     this.phase = phase;
     this.#host = host;
   }
 
-  set handler(handler: StreamHandler | OpeningHandler) {
+  attach(handler: StreamHandler | OpeningHandler): void {
     this.#handler = handler;
-    if (this.isClosed) {
-      handler.onClose(this.#closeError);
-      return;
-    }
+    if (this.isClosed) return handler.onClose(this.#closeError);
     if (!handler.onData) return;
     for (const data of this.#unclaimed.splice(0)) if (!this.isClosed) handler.onData(data);
     if (this.peerEnded && !this.isClosed) handler.onEnd();
@@ -82,7 +76,7 @@ export abstract class Connection implements TunnelStream {
     return this.phase === 'closed';
   }
 
-  /** Bytes that the consumer was given and has not taken, or that wait for one. */
+  /** Bytes that the consumer has not taken, or that wait for a consumer. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
@@ -91,11 +85,11 @@ export abstract class Connection implements TunnelStream {
   abstract refuse(error: TunnelError): void;
   abstract end(): void;
   abstract reset(error: TunnelError): void;
-  /** Bytes of the peer came or were taken. */
+  /** Bytes of the peer arrived. */
   protected onActivity(): void {}
 
   write(chunk: Buffer): boolean {
-    // After the peer's end nobody takes bytes any more, as after a RST that is still under way.
+    // After the peer's end, bytes are dropped, as after a RST that is still in flight.
     if (this.phase !== 'open' || this.ended || this.peerEnded || chunk.length === 0) return true;
     return this.#host.sendData(this, chunk);
   }
@@ -119,24 +113,24 @@ export abstract class Connection implements TunnelStream {
     this.onActivity();
     this.#heldBytes += data.length;
     this.#host.memory.hold(data.length);
-    // Counting the bytes may have reset this very connection.
+    // Counting the bytes can reset this connection.
     if (this.isClosed) return;
     if (this.#heldBytes >= maxHeldBytes && !this.#stallTimer) this.#enterFull();
     if (this.#handler?.onData) this.#handler.onData(data);
     else this.#unclaimed.push(data);
   }
 
-  /** `write` may go on. */
+  /** There is room again after `write` returned false. */
   onRoom(): void {
     if (this.#handler?.onData) this.#handler.onDrain();
   }
 
-  /** The tunnel is gone; nothing is sent. */
+  /** The tunnel has ended. Nothing is sent. */
   onTunnelLost(error: TunnelError): void {
     this.close(error);
   }
 
-  /** The peer's direction is over: tells the consumer after all that arrived. */
+  /** The peer's direction has ended. The consumer is notified after all received bytes. */
   protected endFromPeer(): void {
     if (this.peerEnded) return;
     this.peerEnded = true;

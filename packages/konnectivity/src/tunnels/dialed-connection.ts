@@ -3,7 +3,7 @@ import { Connection, type ConnectionHost } from './connection.ts';
 
 const clientStayed = 'the client did not end its side after the target had closed';
 
-/** What a connection on the dialling side needs of its tunnel. */
+/** What a connection on the dialing side needs of its tunnel. */
 export interface DialedConnectionHost extends ConnectionHost {
   readonly halfCloseTimeoutMs: number;
   /** Sends CLOSE_REQ. */
@@ -11,11 +11,10 @@ export interface DialedConnectionHost extends ConnectionHost {
 }
 
 /**
- * A connection on the side that dialled: the server's, towards an agent.
+ * A connection on the dialing side: on the server, to an agent.
  *
- * The wire knows no half-close: CLOSE_REQ makes an agent close both directions, and with them what it still
- * has for the target. So the end of our direction is kept back until the target has ended its own, at the
- * latest until nothing has come from it for a while.
+ * The wire has no half-close: on CLOSE_REQ, an agent closes both directions and drops what it still has for the target.
+ * So the end of this side's direction waits until the target has ended its direction, or has sent nothing for a while.
  */
 export class DialedConnection extends Connection {
   readonly #host: DialedConnectionHost;
@@ -27,7 +26,7 @@ export class DialedConnection extends Connection {
     this.connectId = connectId;
   }
 
-  /** Only agents accept. */
+  /** Does nothing: only agents accept. */
   accept(): void {}
 
   refuse(error: TunnelError): void {
@@ -47,7 +46,7 @@ export class DialedConnection extends Connection {
     this.close(error);
   }
 
-  /** CLOSE_RSP: the agent has closed the target's connection, both directions. */
+  /** CLOSE_RSP: the agent has closed both directions of the target's connection. */
   onCloseResponse(error: string): void {
     if (this.isClosed || this.peerEnded) return;
     if (error !== '') {
@@ -69,7 +68,7 @@ export class DialedConnection extends Connection {
     super.close(error);
   }
 
-  /** The client ended long ago, and most clients that end their side have closed altogether. */
+  /** The client ended its side long ago. Most such clients have closed both sides. */
   #closeForClient(): void {
     this.#host.sendClose(this);
     this.endFromPeer();

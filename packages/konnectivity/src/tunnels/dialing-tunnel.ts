@@ -7,33 +7,31 @@ import { DialedConnection, type DialedConnectionHost } from './dialed-connection
 import { PacketTunnel, type PacketTunnelOptions } from './packet-tunnel.ts';
 
 export interface DialingTunnelOptions extends PacketTunnelOptions {
-  /** How long a stream with one side ended may be idle; default 60 s. */
+  /** How long a stream may be idle after one side has ended; default 60 s. */
   readonly halfCloseTimeoutMs?: number;
 }
 
-/** What a dialling tunnel tells its owner. `onClose` comes exactly once, and last. */
+/** The owner of a dialing tunnel. `onClose` is called exactly once, and last. */
 export interface DialingTunnelHandler {
   /** The agent asks for no new dials. */
   onDraining(): void;
-  /** A DIAL_RSP for a dial that nobody waits for. */
+  /** A DIAL_RSP arrived for a dial that was canceled. */
   onUnknownDial(): void;
   onClose(error?: TunnelError): void;
 }
 
-interface PendingDial {
-  readonly target: Target;
-  settle(result: TunnelStream | TunnelError): void;
-}
-
-/** Connections that this side closed and the agent has not confirmed; older ones are forgotten. */
+/** How many connections that this side has closed, and the agent has not confirmed, are remembered. */
 const maxClosing = 4096;
 
-/** The server's end of an agent's call: dials through the agent, and streams to what it reached. */
+/** The server's end of an agent's call: dials through the agent, and streams to the dialed targets. */
 export class DialingTunnel extends PacketTunnel<DialedConnection> {
   readonly #handler: DialingTunnelHandler;
   readonly #connectionHost: DialedConnectionHost;
-  readonly #dials = new Map<bigint, PendingDial>();
-  /** What still comes for them is on its way already, and nobody's concern. */
+  readonly #dials = new Map<
+    bigint,
+    { readonly target: Target; settle(result: TunnelStream | TunnelError): void }
+  >();
+  /** Closed connections whose packets may still arrive, and are ignored. */
   readonly #closing = new Set<bigint>();
   #isDraining = false;
 
@@ -47,20 +45,20 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> {
     };
   }
 
-  /** Whether the agent said that it drains. */
+  /** Whether the agent has sent DRAIN. */
   get isDraining(): boolean {
     return this.#isDraining;
   }
 
-  /** Streams that are dialling or open. */
+  /** Streams that are being dialed or open. */
   get streamCount(): number {
     return this.#dials.size + this.connections.size;
   }
 
   /**
-   * Opens a stream; resolves when the agent has reached the target.
-   * @param signal aborting it cancels the dial; its reason is a TunnelError
-   * @throws TunnelError what the agent said, `tunnel_lost`, `tunnel_silent`, or the signal's reason
+   * Opens a stream. Resolves when the agent has reached the target.
+   * @param signal cancels the dial; its reason is a TunnelError
+   * @throws TunnelError the agent's error, `tunnel_lost`, `tunnel_silent`, `memory_limit`, or the signal's reason
    */
   dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
     return new Promise((resolve, reject) => {
@@ -85,7 +83,7 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> {
     });
   }
 
-  /** Ends the call in order: the agent goes to other servers. Its streams end with it. */
+  /** Ends the call in order, and its streams. The agent uses other servers. */
   close(): void {
     this.wire.end();
     this.finish(this.streamCount > 0 ? new TunnelError('shutting_down') : undefined);
@@ -115,7 +113,7 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> {
         this.#handler.onDraining();
         break;
       default:
-        // What only servers send: nothing that an agent could mean by it.
+        // Only servers send the other types, so they have no meaning here.
         break;
     }
   }
@@ -147,7 +145,7 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> {
   #onDialResponse(random: bigint, connectId: bigint, error: string): void {
     const dial = this.#dials.get(random);
     if (!dial) {
-      // Cancelled meanwhile. The agent has a connection that it would keep for ever.
+      // The dial was canceled. Without CLOSE_REQ, the agent would keep the connection forever.
       this.#handler.onUnknownDial();
       if (connectId !== 0n) this.#sendClose(connectId);
     } else if (error !== '') {
@@ -173,7 +171,7 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> {
     const connection = this.connections.get(connectId);
     this.#closing.delete(connectId);
     if (!connection) return;
-    // The agent may count a number again only in a later tunnel; all the same it is free from here on.
+    // The number is free from here on, although an agent uses it again only in a later tunnel.
     this.connections.delete(connectId);
     connection.onCloseResponse(error);
   }

@@ -1,57 +1,58 @@
-import { MemoryBudget, TunnelError } from '@fairlead/protocol';
-import { Liveness } from '@fairlead/protocol/internal';
+import {
+  Liveness,
+  type LivenessOptions,
+  largestOf,
+  MemoryBudget,
+  TunnelError,
+} from '@fairlead/protocol';
 import { type GrpcError, toGrpcError } from '../packets/grpc-status.ts';
 import type { Packet } from '../packets/packet.ts';
 import type { PacketStream } from '../packets/packet-stream.ts';
 import type { Connection, ConnectionHost } from './connection.ts';
 
-export interface PacketTunnelOptions {
-  /** Idle time after which the peer is asked for a sign of life; default 10 s. */
-  readonly pingIntervalMs?: number;
-  /** Further silence after which the tunnel is lost; default 20 s. */
-  readonly pingTimeoutMs?: number;
+export interface PacketTunnelOptions extends LivenessOptions {
   /** How long a stream may leave a full buffer untouched; default 5 s. */
   readonly stalledStreamTimeoutMs?: number;
-  /** What streams hold is counted here. */
+  /** Counts what the streams hold. */
   readonly memory?: MemoryBudget;
   /**
-   * Asks the peer for a sign of life below gRPC, which has none of its own.
-   * @param onAnswer called when there was one, with the time that it took
+   * Sends the peer a ping at the HTTP/2 level, because Konnectivity's packets have none.
+   * @param onAnswer called with the round trip time when the peer has answered
    */
   probe(onAnswer: (rttMs: number) => void): void;
-  /** Told when a full stream stops the tunnel (true) and when it no longer does. */
+  /** Called when a full stream stops the tunnel (true) and when it no longer does (false). */
   onHeldUp?(isHeldUp: boolean): void;
 }
 
 /** How long the last packets of a closed tunnel may take. */
 const lingerMs = 5_000;
 
-/** Woken at once when there is room again; each may then write a chunk before it is told to wait. */
+/** How many connections are notified at once of room. Each may then write a chunk. */
 const wokenAtOnce = 8;
 
 /**
- * What both ends of an agent's gRPC call have in common: connections by number, one queue out, and the
- * liveness of the whole. Subclasses know what packets mean for their end.
+ * What both ends of an agent's gRPC call have in common: connections by number, one output queue, and liveness.
+ * Subclasses handle the packets of their end.
  */
 export abstract class PacketTunnel<C extends Connection> {
-  /** As a Session has it, for those who show both. */
+  /** As in a Session, for code that shows both. */
   readonly transport = { kind: 'grpc' } as const;
   protected readonly wire: PacketStream;
   protected readonly host: ConnectionHost;
   protected readonly liveness: Liveness;
-  /** Resolves when the call is over, some time after the end of the tunnel: what was sent has left. */
+  /** Resolves when the call has ended, some time after `onClose`. From then on, no sent byte waits in this process. */
   readonly transportClosed: Promise<void>;
-  /** Those that have a number. */
+  /** Connections by the agent's number. */
   protected readonly connections = new Map<bigint, C>();
   readonly #options: PacketTunnelOptions;
-  /** Full of bytes that their consumers do not take. */
+  /** Connections whose consumers do not take their bytes. */
   readonly #full = new Set<Connection>();
-  /** Told to hold back, in the order of their turns. */
+  /** Connections that wait for room, in order. */
   readonly #waiting = new Set<Connection>();
-  readonly #forgetFinder: () => void;
+  #removeFinder = () => {};
   #minRttMs = Number.POSITIVE_INFINITY;
   #lingerTimer: NodeJS.Timeout | undefined;
-  #resolveTransportClosed: () => void = () => {};
+  #resolveTransportClosed = () => {};
   #isClosed = false;
 
   constructor(wire: PacketStream, options: PacketTunnelOptions) {
@@ -60,9 +61,8 @@ export abstract class PacketTunnel<C extends Connection> {
     this.transportClosed = new Promise((resolve) => {
       this.#resolveTransportClosed = resolve;
     });
-    const memory = options.memory ?? new MemoryBudget(64 * 1_048_576);
     this.host = {
-      memory,
+      memory: options.memory ?? new MemoryBudget(),
       stalledStreamTimeoutMs: options.stalledStreamTimeoutMs ?? 5_000,
       sendData: (connection, data) => this.#sendData(connection, data),
       onFull: (connection) => this.#onFull(connection),
@@ -72,22 +72,21 @@ export abstract class PacketTunnel<C extends Connection> {
         this.onConnectionClosed(connection as C);
       },
     };
-    this.#forgetFinder = memory.addFinder(() => this.#largest());
-    this.liveness = new Liveness(
-      {
-        pingIntervalMs: options.pingIntervalMs ?? 10_000,
-        pingTimeoutMs: options.pingTimeoutMs ?? 20_000,
-      },
-      {
-        sendPing: () => this.#probe(),
-        onLost: () => this.destroy(new TunnelError('tunnel_silent')),
-        isAwaited: () => this.hasPendingDials,
-        onUnresponsive: () => this.onUnresponsive(new TunnelError('tunnel_silent')),
-      },
-    );
+    this.liveness = new Liveness(options, {
+      sendPing: () => this.#probe(),
+      onLost: () => this.destroy(new TunnelError('tunnel_silent')),
+      isAwaited: () => this.hasPendingDials,
+      onUnresponsive: () => this.onUnresponsive(new TunnelError('tunnel_silent')),
+    });
+  }
+
+  /** Starts delivery and sends the first ping. Call it once. The owner is not called within the call. */
+  start(): this {
+    this.#removeFinder = this.host.memory.addFinder(() => largestOf(this.connections.values()));
+    this.liveness.start();
     // At once, so that the round trip time is known.
     this.#probe();
-    wire.start({
+    this.wire.start({
       onPacket: (packet) => {
         if (!this.#isClosed) this.onPacket(packet);
       },
@@ -96,6 +95,7 @@ export abstract class PacketTunnel<C extends Connection> {
       onEnd: () => this.onPeerEnd(),
       onClose: (error) => this.#onClose(error),
     });
+    return this;
   }
 
   get isClosed(): boolean {
@@ -107,7 +107,7 @@ export abstract class PacketTunnel<C extends Connection> {
     return this.#minRttMs;
   }
 
-  /** Milliseconds since the last byte from the peer. */
+  /** Milliseconds since the latest byte from the peer. */
   get silentMs(): number {
     return this.liveness.silentMs;
   }
@@ -120,7 +120,7 @@ export abstract class PacketTunnel<C extends Connection> {
     return this.wire.sentBytes;
   }
 
-  /** Ends the tunnel at once; its streams hear why. */
+  /** Ends the tunnel at once. Its streams get the error. */
   destroy(error: TunnelError): void {
     this.wire.destroy(toGrpcError(error));
     this.finish(error);
@@ -128,22 +128,22 @@ export abstract class PacketTunnel<C extends Connection> {
 
   protected abstract readonly hasPendingDials: boolean;
   protected abstract onPacket(packet: Packet): void;
-  /** The peer has ended the call, or half of it. */
+  /** The peer has ended the call, or its direction. */
   protected abstract onPeerEnd(): void;
   /** The peer does not react while dials wait for it. */
   protected abstract onUnresponsive(error: TunnelError): void;
   protected abstract onConnectionClosed(connection: C): void;
-  /** The tunnel is gone; exactly once. Connections have been told. */
+  /** The tunnel has ended. Called exactly once, after the connections were closed. */
   protected abstract onFinish(error: TunnelError | undefined): void;
 
-  /** @param error undefined after an end in order */
+  /** @param error undefined after an orderly end */
   protected finish(error: TunnelError | undefined): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.liveness.stop();
     const reason = error ?? new TunnelError('tunnel_lost');
     for (const connection of [...this.connections.values()]) connection.onTunnelLost(reason);
-    this.#forgetFinder();
+    this.#removeFinder();
     this.#lingerTimer = setTimeout(() => this.wire.destroy(), lingerMs);
     this.#lingerTimer.unref();
     this.onFinish(error);
@@ -170,7 +170,7 @@ export abstract class PacketTunnel<C extends Connection> {
     return hasRoom;
   }
 
-  /** A few at a time: all at once would queue a chunk for each of them. */
+  /** Notifies a few connections at a time. All at once would queue a chunk for each of them. */
   #wakeSome(): void {
     let woken = 0;
     for (const connection of this.#waiting) {
@@ -179,7 +179,7 @@ export abstract class PacketTunnel<C extends Connection> {
       connection.onRoom();
       woken += 1;
     }
-    // Those that were woken may have nothing to write: then no 'drain' would come for the others.
+    // The notified connections may have nothing to write. Then no 'drain' would follow for the others.
     if (this.#waiting.size > 0 && this.wire.hasRoom) setImmediate(() => this.#wakeSome());
   }
 
@@ -194,13 +194,5 @@ export abstract class PacketTunnel<C extends Connection> {
     if (!this.#full.delete(connection) || this.#full.size > 0) return;
     this.wire.resume();
     this.#options.onHeldUp?.(false);
-  }
-
-  #largest(): Connection | undefined {
-    let largest: Connection | undefined;
-    for (const connection of this.connections.values()) {
-      if (connection.heldBytes > (largest?.heldBytes ?? 0)) largest = connection;
-    }
-    return largest;
   }
 }

@@ -1,32 +1,32 @@
 import { type Target, TunnelError } from '@fairlead/protocol';
 import { Connection, type ConnectionHost } from './connection.ts';
 
-/** How long a target may go on sending after the client has closed: it is thrown away. */
+/** How long a target may go on sending after the client has closed. Its bytes are dropped. */
 const closeLingerMs = 5_000;
 
 /**
- * Konnectivity's server, in its HTTP CONNECT mode, writes a target's bytes to the client even before its own
- * answer, if they come right behind DIAL_RSP. A target that speaks first is held back for so long, or
- * until bytes of the client show that it has its answer.
+ * In HTTP CONNECT mode, Konnectivity's server can write a target's bytes to the client before its own answer, if they
+ * follow DIAL_RSP directly. So bytes of the target wait for this time, or until bytes of the client show that the client
+ * has the answer.
  */
 const answerHeadStartMs = 25;
 
 /** What a connection on the agent's side needs of its tunnel. */
 export interface ServedConnectionHost extends ConnectionHost {
-  /** Gives the connection its number and sends DIAL_RSP. */
+  /** Numbers the connection and sends DIAL_RSP. */
   sendAccepted(connection: ServedConnection): void;
   sendRefused(connection: ServedConnection, error: TunnelError): void;
-  /** Sends CLOSE_RSP: the connection has no number from here on. */
+  /** Sends CLOSE_RSP. The connection has no number from here on. */
   sendClosed(connection: ServedConnection, error?: TunnelError): void;
 }
 
-/** A connection on the side that is dialled: the agent's, towards a target. */
+/** A connection on the dialed side: on the agent, to a target. */
 export class ServedConnection extends Connection {
   /** The server's number for the dial. */
   readonly random: bigint;
   readonly #host: ServedConnectionHost;
   #lingerTimer: NodeJS.Timeout | undefined;
-  /** Runs while the target is held back. */
+  /** Runs while bytes of the target wait. */
   #headStartTimer: NodeJS.Timeout | undefined;
   #heldBack: Buffer[] = [];
   #endHeldBack = false;
@@ -41,7 +41,7 @@ export class ServedConnection extends Connection {
     if (this.phase !== 'offered') return;
     this.phase = 'open';
     this.#host.sendAccepted(this);
-    this.#headStartTimer = setTimeout(() => this.#letGo(), answerHeadStartMs);
+    this.#headStartTimer = setTimeout(() => this.#releaseHeldBack(), answerHeadStartMs);
   }
 
   refuse(error: TunnelError): void {
@@ -56,7 +56,7 @@ export class ServedConnection extends Connection {
     return false;
   }
 
-  /** The target's end. The server's side has no word for it but a full close. */
+  /** The target's end. The wire can only express it as a full close. */
   end(): void {
     if (this.phase !== 'open' || this.ended) return;
     if (this.#headStartTimer) {
@@ -81,10 +81,10 @@ export class ServedConnection extends Connection {
     this.close(error);
   }
 
-  /** CLOSE_REQ: the client has closed. The target gets what is on its way to it, and the end. */
+  /** CLOSE_REQ: the client has closed. The target gets the remaining bytes and the end. */
   onCloseRequest(): void {
     if (this.phase !== 'open' || this.peerEnded) return;
-    this.#letGo();
+    this.#releaseHeldBack();
     if (this.isClosed) return;
     this.#host.sendClosed(this);
     this.#lingerTimer = setTimeout(() => {
@@ -93,13 +93,13 @@ export class ServedConnection extends Connection {
     this.endFromPeer();
   }
 
-  /** DIAL_CLS: nobody waits for the dial any more. */
+  /** DIAL_CLS: the server has canceled the dial. */
   onDialClosed(): void {
     if (this.phase === 'offered') this.close(new TunnelError('cancelled'));
   }
 
   protected override onActivity(): void {
-    this.#letGo();
+    this.#releaseHeldBack();
   }
 
   protected override close(error?: TunnelError): void {
@@ -108,7 +108,7 @@ export class ServedConnection extends Connection {
     super.close(error);
   }
 
-  #letGo(): void {
+  #releaseHeldBack(): void {
     if (!this.#headStartTimer) return;
     clearTimeout(this.#headStartTimer);
     this.#headStartTimer = undefined;

@@ -1,42 +1,42 @@
 import { type Target, TunnelError, type TunnelStream, toTunnelError } from '@fairlead/protocol';
-import { parseAddress } from '../packets/address.ts';
 import { dialErrorText } from '../packets/dial-error-text.ts';
 import { type Packet, UNRECOGNIZED_CONNECTION } from '../packets/packet.ts';
+import { parseAddress } from '../packets/packet-codec.ts';
 import type { PacketStream } from '../packets/packet-stream.ts';
 import { PacketTunnel, type PacketTunnelOptions } from './packet-tunnel.ts';
 import { ServedConnection, type ServedConnectionHost } from './served-connection.ts';
 
 /**
- * How long after DRAIN a server may still dial. The wire acknowledges neither; a server that chose this agent
- * before it read DRAIN sends the dial at most a round trip and a few turns later.
+ * How long after DRAIN a server may still dial. DRAIN is not acknowledged. If a server chose this agent before it read
+ * DRAIN, its dial arrives at most a round trip and a few ticks later.
  */
 const drainNoticeMs = 1_000;
 
-/** What a serving tunnel tells its owner. `onClose` comes exactly once, and last. */
+/** The owner of a serving tunnel. `onClose` is called exactly once, and last. */
 export interface ServingTunnelHandler {
-  /** A dial. The handler sets `stream.handler`, and later calls `accept` or `refuse`. */
+  /** The server dials. The handler calls `stream.attach`, and later `accept` or `refuse`. */
   onOpen(stream: TunnelStream): void;
-  /** The last stream has closed, or the time for dials after DRAIN is over. */
+  /** The last stream has closed, or the time for dials after DRAIN has ended. */
   onIdle(): void;
   onClose(error?: TunnelError): void;
 }
 
 /**
- * The last number that this process gave to a connection. Servers know a connection by agent ID and number,
- * so that two tunnels of one agent to one server must not count alike.
+ * The latest number of a connection in this process. Servers identify a connection by agent ID and number, so all
+ * tunnels of an agent share one count.
  */
 let lastConnectId = 0n;
 
-/** The agent's end of its call to a server: takes dials, and serves what came of them. */
+/** The agent's end of its call to a server: accepts dials and serves their connections. */
 export class ServingTunnel extends PacketTunnel<ServedConnection> {
   readonly #handler: ServingTunnelHandler;
   readonly #connectionHost: ServedConnectionHost;
-  /** Dials without an answer. */
+  /** Unanswered dials. */
   readonly #offered = new Map<bigint, ServedConnection>();
-  /** Offered, open, and closed by the server but not by the target. */
+  /** Connections that are offered, open, or closed by the server but not by the target. */
   readonly #alive = new Set<ServedConnection>();
   #drainSent = false;
-  /** Running while dials may come that the server sent before it read DRAIN. */
+  /** Runs while dials may arrive that the server sent before it read DRAIN. */
   #drainNotice: NodeJS.Timeout | undefined;
 
   constructor(wire: PacketStream, handler: ServingTunnelHandler, options: PacketTunnelOptions) {
@@ -62,12 +62,12 @@ export class ServingTunnel extends PacketTunnel<ServedConnection> {
     return this.#alive.size;
   }
 
-  /** No stream is open, and none is on its way from a server that has not heard of the drain. */
+  /** Whether no stream is open and no dial can arrive from a server that has not read DRAIN. */
   get isIdle(): boolean {
     return this.#alive.size === 0 && this.#drainNotice === undefined;
   }
 
-  /** Asks the server for no new dials; open streams go on. */
+  /** Asks the server for no new dials. Open streams go on. */
   drain(): void {
     if (this.#drainSent || this.isClosed) return;
     this.#drainSent = true;
@@ -78,7 +78,7 @@ export class ServingTunnel extends PacketTunnel<ServedConnection> {
     }, drainNoticeMs);
   }
 
-  /** Ends the call in order; its streams end with it. */
+  /** Ends the call in order, and its streams. */
   close(): void {
     this.wire.end();
     this.finish(this.streamCount > 0 ? new TunnelError('shutting_down') : undefined);
@@ -103,17 +103,17 @@ export class ServingTunnel extends PacketTunnel<ServedConnection> {
         this.#offered.get(packet.random)?.onDialClosed();
         break;
       default:
-        // What only agents send.
+        // Only agents send the other types.
         break;
     }
   }
 
   protected onPeerEnd(): void {
-    // The status of the call follows, and says more.
+    // The status of the call follows and ends the tunnel.
   }
 
   protected onUnresponsive(): void {
-    // A server dials; nothing waits for it here.
+    // Only a server dials, so nothing waits here.
   }
 
   protected onConnectionClosed(connection: ServedConnection): void {

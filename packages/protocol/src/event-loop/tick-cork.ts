@@ -1,9 +1,6 @@
 import type { Writable } from 'node:stream';
 
-/**
- * Holds back a socket's writes until the end of this turn of the event loop, so that the pieces which one
- * read of a tunnel brings leave in one system call.
- */
+/** Sockets whose writes wait for the end of this tick. */
 const corked: Writable[] = [];
 
 function uncorkAll(): void {
@@ -11,8 +8,11 @@ function uncorkAll(): void {
   corked.length = 0;
 }
 
-/** Corks a socket until the end of the turn; harmless when it is corked already. */
-export function corkUntilTurnEnd(socket: Writable): void {
+/**
+ * Holds back a socket's writes until the end of this tick of the event loop, so that all chunks of one read from the
+ * tunnel leave in one system call. Does nothing if the socket is already corked.
+ */
+export function corkUntilTickEnd(socket: Writable): void {
   if (socket.writableCorked > 0) return;
   if (corked.length === 0) setImmediate(uncorkAll);
   corked.push(socket);

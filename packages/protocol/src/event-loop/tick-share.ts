@@ -1,29 +1,24 @@
-import { currentTurn } from './tick-clock.ts';
+import { currentTick } from './tick-clock.ts';
 
 /**
- * One read of Node's may bring 2 MiB, which is nothing for payload, and 100,000 small frames that take half a
- * second. Who has used this much of a turn of the event loop is read again in the next.
+ * One read by Node can bring 2 MiB. That is little payload, but it can be 100,000 small frames, which take half a
+ * second. A source that has used this much of a tick is read again in the next tick.
  */
-const MAX_TURN_MS = 5;
-
-/** Bytes that can be left where they are for a moment. */
-interface Source {
-  pause(): void;
-  resume(): void;
-}
+const MAX_TICK_MS = 5;
 
 /**
- * Keeps one tunnel from having a whole turn of the event loop for itself, whatever its peer sends.
- * A pair of calls around the work, since a closure for each read would be in the way of every byte.
+ * Keeps one tunnel from using a whole tick of the event loop, whatever its peer sends.
+ *
+ * `begin` and `end` enclose the work. A callback would cost a closure for each read.
  */
-export class TurnShare {
-  readonly #source: Source;
-  #turn = -1;
+export class TickShare {
+  readonly #source: { pause(): void; resume(): void };
+  #tick = -1;
   #usedMs = 0;
   #startedAtMs = 0;
-  #isResting = false;
+  #isPaused = false;
 
-  constructor(source: Source) {
+  constructor(source: { pause(): void; resume(): void }) {
     this.#source = source;
   }
 
@@ -32,22 +27,22 @@ export class TurnShare {
     this.#startedAtMs = performance.now();
   }
 
-  /** It is done; the source has a rest if it was too much. */
+  /** The work is done. If the source has used its share of the tick, it is paused until the next tick. */
   end(): void {
-    const turn = currentTurn();
-    if (turn !== this.#turn) {
-      this.#turn = turn;
+    const tick = currentTick();
+    if (tick !== this.#tick) {
+      this.#tick = tick;
       this.#usedMs = 0;
     }
     this.#usedMs += performance.now() - this.#startedAtMs;
-    if (this.#usedMs < MAX_TURN_MS || this.#isResting) return;
-    this.#isResting = true;
+    if (this.#usedMs < MAX_TICK_MS || this.#isPaused) return;
+    this.#isPaused = true;
     this.#source.pause();
-    setImmediate(this.#wake);
+    setImmediate(this.#resume);
   }
 
-  readonly #wake = (): void => {
-    this.#isResting = false;
+  readonly #resume = (): void => {
+    this.#isPaused = false;
     this.#source.resume();
   };
 }

@@ -1,39 +1,37 @@
 /**
- * Gives the memory of chunks back as soon as they are used up, where V8 can be told so. Node allocates
- * memory for every read; left to the garbage collector, the chunks of bulk reach V8's limit for memory outside
- * its heap several times a second, and since V8 14 each time the whole heap is marked.
+ * Returns the memory of chunks as soon as they are used up, if V8 supports that. Node allocates memory for every
+ * read. Without this, the chunks of bulk reach V8's limit for memory outside its heap several times a second, and since
+ * V8 14 the whole heap is marked each time.
  *
- * A lease begins where a chunk is known to have no other user: behind a socket's 'data', never an HTTP/2 stream's.
- * What nobody releases is the garbage collector's, as ever.
+ * A lease begins only where a chunk is known to have no other user: at a socket's 'data' event, but not at an
+ * HTTP/2 stream's. The garbage collector still frees chunks that are never released.
  */
 
-/** Less is not worth it. */
-const LEAST_BYTES = 4_096;
+/** Smaller chunks are not worth a lease. */
+const MIN_BYTES = 4_096;
 
 const kLease = Symbol('lease');
 type LeasedChunk = Buffer & { [kLease]?: Lease | undefined };
 
 interface Lease {
-  readonly memory: TransferableMemory;
-  /** Chunks and pieces of them that are still needed. */
+  /** `transfer` is ES2024 and absent from Node 20. */
+  readonly memory: ArrayBufferLike & { transfer?(bytes: number): unknown };
+  /** How many chunks, and pieces of chunks, are still needed. */
   uses: number;
 }
 
-/** ES2024; absent from Node 20. */
-type TransferableMemory = ArrayBufferLike & { transfer?(bytes: number): unknown };
+const canTransfer = 'transfer' in ArrayBuffer.prototype;
 
-const canGiveBack = 'transfer' in ArrayBuffer.prototype;
-
-/** Begins a lease of a chunk that the caller alone has; it ends with `releaseChunk`. */
+/** Begins a lease of a chunk that only the caller uses. The lease ends with `releaseChunk`. */
 export function leaseChunk(chunk: Buffer): void {
-  if (!canGiveBack || chunk.length < LEAST_BYTES) return;
-  const memory: TransferableMemory = chunk.buffer;
-  // A part of some larger memory has neighbours.
+  if (!canTransfer || chunk.length < MIN_BYTES) return;
+  const memory: Lease['memory'] = chunk.buffer;
+  // A part of a larger buffer shares its memory with other chunks.
   if (chunk.length !== memory.byteLength) return;
   (chunk as LeasedChunk)[kLease] = { memory, uses: 1 };
 }
 
-/** Says that a piece of the chunk, or the chunk once more, is needed until it is released as well. */
+/** Extends the lease to a piece of the chunk, or to the chunk once more. Each must be released as well. */
 export function shareChunk(chunk: Buffer, piece: Buffer): void {
   const lease = (chunk as LeasedChunk)[kLease];
   if (!lease) return;
@@ -41,7 +39,7 @@ export function shareChunk(chunk: Buffer, piece: Buffer): void {
   (piece as LeasedChunk)[kLease] = lease;
 }
 
-/** Says that the chunk or piece is not needed any more: it may be empty from here on. */
+/** Ends one use of the chunk or piece. The caller must not read it from here on: it may be empty. */
 export function releaseChunk(chunk: Buffer): void {
   const lease = (chunk as LeasedChunk)[kLease];
   if (!lease) return;

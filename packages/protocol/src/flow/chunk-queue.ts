@@ -1,23 +1,23 @@
 import { releaseChunk } from './chunk-lease.ts';
 
-/** A chunk of less than this is copied to those before it, if it has to wait behind one. */
+/** A smaller chunk that waits behind another is copied into a block. */
 const SMALL_BYTES = 4_096;
-/** Small chunks are gathered in blocks of this size. */
+/** Size of a block of small chunks. */
 const BLOCK_BYTES = 16_384;
 
 /**
- * Bytes that wait, in order. A peer that sends them one at a time must not make us hold an object of
- * some hundred bytes, or a whole read of the network, for each: so what is small joins what already
- * waits, and the memory held is at most about four times the bytes that are counted.
+ * Bytes that wait, in order. A peer that sends single bytes must not make this process hold an object of some hundred
+ * bytes, or a whole network read, for each of them. So small chunks are copied into blocks, and the memory held is at
+ * most about four times the counted bytes.
  */
 export class ChunkQueue {
   #chunks: Buffer[] = [];
-  /** What is taken of the first chunk. */
+  /** How much of the first chunk was taken. */
   #offset = 0;
   #bytes = 0;
-  /** Ours, and the last chunk begins in it; undefined when the last chunk is somebody else's. */
+  /** The block that holds the last chunk; undefined if the last chunk was pushed as it is. */
   #block: Buffer | undefined;
-  /** Where the last chunk begins and ends in the block. */
+  /** Start and end of the last chunk in the block. */
   #from = 0;
   #to = 0;
 
@@ -25,12 +25,12 @@ export class ChunkQueue {
     return this.#bytes;
   }
 
-  /** How many buffers hold them. */
+  /** How many buffers hold the bytes. */
   get length(): number {
     return this.#chunks.length;
   }
 
-  /** Takes a chunk, which belongs to the queue from here on. */
+  /** Adds a chunk. It belongs to the queue from here on. */
   push(chunk: Buffer): void {
     this.#bytes += chunk.length;
     if (chunk.length >= SMALL_BYTES || this.#chunks.length === 0) {
@@ -47,7 +47,7 @@ export class ChunkQueue {
     }
   }
 
-  /** Copies the next bytes into the buffer from `at` on; the caller knows that there are as many. */
+  /** Copies the next bytes to the buffer at `at`. The caller asks for `bytes` of the queue at most. */
   takeInto(buffer: Buffer, at: number, bytes: number): void {
     const end = at + bytes;
     for (let to = at; to < end; ) {
@@ -63,7 +63,7 @@ export class ChunkQueue {
     this.#bytes -= bytes;
   }
 
-  /** Empties the queue. @returns what waited, in order; of a queue that `takeInto` was not used on */
+  /** Empties the queue, on which `takeInto` must not have been used. @returns its chunks, in order */
   takeAll(): Buffer[] {
     const chunks = this.#chunks;
     this.clear();

@@ -1,31 +1,32 @@
 /**
- * From here on there is no room for new streams and growth. The rest is for streams that are open: were it
- * not kept, every overrun would reset one of them before a new stream was ever refused.
+ * Above this share of the cap, new streams are refused and windows do not grow. The rest is reserved for open streams.
+ * Without it, an overrun would reset an open stream before a new one is refused.
  */
-const fullShare = 7 / 8;
+const FULL_SHARE = 7 / 8;
 
-/** A used-up pool is searched for idle shares no more often than this. */
-const ASK_EVERY_MS = 1_000;
+/** The shortest time between two searches of a used-up pool for idle shares. */
+const RECLAIM_INTERVAL_MS = 1_000;
+
+const DEFAULT_LIMIT_BYTES = 64 * 1_048_576;
 
 /**
- * Counts the bytes that streams may make a process hold, against one cap.
+ * Counts the bytes that streams make a process hold, against one cap.
  *
- * Two sums are kept: `granted` is what windows have grown beyond their first 64 KiB, `buffered` what
- * streams really hold at the moment. Growth is given only while both have room. A budget may stand below
- * another (a tunnel's below the process's): what it takes, it takes from both. The lower one limits growth
- * only: what a tunnel's streams hold within their first windows is the process's concern.
+ * It keeps two sums: `granted` is how much windows have grown beyond their first 64 KiB, `buffered` is how much
+ * streams hold at the moment. A window grows only while both have room. A budget can have a parent, as a tunnel's budget
+ * has the process's: then each byte counts in both. A budget with a parent limits only growth. What its streams hold
+ * within their first windows is limited by the parent.
  */
 export class MemoryBudget {
   readonly limitBytes: number;
   readonly #parent: MemoryBudget | undefined;
-  readonly #onOverrun = new Set<() => StalledStream | undefined>();
+  readonly #finders = new Set<() => StalledStream | undefined>();
   readonly #shares = new Set<PoolShare>();
-  /** When windows were asked last to give back what they do not need. */
-  #askedAtMs = -Infinity;
+  #reclaimedAtMs = -Infinity;
   #grantedBytes = 0;
   #bufferedBytes = 0;
 
-  constructor(limitBytes: number, parent?: MemoryBudget) {
+  constructor(limitBytes = DEFAULT_LIMIT_BYTES, parent?: MemoryBudget) {
     this.limitBytes = limitBytes;
     this.#parent = parent;
   }
@@ -38,12 +39,12 @@ export class MemoryBudget {
     return this.#bufferedBytes;
   }
 
-  /** Whether new streams are refused, since the cap is near (spec 4.6). */
+  /** Whether the cap is so near that new streams are refused (spec 4.6). */
   get isFull(): boolean {
-    return this.#parent ? this.#parent.isFull : this.#bufferedBytes >= this.limitBytes * fullShare;
+    return this.#parent ? this.#parent.isFull : this.#bufferedBytes >= this.limitBytes * FULL_SHARE;
   }
 
-  /** Takes room for a window's growth; false when there is none. */
+  /** Takes room for a window's growth. @returns false if there is none */
   tryGrow(bytes: number): boolean {
     if (this.isFull || !this.#hasRoom(bytes)) return false;
     if (this.#parent && !this.#parent.tryGrow(bytes)) return false;
@@ -51,13 +52,13 @@ export class MemoryBudget {
     return true;
   }
 
-  /** Gives back what `tryGrow` took. */
+  /** Returns room that `tryGrow` took. */
   shrink(bytes: number): void {
     this.#grantedBytes -= bytes;
     this.#parent?.shrink(bytes);
   }
 
-  /** A window has begun to hold a share of the pool, and may be asked to give it back. */
+  /** Registers a window that holds a share of the pool. It may be asked to return the share. */
   addShare(share: PoolShare): void {
     this.#shares.add(share);
     this.#parent?.addShare(share);
@@ -71,13 +72,13 @@ export class MemoryBudget {
   #hasRoom(bytes: number): boolean {
     if (this.#grantedBytes + bytes <= this.limitBytes) return true;
     const nowMs = performance.now();
-    if (nowMs - this.#askedAtMs < ASK_EVERY_MS) return false;
-    this.#askedAtMs = nowMs;
-    for (const share of [...this.#shares]) share.giveBackIfIdle(nowMs);
+    if (nowMs - this.#reclaimedAtMs < RECLAIM_INTERVAL_MS) return false;
+    this.#reclaimedAtMs = nowMs;
+    for (const share of [...this.#shares]) share.returnIfIdle(nowMs);
     return this.#grantedBytes + bytes <= this.limitBytes;
   }
 
-  /** Counts bytes that a stream holds from now on. Above the cap, the largest stalled stream is reset. */
+  /** Counts bytes that a stream now holds. Above the cap, the stream that holds most is reset. */
   hold(bytes: number): void {
     this.#bufferedBytes += bytes;
     if (this.#parent) this.#parent.hold(bytes);
@@ -91,37 +92,44 @@ export class MemoryBudget {
   }
 
   /**
-   * Registers a finder of the largest stalled stream, asked when the cap is exceeded.
-   * @returns what ends the registration
+   * Registers a function that finds the stream that holds most. It is called when the cap is exceeded.
+   * @returns a function that ends the registration
    */
   addFinder(find: () => StalledStream | undefined): () => void {
-    this.#onOverrun.add(find);
+    this.#finders.add(find);
     this.#parent?.addFinder(find);
     return () => this.#removeFinder(find);
   }
 
   #removeFinder(find: () => StalledStream | undefined): void {
-    this.#onOverrun.delete(find);
+    this.#finders.delete(find);
     if (this.#parent) this.#parent.#removeFinder(find);
   }
 
   #relieve(): void {
-    let largest: StalledStream | undefined;
-    for (const find of this.#onOverrun) {
-      const found = find();
-      if (found && found.heldBytes > (largest?.heldBytes ?? 0)) largest = found;
-    }
-    largest?.resetForMemory();
+    const found = [...this.#finders].map((find) => find()).filter((stream) => stream !== undefined);
+    largestOf(found)?.resetForMemory();
   }
+}
+
+/** @returns the stream that holds most; undefined if none holds anything */
+export function largestOf<Stream extends StalledStream>(
+  streams: Iterable<Stream>,
+): Stream | undefined {
+  let largest: Stream | undefined;
+  for (const stream of streams) {
+    if (stream.heldBytes > (largest?.heldBytes ?? 0)) largest = stream;
+  }
+  return largest;
 }
 
 /** A window that has grown at the pool's expense. */
 export interface PoolShare {
-  /** Gives its share back if it has not needed it lately. */
-  giveBackIfIdle(nowMs: number): void;
+  /** Returns its share if it has not needed it lately. */
+  returnIfIdle(nowMs: number): void;
 }
 
-/** A stream that holds bytes its consumer does not take. */
+/** A stream that holds bytes which its consumer does not take. */
 export interface StalledStream {
   readonly heldBytes: number;
   /** Ends the stream with `memory_limit`, which releases what it holds. */

@@ -2,17 +2,17 @@ import { TunnelError } from '../wire/errors.ts';
 import { INITIAL_WINDOW_BYTES } from '../wire/frame.ts';
 import type { MemoryBudget, PoolShare } from './memory-budget.ts';
 
-/** A window that half empties in less than this many round trips is what limits the stream. */
+/** If half a window empties in less than this many round trips, the window limits the stream. */
 const LIMITING_ROUNDS = 1.5;
-/** On loopback the event loop, not the wire, sets the pace: shorter round trips count as this. */
-const LEAST_RTT_MS = 1;
-/** Half a window that lasts longer than this is more than the consumer needs. */
+/** Shorter round trips count as this: on loopback, the event loop sets the pace, not the network. */
+const MIN_RTT_MS = 1;
+/** If half a window lasts longer than this, the window is larger than the consumer needs. */
 const OVERSIZED_MS = 1_000;
 
-/** A window without a grant for so long gives its share of the pool back, if others want it. */
+/** A window that got no grant for this long returns its share of the pool if others want it. */
 const IDLE_MS = 10_000;
 
-/** What all windows of a session share. */
+/** What the windows of a session have in common. */
 export interface WindowLimits {
   readonly maxWindowBytes: number;
   readonly memory: MemoryBudget;
@@ -21,19 +21,19 @@ export interface WindowLimits {
 }
 
 /**
- * The receiver's half of a stream's flow control (spec section 4): counts what the peer may still
- * send and what the consumer has not taken, and decides how much to grant.
+ * The receiver's side of a stream's flow control (spec section 4). It counts what the peer may still send and what the
+ * consumer has not taken, and decides how much credit to grant.
  */
 export class ReceiveWindow implements PoolShare {
   readonly #limits: WindowLimits;
   #windowBytes = INITIAL_WINDOW_BYTES;
-  /** What is taken of the pool for this window: all beyond its first size, unless it was given back. */
+  /** Taken from the pool for this window: all beyond its first size, unless it was returned. */
   #shareBytes = 0;
   /** What the peer may still send. */
   #creditBytes = INITIAL_WINDOW_BYTES;
-  /** Arrived, not taken by the consumer. */
+  /** Arrived and not taken by the consumer. */
   #heldBytes = 0;
-  /** Taken by the consumer, not granted again. */
+  /** Taken by the consumer and not granted again. */
   #ungrantedBytes = 0;
   #grantedAtMs = 0;
 
@@ -66,7 +66,7 @@ export class ReceiveWindow implements PoolShare {
   onConsumed(bytes: number): number {
     this.#heldBytes -= bytes;
     this.#limits.memory.release(bytes);
-    this.#ungrantedBytes += bytes - this.#withheldOf(bytes);
+    this.#ungrantedBytes += bytes - this.#withhold(bytes);
     if (this.#ungrantedBytes < this.#windowBytes / this.#stepsPerWindow) return 0;
     const grant = this.#ungrantedBytes + this.#resize();
     this.#ungrantedBytes = 0;
@@ -74,55 +74,52 @@ export class ReceiveWindow implements PoolShare {
     return grant;
   }
 
-  /** Gives back everything that the window holds of the budget. */
+  /** Returns all that the window holds of the budget. */
   close(): void {
     this.#limits.memory.release(this.#heldBytes);
-    this.#giveBack(this.#shareBytes);
+    this.#returnShare(this.#shareBytes);
     this.#heldBytes = 0;
     this.#windowBytes = INITIAL_WINDOW_BYTES;
   }
 
   /**
-   * Asked when the pool is used up. A window that was not granted anew for long is more than its stream
-   * needs at the moment, and its share goes to others. The credit stays with the peer: what it makes of it
-   * counts when it is held, and is not granted again while the pool has no room (spec 4.5).
+   * Called when the pool is used up. If a window got no grant for long, its stream does not need it at the moment, and
+   * its share goes to others. The peer keeps its credit. What it sends with it counts as held, and is not granted
+   * again while the pool has no room (spec 4.5).
    */
-  giveBackIfIdle(nowMs: number): void {
-    if (nowMs - this.#grantedAtMs >= IDLE_MS) this.#giveBack(this.#shareBytes);
+  returnIfIdle(nowMs: number): void {
+    if (nowMs - this.#grantedAtMs >= IDLE_MS) this.#returnShare(this.#shareBytes);
   }
 
-  #giveBack(bytes: number): void {
+  #returnShare(bytes: number): void {
     if (bytes === 0) return;
     this.#shareBytes -= bytes;
     this.#limits.memory.shrink(bytes);
     if (this.#shareBytes === 0) this.#limits.memory.deleteShare(this);
   }
 
-  #take(bytes: number): boolean {
+  #takeShare(bytes: number): boolean {
     if (!this.#limits.memory.tryGrow(bytes)) return false;
     if (this.#shareBytes === 0) this.#limits.memory.addShare(this);
     this.#shareBytes += bytes;
     return true;
   }
 
-  /** How much of what was consumed is not to be granted, since the window's share was given back. */
-  #withheldOf(bytes: number): number {
+  /** How many of the consumed bytes are not granted again, because the window's share was returned. */
+  #withhold(bytes: number): number {
     const missing = this.#windowBytes - INITIAL_WINDOW_BYTES - this.#shareBytes;
-    if (missing <= 0 || this.#take(missing)) return 0;
+    if (missing <= 0 || this.#takeShare(missing)) return 0;
     const withheld = Math.min(bytes, missing);
     this.#windowBytes -= withheld;
     return withheld;
   }
 
-  /**
-   * Half a window at a time (spec 4.4). A window that cannot grow is granted in smaller steps, because
-   * what is not granted yet lies idle.
-   */
+  /** Grants are half a window each (spec 4.4). They are smaller if the window cannot grow, so that less of it is idle. */
   get #stepsPerWindow(): number {
     return this.#windowBytes < this.#limits.maxWindowBytes ? 2 : 8;
   }
 
-  /** Doubles a window that limits its stream, halves one that is far too large (spec 4.5). */
+  /** Doubles a window that limits its stream and halves one that is far too large (spec 4.5). @returns the change */
   #resize(): number {
     const nowMs = performance.now();
     const stepMs = nowMs - this.#grantedAtMs;
@@ -131,18 +128,18 @@ export class ReceiveWindow implements PoolShare {
     const { maxWindowBytes, minRttMs } = this.#limits;
     if (isFirst || minRttMs === Infinity) return 0;
     const window = this.#windowBytes;
-    /** What half a window takes at the pace of this step. */
+    // How long half a window lasts at the pace of this step.
     const tookMs = (stepMs * window) / 2 / this.#ungrantedBytes;
-    if (tookMs < LIMITING_ROUNDS * Math.max(LEAST_RTT_MS, minRttMs)) {
+    if (tookMs < LIMITING_ROUNDS * Math.max(MIN_RTT_MS, minRttMs)) {
       const growth = Math.min(window, maxWindowBytes - window);
-      if (growth <= 0 || !this.#take(growth)) return 0;
+      if (growth <= 0 || !this.#takeShare(growth)) return 0;
       this.#windowBytes += growth;
       return growth;
     }
     if (tookMs > OVERSIZED_MS && tookMs > 16 * minRttMs && window > INITIAL_WINDOW_BYTES) {
-      // No more than what this grant can withhold, and not below the first window.
+      // At most what this grant can withhold, and not below the first window.
       const shrink = Math.min(window >> 1, window - INITIAL_WINDOW_BYTES, this.#ungrantedBytes);
-      this.#giveBack(Math.min(shrink, this.#shareBytes));
+      this.#returnShare(Math.min(shrink, this.#shareBytes));
       this.#windowBytes -= shrink;
       return -shrink;
     }

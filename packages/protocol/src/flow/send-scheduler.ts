@@ -1,15 +1,15 @@
-import type { FrameBatch, PayloadSource } from '../wire/encode.ts';
+import type { FrameBatch } from '../wire/encode.ts';
 import { DATA_FRAME_BYTES } from '../wire/frame.ts';
 
-/** A stream with this much or less to send counts as interactive (spec 5.2). */
+/** A stream that becomes ready with this much or less to send counts as interactive (spec 5.2). */
 const INTERACTIVE_BYTES = 4_096;
-/** What a turn is worth (spec 5.3). */
-const TURN_BYTES = DATA_FRAME_BYTES;
+/** What a stream may send in one round (spec 5.3). */
+const QUANTUM_BYTES = DATA_FRAME_BYTES;
 
-/** A stream as the turns see it. The first three fields belong to the turns. */
-export interface Sender extends PayloadSource {
+/** A stream as the scheduler sees it. Only the scheduler uses the first three fields. */
+export interface Sender {
   next: Sender | undefined;
-  list: unknown;
+  queue: unknown;
   deficit: number;
   readonly id: number;
   readonly pendingBytes: number;
@@ -17,17 +17,19 @@ export interface Sender extends PayloadSource {
   readonly sendableBytes: number;
   /** Whether only FIN is left to send. */
   readonly finIsDue: boolean;
+  /** Copies the next bytes to the buffer at `at`. The caller asks for `sendableBytes` at most. */
+  takeInto(buffer: Buffer, at: number, bytes: number): void;
   onFinSent(): void;
   drainIfLow(): void;
 }
 
-/** A queue of senders, linked through the senders themselves. */
-class TurnList {
+/** A queue that links its senders through their `next`. */
+class SenderQueue {
   head: Sender | undefined;
   #tail: Sender | undefined;
 
   push(sender: Sender): void {
-    sender.list = this;
+    sender.queue = this;
     sender.next = undefined;
     if (this.#tail) this.#tail.next = sender;
     else this.head = sender;
@@ -40,84 +42,85 @@ class TurnList {
     this.head = sender.next;
     if (!this.head) this.#tail = undefined;
     sender.next = undefined;
-    sender.list = undefined;
+    sender.queue = undefined;
   }
 }
 
 /**
- * Who sends next (spec 5.2, 5.3). Streams that wake with little to send take a short lane, which
- * goes first; the others share a long lane by deficit round robin. While the long lane waits, the short
- * one gets at most every second turn's worth of bytes, so that no number of small writers starves bulk.
+ * Chooses the stream that sends next (spec 5.2, 5.3). A stream that becomes ready with little to send joins the
+ * interactive queue, which goes first. The others share the bulk queue by deficit round robin. While bulk waits,
+ * interactive streams get at most every second quantum, so that no number of small writers starves bulk.
  */
-export class SendTurns {
-  readonly #short = new TurnList();
-  readonly #long = new TurnList();
-  readonly #written: Sender[] = [];
-  /** Bytes that the short lane sent since the long one had a turn. */
-  #shortRunBytes = 0;
+export class SendScheduler {
+  readonly #interactive = new SenderQueue();
+  readonly #bulk = new SenderQueue();
+  /** Have sent since the latest `notifyDrained`. */
+  readonly #sent: Sender[] = [];
+  /** Bytes that interactive streams have sent since the latest bulk quantum. */
+  #interactiveRunBytes = 0;
 
   get hasInteractive(): boolean {
-    return this.#short.head !== undefined;
+    return this.#interactive.head !== undefined;
   }
 
   get hasBulk(): boolean {
-    return this.#long.head !== undefined;
+    return this.#bulk.head !== undefined;
   }
 
   /** Queues a sender that has something to send. */
   add(sender: Sender): void {
-    if (sender.list !== undefined) return;
-    sender.deficit = TURN_BYTES;
-    (sender.pendingBytes <= INTERACTIVE_BYTES ? this.#short : this.#long).push(sender);
+    if (sender.queue !== undefined) return;
+    sender.deficit = QUANTUM_BYTES;
+    (sender.pendingBytes <= INTERACTIVE_BYTES ? this.#interactive : this.#bulk).push(sender);
   }
 
   /**
-   * Fills the batch in turn until `bulkBytes` more are in it, or `interactiveBytes` for the short lane;
-   * while bulk waits the short lane leaves it its share, even if bulk may not be sent yet.
-   * The last frame may exceed either by its own size.
+   * Fills the batch until it has `bulkBytes` more. Interactive streams may go on to `interactiveBytes`, but while
+   * bulk waits they leave it its share, even if bulk may not be sent yet.
+   * The last frame may exceed either limit by its own size.
    */
   fill(batch: FrameBatch, bulkBytes: number, interactiveBytes: number): void {
     const before = batch.bytes;
     for (;;) {
       const used = batch.bytes - before;
-      const mayBulk = this.hasBulk && used < bulkBytes;
-      if (!this.hasBulk) this.#shortRunBytes = 0;
-      const mayShort = this.hasInteractive && used < interactiveBytes;
-      if (mayShort && this.#shortRunBytes < TURN_BYTES) {
-        this.#serveShort(batch);
-        this.#shortRunBytes += batch.bytes - before - used;
+      const maySendBulk = this.hasBulk && used < bulkBytes;
+      if (!this.hasBulk) this.#interactiveRunBytes = 0;
+      const maySendInteractive = this.hasInteractive && used < interactiveBytes;
+      if (maySendInteractive && this.#interactiveRunBytes < QUANTUM_BYTES) {
+        this.#serveInteractive(batch);
+        this.#interactiveRunBytes += batch.bytes - before - used;
         continue;
       }
-      if (!mayBulk) return;
-      this.#shortRunBytes = 0;
-      this.#serveLong(batch);
+      if (!maySendBulk) return;
+      this.#interactiveRunBytes = 0;
+      this.#serveBulk(batch);
     }
   }
 
-  /** Tells writers whose queue became short; they may write again at once. */
+  /** Notifies writers that have little left to send. They may write again at once. */
   notifyDrained(): void {
-    for (let sender = this.#written.pop(); sender; sender = this.#written.pop()) {
+    for (let sender = this.#sent.pop(); sender; sender = this.#sent.pop()) {
       sender.drainIfLow();
     }
   }
 
-  #serveShort(batch: FrameBatch): void {
-    const sender = this.#short.head!;
-    this.#short.shift();
-    // All that it woke with, in however many chunks; what came since may be more than a turn.
+  #serveInteractive(batch: FrameBatch): void {
+    const sender = this.#interactive.head!;
+    this.#interactive.shift();
+    // It may have written more than a quantum since it was queued.
     while (sender.deficit > 0 && sender.sendableBytes > 0) this.#send(sender, batch);
     if (sender.finIsDue) this.#send(sender, batch);
-    if (sender.sendableBytes > 0) this.#long.push(sender);
+    if (sender.sendableBytes > 0) this.#bulk.push(sender);
   }
 
-  #serveLong(batch: FrameBatch): void {
-    const sender = this.#long.head!;
+  #serveBulk(batch: FrameBatch): void {
+    const sender = this.#bulk.head!;
     while (sender.deficit > 0 && sender.sendableBytes > 0) this.#send(sender, batch);
     if (sender.finIsDue) this.#send(sender, batch);
-    this.#long.shift();
+    this.#bulk.shift();
     if (sender.sendableBytes === 0) return;
-    sender.deficit += TURN_BYTES;
-    this.#long.push(sender);
+    sender.deficit += QUANTUM_BYTES;
+    this.#bulk.push(sender);
   }
 
   #send(sender: Sender, batch: FrameBatch): void {
@@ -125,7 +128,7 @@ export class SendTurns {
       const bytes = Math.min(sender.sendableBytes, DATA_FRAME_BYTES);
       sender.deficit -= bytes;
       batch.data(sender.id, sender, bytes);
-      this.#written.push(sender);
+      this.#sent.push(sender);
     }
     if (sender.finIsDue) {
       batch.fin(sender.id);

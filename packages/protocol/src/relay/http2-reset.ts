@@ -1,19 +1,11 @@
+import { constants, type Http2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 
-/** RFC 9113 section 8.5: a TCP error on a CONNECT stream is signalled as CONNECT_ERROR. */
-const NGHTTP2_CONNECT_ERROR = 10;
-
-interface Http2StreamLike extends Duplex {
-  readonly aborted: boolean;
-  readonly rstCode: number;
-  close(code: number): void;
-}
-
-export function isHttp2Stream(stream: Duplex): stream is Http2StreamLike {
+export function isHttp2Stream(stream: Duplex): stream is Http2Stream {
   return 'rstCode' in stream;
 }
 
-/** Whether it is an HTTP/2 stream that either side has reset: such a one emits 'end' as if all were well. */
+/** Whether either side has reset the HTTP/2 stream. Such a stream still emits 'end'. */
 export function wasReset(stream: Duplex): boolean {
   return (
     isHttp2Stream(stream) &&
@@ -21,9 +13,9 @@ export function wasReset(stream: Duplex): boolean {
   );
 }
 
-/** Resets a CONNECT stream, so that its peer sees a failure and not an end. */
-export function resetHttp2Stream(stream: Http2StreamLike): void {
-  // Node ends a stream before it resets it, and a peer may read the end some time before the reset.
+/** Resets a CONNECT stream with CONNECT_ERROR, so that the peer sees a failure and not an end (RFC 9113 section 8.5). */
+export function resetHttp2Stream(stream: Http2Stream): void {
+  // Node ends a stream before it resets it, and the peer could read the end long before the reset.
   stream._final = (done) => done();
-  stream.close(NGHTTP2_CONNECT_ERROR);
+  stream.close(constants.NGHTTP2_CONNECT_ERROR);
 }

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { corkUntilTurnEnd } from '../event-loop/tick-cork.ts';
+import { corkUntilTickEnd } from '../event-loop/tick-cork.ts';
 import { leaseChunk, releaseChunk } from '../flow/chunk-lease.ts';
 import { ChunkQueue } from '../flow/chunk-queue.ts';
 import type { StreamHandler, TunnelStream } from '../session/stream.ts';
@@ -9,22 +9,22 @@ import { isHttp2Stream, resetHttp2Stream, wasReset } from './http2-reset.ts';
 import { resetSocket } from './reset-socket.ts';
 
 export interface RelayOptions {
-  /** What it means when the socket fails: on the server's side the client, on the agent's the target. */
+  /** The code of a failed socket: on the server it is the client's, on the agent the target's. */
   readonly resetCode: Extract<ErrorCode, 'client_reset' | 'target_reset'>;
-  /** Called once, when socket and stream are both done with. */
+  /** Called once, when both the socket and the stream have closed. */
   onFinish?(result: RelayResult): void;
 }
 
 export interface RelayResult {
   readonly bytesFromSocket: number;
   readonly bytesToSocket: number;
-  /** Undefined when both sides ended in order. */
+  /** Undefined if both sides ended in order. */
   readonly error: TunnelError | undefined;
 }
 
 /**
- * How many writes may wait for the socket. Beyond, small ones are gathered first: each that waits costs some
- * hundred bytes, however little it carries.
+ * How many writes may wait for the socket. Further chunks are gathered first, because each waiting write costs some
+ * hundred bytes, however small it is.
  */
 const MAX_WAITING_WRITES = 64;
 
@@ -32,9 +32,9 @@ const kRelay = Symbol('relay');
 type RelaySocket = Duplex & { [kRelay]?: Relay };
 
 /**
- * Joins a socket and a stream until both have ended: bytes as they come, backpressure, half-close
- * and reset in both directions. No byte is copied here, small writes to a stalled socket apart. From the call on,
- * nobody else touches the socket, which must allow half-open connections. Bytes put back with `unshift` come first.
+ * Joins a socket and a stream until both have ended: bytes, backpressure, half-close and reset, in both directions. Bytes
+ * are not copied, except small writes to a stalled socket. Bytes that were put back with `unshift` come first.
+ * The socket must allow half-open connections, and no other code may use it after the call.
  */
 export function relay(socket: Duplex, stream: TunnelStream, options: RelayOptions): void {
   new Relay(socket, stream, options).start();
@@ -42,22 +42,22 @@ export function relay(socket: Duplex, stream: TunnelStream, options: RelayOption
 
 class Relay implements StreamHandler {
   readonly #socket: RelaySocket;
-  /** Whether chunks are nobody else's: those of an HTTP/2 stream are parts of what its session read. */
+  /** Whether the relay alone uses the chunks it reads. The chunks of an HTTP/2 stream are parts of its session's reads. */
   readonly #isSocket: boolean;
   readonly #stream: TunnelStream;
   readonly #options: RelayOptions;
   #bytesFromSocket = 0;
   #bytesToSocket = 0;
-  /** Bytes that the socket took and the peer has credit for again. */
+  /** Bytes that the socket has taken and the peer has credit for again. */
   #creditedBytes = 0;
   #socketEnded = false;
   #socketClosed = false;
   #streamClosed = false;
   #isFinished = false;
   #error: TunnelError | undefined;
-  /** Handed to the socket and not taken yet, in order. */
+  /** Chunks handed to the socket and not yet taken, in order. */
   readonly #writing: Buffer[] = [];
-  /** For a socket that has too many writes to do; whatever comes goes in here until it has few. */
+  /** Gathers chunks for a socket with too many waiting writes, until it has few. */
   #backlog: ChunkQueue | undefined;
   readonly #onWritten = () => {
     const chunk = this.#writing.shift()!;
@@ -80,9 +80,9 @@ class Relay implements StreamHandler {
     socket.on('end', onSocketEnd);
     socket.on('error', onSocketError);
     socket.on('close', onSocketClose);
-    this.#stream.handler = this;
+    this.#stream.attach(this);
     if (socket.closed) this.onSocketClose();
-    // The socket may have ended while the stream was being opened.
+    // The socket can end while the stream is being opened.
     else if (socket.readableEnded) this.onSocketEnd();
     else if (!socket.destroyed) socket.resume();
   }
@@ -94,7 +94,7 @@ class Relay implements StreamHandler {
   }
 
   onSocketEnd(): void {
-    // An HTTP/2 stream that was reset emits 'end' as if all were well; 'close' follows.
+    // An HTTP/2 stream that was reset still emits 'end', and then 'close'.
     if (wasReset(this.#socket)) return;
     this.#socketEnded = true;
     this.#stream.end();
@@ -144,7 +144,7 @@ class Relay implements StreamHandler {
   }
 
   #write(chunk: Buffer): void {
-    corkUntilTurnEnd(this.#socket);
+    corkUntilTickEnd(this.#socket);
     this.#writing.push(chunk);
     this.#socket.write(chunk, this.#onWritten);
   }
@@ -185,7 +185,7 @@ class Relay implements StreamHandler {
   }
 }
 
-// Named functions, shared by all sockets: a stream costs no closures for its listeners.
+// All sockets share these listeners, so that a stream costs no closures.
 
 function onSocketData(this: RelaySocket, chunk: Buffer): void {
   this[kRelay]?.onSocketData(chunk);
@@ -203,14 +203,14 @@ function onSocketClose(this: RelaySocket): void {
   this[kRelay]?.onSocketClose();
 }
 
-/** Ends a socket so that its peer sees a failure and not an end, where the protocol can tell. */
+/** Ends a socket so that its peer sees a failure and not an end, if the protocol has one. */
 function abort(socket: Duplex): void {
   if (socket.destroyed) return;
   if (isHttp2Stream(socket)) {
     resetHttp2Stream(socket);
     return;
   }
-  // Only a plain TCP socket can send RST; TLS and UDS have none.
+  // Only a plain TCP socket can send RST. TLS and Unix sockets have none.
   if (socket instanceof Socket && !('encrypted' in socket) && socket.remotePort !== undefined) {
     resetSocket(socket);
     return;
@@ -218,9 +218,9 @@ function abort(socket: Duplex): void {
   socket.destroy();
 }
 
-/** Whether a closed socket had taken all that was written, its end included. */
+/** Whether a closed socket has taken all written bytes and the end. */
 function tookAll(socket: Duplex): boolean {
-  // An HTTP/2 stream whose peer ended first is closed before it calls back for its last writes.
+  // If the peer ended first, an HTTP/2 stream is closed before it calls back for its last writes.
   return isHttp2Stream(socket)
     ? socket.writableEnded && !wasReset(socket)
     : socket.writableFinished;

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 
 /**
- * Closes a TCP connection with RST, so that its peer sees a failure and not an end.
+ * Closes a TCP connection with RST, so that the peer sees a failure and not an end.
  *
- * Node cannot do so while a shutdown is under way: libuv refuses (EINVAL), and Node then forgets the
- * handle without closing it, a descriptor lost for good. The shutdown is over within a turn of the
- * event loop, since it begins only when all bytes have left; until then the reset waits.
+ * Node cannot do this during a shutdown: libuv refuses (EINVAL), and Node then drops the handle without closing it, so
+ * that the descriptor leaks. A shutdown begins only when all bytes have left and ends within a tick, so the reset waits
+ * for it.
  */
 export function resetSocket(socket: Socket): void {
   const isShuttingDown =

@@ -1,35 +1,37 @@
-/** A tunnel that was silent for this long is asked for a sign of life when a stream is opened (spec 7.3). */
+/** If a stream is opened on a tunnel that was silent for this long, a PING is sent (spec 7.3). */
 const SILENT_MS = 1_000;
-/** How long it has to give one before waiting streams are tried elsewhere. */
+/** How long the peer may take to answer before waiting streams are tried elsewhere. */
 const ANSWER_MS = 2_000;
-/** A timer this late means that this process stood still, not the peer. */
+/** If a timer is this late, this process was suspended, not the peer. */
 const LATE_MS = 1_000;
 
 export interface LivenessOptions {
-  /** Idle time after which a PING is sent. */
-  readonly pingIntervalMs: number;
-  /** Further time without a byte after which the tunnel is lost. */
-  readonly pingTimeoutMs: number;
+  /** Idle time after which a PING is sent; default 10 s. */
+  readonly pingIntervalMs?: number | undefined;
+  /** Further time without a byte after which the tunnel is lost; default 20 s. */
+  readonly pingTimeoutMs?: number | undefined;
 }
 
 export interface LivenessHandler {
   sendPing(): void;
-  /** The peer gave no sign of life for interval + timeout. */
+  /** No byte arrived for interval and timeout. */
   onLost(): void;
   /** Whether streams wait for OPENED. */
   isAwaited(): boolean;
-  /** Streams wait for OPENED and the peer did not react to a PING. */
+  /** Streams wait for OPENED, and the peer did not react to a PING. */
   onUnresponsive(): void;
-  /** A PING stays unanswered (spec 7.6), or the peer was heard again after that. */
+  /** The peer has left a PING unanswered (spec 7.6), or has sent a byte after that. */
   onSilence?(isSilent: boolean): void;
 }
 
-/** Watches for signs of life (spec section 7). */
+/** Watches whether the peer still sends (spec section 7). */
 export class Liveness {
-  readonly #options: LivenessOptions;
+  readonly #pingIntervalMs: number;
+  readonly #pingTimeoutMs: number;
   readonly #handler: LivenessHandler;
-  #heardAtMs = performance.now();
-  /** When the latest PING left; it is unanswered while no byte came since. */
+  /** When the latest byte arrived. */
+  #receivedAtMs = performance.now();
+  /** When the latest PING was sent. It is unanswered until a byte arrives. */
   #pingedAtMs = -Infinity;
   #dueAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -38,35 +40,40 @@ export class Liveness {
   #isSilent = false;
 
   constructor(options: LivenessOptions, handler: LivenessHandler) {
-    this.#options = options;
+    this.#pingIntervalMs = options.pingIntervalMs ?? 10_000;
+    this.#pingTimeoutMs = options.pingTimeoutMs ?? 20_000;
     this.#handler = handler;
-    this.#wait(options.pingIntervalMs);
   }
 
-  /** Milliseconds since the last received byte. */
+  /** Starts the timers. */
+  start(): void {
+    this.#wait(this.#pingIntervalMs);
+  }
+
+  /** Milliseconds since the latest received byte. */
   get silentMs(): number {
-    return performance.now() - this.#heardAtMs;
+    return performance.now() - this.#receivedAtMs;
   }
 
-  /** Whether a PING has been unanswered for so long that the peer should not be relied on (spec 7.6). */
+  /** Whether the peer has left a PING unanswered, so that other peers are preferred (spec 7.6). */
   get isSilent(): boolean {
     return this.#isSilent;
   }
 
-  /** Any received byte. */
+  /** Records any received bytes. */
   onBytes(): void {
-    this.#heardAtMs = performance.now();
+    this.#receivedAtMs = performance.now();
     if (this.#isSilent) this.#setSilent(false);
   }
 
-  /** Asks for a sign of life now, unless one is asked for already. */
-  ask(): void {
-    if (this.#heardAtMs < this.#pingedAtMs) return;
+  /** Sends a PING now, unless one is unanswered. */
+  ping(): void {
+    if (this.#receivedAtMs < this.#pingedAtMs) return;
     clearTimeout(this.#timer);
-    this.#ping();
+    this.#sendPing();
   }
 
-  /** A stream was opened: its answer, or a sign of life, is expected soon (spec 7.3). */
+  /** A stream was opened. Its answer, or another byte, is expected soon (spec 7.3). */
   expectAnswer(): void {
     if (this.#probeTimer === undefined) this.#probe();
   }
@@ -83,27 +90,24 @@ export class Liveness {
   }
 
   #onTimer(): void {
-    const { pingIntervalMs, pingTimeoutMs } = this.#options;
+    const pingIntervalMs = this.#pingIntervalMs;
     const nowMs = performance.now();
-    const isAnswered = this.#heardAtMs >= this.#pingedAtMs;
+    const isAnswered = this.#receivedAtMs >= this.#pingedAtMs;
     const { silentMs } = this;
     if (isAnswered && silentMs < pingIntervalMs) return this.#wait(pingIntervalMs - silentMs);
-    // What arrived while this process stood still has not been read yet.
-    if (isAnswered || nowMs - this.#dueAtMs > LATE_MS) {
-      return this.#ping();
-    }
+    // Bytes that arrived while this process was suspended have not been read yet.
+    if (isAnswered || nowMs - this.#dueAtMs > LATE_MS) return this.#sendPing();
     if (nowMs - this.#pingedAtMs >= ANSWER_MS) this.#setSilent(true);
-    const leftMs = this.#pingedAtMs + pingTimeoutMs - nowMs;
-    // An answer starts a new interval, which may end before the timeout would have.
+    const leftMs = this.#pingedAtMs + this.#pingTimeoutMs - nowMs;
+    // An answer starts a new interval, which can end before this timeout.
     if (leftMs > 0) return this.#wait(Math.min(pingIntervalMs, leftMs));
     this.#handler.onLost();
   }
 
-  #ping(): void {
-    const { pingIntervalMs, pingTimeoutMs } = this.#options;
+  #sendPing(): void {
     this.#pingedAtMs = performance.now();
     this.#handler.sendPing();
-    this.#wait(Math.min(ANSWER_MS, pingIntervalMs, pingTimeoutMs));
+    this.#wait(Math.min(ANSWER_MS, this.#pingIntervalMs, this.#pingTimeoutMs));
   }
 
   #setSilent(isSilent: boolean): void {
@@ -115,9 +119,9 @@ export class Liveness {
   #probe(): void {
     const silentMs = this.silentMs;
     const sentAtMs = this.#probeSentAtMs;
-    if (sentAtMs !== undefined && this.#heardAtMs < sentAtMs) {
+    if (sentAtMs !== undefined && this.#receivedAtMs < sentAtMs) {
       this.#probeTimer = this.#probeSentAtMs = undefined;
-      // First, so that what is tried elsewhere does not come back here.
+      // First, so that streams that are tried elsewhere do not come back here.
       this.#setSilent(true);
       return this.#handler.onUnresponsive();
     }
@@ -135,7 +139,7 @@ export class Liveness {
       if (!this.#handler.isAwaited()) {
         this.#probeSentAtMs = undefined;
       } else if (performance.now() - dueAtMs > LATE_MS) {
-        // What arrived while this process stood still is read first.
+        // Bytes that arrived while this process was suspended are read first.
         this.#probeIn(SILENT_MS);
       } else {
         this.#probe();

@@ -3,8 +3,8 @@ import { TunnelError } from '../wire/errors.ts';
 import type { StreamHandler, TunnelStream } from './stream.ts';
 
 /**
- * A stream as a Node Duplex, half-open by default, for callers who want Node's stream interface more
- * than speed. Destroying it resets the stream; a reset by the peer destroys it with a TunnelError.
+ * A stream as a Node Duplex that allows half-open, for callers that prefer Node's stream interface to speed.
+ * `destroy` resets the stream. A reset by the peer destroys the Duplex with a TunnelError.
  */
 export function streamToDuplex(stream: TunnelStream): Duplex {
   return new StreamDuplex(stream);
@@ -12,7 +12,7 @@ export function streamToDuplex(stream: TunnelStream): Duplex {
 
 class StreamDuplex extends Duplex implements StreamHandler {
   readonly #stream: TunnelStream;
-  /** Arrived while the reader wants no more; credit is given when it does. */
+  /** Chunks that arrived while the reader does not want more. Credit is given when it takes them. */
   readonly #waiting: Buffer[] = [];
   #peerEnded = false;
   #isReading = false;
@@ -22,17 +22,17 @@ class StreamDuplex extends Duplex implements StreamHandler {
   constructor(stream: TunnelStream) {
     super({ allowHalfOpen: true });
     this.#stream = stream;
-    stream.handler = this;
+    stream.attach(this);
   }
 
   onData(chunk: Buffer): void {
     this.#waiting.push(chunk);
-    this.#hand();
+    this.#deliver();
   }
 
   onEnd(): void {
     this.#peerEnded = true;
-    this.#hand();
+    this.#deliver();
   }
 
   onDrain(): void {
@@ -47,7 +47,7 @@ class StreamDuplex extends Duplex implements StreamHandler {
 
   override _read(): void {
     this.#isReading = true;
-    this.#hand();
+    this.#deliver();
   }
 
   override _write(
@@ -74,8 +74,8 @@ class StreamDuplex extends Duplex implements StreamHandler {
     callback(error);
   }
 
-  /** Passes on what waits, for as long as the reader asks for it. */
-  #hand(): void {
+  /** Delivers waiting chunks while the reader wants more. */
+  #deliver(): void {
     while (this.#isReading) {
       const chunk = this.#waiting.shift();
       if (!chunk) {

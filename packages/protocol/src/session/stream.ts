@@ -2,94 +2,88 @@ import { ChunkQueue } from '../flow/chunk-queue.ts';
 import type { StalledStream } from '../flow/memory-budget.ts';
 import { ReceiveWindow, type WindowLimits } from '../flow/receive-window.ts';
 import type { Sender } from '../flow/send-scheduler.ts';
+import type { TunnelWriter } from '../flow/tunnel-writer.ts';
 import { TunnelError } from '../wire/errors.ts';
 import { INITIAL_WINDOW_BYTES, MAX_CREDIT_BYTES, type Target } from '../wire/frame.ts';
 
-/** `write` returns false from here on; the writer waits for `onDrain`. */
+/** `write` returns false while this much waits. */
 const HIGH_WATER_BYTES = 131_072;
-/** The same while the peer has given credit for it: what fills one flush (tunnel-writer.ts). */
+/** The same if the peer has given credit for it: what fills one flush (tunnel-writer.ts). */
 const CREDITED_HIGH_WATER_BYTES = 262_144;
-/** `onDrain` comes when less than this waits. */
+/** `onDrain` is called when less than this waits. */
 const LOW_WATER_BYTES = 65_536;
 
-/** What a stream tells its consumer. `onClose` comes exactly once, and last. */
+/** The consumer of a stream. `onClose` is called exactly once, and last. */
 export interface StreamHandler {
   /** On the opener's side: the agent has reached the target. */
   onOpened?(): void;
-  /** The consumer calls `stream.consumed(chunk.length)` once it has taken the bytes. */
+  /** The consumer calls `stream.consumed(chunk.length)` when it has taken the bytes. */
   onData(chunk: Buffer): void;
-  /** The peer ended its direction. */
+  /** The peer has ended its direction. */
   onEnd(): void;
-  /** `write` may go on. */
+  /** There is room again after `write` returned false. */
   onDrain(): void;
-  /** Without an error: both sides ended in order. */
+  /** There is no error if both directions ended in order. */
   onClose(error?: TunnelError): void;
 }
 
-/** Enough to wait for OPENED with: what arrives after it is held until a StreamHandler takes over. */
+/** Waits for OPENED. Bytes that arrive after it are held until a StreamHandler is attached. */
 export type OpeningHandler = Pick<StreamHandler, 'onOpened' | 'onClose'> & { onData?: never };
 
 /** One proxied TCP connection inside a tunnel. */
 export interface TunnelStream {
   readonly id: number;
   readonly target: Target;
-  /**
-   * The consumer. A new one gets what arrived while nobody could take it, within the assignment; one
-   * that comes too late gets `onClose`.
-   */
-  set handler(handler: StreamHandler | OpeningHandler);
-  /** Bytes written and not yet handed to the tunnel. */
+  /** Written bytes that are not yet handed to the tunnel. */
   readonly pendingBytes: number;
   readonly isClosed: boolean;
-  /** False on a wire without half-close: there `end` reaches the far side only with the whole close. */
+  /** False if the wire has no half-close: then `end` reaches the far side only when both directions are closed. */
   readonly halfCloses?: boolean;
+  /**
+   * Sets the consumer, replacing an earlier one. Within the call, it gets the bytes and the end that arrived before,
+   * or `onClose` if the stream is closed.
+   */
+  attach(handler: StreamHandler | OpeningHandler): void;
   /** On the acceptor's side: the target is connected. */
   accept(): void;
-  /** On the acceptor's side: the target cannot be had; ends the stream. */
+  /** On the acceptor's side: the target cannot be reached. Ends the stream. */
   refuse(error: TunnelError): void;
-  /** Sends a chunk, which belongs to the stream from here on. @returns false: wait for `onDrain` */
+  /** Sends a chunk, which belongs to the stream from here on. @returns false if the caller must wait for `onDrain` */
   write(chunk: Buffer): boolean;
-  /** Ends this direction after all that was written. */
+  /** Ends this direction after all written bytes. */
   end(): void;
-  /** Ends both directions at once and tells the peer why. No-op on a closed stream. */
+  /** Ends both directions at once and sends the peer the reason. Does nothing if the stream is closed. */
   reset(error: TunnelError): void;
-  /** Gives the peer credit for bytes that the consumer took (spec 4.4). */
+  /** Gives the peer credit for bytes that the consumer has taken (spec 4.4). */
   consumed(bytes: number): void;
 }
 
-/** What a stream needs of its session. */
+/** What the streams of a session have in common. */
 export interface StreamHost extends WindowLimits {
-  sendOpened(streamId: number): void;
-  sendOpenFailed(streamId: number, error: TunnelError): void;
-  sendReset(streamId: number, error: TunnelError): void;
-  sendWindow(streamId: number, incrementBytes: number): void;
-  /** The stream has something to send now. */
-  onReady(stream: SessionStream): void;
-  /** The stream is closed; nothing more of it will be sent. */
+  readonly writer: TunnelWriter;
+  /** The stream is closed and sends nothing more. */
   onClosed(stream: SessionStream): void;
 }
 
-type Phase = 'opening' | 'offered' | 'open' | 'closed';
-
-/** The session's side of a stream: the public surface, and what frames do to it. */
+/** A stream of a session: the public surface, what the writer asks for, and what frames do. */
 export class SessionStream implements TunnelStream, Sender, StalledStream {
   readonly id: number;
   readonly target: Target;
 
-  // The stream's place in the order of turns; only send-scheduler.ts touches these.
+  // Only send-scheduler.ts uses these.
   next: SessionStream | undefined;
-  list: unknown;
+  queue: unknown;
   deficit = 0;
 
   readonly #host: StreamHost;
   readonly #window: ReceiveWindow;
   #handler: StreamHandler | OpeningHandler;
-  /** Pieces that arrived before there was a consumer; within the first window. */
+  /** Pieces that arrived before a consumer was attached; at most the first window. */
   #unclaimed: ChunkQueue | undefined;
   #closeError: TunnelError | undefined;
-  #phase: Phase;
+  #phase: 'opening' | 'offered' | 'open' | 'closed';
   #creditBytes = INITIAL_WINDOW_BYTES;
-  /** What is to be sent. */
+  /** Written and not yet sent. */
   readonly #pending = new ChunkQueue();
   #wantsDrain = false;
   #ending = false;
@@ -111,12 +105,9 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
     this.#window = new ReceiveWindow(host);
   }
 
-  set handler(handler: StreamHandler | OpeningHandler) {
+  attach(handler: StreamHandler | OpeningHandler): void {
     this.#handler = handler;
-    if (this.#phase === 'closed') {
-      handler.onClose(this.#closeError);
-      return;
-    }
+    if (this.#phase === 'closed') return handler.onClose(this.#closeError);
     if (!handler.onData) return;
     const unclaimed = this.#unclaimed;
     this.#unclaimed = undefined;
@@ -136,7 +127,7 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
     return this.#phase === 'opening';
   }
 
-  /** Bytes that the process holds because a consumer or the peer does not take them. */
+  /** Bytes that this process holds because the consumer or the peer does not take them. */
   get heldBytes(): number {
     return this.#pending.bytes + this.#window.heldBytes;
   }
@@ -144,13 +135,15 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
   accept(): void {
     if (this.#phase !== 'offered') return;
     this.#phase = 'open';
-    this.#host.sendOpened(this.id);
+    const { writer } = this.#host;
+    writer.control.opened(this.id);
+    writer.schedule();
     this.#announce();
   }
 
   refuse(error: TunnelError): void {
     if (this.#phase !== 'offered') return;
-    this.#host.sendOpenFailed(this.id, error);
+    this.#sendOpenFailed(error);
     this.#close(error);
   }
 
@@ -176,8 +169,13 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
 
   reset(error: TunnelError): void {
     if (this.#phase === 'closed') return;
-    if (this.#phase === 'offered') this.#host.sendOpenFailed(this.id, error);
-    else this.#host.sendReset(this.id, error);
+    if (this.#phase === 'offered') {
+      this.#sendOpenFailed(error);
+    } else {
+      const { writer } = this.#host;
+      writer.control.reset(this.id, error);
+      writer.schedule();
+    }
     this.#close(error);
   }
 
@@ -188,11 +186,14 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
   consumed(bytes: number): void {
     if (this.#phase === 'closed') return;
     const increment = this.#window.onConsumed(bytes);
-    if (this.#peerEnded) this.#closeIfDone();
-    else if (increment > 0) this.#host.sendWindow(this.id, increment);
+    if (this.#peerEnded) return this.#closeIfDone();
+    if (increment === 0) return;
+    const { writer } = this.#host;
+    writer.control.window(this.id, increment);
+    writer.schedule();
   }
 
-  // What the turns ask for (send-scheduler.ts).
+  // What the writer asks for (send-scheduler.ts).
 
   get sendableBytes(): number {
     return Math.min(this.#pending.bytes, this.#creditBytes);
@@ -213,7 +214,7 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
     this.#closeIfDone();
   }
 
-  /** Tells the writer that there is room, if it waits for it. */
+  /** Notifies a consumer that waits for room. */
   drainIfLow(): void {
     if (!this.#wantsDrain || this.#pending.bytes >= LOW_WATER_BYTES || this.isClosed) return;
     this.#wantsDrain = false;
@@ -250,7 +251,7 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
     }
     if (piece.length === 0) return;
     this.#window.onReceived(piece.length);
-    // Counting the bytes may have reset this very stream (spec 4.6).
+    // Counting the bytes can reset this stream (spec 4.6).
     if (this.isClosed) return;
     if (this.#handler.onData) this.#handler.onData(piece);
     else {
@@ -269,9 +270,9 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
     this.#closeIfDone();
   }
 
-  /** RESET from the peer, or the end of the tunnel: nothing is sent. */
+  /** RESET from the peer, or the end of the tunnel. Nothing is sent. */
   onReset(error: TunnelError): void {
-    // Both sides have ended and only the consumer is not done: what it was given is whole.
+    // If both directions have ended, the consumer has all bytes and only has to take them.
     this.#close(this.#peerEnded && this.#finSent ? undefined : error);
   }
 
@@ -283,13 +284,19 @@ export class SessionStream implements TunnelStream, Sender, StalledStream {
     this.#announce();
   }
 
+  #sendOpenFailed(error: TunnelError): void {
+    const { writer } = this.#host;
+    writer.control.openFailed(this.id, error);
+    writer.schedule();
+  }
+
   #announce(): void {
     if (this.#phase === 'open' && (this.sendableBytes > 0 || this.finIsDue)) {
-      this.#host.onReady(this);
+      this.#host.writer.add(this);
     }
   }
 
-  /** Both directions have ended, and the consumer has taken everything: until then it counts as held. */
+  /** Closes when both directions have ended and the consumer has taken all bytes. Until then they count as held. */
   #closeIfDone(): void {
     if (this.#peerEnded && this.#finSent && this.#window.heldBytes === 0) this.#close();
   }

@@ -1,6 +1,6 @@
-/** Where a tunnel is offered and under which names (docs/spec.md, section 10). */
+/** Names by which a server offers tunnels (docs/spec.md, section 10). */
 
-/** ALPN protocol of frames straight on a TLS connection (spec 10.1). */
+/** ALPN protocol of frames directly on a TLS connection (spec 10.1). */
 export const TUNNEL_ALPN = 'fairlead/1';
 
 /** Path of the WebSocket and of the HTTP/2 POST (spec 10.2, 10.3). */
@@ -13,7 +13,7 @@ export const TUNNEL_SUBPROTOCOL = 'fairlead.v1';
 export const TUNNEL_CONTENT_TYPE = 'application/fairlead';
 
 /**
- * Initial HTTP/2 window of the stream and of the connection, to be set by both sides: with the
- * default of 64 KiB a tunnel carries 0.66 MB/s at 100 ms.
+ * Initial HTTP/2 window of the stream and of the connection, which both sides must set. With the default of 64 KiB, a
+ * tunnel carries 0.66 MB/s at 100 ms round trip time.
  */
 export const HTTP2_WINDOW_BYTES = 16 * 1024 * 1024;

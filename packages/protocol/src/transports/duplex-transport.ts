@@ -1,26 +1,26 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TurnShare } from '../event-loop/tick-share.ts';
+import { TickShare } from '../event-loop/tick-share.ts';
 import { TunnelError } from '../wire/errors.ts';
 import type { Transport, TransportKind, TransportSink } from './transport.ts';
 
-/** Idle time before the kernel probes the peer; the session's PINGs are the real liveness check. */
-const keepAliveDelayMs = 30_000;
+/** Idle time before the kernel probes the peer. The session's PINGs are the main liveness check. */
+const KEEP_ALIVE_DELAY_MS = 30_000;
 
 /**
- * A transport over any Node Duplex of bytes: a TLS or plain socket, either side of an HTTP/2
- * stream, one end of `stream.duplexPair()`.
+ * A transport over any Node Duplex of bytes: a TLS or plain socket, either side of an HTTP/2 stream, or one end of
+ * `stream.duplexPair()`.
  *
- * The transport owns the socket from the constructor on and is the only one that reads, writes or
- * ends it. Bytes that were read before (`unshift`, or still buffered) are delivered first.
+ * The transport owns the socket from the constructor on: no other code may read, write or end it. Bytes that were read
+ * before and put back with `unshift`, or are still buffered, are delivered first.
  */
 export class DuplexTransport implements Transport {
   readonly kind: TransportKind;
   readonly #socket: Duplex;
-  readonly #turnShare: TurnShare;
+  readonly #tickShare: TickShare;
   #sink: TransportSink | undefined;
   #error: Error | undefined;
-  /** Our side was ended or destroyed: later writes are dropped. */
+  /** This side was ended or destroyed. Later writes are dropped. */
   #ending = false;
   #destroyed = false;
   #peerEnded = false;
@@ -29,12 +29,12 @@ export class DuplexTransport implements Transport {
   constructor(socket: Duplex, kind: TransportKind) {
     this.kind = kind;
     this.#socket = socket;
-    this.#turnShare = new TurnShare(socket);
+    this.#tickShare = new TickShare(socket);
     if (socket instanceof Socket) {
       socket.setNoDelay(true);
-      socket.setKeepAlive(true, keepAliveDelayMs);
+      socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
     }
-    // From here on, because a socket may fail or end before `start` and nobody else would listen.
+    // Here and not in `start`, because a socket can fail or end before, and no other code listens.
     socket.on('error', this.#onError);
     if (socket.readableEnded) this.#onEnd();
     else socket.on('end', this.#onEnd);
@@ -50,14 +50,14 @@ export class DuplexTransport implements Transport {
     socket.on('close', this.#onClose);
     if (socket.destroyed) return;
     socket.on('data', this.#onData);
-    // A listener does not wake a socket that was paused on purpose before it was handed over.
+    // A 'data' listener does not resume a socket that was paused explicitly.
     socket.resume();
   }
 
   write(bytes: Buffer, onSent: () => void): void {
     if (this.#ending) return;
     this.#writing = true;
-    // The other end of a memory pair gets the very buffer, and keeps slices of it for as long as it likes.
+    // The other end of a memory pair gets this same buffer, and may keep slices of it.
     this.#socket.write(this.kind === 'memory' ? Buffer.from(bytes) : bytes, onSent);
     this.#writing = false;
   }
@@ -80,20 +80,20 @@ export class DuplexTransport implements Transport {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#writing) {
-      // A memory pair hands bytes over within the writer's call, and an answer comes back within
-      // ours. The sink is promised not to be called from `write`, so the chunk waits for a tick.
+      // A memory pair delivers bytes within the writer's call, and an answer within this one. The sink must not be
+      // called within `write`, so the chunk waits for the next tick.
       const socket = this.#socket;
       socket.pause();
       socket.unshift(chunk);
       process.nextTick(() => socket.resume());
       return;
     }
-    this.#turnShare.begin();
+    this.#tickShare.begin();
     this.#sink?.onBytes(chunk);
-    this.#turnShare.end();
+    this.#tickShare.end();
   };
 
-  /** The peer's FIN. What is queued still leaves; if the peer does not take it, liveness ends us. */
+  /** The peer's FIN. Queued bytes still leave. If the peer does not take them, the session's liveness check ends it. */
   readonly #onEnd = (): void => {
     this.#peerEnded = true;
     if (this.#ending) return;
@@ -111,11 +111,11 @@ export class DuplexTransport implements Transport {
     sink?.onClose(this.#error ?? this.#abruptEnd());
   };
 
-  /** A close that neither side asked for. */
+  /** The error of a close that neither side asked for. */
   #abruptEnd(): Error | undefined {
     if (this.#destroyed) return undefined;
-    // An HTTP/2 stream that was reset with CANCEL or NO_ERROR, or whose session was destroyed,
-    // closes without an 'error' event and emits 'end' as if all were well.
+    // If an HTTP/2 stream was reset with CANCEL or NO_ERROR, or its session was destroyed, it closes without an 'error'
+    // event and still emits 'end'.
     const { aborted, rstCode } = this.#socket as { aborted?: boolean; rstCode?: number };
     if (aborted || rstCode) {
       return new TunnelError('tunnel_lost', `the HTTP/2 stream was reset with code ${rstCode}`);

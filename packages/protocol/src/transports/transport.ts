@@ -1,35 +1,35 @@
 /**
- * A transport is ordered bytes with backpressure, and nothing more: it knows no frames, and the
- * session that uses it knows no sockets. TLS, WebSocket, HTTP/2 and test pairs all look like this.
+ * Ordered bytes with backpressure. A transport knows no frames, and the session that uses it knows no sockets. TLS,
+ * WebSocket, HTTP/2 and memory pairs for tests implement it.
  */
 export interface Transport {
   /** For logs and metrics. */
   readonly kind: TransportKind;
 
-  /** Starts delivery. Called once; nothing is delivered before. */
+  /** Starts delivery. Called once. Nothing is delivered before. */
   start(sink: TransportSink): void;
 
   /**
-   * Sends bytes. The buffer must not change until `onSent`, which says that the transport has let go of it and
-   * that the bytes have left this process; never within the call. A transport that ends before calls it
-   * late or not at all. After `end` or `destroy` bytes are dropped.
+   * Sends bytes. The buffer must not change until `onSent` is called, which means that the bytes have left this process.
+   * `onSent` is never called within the call. If the transport ends before, `onSent` is called late or not at all.
+   * After `end` or `destroy`, bytes are dropped.
    */
   write(bytes: Buffer, onSent: () => void): void;
 
-  /** Sends what is queued, then closes. The peer sees a clean end. */
+  /** Sends queued bytes, then closes. The peer sees an orderly end. */
   end(): void;
 
-  /** Closes at once, dropping what is queued. Idempotent. */
+  /** Closes at once and drops queued bytes. Idempotent. */
   destroy(error?: Error): void;
 }
 
 export type TransportKind = 'tls' | 'websocket' | 'http2' | 'grpc' | 'memory';
 
-/** What a transport reports. All methods are called outside of `start`, never re-entrantly from `write`. */
+/** Receives what a transport reports. No method is called within `start` or `write`. */
 export interface TransportSink {
-  /** Bytes in order. The chunk belongs to the sink: it may keep slices of it. */
+  /** Bytes in order. The chunk belongs to the sink, which may keep slices of it. */
   onBytes(chunk: Buffer): void;
 
-  /** The end, exactly once, whoever caused it; no error after a clean end. */
+  /** Called exactly once, whichever side ended the transport. There is no error after an orderly end. */
   onClose(error?: Error): void;
 }

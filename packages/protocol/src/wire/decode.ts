@@ -11,26 +11,26 @@ import {
 } from './frame.ts';
 
 /**
- * What a decoder found, in order. Shapes are checked, meaning is not: whether a stream exists, or
- * has credit, is the session's business.
+ * Receives the decoded frames in order. The decoder has checked their form. The session checks their meaning, for
+ * example whether a stream exists or has credit.
  */
 export interface FrameSink {
   onHello(json: Buffer): void;
   onOpen(streamId: number, target: Target): void;
   onOpened(streamId: number): void;
   onOpenFailed(streamId: number, wireCode: number, text: string): void;
-  /** A piece of a DATA payload, as it arrived: one frame may come in many pieces. */
+  /** A piece of a DATA payload. One frame may arrive in several pieces. */
   onData(streamId: number, piece: Buffer): void;
   onFin(streamId: number): void;
   onReset(streamId: number, wireCode: number): void;
   onWindow(streamId: number, incrementBytes: number): void;
   onPing(opaque: Buffer): void;
-  onPong(mark: number, turnUs: number): void;
+  onPong(mark: number, busyUs: number): void;
   onGoAway(wireCode: number, lastStreamId: number, reason: string): void;
 }
 
-/** Fewest payload bytes by frame type; -1 where the type is unknown and skipped. */
-const leastBytes = new Int32Array(256).fill(-1);
+/** The minimum payload size by frame type; -1 for an unknown type, which is skipped. */
+const minBytes = new Int32Array(256).fill(-1);
 for (const [type, bytes] of [
   [FrameType.HELLO, 0],
   [FrameType.OPEN, 4],
@@ -44,10 +44,10 @@ for (const [type, bytes] of [
   [FrameType.PONG, 8],
   [FrameType.GOAWAY, 6],
 ] as const) {
-  leastBytes[type] = bytes;
+  minBytes[type] = bytes;
 }
 
-/** Types whose payload has one size only (spec 1.6). */
+/** Types whose payload has exactly one size (spec 1.6). */
 const exactBytes = new Map<number, number>([
   [FrameType.FIN, 0],
   [FrameType.WINDOW, 4],
@@ -68,15 +68,14 @@ const sessionTypes = new Set<number>([
 const EMPTY = Buffer.alloc(0);
 
 /**
- * Cuts a byte stream into frames (spec section 1). Chunks may be cut anywhere. DATA payloads are
- * handed on as slices of the chunks, without copying; only control frames that arrive in several
- * chunks are gathered.
+ * Splits a byte stream into frames (spec section 1). Chunks may be cut anywhere. The payload of DATA is passed on as
+ * slices of the chunks. Only a control frame that arrives in several chunks is copied.
  */
 export class FrameDecoder {
   readonly #sink: FrameSink;
-  /** Nothing but HELLO and GOAWAY may come now. */
+  /** Only HELLO or GOAWAY may come next (spec 2.2). */
   #isFirst: boolean;
-  /** A header that arrived in pieces. */
+  /** A header that arrives in pieces. */
   readonly #header = Buffer.alloc(HEADER_BYTES);
   #headerBytes = 0;
   #type = 0;
@@ -88,8 +87,8 @@ export class FrameDecoder {
   #gathered: Buffer | undefined;
 
   /**
-   * @param startsWithHello whether the first frame of these bytes is the first of a session (spec 2.2):
-   *   then bytes of anything else are refused by their first header
+   * @param startsWithHello whether the first frame is the first of a session (spec 2.2): then any other protocol is
+   *   refused at its first header
    */
   constructor(sink: FrameSink, startsWithHello = false) {
     this.#sink = sink;
@@ -97,8 +96,8 @@ export class FrameDecoder {
   }
 
   /**
-   * @throws TunnelError `frame_error`, `protocol_error`, or what the sink throws; the decoder is of
-   *   no use afterwards
+   * Decodes a chunk. After an error, the decoder must not be used again.
+   * @throws TunnelError `frame_error`, `protocol_error`, or what the sink throws
    */
   push(chunk: Buffer): void {
     const end = chunk.length;
@@ -138,15 +137,15 @@ export class FrameDecoder {
       if (length === 0) this.#sink.onData(streamId, EMPTY);
       return;
     }
-    const least = leastBytes[type]!;
-    if (least < 0) return;
+    const min = minBytes[type]!;
+    if (min < 0) return;
     if (streamId > MAX_STREAM_ID) throw frameError(type, 'its stream ID has the highest bit set');
     if ((streamId === 0) !== sessionTypes.has(type)) {
       throw frameError(type, `it cannot have stream ID ${streamId}`);
     }
     const exact = exactBytes.get(type);
-    if (length < least || (exact !== undefined && length !== exact)) {
-      throw frameError(type, `its payload has ${length} bytes, not ${least}`);
+    if (length < min || (exact !== undefined && length !== exact)) {
+      throw frameError(type, `its payload has ${length} bytes, not ${min}`);
     }
     if (type === FrameType.HELLO && length > MAX_HELLO_BYTES) {
       throw new TunnelError('protocol_error', `HELLO of ${length} bytes is too long`);
@@ -154,14 +153,14 @@ export class FrameDecoder {
     if (length === 0) this.#onControl(EMPTY);
   }
 
-  /** Also what would be skipped later on: a peer that speaks another protocol is not waited for. */
+  /** Refuses also a type that would be skipped later, because the peer speaks another protocol. */
   #onFirst(type: number): void {
     this.#isFirst = false;
     if (type === FrameType.HELLO || type === FrameType.GOAWAY) return;
     throw new TunnelError('protocol_error', 'the first frame is not HELLO');
   }
 
-  /** Takes payload from the chunk and returns where it ends. */
+  /** Takes payload from the chunk. @returns where it ends */
   #onPayload(chunk: Buffer, at: number): number {
     const take = Math.min(this.#missing, chunk.length - at);
     const to = at + take;
@@ -172,7 +171,7 @@ export class FrameDecoder {
       this.#sink.onData(this.#streamId, piece);
       return to;
     }
-    if (leastBytes[this.#type]! < 0) return to;
+    if (minBytes[this.#type]! < 0) return to;
     let payload = chunk.subarray(at, to);
     if (take < this.#length) {
       this.#gathered ??= Buffer.allocUnsafe(this.#length);

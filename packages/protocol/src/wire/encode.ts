@@ -4,15 +4,9 @@ import { releaseFrameBuffer, takeFrameBuffer } from './frame-buffer.ts';
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
-/** Where the payload of a DATA frame comes from. */
-export interface PayloadSource {
-  /** Copies the next bytes into the buffer from `at` on; the caller knows that there are as many. */
-  takeInto(buffer: Buffer, at: number, bytes: number): void;
-}
-
 /**
- * Frames on their way out, one behind the other in one buffer (frame-buffer.ts says why not in a list).
- * This is the one place where payload is copied.
+ * Outgoing frames, one after the other in one buffer (frame-buffer.ts gives the reason). This is the only place where
+ * payload is copied.
  */
 export class FrameBatch {
   #buffer: Buffer = EMPTY;
@@ -25,7 +19,7 @@ export class FrameBatch {
 
   /**
    * Empties the batch.
-   * @returns its bytes: the first `bytes` of `buffer`, which goes back with `releaseFrameBuffer`
+   * @returns its frames: the first `bytes` bytes of `buffer`, which the caller returns with `releaseFrameBuffer`
    */
   take(): { readonly buffer: Buffer; readonly bytes: number } {
     const taken = { buffer: this.#buffer, bytes: this.#to };
@@ -62,8 +56,12 @@ export class FrameBatch {
     text.copy(this.#buffer, at + 2);
   }
 
-  /** A DATA frame whose payload the source lays into its place. */
-  data(streamId: number, source: PayloadSource, bytes: number): void {
+  /** @param source copies its next `bytes` bytes to the buffer at `at` */
+  data(
+    streamId: number,
+    source: { takeInto(buffer: Buffer, at: number, bytes: number): void },
+    bytes: number,
+  ): void {
     const at = this.#header(FrameType.DATA, bytes, streamId);
     source.takeInto(this.#buffer, at, bytes);
   }
@@ -82,7 +80,7 @@ export class FrameBatch {
     this.#buffer.writeUInt32BE(incrementBytes, at);
   }
 
-  /** @param mark returned by the peer's PONG */
+  /** @param mark the number that the peer's PONG repeats */
   ping(mark: number): void {
     const at = this.#header(FrameType.PING, 8, 0);
     this.#buffer.writeUInt32BE(0, at);
@@ -91,12 +89,12 @@ export class FrameBatch {
 
   /**
    * @param opaque the 8 bytes of the PING
-   * @param turnUs for how long this process was busy before it could answer (spec 7.5)
+   * @param busyUs how long this process was busy before it could answer, in microseconds (spec 7.5)
    */
-  pong(opaque: Buffer, turnUs: number): void {
+  pong(opaque: Buffer, busyUs: number): void {
     const at = this.#header(FrameType.PONG, 12, 0);
     opaque.copy(this.#buffer, at);
-    this.#buffer.writeUInt32BE(Math.min(turnUs, 0xffff_ffff), at + 8);
+    this.#buffer.writeUInt32BE(Math.min(busyUs, 0xffff_ffff), at + 8);
   }
 
   goAway(error: TunnelError, lastStreamId: number): void {
@@ -107,8 +105,8 @@ export class FrameBatch {
     text.copy(this.#buffer, at + 6);
   }
 
-  /** Writes a header and makes room for `length` bytes behind it; returns where they begin. */
-  #header(type: FrameType, length: number, streamId: number): number {
+  /** Writes a header and makes room for `length` bytes of payload. @returns where the payload begins */
+  #header(type: number, length: number, streamId: number): number {
     const end = this.#to + HEADER_BYTES + length;
     if (end > this.#buffer.length) this.#grow(end);
     const buffer = this.#buffer;
@@ -133,11 +131,19 @@ export class FrameBatch {
   }
 }
 
-/** The text as it goes on the wire: printable, at most 256 bytes, cut between characters. */
+/** The text for the wire: printable, at most 256 bytes, cut between characters. */
 function textBytes(text: string): Buffer {
   const bytes = Buffer.from(cleanText(text, MAX_TEXT_BYTES));
   if (bytes.length <= MAX_TEXT_BYTES) return bytes;
   let end = MAX_TEXT_BYTES;
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
   return bytes.subarray(0, end);
+}
+
+/** The final GOAWAY for a peer that is refused before it has a session (spec 10.4), as a whole frame. */
+export function refusalFrame(error: TunnelError): Buffer {
+  const batch = new FrameBatch();
+  batch.goAway(error, 0);
+  const { buffer, bytes } = batch.take();
+  return buffer.subarray(0, bytes);
 }

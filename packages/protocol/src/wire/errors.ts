@@ -1,9 +1,7 @@
 /**
- * Every way in which a stream or a session can fail, once.
- *
- * A row gives the number that goes on the wire (docs/spec.md, section 9), the HTTP status of a
- * front end's answer, whether another agent might do better, and the sentence for a person.
- * The names are stable: clients see them in the `fairlead-error` header (docs/errors.md).
+ * One of the ways in which a stream or a session can fail: the number on the wire (docs/spec.md, section 9), the HTTP
+ * status of a front end's answer, whether the same dial may succeed on another agent, and the sentence for a person.
+ * The code of a row is stable: clients see it in the `fairlead-error` header (docs/errors.md).
  */
 interface ErrorRow {
   readonly wire: number;
@@ -20,20 +18,20 @@ const row = (
 ): ErrorRow => ({ wire, httpStatus, retryElsewhere, message });
 
 const table = {
-  // Ends that are nobody's fault.
+  // Ends without a fault.
   cancelled: row(0, 499, 'the caller gave up'),
   shutting_down: row(1, 503, 'the process is shutting down', true),
   superseded: row(2, 503, 'a newer tunnel took over', true),
-  duplicate_tunnel: row(3, 503, 'the agent holds a tunnel to this server already', true),
+  duplicate_tunnel: row(3, 503, 'the agent already has a tunnel to this server', true),
 
-  // Violations of docs/spec.md: these end a session.
+  // Violations of docs/spec.md. They end a session.
   protocol_error: row(16, 502, 'the peer violated the protocol'),
   frame_error: row(17, 502, 'a frame is malformed'),
   flow_control_error: row(18, 502, 'the peer sent more than its credit'),
   stream_id_error: row(19, 502, 'a frame names a stream that was never opened'),
   stream_closed: row(20, 502, 'data arrived after the end of a stream'),
   version_unsupported: row(21, 502, 'the peers share no protocol version'),
-  hello_timeout: row(22, 504, 'the peer did not introduce itself in time', true),
+  hello_timeout: row(22, 504, 'the peer did not send HELLO in time', true),
   internal_error: row(23, 500, 'an internal error'),
 
   // The tunnel or its agent is gone.
@@ -41,12 +39,12 @@ const table = {
   tunnel_silent: row(33, 504, 'the agent stopped answering', true),
   ids_exhausted: row(34, 503, 'the tunnel has used up its stream IDs', true),
 
-  // The target, as the agent sees it.
+  // The target, as seen by the agent.
   target_refused: row(48, 502, 'the target refused the connection'),
   target_unreachable: row(49, 502, 'the target is unreachable'),
   dns_failed: row(50, 502, 'the name of the target could not be resolved'),
   dial_timeout: row(51, 504, 'the target did not answer in time'),
-  dial_failed: row(52, 502, 'the target could not be dialled'),
+  dial_failed: row(52, 502, 'the target could not be dialed'),
   target_reset: row(53, 502, 'the target reset the connection'),
   client_reset: row(54, 499, 'the client reset the connection'),
 
@@ -56,7 +54,7 @@ const table = {
   memory_limit: row(66, 503, 'the memory limit was reached', true),
   unauthenticated: row(67, 401, 'the peer is not authenticated'),
   unauthorized: row(68, 403, 'the peer may not claim this'),
-  authentication_unavailable: row(69, 503, 'nobody can say now who the peer is'),
+  authentication_unavailable: row(69, 503, "the peer's identity cannot be verified right now"),
 
   // Front end.
   no_agent: row(80, 503, 'no agent serves this target'),
@@ -71,25 +69,25 @@ const table = {
 /** A stable error code, as in docs/errors.md. */
 export type ErrorCode = keyof typeof table;
 
-/** All rows, for docs and metrics. */
+/** All rows by code, for docs and metrics. */
 export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = table;
 
 const codeByWire = new Map<number, ErrorCode>(
   Object.entries(table).map(([code, { wire }]) => [wire, code as ErrorCode]),
 );
 
-/** The code for a number from the wire; numbers of later versions read as `internal_error`. */
+/** The code of a number from the wire; `internal_error` for a number of a later version. */
 export function codeFromWire(wire: number): ErrorCode {
   return codeByWire.get(wire) ?? 'internal_error';
 }
 
-/** The one error class of Fairlead. Match on `code`, never on the text. */
+/** The error of a stream or a session. Match on `code`, not on the text. */
 export class TunnelError extends Error {
   readonly code: ErrorCode;
 
   /**
    * @param code a row of the table
-   * @param detail what exactly happened, one line; the row's sentence if left out
+   * @param detail one line that says what happened; the row's sentence by default
    */
   constructor(code: ErrorCode, detail?: string, options?: ErrorOptions) {
     super(detail ?? table[code].message, options);
@@ -97,12 +95,12 @@ export class TunnelError extends Error {
     this.code = code;
   }
 
-  /** The number for RESET, OPEN_FAILED and GOAWAY. */
+  /** The number in RESET, OPEN_FAILED and GOAWAY. */
   get wireCode(): number {
     return table[this.code].wire;
   }
 
-  /** The status a front end answers with. */
+  /** The status of a front end's answer. */
   get httpStatus(): number {
     return table[this.code].httpStatus;
   }
@@ -113,21 +111,21 @@ export class TunnelError extends Error {
   }
 }
 
-/** Any thrown value as a TunnelError; `fallback` names the code for foreign errors. */
+/** A thrown value as a TunnelError. `fallback` is the code for errors of other classes. */
 export function toTunnelError(error: unknown, fallback: ErrorCode = 'internal_error'): TunnelError {
   if (error instanceof TunnelError) return error;
   const detail = error instanceof Error ? error.message : String(error);
   return new TunnelError(fallback, detail, { cause: error });
 }
 
-/** What ends a line, moves a terminal, or turns the direction of writing. */
+/** Characters that end a line, control a terminal, or change the direction of text. */
 const unprintable =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are the subject
   /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+/g;
 
 /**
- * Text that a peer sent, made fit for a log line, a header or a terminal: characters that do more than to be
- * read become spaces, the rest is cut at `maxChars`.
+ * Makes text from a peer safe for a log line, a header or a terminal: control characters become spaces, and the text is
+ * cut to `maxChars`.
  */
 export function cleanText(text: string, maxChars = 256): string {
   const printable = text.replace(unprintable, ' ').trim();

@@ -12,7 +12,7 @@ export const MAX_CREDIT_BYTES = 0x7fff_ffff;
 /** Credit of each direction of a new stream (spec 4.1). */
 export const INITIAL_WINDOW_BYTES = 65_536;
 
-/** Header and payload together fill two TLS records of 16,384 bytes (spec 1.7). */
+/** Payload of a full DATA frame: header and payload fill two TLS records of 16,384 bytes (spec 1.7). */
 export const DATA_FRAME_BYTES = 2 * 16_384 - HEADER_BYTES;
 
 export const PING_FRAME_BYTES = HEADER_BYTES + 8;
@@ -30,9 +30,8 @@ export const FrameType = {
   PONG: 10,
   GOAWAY: 11,
 } as const;
-export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
-/** What the agent dials. */
+/** The host and port that the agent dials. */
 export interface Target {
   /** IPv4 address, IPv6 address without brackets, or name. */
   readonly host: string;
@@ -40,14 +39,14 @@ export interface Target {
   readonly port: number;
 }
 
-/** Whether an OPEN can carry the target (spec 3.4). */
+/** Whether OPEN can carry the target (spec 3.4). */
 export function isSendable({ host, port }: Target): boolean {
   const hostBytes = Buffer.byteLength(host);
   if (hostBytes === 0 || hostBytes > MAX_HOST_BYTES) return false;
   return Number.isInteger(port) && port >= 1 && port <= 65_535;
 }
 
-/** `host:port`, with brackets around IPv6. */
+/** The target as `host:port`, with brackets around an IPv6 address. */
 export function formatTarget({ host, port }: Target): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -3,12 +3,14 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import {
   DuplexTransport,
+  HTTP2_WINDOW_BYTES,
   type MemoryBudget,
+  refusalFrame,
   type Transport,
+  TUNNEL_ALPN,
   TunnelError,
   toTunnelError,
 } from '@fairlead/protocol';
-import { FrameBatch, HTTP2_WINDOW_BYTES, TUNNEL_ALPN } from '@fairlead/protocol/internal';
 import { listen, peerAddress } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
 import { type HandshakeLimit, refusalOfPeer } from '@fairlead/runtime/tls';
@@ -229,10 +231,7 @@ export class AgentListener {
     if (socket.alpnProtocol === 'h2') {
       this.#http2.refuse(socket, error);
     } else if (socket.alpnProtocol === TUNNEL_ALPN) {
-      const batch = new FrameBatch();
-      batch.goAway(error, 0);
-      const { buffer, bytes } = batch.take();
-      endLingering(socket, buffer.subarray(0, bytes));
+      endLingering(socket, refusalFrame(error));
     } else {
       endLingering(socket, http1Refusal(refusalOf(error, 0)));
     }

@@ -6,6 +6,7 @@ import {
   PacketStream,
 } from '@fairlead/konnectivity';
 import {
+  HELLO_LIMITS,
   type MemoryBudget,
   type Target,
   type TunnelError,
@@ -28,9 +29,8 @@ interface AgentMetadata {
   readonly agentIdentifiers: string | undefined;
 }
 
-/** As long as HELLO's fields may be (docs/spec.md 2.4). */
-const maxAgentIdChars = 255;
-const maxIdentifiersChars = 8192;
+const maxAgentIdChars = HELLO_LIMITS.idChars;
+const maxIdentifiersChars = HELLO_LIMITS.identifiersChars;
 
 /** A backend whose agent speaks Konnectivity's gRPC. */
 export class GrpcBackend implements Backend {
@@ -162,7 +162,7 @@ export class GrpcAgents {
         },
         onHeldUp: (isHeldUp) => observer.onHeldUp(isHeldUp),
       },
-    );
+    ).start();
     const backend = new GrpcBackend(tunnel, metadata, peer, claims);
     const closed = tunnel.transportClosed.then(() => {
       this.#transports.delete(closed);

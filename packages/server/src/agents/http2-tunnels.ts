@@ -1,8 +1,14 @@
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { CONNECT_METHOD, GrpcError, toGrpcError } from '@fairlead/konnectivity';
-import { DuplexTransport, type Transport, TunnelError, toTunnelError } from '@fairlead/protocol';
-import { TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol/internal';
+import {
+  DuplexTransport,
+  type Transport,
+  TUNNEL_CONTENT_TYPE,
+  TUNNEL_PATH,
+  TunnelError,
+  toTunnelError,
+} from '@fairlead/protocol';
 import { isGrpc, refuseGrpc } from '../front-end/grpc/grpc-answer.ts';
 import type { Http2Connections, Http2Handler } from '../http2/http2-connections.ts';
 import { refuseHttp2 } from '../http2/refuse-http2.ts';

@@ -48,13 +48,13 @@ export class PacedStream implements TunnelStream {
     return this.#stream.isClosed;
   }
 
-  set handler(handler: StreamHandler | OpeningHandler) {
+  attach(handler: StreamHandler | OpeningHandler): void {
     this.#handler = handler;
     if (!handler.onData) {
-      this.#stream.handler = handler;
+      this.#stream.attach(handler);
       return;
     }
-    this.#stream.handler = {
+    this.#stream.attach({
       onData: (chunk) => handler.onData(chunk),
       onEnd: () => handler.onEnd(),
       onDrain: () => {
@@ -62,7 +62,7 @@ export class PacedStream implements TunnelStream {
         if (!this.#isWaitingToWrite) handler.onDrain();
       },
       onClose: (error) => handler.onClose(error),
-    };
+    });
   }
 
   accept(): void {

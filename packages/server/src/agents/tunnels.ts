@@ -163,7 +163,7 @@ export class Tunnels {
         maxStreamWindowBytes: options.maxStreamWindow,
         memory: new MemoryBudget(options.maxTunnelWindow, this.memory),
       },
-    );
+    ).start();
     this.#sessions.set(session, undefined);
     if (identify) this.#unknown.add(session);
     this.#agents.set(session, peer);

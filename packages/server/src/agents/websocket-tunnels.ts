@@ -2,13 +2,15 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { type Transport, TunnelError, toTunnelError } from '@fairlead/protocol';
 import {
+  type Transport,
   TUNNEL_PATH,
   TUNNEL_SUBPROTOCOL,
+  TunnelError,
+  toTunnelError,
   WebSocketTransport,
   webSocketOptions,
-} from '@fairlead/protocol/internal';
+} from '@fairlead/protocol';
 import { WebSocketServer } from 'ws';
 import { endLingering } from '../front-end/lingering-end.ts';
 import { http1Refusal, refusalOf } from '../front-end/refusal.ts';

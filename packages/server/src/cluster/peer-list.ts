@@ -1,10 +1,10 @@
+import { HELLO_LIMITS } from '@fairlead/protocol';
 import { formatHostPort, type HostPort, parseHostPort } from '@fairlead/runtime/net';
 import { readCheckedFile } from '@fairlead/runtime/options';
 import type { Logger } from '@fairlead/runtime/process';
 import { z } from 'zod';
 
-/** What HELLO carries (spec 2.4), which has 16 KiB for everything. */
-const MAX_PEERS = 64;
+/** HELLO has 16 KiB for all of its fields (spec 2.4). */
 const MAX_PEERS_BYTES = 8 * 1024;
 
 const notAPeer = 'is not HOST:PORT (IPv6 as "[ADDRESS]:PORT", in quotes)';
@@ -52,7 +52,7 @@ export class PeerList {
     const { own, logger, onChange } = this.#options;
     const ownAddresses = own.map(formatHostPort);
     const all = [...new Set([...ownAddresses, ...this.#fromFile, ...this.#fromLeases])];
-    const peers = all.slice(0, MAX_PEERS);
+    const peers = all.slice(0, HELLO_LIMITS.peers);
     while (Buffer.byteLength(JSON.stringify(peers)) > MAX_PEERS_BYTES) peers.pop();
     if (peers.length < all.length) {
       const leftOut = all.slice(peers.length);

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import type { MemoryBudget } from '@fairlead/protocol';
-import { noteTurn, TurnShare } from '@fairlead/protocol/internal';
+import { type MemoryBudget, noteTick, TickShare } from '@fairlead/protocol';
 import { GatheredChunks } from './gathered-chunks.ts';
 
 /** What a client that reads nothing can make us hold: as much as the windows of generous clients. */
@@ -41,7 +40,7 @@ export class EagerSocket extends Duplex {
   #maxBacklogBytes = maxStrangerBacklogBytes;
   /** Written, while what was written before waits for the peer. */
   readonly #backlog = new GatheredChunks();
-  readonly #turnShare: TurnShare;
+  readonly #tickShare: TickShare;
   /** Read, and not given to the session yet. */
   #unread: Buffer | undefined;
   #pieceBytes = mostPieceBytes;
@@ -59,7 +58,7 @@ export class EagerSocket extends Duplex {
     super({ allowHalfOpen: true });
     this.#socket = socket;
     this.#memory = memory;
-    this.#turnShare = new TurnShare({
+    this.#tickShare = new TickShare({
       pause: () => {
         this.#isResting = true;
       },
@@ -111,10 +110,10 @@ export class EagerSocket extends Duplex {
     while (this.#unread && !this.#isFull && !this.#isResting && !this.destroyed) {
       const piece = this.#nextPiece(this.#unread);
       const startedAtMs = performance.now();
-      noteTurn();
-      this.#turnShare.begin();
+      noteTick();
+      this.#tickShare.begin();
       this.#isFull = !this.push(piece);
-      this.#turnShare.end();
+      this.#tickShare.end();
       this.#onPiece(performance.now() - startedAtMs);
     }
     this.#isDelivering = false;
