@@ -20,7 +20,7 @@ function pathsOf(cell: string): string[] {
 }
 
 t.test('each row of the threat model names a test that exists', async (t) => {
-  const begin = page.indexOf('| attacker | what holds | shown by |');
+  const begin = page.indexOf('| attack | protection | test |');
   const rows = page.slice(begin, page.indexOf('\n\n', begin)).split('\n').slice(2);
   t.ok(rows.length > 15);
   for (const row of rows) {
