@@ -19,7 +19,7 @@ export interface CallPair {
   readonly client: PacketStream;
 }
 
-/** Connects over loopback; everything is closed with the test. */
+/** Connects over loopback. Both ends close with the test. */
 export async function startCall(t: Test): Promise<CallPair> {
   const http2 = createServer().listen(0, '127.0.0.1');
   await once(http2, 'listening');
@@ -41,7 +41,7 @@ export async function startCall(t: Test): Promise<CallPair> {
   };
 }
 
-/** A peer that does nothing by itself: it plays agents and servers of every kind. */
+/** A peer that sends only what the test sends, as an agent or a server. */
 export class RawPeer {
   readonly received: Packet[] = [];
   closed: { readonly error: GrpcError | undefined } | undefined;
@@ -73,7 +73,7 @@ export class RawPeer {
     this.#wire.end();
   }
 
-  /** The next packet that has not been taken. */
+  /** The next packet that was not taken before. */
   async take<T extends Packet['type']>(type: T): Promise<Extract<Packet, { type: T }>> {
     await this.until(() => this.received.length > 0);
     const packet = this.received.shift()!;
@@ -81,7 +81,7 @@ export class RawPeer {
     return packet as Extract<Packet, { type: T }>;
   }
 
-  /** Waits until the condition holds, which is looked at after every packet and the close. */
+  /** Waits until the condition holds. It is checked after every packet and the close. */
   async until(holds: () => boolean): Promise<void> {
     await this.#changes.until(holds);
   }

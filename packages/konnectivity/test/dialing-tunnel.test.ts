@@ -7,7 +7,7 @@ import { RecordingHandler } from './recording-handler.ts';
 const target = { host: 'fd00::1', port: 443 };
 const never = new AbortController().signal;
 
-/** The server's tunnel, and an agent that is played by the test. */
+/** The server's tunnel, and a raw agent. */
 async function start(t: Test, options: Partial<DialingTunnelOptions> = {}) {
   const { server, client } = await startCall(t);
   const agent = new RawPeer(client);
@@ -46,7 +46,7 @@ async function dial({ tunnel, agent }: Started, connectId = 1n) {
 const data = (connectId: bigint, text: string) =>
   ({ type: 'DATA', connectId, error: '', data: Buffer.from(text) }) as const;
 
-t.test('a dial, bytes both ways, and the target’s end', async (t) => {
+t.test('a dial, bytes in both directions, and the target’s end', async (t) => {
   const started = await start(t);
   const { tunnel, agent } = started;
   const dialing = tunnel.dial(target, never);
@@ -55,7 +55,7 @@ t.test('a dial, bytes both ways, and the target’s end', async (t) => {
   t.match(request, { protocol: 'tcp', address: '[fd00::1]:443' });
   t.ok(request.random > 0n && request.random < 2n ** 63n);
   agent.send({ type: 'DIAL_RSP', random: request.random, connectId: 7n, error: '' });
-  // Bytes right behind it wait for the consumer.
+  // Bytes that follow directly wait for the consumer.
   agent.send(data(7n, 'hello'));
   const stream = await dialing;
   t.same(stream.target, target);
@@ -66,14 +66,14 @@ t.test('a dial, bytes both ways, and the target’s end', async (t) => {
   await heard.until(() => heard.ends === 1);
   t.equal(heard.text, 'hello');
   t.same(heard.closes, [], 'the client has not ended its side');
-  t.equal(stream.write(Buffer.from('late')), true, 'which nobody takes any more');
+  t.equal(stream.write(Buffer.from('late')), true, 'which is dropped');
   stream.end();
   t.same(heard.closes, [undefined]);
   t.equal(tunnel.streamCount, 0);
   t.same(agent.received, [], 'the agent has closed already');
 });
 
-t.test('two dials at once go by their random numbers', async (t) => {
+t.test('two dials at once are matched by their random numbers', async (t) => {
   const { tunnel, agent } = await start(t);
   const dials = [tunnel.dial({ host: 'a', port: 1 }, never), tunnel.dial(target, never)];
   const [first, second] = [await agent.take('DIAL_REQ'), await agent.take('DIAL_REQ')];
@@ -90,7 +90,7 @@ t.test('two dials at once go by their random numbers', async (t) => {
   await heard.until(() => heard.text === 'for a');
 });
 
-t.test('a dial that fails says why', async (t) => {
+t.test('a failed dial reports the reason', async (t) => {
   const { tunnel, agent } = await start(t);
   const dialing = tunnel.dial(target, never);
   const { random } = await agent.take('DIAL_REQ');
@@ -100,7 +100,7 @@ t.test('a dial that fails says why', async (t) => {
   t.equal(tunnel.streamCount, 0);
 });
 
-t.test('a dial that is given up is cancelled, and its late answer closed', async (t) => {
+t.test('an aborted dial is canceled, and the connection of its late answer closed', async (t) => {
   const { tunnel, agent, events } = await start(t);
   const abort = new AbortController();
   const dialing = tunnel.dial(target, abort.signal);
@@ -111,13 +111,13 @@ t.test('a dial that is given up is cancelled, and its late answer closed', async
   agent.send({ type: 'DIAL_RSP', random, connectId: 5n, error: '' });
   t.same(await agent.take('CLOSE_REQ'), { type: 'CLOSE_REQ', connectId: 5n });
   t.same(events, ['unknown dial']);
-  // Stragglers of what was closed are nobody's concern, those of what is unknown are answered.
+  // Packets of a closed connection are ignored, and those of an unknown one are answered.
   agent.send(data(5n, 'straggler'));
   agent.send(data(6n, 'unknown'));
   t.same(await agent.take('CLOSE_REQ'), { type: 'CLOSE_REQ', connectId: 6n });
 });
 
-t.test('a client’s end is kept back until the target has ended', async (t) => {
+t.test('a client’s end waits until the target has ended', async (t) => {
   const started = await start(t);
   const { agent } = started;
   const stream = await dial(started);
@@ -132,7 +132,7 @@ t.test('a client’s end is kept back until the target has ended', async (t) => 
   t.same(agent.received, []);
 });
 
-t.test('and is told at last when the target stays', async (t) => {
+t.test('a client’s end is sent when an idle target does not end', async (t) => {
   const started = await start(t, { halfCloseTimeoutMs: 20 });
   const heard = new RecordingHandler(await dial(started));
   const stream = await dial(started, 2n);
@@ -143,7 +143,7 @@ t.test('and is told at last when the target stays', async (t) => {
   t.same(heard.closes, [], 'those whose client has not ended stay');
 });
 
-t.test('a client that stays after the target has closed is reset at last', async (t) => {
+t.test('a client that does not end after the target has closed is reset when idle', async (t) => {
   const started = await start(t, { halfCloseTimeoutMs: 20 });
   const heard = new RecordingHandler(await dial(started));
   started.agent.send({ type: 'CLOSE_RSP', connectId: 1n, error: '' });
@@ -151,18 +151,21 @@ t.test('a client that stays after the target has closed is reset at last', async
   t.match(heard.closes, [{ code: 'cancelled' }]);
 });
 
-t.test('a reset tells the agent, an error of the agent the consumer', async (t) => {
-  const started = await start(t);
-  const stream = await dial(started);
-  const heard = new RecordingHandler(stream);
-  stream.reset(new TunnelError('client_reset'));
-  t.same(await started.agent.take('CLOSE_REQ'), { type: 'CLOSE_REQ', connectId: 1n });
-  t.match(heard.closes, [{ code: 'client_reset' }]);
-  const other = new RecordingHandler(await dial(started, 2n));
-  started.agent.send({ type: 'CLOSE_RSP', connectId: 2n, error: 'unrecognized connectID' });
-  await other.until(() => other.closes.length > 0);
-  t.match(other.closes, [{ code: 'target_reset', message: 'unrecognized connectID' }]);
-});
+t.test(
+  'a reset is sent to the agent, and an error of the agent reaches the consumer',
+  async (t) => {
+    const started = await start(t);
+    const stream = await dial(started);
+    const heard = new RecordingHandler(stream);
+    stream.reset(new TunnelError('client_reset'));
+    t.same(await started.agent.take('CLOSE_REQ'), { type: 'CLOSE_REQ', connectId: 1n });
+    t.match(heard.closes, [{ code: 'client_reset' }]);
+    const other = new RecordingHandler(await dial(started, 2n));
+    started.agent.send({ type: 'CLOSE_RSP', connectId: 2n, error: 'unrecognized connectID' });
+    await other.until(() => other.closes.length > 0);
+    t.match(other.closes, [{ code: 'target_reset', message: 'unrecognized connectID' }]);
+  },
+);
 
 t.test(
   'a full stream stops the tunnel, and is reset when its consumer makes no progress',
@@ -183,7 +186,7 @@ t.test(
   },
 );
 
-t.test('a full stream whose consumer goes on loses nothing', async (t) => {
+t.test('a full stream whose consumer continues loses nothing', async (t) => {
   const started = await start(t, { stalledStreamTimeoutMs: 60_000 });
   const stream = await dial(started);
   const slow = new RecordingHandler(stream, false);
@@ -194,30 +197,33 @@ t.test('a full stream whose consumer goes on loses nothing', async (t) => {
     await slow.until(() => slow.bytes > taken);
     const bytes = slow.bytes - taken;
     taken += bytes;
-    // Later than the reading of the tunnel, so that it becomes full now and then.
+    // Later than the tunnel reads, so that the stream becomes full repeatedly.
     setImmediate(() => stream.consumed(bytes));
   }
   t.equal(slow.bytes, total);
   t.same(slow.closes, []);
 });
 
-t.test('above the memory cap the largest stream is reset, and no new one is dialled', async (t) => {
-  const memory = new MemoryBudget(128 * 1024);
-  const started = await start(t, { memory });
-  const small = new RecordingHandler(await dial(started, 1n), false);
-  const large = new RecordingHandler(await dial(started, 2n), false);
-  started.agent.send(data(1n, 'x'.repeat(30 * 1024)));
-  started.agent.send(data(2n, 'x'.repeat(98 * 1024)));
-  await large.until(() => large.bytes > 0);
-  await t.rejects(started.tunnel.dial(target, never), { code: 'memory_limit' });
-  started.agent.send(data(2n, 'x'));
-  await large.until(() => large.closes.length > 0);
-  t.match(large.closes, [{ code: 'memory_limit' }]);
-  t.same(small.closes, []);
-  t.equal(memory.bufferedBytes, 30 * 1024);
-});
+t.test(
+  'above the memory cap the largest stream is reset, and no new stream is dialed',
+  async (t) => {
+    const memory = new MemoryBudget(128 * 1024);
+    const started = await start(t, { memory });
+    const small = new RecordingHandler(await dial(started, 1n), false);
+    const large = new RecordingHandler(await dial(started, 2n), false);
+    started.agent.send(data(1n, 'x'.repeat(30 * 1024)));
+    started.agent.send(data(2n, 'x'.repeat(98 * 1024)));
+    await large.until(() => large.bytes > 0);
+    await t.rejects(started.tunnel.dial(target, never), { code: 'memory_limit' });
+    started.agent.send(data(2n, 'x'));
+    await large.until(() => large.closes.length > 0);
+    t.match(large.closes, [{ code: 'memory_limit' }]);
+    t.same(small.closes, []);
+    t.equal(memory.bufferedBytes, 30 * 1024);
+  },
+);
 
-t.test('the end of the tunnel ends all of it', async (t) => {
+t.test('the end of the tunnel ends its dials and streams', async (t) => {
   const started = await start(t);
   const { tunnel, agent, closed } = started;
   const heard = new RecordingHandler(await dial(started));
@@ -231,7 +237,7 @@ t.test('the end of the tunnel ends all of it', async (t) => {
   await t.rejects(tunnel.dial(target, never), { code: 'tunnel_lost' });
 });
 
-t.test('an end without streams is in order, from either side', async (t) => {
+t.test('an end without streams is orderly, from either side', async (t) => {
   const first = await start(t);
   first.agent.end();
   t.equal(await first.closed, undefined);
@@ -252,14 +258,14 @@ t.test('DRAIN, and DIAL_CLS from an agent', async (t) => {
   t.same(events, ['draining']);
 });
 
-t.test('an agent that gives two connections one number is cut off', async (t) => {
+t.test('a tunnel whose agent uses one number for two connections is closed', async (t) => {
   const started = await start(t);
   await dial(started, 1n);
   await t.rejects(dial(started, 1n), { code: 'protocol_error' });
   t.match(await started.closed, { code: 'protocol_error' });
 });
 
-t.test('a silent agent loses its dials, later the tunnel', async (t) => {
+t.test('a silent agent loses its dials first, and the tunnel later', async (t) => {
   let probes = 0;
   const started = await start(t, {
     pingIntervalMs: 100,

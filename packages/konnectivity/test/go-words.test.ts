@@ -9,7 +9,7 @@ import { dialErrorFromText, parseAddress } from '@fairlead/konnectivity/internal
 import { TunnelError } from '@fairlead/protocol';
 import t from 'tap';
 
-t.test('what Go says of a failed dial becomes a code', async (t) => {
+t.test('Go’s text of a failed dial becomes a code', async (t) => {
   const said: Record<string, string> = {
     'dial tcp 10.0.0.1:80: connect: connection refused': 'target_refused',
     'dial tcp 10.0.0.1:80: i/o timeout': 'dial_timeout',
@@ -27,7 +27,7 @@ t.test('what Go says of a failed dial becomes a code', async (t) => {
   t.equal(dialErrorFromText('a\u0000\nb').message, 'a b', 'fit for a log line');
 });
 
-t.test('our codes become what Go would say, so that peers understand', async (t) => {
+t.test('codes become Go’s phrases, which peers search for', async (t) => {
   t.equal(
     dialErrorText(new TunnelError('no_agent')),
     'No agent available: no agent serves this target',

@@ -10,7 +10,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { decodeByOracle, encodeByOracle } from './packet-oracle.ts';
 
-/** A packet as a whole gRPC message, DATA with its payload behind its head. */
+/** A packet as a whole gRPC message, with the payload of DATA. */
 function encode(packet: Packet): Buffer {
   if (packet.type !== 'DATA') return encodePacket(packet);
   return Buffer.concat([encodeDataHead(packet.connectId, packet.data.length), packet.data]);
@@ -77,7 +77,7 @@ t.test('known bytes', async (t) => {
   }
 });
 
-t.test('agrees with the library on every packet, both ways', async (t) => {
+t.test('agrees with the library on every packet, in both directions', async (t) => {
   fc.assert(
     fc.property(packets, (packet) => {
       const message = encode(packet);
@@ -89,7 +89,7 @@ t.test('agrees with the library on every packet, both ways', async (t) => {
   );
 });
 
-t.test('what a later version may send', async (t) => {
+t.test('unknown fields and types of later versions are skipped', async (t) => {
   // Field 9 of Packet, field 4 of CLOSE_REQ, a type without a name.
   const hex = '0802 2a07 08ac02 2202 7878 4a0178';
   t.same(decodePacket(Buffer.from(hex.replaceAll(' ', ''), 'hex')), {
@@ -105,7 +105,7 @@ t.test('what a later version may send', async (t) => {
   });
 });
 
-t.test('bytes that are no packet', async (t) => {
+t.test('bytes that are not a packet are refused', async (t) => {
   const wrong = {
     'a varint without an end': 'ffffffffffffffffffffff',
     'a payload longer than the message': '08042220',
@@ -126,7 +126,7 @@ t.test('bytes that are no packet', async (t) => {
   );
 });
 
-t.test('messages cut at every byte, and into single bytes', async (t) => {
+t.test('messages are decoded wherever they are cut', async (t) => {
   const sent: Packet[] = [
     { type: 'DIAL_REQ', protocol: 'tcp', address: '[::1]:443', random: 2n ** 63n - 1n },
     { type: 'DATA', connectId: 9n, error: '', data: Buffer.from('0123456789') },
@@ -145,7 +145,7 @@ t.test('messages cut at every byte, and into single bytes', async (t) => {
   receive(Array.from(wire, (byte) => Buffer.from([byte])));
 });
 
-t.test('messages that are not taken', async (t) => {
+t.test('compressed and long messages are refused', async (t) => {
   const push = (hex: string) => () => new MessageDecoder(() => {}).push(Buffer.from(hex, 'hex'));
   t.throws(push('0100000001ff'), /compressed/);
   t.throws(push('0700000001ff'), /unknown flag 7/);

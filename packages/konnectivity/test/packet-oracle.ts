@@ -31,8 +31,8 @@ function message(name: string, fields: readonly Field[], oneofFrom = Number.POSI
 }
 
 /**
- * The messages of client.proto, for the library's own codec, which works from descriptors. An enum is
- * an int32 on the wire, and one is enough here.
+ * The messages of client.proto for the library's own codec, which uses descriptors. An enum is an int32 on the wire, so
+ * an int32 is enough here.
  */
 const file = create(FileDescriptorProtoSchema, {
   name: 'packet.proto',

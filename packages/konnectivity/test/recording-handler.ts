@@ -1,7 +1,7 @@
 import type { StreamHandler, TunnelError, TunnelStream } from '@fairlead/protocol';
 import { Changes } from '@fairlead/testkit';
 
-/** A consumer that keeps what it hears, and takes bytes only when told. */
+/** A consumer that records its calls and takes bytes only on request. */
 export class RecordingHandler implements StreamHandler {
   readonly chunks: Buffer[] = [];
   bytes = 0;
@@ -45,7 +45,7 @@ export class RecordingHandler implements StreamHandler {
     this.#changes.notify();
   }
 
-  /** Waits until the condition holds, which is looked at after every event. */
+  /** Waits until the condition holds. It is checked after every event. */
   async until(holds: () => boolean): Promise<void> {
     await this.#changes.until(holds);
   }

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { RawPeer, startCall } from './call-pair.ts';
 import { RecordingHandler } from './recording-handler.ts';
 
-/** The agent's tunnel, and a server that is played by the test. */
+/** The agent's tunnel, and a raw server. */
 async function start(t: Test) {
   const call = await startCall(t);
   const server = new RawPeer(call.server);
@@ -55,7 +55,7 @@ async function open({ server, nextOffer }: Started) {
 const data = (connectId: bigint, text: string) =>
   ({ type: 'DATA', connectId, error: '', data: Buffer.from(text) }) as const;
 
-t.test('a dial, bytes both ways, and the target’s end', async (t) => {
+t.test('a dial, bytes in both directions, and the target’s end', async (t) => {
   const started = await start(t);
   const { server, tunnel } = started;
   const { stream, connectId, answer } = await open(started);
@@ -74,12 +74,12 @@ t.test('a dial, bytes both ways, and the target’s end', async (t) => {
   t.equal(started.idle(), 1);
 });
 
-t.test('connections are counted by process, not by tunnel', async (t) => {
+t.test('connections are numbered per process, not per tunnel', async (t) => {
   const [first, second] = [await open(await start(t)), await open(await start(t))];
   t.equal(second.connectId, first.connectId + 1n);
 });
 
-t.test('a dial that fails says why, in Go’s words', async (t) => {
+t.test('a failed dial reports the reason in Go’s words', async (t) => {
   const { server, nextOffer } = await start(t);
   server.send({ type: 'DIAL_REQ', protocol: 'tcp', address: 'a:1', random: 3n });
   (await nextOffer()).refuse(new TunnelError('target_refused'));
@@ -94,7 +94,7 @@ t.test('a dial that fails says why, in Go’s words', async (t) => {
   t.match(await server.take('DIAL_RSP'), { random: 4n, connectId: 0n, error: /want HOST:PORT/ });
 });
 
-t.test('DIAL_CLS ends a dial, after which its answer is nobody’s', async (t) => {
+t.test('DIAL_CLS ends a dial, and its answer is not sent', async (t) => {
   const { server, nextOffer, tunnel } = await start(t);
   server.send({ type: 'DIAL_REQ', protocol: 'tcp', address: 'a:1', random: 3n });
   const stream = await nextOffer();
@@ -108,7 +108,7 @@ t.test('DIAL_CLS ends a dial, after which its answer is nobody’s', async (t) =
   await server.take('DRAIN');
 });
 
-t.test('the client closes: the target gets what is on its way, and the end', async (t) => {
+t.test('when the client closes, the target gets the remaining bytes and the end', async (t) => {
   const started = await start(t);
   const { stream, connectId } = await open(started);
   const heard = new RecordingHandler(stream);
@@ -116,20 +116,20 @@ t.test('the client closes: the target gets what is on its way, and the end', asy
   started.server.send({ type: 'CLOSE_REQ', connectId });
   t.same(await started.server.take('CLOSE_RSP'), { type: 'CLOSE_RSP', connectId, error: '' });
   t.match(heard, { text: 'last words', ends: 1, closes: [] });
-  t.equal(stream.write(Buffer.from('nobody listens')), true);
+  t.equal(stream.write(Buffer.from('not read')), true);
   stream.end();
   t.same(heard.closes, [undefined]);
   t.same(started.server.received, []);
 });
 
-t.test('a target that breaks is told as an error', async (t) => {
+t.test('a reset of the target is sent as an error', async (t) => {
   const started = await start(t);
   const { stream, connectId } = await open(started);
   stream.reset(new TunnelError('target_reset'));
   t.match(await started.server.take('CLOSE_RSP'), { connectId, error: /reset/ });
 });
 
-t.test('a connection that nobody knows', async (t) => {
+t.test('packets for an unknown connection are answered', async (t) => {
   const { server } = await start(t);
   server.send(data(99_999n, 'x'));
   const error = 'unrecognized connectID';
@@ -153,7 +153,7 @@ t.test('a target that speaks first waits for the client, but not for long', asyn
   t.equal(second.stream.write(Buffer.from('at once')), true);
 });
 
-t.test('a tunnel with more to send than the link takes makes its streams wait', async (t) => {
+t.test('a tunnel with more to send than the link takes makes streams wait', async (t) => {
   const started = await start(t);
   const { stream, connectId } = await open(started);
   const heard = new RecordingHandler(stream);
@@ -163,7 +163,7 @@ t.test('a tunnel with more to send than the link takes makes its streams wait', 
   let sent = 0;
   while (stream.write(piece)) sent += piece.length;
   sent += piece.length;
-  t.ok(sent <= 1024 * 1024, 'told to wait in time');
+  t.ok(sent <= 1024 * 1024, 'write returned false in time');
   await heard.until(() => heard.drains === 1);
   stream.end();
   let received = 0;
@@ -176,7 +176,7 @@ t.test('a tunnel with more to send than the link takes makes its streams wait', 
   t.equal(received, sent);
 });
 
-t.test('the end of the tunnel ends all of it', async (t) => {
+t.test('the end of the tunnel ends its dials and streams', async (t) => {
   const started = await start(t);
   const { stream } = await open(started);
   const heard = new RecordingHandler(stream);

@@ -5,7 +5,7 @@ import t from 'tap';
 const patterned = (length: number, from: number): Buffer =>
   Buffer.from(Array.from({ length }, (_, index) => (from + index) % 251));
 
-t.test('what goes in comes out, whatever the sizes', async () => {
+t.test('the queue returns the same bytes, whatever the sizes', async () => {
   const sizes = fc.array(
     fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 9_000 })),
   );
@@ -33,7 +33,7 @@ t.test('what goes in comes out, whatever the sizes', async () => {
   );
 });
 
-t.test('everything at once', async (t) => {
+t.test('takeAll returns all bytes', async (t) => {
   const queue = new ChunkQueue();
   for (const part of ['large '.repeat(2_000), 'a', 'b', 'c', 'large '.repeat(2_000), 'd']) {
     queue.push(Buffer.from(part));
@@ -43,7 +43,7 @@ t.test('everything at once', async (t) => {
   t.equal(queue.bytes, 0);
 });
 
-t.test('bytes that come one at a time do not cost an object each', async (t) => {
+t.test('single bytes do not cost an object each', async (t) => {
   const queue = new ChunkQueue();
   const chunk = Buffer.alloc(65_536, 'x');
   for (let at = 0; at < chunk.length; at++) queue.push(chunk.subarray(at, at + 1));

@@ -35,7 +35,7 @@ function encode(fill: (batch: FrameBatch) => void): Buffer {
   return encoded;
 }
 
-t.test('constants are those of docs/spec.md', async (t) => {
+t.test('constants match docs/spec.md', async (t) => {
   t.equal(HEADER_BYTES, 8, '1.1');
   t.equal(MAX_PAYLOAD_BYTES, 65_535, '1.1');
   t.equal(MAX_STREAM_ID, 2_147_483_647, '1.5');
@@ -278,11 +278,11 @@ for (const [rule, code, hex] of malformed) {
   });
 }
 
-t.test('2.7 a HELLO without payload is for the reader of HELLO to refuse', async (t) => {
+t.test('2.7 the decoder passes on a HELLO without payload', async (t) => {
   t.strictSame(decode(bytes('01 00 0000 00000000')), [{ name: 'HELLO', json: '' }]);
 });
 
-t.test('1.6 extra bytes are ignored where the page says "at least"', async (t) => {
+t.test('1.6 extra bytes are ignored if the page says "at least"', async (t) => {
   t.strictSame(decode(bytes('02 00 0006 00000001 0050 01 61 ffff')), [
     { name: 'OPEN', id: 1, host: 'a', port: 80 },
   ]);
@@ -298,7 +298,7 @@ t.test('1.6 extra bytes are ignored where the page says "at least"', async (t) =
   ]);
 });
 
-t.test('1.7 DATA of 65,535 bytes is taken, as slices of what arrived', async (t) => {
+t.test('1.7 DATA of 65,535 bytes is accepted, as slices of the chunks', async (t) => {
   const wire = Buffer.concat([bytes('05 00 ffff 00000002'), Buffer.alloc(65_535, 7)]);
   const pieces: Buffer[] = [];
   const collector = new FrameCollector();
@@ -329,7 +329,7 @@ t.test('8.2 texts are cut at 256 bytes, between characters, and cleaned', async 
   t.strictSame(received, { name: 'OPEN_FAILED', id: 1, code: 16, text: 'a'.repeat(256) });
 });
 
-t.test('a HELLO that would be too long is not sent', async (t) => {
+t.test('a HELLO that is too long is not sent', async (t) => {
   t.throws(() => encode((batch) => batch.hello({ agentId: 'x'.repeat(16_384) })), {
     code: 'protocol_error',
   });
@@ -340,7 +340,7 @@ t.test('7.5 busy time above 32 bits is sent as the maximum', async (t) => {
   t.equal(wire.readUInt32BE(16), 2 ** 32 - 1);
 });
 
-t.test('a batch grows as far as it must, and the order of frames stays', async (t) => {
+t.test('a batch grows as needed and keeps the order of frames', async (t) => {
   const payload = Buffer.alloc(60_000, 'payload');
   const batch = new FrameBatch();
   for (let id = 1; id <= 3000; id++) {
@@ -357,7 +357,7 @@ t.test('a batch grows as far as it must, and the order of frames stays', async (
   t.equal(batch.take().bytes, 0, 'taken once');
 });
 
-t.test('a buffer that was given back is used again, no other is', async (t) => {
+t.test('only a released buffer is used again', async (t) => {
   const first = new FrameBatch();
   first.opened(2);
   const taken = first.take();

@@ -12,7 +12,7 @@ import { inVirtualTime } from './virtual-clock.ts';
 const FIRST = 65_536;
 const MiB = 1_048_576;
 
-/** A window and the sender at the other end, who keeps to its credit. */
+/** A window and the sender at the other end, which keeps to its credit. */
 class WindowPair {
   readonly memory: MemoryBudget;
   readonly window: ReceiveWindow;
@@ -54,7 +54,7 @@ class WindowPair {
   }
 }
 
-t.test('4.4 credit is conserved, whatever is sent and consumed, and never runs dry', async () => {
+t.test('4.4 credit is conserved and never runs out, whatever is sent and consumed', async () => {
   const action = fc.oneof(
     fc.record({ send: fc.integer({ min: 1, max: 200_000 }) }),
     fc.record({ consume: fc.integer({ min: 1, max: 200_000 }) }),
@@ -102,7 +102,7 @@ t.test('4.4 credit is conserved, whatever is sent and consumed, and never runs d
   );
 });
 
-t.test('4.4 credit comes in steps of half a window', async (t) => {
+t.test('4.4 credit is granted in steps of half a window', async (t) => {
   const pair = new WindowPair(undefined, Infinity);
   pair.send(FIRST);
   t.equal(pair.consume(FIRST / 2 - 1), 0);
@@ -110,22 +110,25 @@ t.test('4.4 credit comes in steps of half a window', async (t) => {
   t.equal(pair.consume(FIRST / 2), FIRST / 2);
 });
 
-t.test('4.5 a window grows while half of it goes in less than 1.5 round trips', async (t) => {
-  inVirtualTime((clock) => {
-    const pair = new WindowPair();
-    const sizes: number[] = [];
-    for (let round = 0; round < 12; round++) {
-      pair.send(Infinity);
-      clock.advance(100);
-      pair.consume(Infinity);
-      sizes.push(pair.window.windowBytes / FIRST);
-    }
-    t.strictSame(sizes, [1, 2, 4, 8, 16, 32, 64, 128, 256, 256, 256, 256]);
-    t.equal(pair.memory.grantedBytes, 16 * MiB - FIRST);
-  });
-});
+t.test(
+  '4.5 a window grows while half of it is consumed in less than 1.5 round trips',
+  async (t) => {
+    inVirtualTime((clock) => {
+      const pair = new WindowPair();
+      const sizes: number[] = [];
+      for (let round = 0; round < 12; round++) {
+        pair.send(Infinity);
+        clock.advance(100);
+        pair.consume(Infinity);
+        sizes.push(pair.window.windowBytes / FIRST);
+      }
+      t.strictSame(sizes, [1, 2, 4, 8, 16, 32, 64, 128, 256, 256, 256, 256]);
+      t.equal(pair.memory.grantedBytes, 16 * MiB - FIRST);
+    });
+  },
+);
 
-t.test('4.5 a window that does not limit its stream stays', async (t) => {
+t.test('4.5 a window that does not limit its stream does not change', async (t) => {
   inVirtualTime((clock) => {
     const pair = new WindowPair();
     for (let round = 0; round < 20; round++) {
@@ -162,24 +165,27 @@ t.test('4.5 a window that is far too large shrinks by withheld credit', async (t
   });
 });
 
-t.test('4.5 a window whose limit is no power of two shrinks to the first, not below', async (t) => {
-  inVirtualTime((clock) => {
-    const pair = new WindowPair(undefined, 100, 100_000);
-    for (let round = 0; round < 4; round++) {
-      pair.send(Infinity);
-      clock.advance(50);
-      pair.consume(Infinity);
-    }
-    t.equal(pair.window.windowBytes, 100_000);
-    for (let round = 0; round < 20; round++) {
-      pair.send(Infinity);
-      clock.advance(10_000);
-      pair.consume(Infinity);
-    }
-    t.equal(pair.window.windowBytes, FIRST);
-    t.equal(pair.memory.grantedBytes, 0);
-  });
-});
+t.test(
+  '4.5 a window whose limit is not a power of two shrinks to the first size, not below',
+  async (t) => {
+    inVirtualTime((clock) => {
+      const pair = new WindowPair(undefined, 100, 100_000);
+      for (let round = 0; round < 4; round++) {
+        pair.send(Infinity);
+        clock.advance(50);
+        pair.consume(Infinity);
+      }
+      t.equal(pair.window.windowBytes, 100_000);
+      for (let round = 0; round < 20; round++) {
+        pair.send(Infinity);
+        clock.advance(10_000);
+        pair.consume(Infinity);
+      }
+      t.equal(pair.window.windowBytes, FIRST);
+      t.equal(pair.memory.grantedBytes, 0);
+    });
+  },
+);
 
 t.test('4.4 a window that cannot grow is granted in eighths', async (t) => {
   const pair = new WindowPair(undefined, 100, FIRST);
@@ -188,7 +194,7 @@ t.test('4.4 a window that cannot grow is granted in eighths', async (t) => {
   t.equal(pair.consume(1), FIRST / 8);
 });
 
-t.test('4.5 windows grow only as far as the pools have room', async (t) => {
+t.test('4.5 windows grow only while the pools have room', async (t) => {
   inVirtualTime((clock) => {
     const process = new MemoryBudget(10 * FIRST);
     const tunnels = [new MemoryBudget(6 * FIRST, process), new MemoryBudget(6 * FIRST, process)];
@@ -209,7 +215,7 @@ t.test('4.5 windows grow only as far as the pools have room', async (t) => {
   });
 });
 
-t.test('4.5 an idle stream gives its share of a used-up pool to those that want it', async (t) => {
+t.test('4.5 an idle stream returns its share of a used-up pool to other streams', async (t) => {
   inVirtualTime((clock) => {
     const memory = new MemoryBudget(7 * FIRST);
     const idle = new WindowPair(memory);
@@ -227,10 +233,10 @@ t.test('4.5 an idle stream gives its share of a used-up pool to those that want 
     t.equal(busy.window.windowBytes, FIRST, 'the pool is used up');
     clock.advance(10_000);
     use(busy, 8);
-    t.equal(busy.window.windowBytes, 8 * FIRST, 'nobody else needs it now');
+    t.equal(busy.window.windowBytes, 8 * FIRST, 'no other window needs it now');
     t.equal(memory.grantedBytes, 7 * FIRST);
 
-    // The credit cannot be taken back, but it is not granted again.
+    // The credit cannot be revoked, but it is not granted again.
     use(idle, 1);
     t.equal(idle.window.windowBytes, FIRST);
     t.ok(idle.creditBytes <= FIRST);

@@ -1,7 +1,7 @@
 import type { FrameSink } from '@fairlead/protocol/internal';
 import type { Frame } from './oracle-codec.ts';
 
-/** A sink that lists frames; the pieces of DATA for one stream that follow each other are joined. */
+/** A sink that lists frames. Consecutive pieces of DATA for one stream are joined. */
 export class FrameCollector implements FrameSink {
   readonly frames: Frame[] = [];
 
@@ -50,7 +50,7 @@ export class FrameCollector implements FrameSink {
   }
 }
 
-/** Joins neighbouring DATA of one stream, whose cuts have no meaning, and drops unknown frames. */
+/** Joins consecutive DATA of one stream, whose cuts have no meaning, and drops unknown frames. */
 export function normalized(frames: readonly Frame[]): Frame[] {
   const result: Frame[] = [];
   for (const frame of frames) {

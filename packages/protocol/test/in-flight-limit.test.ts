@@ -16,7 +16,7 @@ interface Path {
   busy?: { everyMs: number; forMs: number };
 }
 
-/** A greedy sender over a path that is a formula, not a session: what the limit alone does. */
+/** A greedy sender over a path that is a formula, to test the limit alone. */
 class GreedySender {
   readonly limit = new InFlightLimit();
   readonly path: Path;
@@ -25,13 +25,13 @@ class GreedySender {
   worstQueueMs = 0;
   #linkFreeAtMs = 0;
   #sentBytes = 0;
-  readonly #pongs: { atMs: number; mark: number; turnMs: number; sentBytes: number }[] = [];
+  readonly #pongs: { atMs: number; mark: number; busyMs: number; sentBytes: number }[] = [];
 
   constructor(path: Path) {
     this.path = path;
   }
 
-  /** Runs for so long. @returns the share of the link that was used */
+  /** Runs for `ms`. @returns the share of the link that was used */
   run(ms: number): number {
     const endMs = this.nowMs + ms;
     const before = this.deliveredBytes;
@@ -43,7 +43,7 @@ class GreedySender {
       this.#pongs.shift();
       this.nowMs = pong.atMs;
       this.deliveredBytes = pong.sentBytes;
-      this.limit.onPong(pong.mark, this.nowMs, pong.turnMs, 0);
+      this.limit.onPong(pong.mark, this.nowMs, pong.busyMs, 0);
     }
     this.nowMs = endMs;
     return (this.deliveredBytes - before) / ms / this.path.bytesPerMs;
@@ -64,19 +64,19 @@ class GreedySender {
     this.#sentBytes += size;
     const mark = sendMarked(this.limit, bytes, this.nowMs);
     let arrivesAtMs = this.#linkFreeAtMs + rttMs / 2;
-    let turnMs = 0.1;
+    let busyMs = 0.1;
     if (busy) {
       const intoMs = arrivesAtMs % busy.everyMs;
       if (intoMs < busy.forMs) {
         arrivesAtMs += busy.forMs - intoMs;
-        turnMs = busy.forMs;
+        busyMs = busy.forMs;
       }
     }
-    this.#pongs.push({ atMs: arrivesAtMs + rttMs / 2, mark, turnMs, sentBytes: this.#sentBytes });
+    this.#pongs.push({ atMs: arrivesAtMs + rttMs / 2, mark, busyMs, sentBytes: this.#sentBytes });
   }
 }
 
-t.test('before anything is known 64 KiB may be on their way', async (t) => {
+t.test('64 KiB may be in flight before the first measurement', async (t) => {
   const limit = new InFlightLimit();
   t.equal(limit.boundBytes, 65_536);
   t.equal(limit.roomBytes, 65_536);
@@ -88,7 +88,7 @@ t.test('before anything is known 64 KiB may be on their way', async (t) => {
   t.ok(limit.wantsMark(0));
 });
 
-t.test('7.4 a PONG acknowledges all before its mark, lost PONGs included', async (t) => {
+t.test('7.4 a PONG acknowledges all earlier marks, even if their PONGs were lost', async (t) => {
   const limit = new InFlightLimit();
   const marks = [0, 1, 2].map((at) => sendMarked(limit, 10_000, 1_000 + at));
   t.notOk(limit.isBlind);
@@ -98,7 +98,7 @@ t.test('7.4 a PONG acknowledges all before its mark, lost PONGs included', async
   t.equal(limit.inFlightBytes, 0);
 });
 
-t.test('unknown, repeated and overtaken PONGs are ignored', async (t) => {
+t.test('unknown, repeated and late PONGs are ignored', async (t) => {
   const limit = new InFlightLimit();
   const [one, two] = [sendMarked(limit, 1_000, 1_000), sendMarked(limit, 1_000, 1_001)];
   for (const unknown of [0, 3, 130, 4_294_967_295]) limit.onPong(unknown, 1_002, 0, 0);
@@ -115,7 +115,7 @@ t.test('unknown, repeated and overtaken PONGs are ignored', async (t) => {
   );
 });
 
-t.test('a peer that never answers is not marked without end', async (t) => {
+t.test('a peer that never answers gets a limited number of marks', async (t) => {
   const limit = new InFlightLimit();
   let marks = 0;
   for (let at = 0; at < 1_000; at++) {
@@ -128,7 +128,7 @@ t.test('a peer that never answers is not marked without end', async (t) => {
   t.ok(limit.roomBytes < 0);
 });
 
-t.test('little bytes over a long time are no high rate', async (t) => {
+t.test('few bytes over a long time do not count as a high rate', async (t) => {
   const limit = new InFlightLimit();
   for (let second = 1; second <= 60; second++) limit.onSent(500, second * 1_000);
   const mark = sendMarked(limit, 0, 60_000, true);
@@ -136,7 +136,7 @@ t.test('little bytes over a long time are no high rate', async (t) => {
   t.ok(limit.rateBytesPerMs < 1, `${limit.rateBytesPerMs} bytes/ms`);
 });
 
-t.test('a side that sends little marks once in a while', async (t) => {
+t.test('a side that sends little still sends marks', async (t) => {
   const limit = new InFlightLimit();
   limit.onPong(sendMarked(limit, 100, 1_000, true), 1_010, 0, 0);
   limit.onSent(100, 1_500);
@@ -145,7 +145,7 @@ t.test('a side that sends little marks once in a while', async (t) => {
   t.equal(limit.minRttMs, 10);
 });
 
-t.test('5.4 a slow link: the queue stays short, the link stays full', async (t) => {
+t.test('5.4 on a slow link the queue stays short and the link stays full', async (t) => {
   const sender = new GreedySender({ bytesPerMs: 1_250, rttMs: 50 });
   sender.run(3_000);
   for (let round = 0; round < 20; round++) {
@@ -156,7 +156,7 @@ t.test('5.4 a slow link: the queue stays short, the link stays full', async (t) 
   t.ok(sender.limit.minRttMs >= 50 && sender.limit.minRttMs < 60, `${sender.limit.minRttMs}`);
 });
 
-t.test('7.5 a busy peer is not taken for a queue, nor for a long way', async (t) => {
+t.test('7.5 a busy peer is not mistaken for a queue or for a long path', async (t) => {
   for (const busy of [
     { everyMs: 50, forMs: 30 },
     { everyMs: 200, forMs: 120 },
@@ -170,7 +170,7 @@ t.test('7.5 a busy peer is not taken for a queue, nor for a long way', async (t)
   }
 });
 
-t.test('a busy spell is forgotten', async (t) => {
+t.test('a busy period is forgotten', async (t) => {
   const sender = new GreedySender({ bytesPerMs: 1_250, rttMs: 50 });
   sender.run(5_000);
   const before = sender.limit.boundBytes;
@@ -186,7 +186,7 @@ for (const [what, rttMs] of [
   ['longer', 200],
   ['shorter', 10],
 ] as const) {
-  t.test(`a way that became ${what} is noticed`, async (t) => {
+  t.test(`a path that became ${what} is detected`, async (t) => {
     const sender = new GreedySender({ bytesPerMs: 2_500, rttMs: 40 });
     sender.run(15_000);
     sender.path.rttMs = rttMs;
@@ -196,7 +196,7 @@ for (const [what, rttMs] of [
   });
 }
 
-t.test('an idle tunnel learns of a longer way from its PINGs', async (t) => {
+t.test('an idle tunnel detects a longer path by its PINGs', async (t) => {
   const limit = new InFlightLimit();
   for (let nowMs = 0; nowMs < 60_000; nowMs += 2_000) {
     const rttMs = nowMs < 10_000 ? 20 : 150;

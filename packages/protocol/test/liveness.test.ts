@@ -9,12 +9,12 @@ import { inVirtualTime, type VirtualClock } from './virtual-clock.ts';
 interface Watch {
   readonly clock: VirtualClock;
   readonly liveness: Liveness;
-  /** Seconds since the start at which each thing happened. */
+  /** Times of the calls, in seconds since the start. */
   readonly pings: number[];
   readonly losses: number[];
   readonly unresponsive: number[];
   isAwaited: boolean;
-  /** A peer that answers PINGs takes so long; undefined, it is silent. */
+  /** How long the peer takes to answer a PING; undefined if it does not answer. */
   answerMs: number | undefined;
 }
 
@@ -63,14 +63,17 @@ t.test('7.2 silence: a PING after the interval, lost after the timeout', async (
 });
 
 for (const answerMs of [0.1, 30, 9_900, 15_000]) {
-  t.test(`7.2 an idle tunnel whose PINGs are answered after ${answerMs} ms lives`, async (t) => {
-    watch((it) => {
-      it.answerMs = answerMs;
-      it.clock.advance(3_600_000);
-      t.strictSame(it.losses, []);
-      t.ok(it.pings.length >= 3600 / (10 + 20), `${it.pings.length} PINGs in an hour`);
-    });
-  });
+  t.test(
+    `7.2 an idle tunnel whose PINGs are answered after ${answerMs} ms stays open`,
+    async (t) => {
+      watch((it) => {
+        it.answerMs = answerMs;
+        it.clock.advance(3_600_000);
+        t.strictSame(it.losses, []);
+        t.ok(it.pings.length >= 3600 / (10 + 20), `${it.pings.length} PINGs in an hour`);
+      });
+    },
+  );
 }
 
 t.test('7.2 a timer that is a little late does not lose an idle tunnel', async (t) => {
@@ -84,7 +87,7 @@ t.test('7.2 a timer that is a little late does not lose an idle tunnel', async (
   });
 });
 
-t.test('7.2 an idle tunnel is asked every interval', async (t) => {
+t.test('7.2 an idle tunnel gets a PING every interval', async (t) => {
   watch((it) => {
     it.answerMs = 20;
     it.clock.advance(60_500);
@@ -92,7 +95,7 @@ t.test('7.2 an idle tunnel is asked every interval', async (t) => {
   });
 });
 
-t.test('7.1 any byte keeps the tunnel alive and makes PINGs needless', async (t) => {
+t.test('7.1 any byte keeps the tunnel alive without PINGs', async (t) => {
   watch(({ clock, liveness, pings, losses }) => {
     for (let second = 0; second < 300; second++) {
       clock.advance(1_000);
@@ -117,7 +120,7 @@ t.test(
   },
 );
 
-t.test('7.2 a byte after the PING, whatever it is, counts', async (t) => {
+t.test('7.2 any byte after the PING counts as an answer', async (t) => {
   watch((it) => {
     it.clock.advance(25_000);
     it.liveness.onBytes();
@@ -128,18 +131,21 @@ t.test('7.2 a byte after the PING, whatever it is, counts', async (t) => {
   });
 });
 
-t.test('7.2 a process that stood still asks again before it gives the peer up', async (t) => {
-  watch((it) => {
-    it.clock.advance(15_000);
-    // Suspended: what the peer sent meanwhile has not been read when the timers run.
-    it.clock.nowMs += 600_000;
-    it.clock.advance(1);
-    t.strictSame(it.losses, []);
-    t.equal(it.pings.length, 2);
-    it.clock.advance(21_000);
-    t.equal(it.losses.length, 1, 'and then does');
-  });
-});
+t.test(
+  '7.2 a process that was suspended sends another PING before it closes the tunnel',
+  async (t) => {
+    watch((it) => {
+      it.clock.advance(15_000);
+      // After a suspension, the timers run before the bytes of the peer are read.
+      it.clock.nowMs += 600_000;
+      it.clock.advance(1);
+      t.strictSame(it.losses, []);
+      t.equal(it.pings.length, 2);
+      it.clock.advance(21_000);
+      t.equal(it.losses.length, 1, 'and then does');
+    });
+  },
+);
 
 t.test('7.3 OPEN after a second of silence: PING at once, unresponsive 2 s later', async (t) => {
   watch((it) => {
@@ -155,7 +161,7 @@ t.test('7.3 OPEN after a second of silence: PING at once, unresponsive 2 s later
   });
 });
 
-t.test('7.3 OPEN on a lively tunnel asks when it falls silent', async (t) => {
+t.test('7.3 after OPEN on an active tunnel, a PING is sent when it becomes silent', async (t) => {
   watch((it) => {
     it.clock.advance(5_000);
     it.liveness.onBytes();
@@ -171,7 +177,7 @@ t.test('7.3 OPEN on a lively tunnel asks when it falls silent', async (t) => {
   });
 });
 
-t.test('7.3 a slow dial on a tunnel that answers is not given up', async (t) => {
+t.test('7.3 a slow dial continues on a tunnel that answers', async (t) => {
   watch((it) => {
     it.answerMs = 800;
     it.clock.advance(5_000);
@@ -187,7 +193,7 @@ t.test('7.3 a slow dial on a tunnel that answers is not given up', async (t) => 
   });
 });
 
-t.test('7.3 a process that stood still reads before it judges', async (t) => {
+t.test('7.3 a process that was suspended reads before it resets streams', async (t) => {
   watch((it) => {
     it.clock.advance(5_000);
     it.isAwaited = true;
@@ -226,37 +232,40 @@ t.test('7.2 in a session: silence ends it with tunnel_silent', async (t) => {
   t.equal(peer.on.closes.length, 1);
 });
 
-t.test('7.2 in a session: PINGs are answered and an idle tunnel lives', async (t) => {
+t.test('7.2 in a session: PINGs are answered and an idle tunnel stays open', async (t) => {
   const time = controlTime(t);
   const pair = await connectedPair(t, undefined, { pingIntervalMs: 10_000, pingTimeoutMs: 20_000 });
   const sentBefore = pair.server.sentBytes;
   await time.advance(105_000);
-  // PINGs of 16 bytes and their PONGs are all that moves.
+  // Only PINGs of 16 bytes and their PONGs are sent.
   t.ok(pair.server.sentBytes >= sentBefore + 16 * 10);
   t.strictSame(pair.onServer.closes, []);
 });
 
-t.test('7.3 in a session: an unresponsive tunnel loses only streams that wait', async (t) => {
-  const time = controlTime(t);
-  const peer = new RawPeer(t, 'server');
-  peer.send(HELLO);
-  await peer.on.until(() => peer.on.hellos.length > 0);
-  const [open, waiting] = [new RecordingStream(), new RecordingStream()];
-  peer.session.open({ host: 'a', port: 80 }, open);
-  peer.session.open({ host: 'b', port: 80 }, waiting);
-  await peer.frame('OPEN', 1);
-  peer.send('03 00 0000 00000002');
-  await open.until(() => open.has('opened'));
-  const { length: pings } = peer.frames.filter(({ name }) => name === 'PING');
-  await time.advance(1_000);
-  await peer.frame('PING', pings);
-  t.notOk(waiting.isClosed);
-  await time.advance(2_000);
-  const reset = await peer.frame('RESET');
-  t.equal(reset.id, 4);
-  t.equal(reset.code, 33);
-  t.equal(waiting.error?.code, 'tunnel_silent');
-  t.ok(waiting.error?.retryElsewhere);
-  t.notOk(open.isClosed);
-  t.notOk(peer.on.isClosed);
-});
+t.test(
+  '7.3 in a session: an unresponsive tunnel loses only streams that wait for OPENED',
+  async (t) => {
+    const time = controlTime(t);
+    const peer = new RawPeer(t, 'server');
+    peer.send(HELLO);
+    await peer.on.until(() => peer.on.hellos.length > 0);
+    const [open, waiting] = [new RecordingStream(), new RecordingStream()];
+    peer.session.open({ host: 'a', port: 80 }, open);
+    peer.session.open({ host: 'b', port: 80 }, waiting);
+    await peer.frame('OPEN', 1);
+    peer.send('03 00 0000 00000002');
+    await open.until(() => open.has('opened'));
+    const { length: pings } = peer.frames.filter(({ name }) => name === 'PING');
+    await time.advance(1_000);
+    await peer.frame('PING', pings);
+    t.notOk(waiting.isClosed);
+    await time.advance(2_000);
+    const reset = await peer.frame('RESET');
+    t.equal(reset.id, 4);
+    t.equal(reset.code, 33);
+    t.equal(waiting.error?.code, 'tunnel_silent');
+    t.ok(waiting.error?.retryElsewhere);
+    t.notOk(open.isClosed);
+    t.notOk(peer.on.isClosed);
+  },
+);

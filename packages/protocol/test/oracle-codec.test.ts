@@ -34,7 +34,7 @@ const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ name: fc.constant('PING' as const), hex: hex({ minLength: 8, maxLength: 8 }) }),
   fc.record({
     name: fc.constant('PONG' as const),
-    // This side's marks have four bytes; the others are 0.
+    // Marks of this side have four bytes. The other four are 0.
     hex: hex({ minLength: 4, maxLength: 4 }).map((value) => value.padStart(16, '0')),
     busyUs: uint32,
   }),
@@ -47,7 +47,7 @@ const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
   }),
 );
 
-t.test('the decoder reads what the oracle wrote, however it is cut', async () => {
+t.test('the decoder reads what the oracle wrote, wherever it is cut', async () => {
   fc.assert(
     fc.property(
       fc.array(anyFrame, { maxLength: 20 }),
@@ -69,7 +69,7 @@ t.test('the decoder reads what the oracle wrote, however it is cut', async () =>
   );
 });
 
-/** Frames that this side sends: its codes are of the table, its texts clean, its marks its own. */
+/** Frames that this side sends: codes of the table, clean texts, its own marks. */
 const sentFrame: fc.Arbitrary<Frame> = anyFrame
   .filter(({ name }) => name !== 'unknown')
   .map((frame) => {
@@ -135,7 +135,7 @@ t.test('the oracle reads what the encoder wrote, over several batches', async ()
   );
 });
 
-t.test('no bytes make the decoder fail with anything but its own errors', async (t) => {
+t.test('whatever the bytes, the decoder fails only with its own errors', async (t) => {
   const codes = new Set<string>();
   fc.assert(
     fc.property(

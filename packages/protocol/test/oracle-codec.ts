@@ -1,6 +1,6 @@
 /**
- * A second, naive reading of docs/spec.md, section 1, on whole buffers and without any of the real
- * codec's code: what both agree on is probably what the page says.
+ * A second, simple implementation of docs/spec.md, section 1, on whole buffers and without code of the real codec. If both
+ * agree, they probably do what the page says.
  */
 export type Frame =
   | { name: 'HELLO'; json: string }
@@ -53,7 +53,7 @@ export function encodeOne(frame: Frame): Buffer {
   }
 }
 
-/** @returns the whole frames at the start, and what is left over */
+/** @returns the complete frames, and the remaining bytes */
 export function decodeAll(bytes: Buffer): { frames: Frame[]; rest: Buffer } {
   const frames: Frame[] = [];
   let rest = bytes;

@@ -4,7 +4,7 @@ import t from 'tap';
 import { HELLO, RawPeer } from './raw-peer.ts';
 import { connectedPair, memoryTransports, startPair } from './session-pair.ts';
 
-t.test('2.9 an agent that looks first sends nothing before it has the HELLO', async (t) => {
+t.test("2.9 an agent with refusePeer sends nothing before the server's HELLO", async (t) => {
   const seen: unknown[] = [];
   const peer = new RawPeer(t, 'agent', {
     refusePeer: (hello) => {
@@ -24,14 +24,14 @@ t.test('2.9 an agent that looks first sends nothing before it has the HELLO', as
   t.equal(seen.length, 1, 'it looks once');
 });
 
-t.test('2.9 a PING that comes with the HELLO is answered after ours', async (t) => {
+t.test('2.9 a PING that arrives with HELLO is answered after the own HELLO', async (t) => {
   const peer = new RawPeer(t, 'agent', { refusePeer: () => undefined });
   peer.send(HELLO, '09 00 0008 00000000 0102030405060708');
   await peer.frame('PONG');
   t.equal(peer.frames[0]?.name, 'HELLO');
 });
 
-t.test('2.9 a server that is refused hears GOAWAY and no HELLO', async (t) => {
+t.test('2.9 a refused server receives GOAWAY and no HELLO', async (t) => {
   const transports = memoryTransports();
   const refusePeer = () => new TunnelError('duplicate_tunnel');
   const { server, onServer, onAgent } = startPair(transports, {}, { refusePeer });
@@ -41,7 +41,7 @@ t.test('2.9 a server that is refused hears GOAWAY and no HELLO', async (t) => {
   t.strictSame([onServer.hellos, onAgent.hellos], [[], []]);
 });
 
-t.test('a session that looked first works like any other', async (t) => {
+t.test('a session with refusePeer works like any other', async (t) => {
   const { server, agent } = await connectedPair(
     t,
     memoryTransports(),
@@ -52,22 +52,25 @@ t.test('a session that looked first works like any other', async (t) => {
   t.equal(agent.peerHello?.serverId, 'server-1');
 });
 
-t.test('2.12 a token goes to a server that asks for it, is told once and not kept', async (t) => {
-  const { server, onServer, agent } = await connectedPair(
-    t,
-    memoryTransports(),
-    { hello: { serverId: 'server-1', admitted: false } },
-    {
-      refusePeer: () => undefined,
-      hello: (peer) => ({ agentId: 'x', ...(peer?.admitted === false && { token: 'secret' }) }),
-    },
-  );
-  t.match(onServer.hellos, [{ agentId: 'x', token: 'secret' }]);
-  t.strictSame(server.peerHello, { versions: [1], agentId: 'x' });
-  agent.updateHello({ agentIdentifiers: 'host=a' });
-  await onServer.until(() => onServer.hellos.length === 2);
-  t.strictSame(onServer.hellos[1], { versions: [1], agentId: 'x', agentIdentifiers: 'host=a' });
-  server.updateHello({ admitted: true, serverCount: 2 });
-  await eventually('the agent is admitted', () => agent.peerHello?.admitted === true);
-  t.match(agent.peerHello, { serverId: 'server-1', serverCount: 2 });
-});
+t.test(
+  '2.12 a token is sent to a server that asks for it, reported once and not stored',
+  async (t) => {
+    const { server, onServer, agent } = await connectedPair(
+      t,
+      memoryTransports(),
+      { hello: { serverId: 'server-1', admitted: false } },
+      {
+        refusePeer: () => undefined,
+        hello: (peer) => ({ agentId: 'x', ...(peer?.admitted === false && { token: 'secret' }) }),
+      },
+    );
+    t.match(onServer.hellos, [{ agentId: 'x', token: 'secret' }]);
+    t.strictSame(server.peerHello, { versions: [1], agentId: 'x' });
+    agent.updateHello({ agentIdentifiers: 'host=a' });
+    await onServer.until(() => onServer.hellos.length === 2);
+    t.strictSame(onServer.hellos[1], { versions: [1], agentId: 'x', agentIdentifiers: 'host=a' });
+    server.updateHello({ admitted: true, serverCount: 2 });
+    await eventually('the agent is admitted', () => agent.peerHello?.admitted === true);
+    t.match(agent.peerHello, { serverId: 'server-1', serverCount: 2 });
+  },
+);

@@ -9,12 +9,12 @@ import type { PairOptions } from './session-pair.ts';
 /** `{"versions":[1]}` in a HELLO frame. */
 export const HELLO = '01 00 0010 00000000 7b2276657273696f6e73223a5b315d7d';
 
-/** Hex with blanks as bytes. */
+/** The bytes of hex text with spaces. */
 export function bytes(hex: string): Buffer {
   return Buffer.from(hex.replaceAll(/\s/g, ''), 'hex');
 }
 
-/** A peer that speaks hex and hears frames, so that it can break every rule. */
+/** A peer that sends bytes in hex and records received frames, so that it can violate every rule. */
 export class RawPeer {
   readonly session: Session;
   readonly on = new RecordingSession();
@@ -23,7 +23,7 @@ export class RawPeer {
   #received = Buffer.alloc(0);
   isEnded = false;
 
-  /** @param role of the session under test; the raw peer is the other */
+  /** @param role of the session under test; the raw peer has the other role */
   constructor(t: Test, role: 'server' | 'agent', options: PairOptions = {}) {
     const [near, far] = duplexPair();
     this.#wire = far;
@@ -58,12 +58,12 @@ export class RawPeer {
     this.#wire.end();
   }
 
-  /** All whole frames so far. */
+  /** All complete frames so far. */
   get frames(): Frame[] {
     return decodeAll(this.#received).frames;
   }
 
-  /** The first frame of that name, as soon as it is there. */
+  /** Waits for the frame of that name and index. */
   async frame<Name extends Frame['name']>(
     name: Name,
     index = 0,

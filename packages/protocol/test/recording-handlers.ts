@@ -8,7 +8,7 @@ import type {
 } from '@fairlead/protocol';
 import { Changes } from '@fairlead/testkit';
 
-/** Lets a test wait for what a handler is told. */
+/** Lets a test wait for calls of a handler. */
 class Recorder {
   readonly #changes = new Changes();
 
@@ -21,49 +21,49 @@ class Recorder {
   }
 }
 
-/** A stream's consumer that keeps count of what it is told. */
+/** A consumer of a stream that records its calls. */
 export class RecordingStream extends Recorder implements StreamHandler {
-  /** What was told, in order; repeated `data` is listed once. */
-  readonly told: ('opened' | 'data' | 'end' | 'drain' | 'close')[] = [];
+  /** The calls in order; consecutive `data` is listed once. */
+  readonly events: ('opened' | 'data' | 'end' | 'drain' | 'close')[] = [];
   readonly chunks: Buffer[] = [];
   byteCount = 0;
   drains = 0;
   error: TunnelError | undefined;
-  /** The stream to give credit to; unset, the consumer is stalled. */
+  /** The stream to give credit to. Without it, the consumer is stalled. */
   credits: TunnelStream | undefined;
   readonly #hash = createHash('sha256');
   readonly #keep: boolean;
 
-  /** @param keep false: only count and hash, for long transfers */
+  /** @param keep whether to keep the bytes; otherwise they are counted and hashed, for long transfers */
   constructor(keep = true) {
     super();
     this.#keep = keep;
   }
 
   onOpened(): void {
-    this.#tell('opened');
+    this.#record('opened');
   }
 
   onData(chunk: Buffer): void {
     this.byteCount += chunk.length;
     if (this.#keep) this.chunks.push(chunk);
     else this.#hash.update(chunk);
-    this.#tell('data');
+    this.#record('data');
     this.credits?.consumed(chunk.length);
   }
 
   onEnd(): void {
-    this.#tell('end');
+    this.#record('end');
   }
 
   onDrain(): void {
     this.drains++;
-    this.#tell('drain');
+    this.#record('drain');
   }
 
   onClose(error?: TunnelError): void {
     this.error = error;
-    this.#tell('close');
+    this.#record('close');
   }
 
   get text(): string {
@@ -71,54 +71,54 @@ export class RecordingStream extends Recorder implements StreamHandler {
   }
 
   get isClosed(): boolean {
-    return this.told.includes('close');
+    return this.events.includes('close');
   }
 
-  has(what: RecordingStream['told'][number]): boolean {
-    return this.told.includes(what);
+  has(what: RecordingStream['events'][number]): boolean {
+    return this.events.includes(what);
   }
 
-  /** Whether just these bytes came. */
+  /** Whether exactly these bytes arrived. */
   got(expected: Buffer): boolean {
     if (this.#keep) return Buffer.concat(this.chunks).equals(expected);
     return this.#hash.copy().digest().equals(createHash('sha256').update(expected).digest());
   }
 
-  #tell(what: RecordingStream['told'][number]): void {
-    if (what !== 'data' || this.told.at(-1) !== 'data') this.told.push(what);
+  #record(what: RecordingStream['events'][number]): void {
+    if (what !== 'data' || this.events.at(-1) !== 'data') this.events.push(what);
     this.changed();
   }
 }
 
-/** A session's owner that keeps what it is told. */
+/** An owner of a session that records its calls. */
 export class RecordingSession extends Recorder implements SessionHandler {
   readonly hellos: Hello[] = [];
   readonly offered: TunnelStream[] = [];
   readonly drainings: TunnelError[] = [];
   readonly closes: (TunnelError | undefined)[] = [];
-  /** Calls that came after `onClose`: there must be none. */
+  /** Calls after `onClose`. There must be none. */
   lateCalls = 0;
   /** What to do with a stream that the peer opens. */
   offer: (stream: TunnelStream) => void = () => {};
 
   onHello(hello: Hello): void {
     this.hellos.push(hello);
-    this.#told();
+    this.#record();
   }
 
   onOpen(stream: TunnelStream): void {
     this.offered.push(stream);
     this.offer(stream);
-    this.#told();
+    this.#record();
   }
 
   onDraining(error: TunnelError): void {
     this.drainings.push(error);
-    this.#told();
+    this.#record();
   }
 
   onClose(error?: TunnelError): void {
-    this.#told();
+    this.#record();
     this.closes.push(error);
     this.changed();
   }
@@ -133,13 +133,13 @@ export class RecordingSession extends Recorder implements SessionHandler {
     return this.closes[0];
   }
 
-  #told(): void {
+  #record(): void {
     if (this.isClosed) this.lateCalls++;
     this.changed();
   }
 }
 
-/** Writes in pieces, holding back when told to, and ends the direction. */
+/** Writes in pieces with backpressure, and ends the direction. */
 export async function sendAll(
   stream: TunnelStream,
   handler: RecordingStream,
@@ -154,7 +154,7 @@ export async function sendAll(
   stream.end();
 }
 
-/** A consumer that takes at once what comes; its own side stays open. */
+/** A consumer that takes all bytes at once and keeps its own direction open. */
 export function takeAll(stream: TunnelStream, keep = false): RecordingStream {
   const handler = new RecordingStream(keep);
   handler.credits = stream;

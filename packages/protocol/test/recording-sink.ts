@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Transport, TransportSink } from '@fairlead/protocol';
 import { Changes } from '@fairlead/testkit';
 
-/** A sink that keeps what it is told, and lets a test wait for it. */
+/** A sink that records its calls and lets a test wait for them. */
 export class RecordingSink implements TransportSink {
   readonly chunks: Buffer[] = [];
   readonly closes: (Error | undefined)[] = [];
@@ -11,7 +11,7 @@ export class RecordingSink implements TransportSink {
   readonly #hash = createHash('sha256');
   readonly #keep: boolean;
 
-  /** @param keep false: only count and hash, for long transfers */
+  /** @param keep whether to keep the bytes; otherwise they are counted and hashed, for long transfers */
   constructor(keep = true) {
     this.#keep = keep;
   }
@@ -32,7 +32,7 @@ export class RecordingSink implements TransportSink {
     return Buffer.concat(this.chunks).toString('latin1');
   }
 
-  /** Whether just these bytes came. */
+  /** Whether exactly these bytes arrived. */
   got(expected: Buffer): boolean {
     if (this.#keep) return Buffer.concat(this.chunks).equals(expected);
     return this.#hash.copy().digest().equals(createHash('sha256').update(expected).digest());
@@ -52,7 +52,7 @@ export class RecordingSink implements TransportSink {
   }
 }
 
-/** Writes and forgets. */
+/** Writes without waiting. */
 export function send(transport: Transport, ...pieces: (string | Buffer)[]): void {
   transport.write(Buffer.concat(pieces.map((piece) => Buffer.from(piece as string))), () => {});
 }

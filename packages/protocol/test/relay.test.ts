@@ -20,7 +20,7 @@ import { connectedPair, memoryTransports, type SessionPair } from './session-pai
 import { tcpTransports } from './transport-pairs.ts';
 
 interface SocketPair {
-  /** The end that the test plays with. */
+  /** The end that the test uses. */
   readonly outer: net.Socket;
   /** The end that is relayed. */
   readonly inner: net.Socket;
@@ -35,7 +35,7 @@ async function socketPair(t: Test): Promise<SocketPair> {
   const outer = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
   const [inner] = await accepted;
   server.close();
-  // A test that expects a reset waits for it; in the others it may come at the end.
+  // A test that expects a reset waits for it. In other tests it may happen at the end.
   outer.on('error', () => {});
   t.teardown(() => {
     outer.destroy();
@@ -44,7 +44,7 @@ async function socketPair(t: Test): Promise<SocketPair> {
   return { outer, inner };
 }
 
-/** Calls back once, or counts how often it did not. */
+/** Waits for the first call of `onFinish` and counts all calls. */
 class Finish {
   readonly results: RelayResult[] = [];
   readonly first: Promise<RelayResult>;
@@ -75,7 +75,7 @@ interface Chain {
   readonly onAgent: Finish;
 }
 
-/** client = relay = server === tunnel === agent = relay = target, the client's leg given. */
+/** client = relay = server === tunnel === agent = relay = target, with the given sockets to the client. */
 async function chain(t: Test, client: Duplex, clientInner: Duplex): Promise<Chain> {
   const pair = await connectedPair(t, await tcpTransports(t));
   const { outer: target, inner: targetInner } = await socketPair(t);
@@ -96,7 +96,7 @@ async function tcpChain(t: Test): Promise<Chain> {
   return chain(t, outer, inner);
 }
 
-/** The same with a client that speaks HTTP/2 CONNECT. */
+/** The same with a client that uses HTTP/2 CONNECT. */
 async function http2Chain(t: Test): Promise<Chain> {
   const server = http2.createServer();
   server.listen(0, '127.0.0.1');
@@ -128,7 +128,7 @@ async function readAll(socket: Duplex): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Reads to the end. @returns how many bytes came before the first that is not as `send` sent it */
+/** Reads to the end. @returns how many bytes arrived before the first that differs from what `send` sent */
 async function countIntact(socket: Duplex, block: Buffer): Promise<number> {
   let intactBytes = 0;
   let isIntact = true;
@@ -221,31 +221,34 @@ for (const [leg, connect] of [
     t.equal(onServer.results.length + onAgent.results.length, 2);
   });
 
-  t.test(`${leg}: a stalled client stops the target, and completes when read`, async (t) => {
-    const { client, target, targetInner, clientInner, near, far, onServer } = await connect(t);
-    client.pause();
-    target.resume();
-    const block = randomBytes(1_048_576);
-    const sent = send(target, block, 48);
-    // The target is stopped when the agent does not read it any more and what is held stays put.
-    let before = -1;
-    await eventually('the target is stopped', async () => {
-      for (let tick = 0; tick < 50; tick++) await new Promise(setImmediate);
-      const isCalm = targetInner.bytesRead === before && targetInner.isPaused();
-      before = targetInner.bytesRead;
-      return isCalm;
-    });
-    t.ok(target.writableLength > 0, 'the target waits');
-    t.ok(far.pendingBytes <= 131_072 + 65_536, `the agent holds ${far.pendingBytes}`);
-    t.ok(clientInner.writableLength <= 16 * 1_048_576, 'the server holds a window');
-    t.equal(near.isClosed, false);
-    const received = countIntact(client, block);
-    client.resume();
-    await sent;
-    t.equal(await received, 48 * 1_048_576);
-    client.end();
-    t.equal((await onServer.first).bytesToSocket, 48 * 1_048_576);
-  });
+  t.test(
+    `${leg}: a stalled client stops the target, and gets all bytes when it reads`,
+    async (t) => {
+      const { client, target, targetInner, clientInner, near, far, onServer } = await connect(t);
+      client.pause();
+      target.resume();
+      const block = randomBytes(1_048_576);
+      const sent = send(target, block, 48);
+      // The target is stopped when the agent no longer reads it and the held bytes do not change.
+      let before = -1;
+      await eventually('the target is stopped', async () => {
+        for (let tick = 0; tick < 50; tick++) await new Promise(setImmediate);
+        const isCalm = targetInner.bytesRead === before && targetInner.isPaused();
+        before = targetInner.bytesRead;
+        return isCalm;
+      });
+      t.ok(target.writableLength > 0, 'the target waits');
+      t.ok(far.pendingBytes <= 131_072 + 65_536, `the agent holds ${far.pendingBytes}`);
+      t.ok(clientInner.writableLength <= 16 * 1_048_576, 'the server holds a window');
+      t.equal(near.isClosed, false);
+      const received = countIntact(client, block);
+      client.resume();
+      await sent;
+      t.equal(await received, 48 * 1_048_576);
+      client.end();
+      t.equal((await onServer.first).bytesToSocket, 48 * 1_048_576);
+    },
+  );
 }
 
 t.test("the client's reset reaches the target as a reset", async (t) => {
@@ -287,13 +290,13 @@ t.test('a socket that is destroyed without an error finishes once, as reset', as
   clientInner.destroy();
   t.equal((await onServer.first).error?.code, 'client_reset');
   t.equal((await onAgent.first).error?.code, 'client_reset');
-  // Both ends of all sockets are gone; whatever would still come has come.
+  // Both ends of all sockets have closed, so no more calls follow.
   await new Promise(setImmediate);
   t.equal(onServer.results.length, 1);
   t.equal(onAgent.results.length, 1);
 });
 
-t.test('chunks are given back when the socket or the tunnel has taken them', async (t) => {
+t.test('chunks are released when the socket or the tunnel has taken them', async (t) => {
   const { client, clientInner, target, targetInner } = await tcpChain(t);
   const received: Buffer[] = [];
   const sent: Buffer[] = [];
@@ -316,7 +319,7 @@ t.test('chunks are given back when the socket or the tunnel has taken them', asy
   }
 });
 
-t.test('bytes put back come first', async (t) => {
+t.test('bytes that were put back come first', async (t) => {
   const { outer, inner } = await socketPair(t);
   inner.unshift(Buffer.from('head '));
   const { client, target } = await chain(t, outer, inner);
@@ -324,7 +327,7 @@ t.test('bytes put back come first', async (t) => {
   t.equal((await readAll(target)).toString(), 'head body');
 });
 
-t.test('a client that went away before the relay began', async (t) => {
+t.test('a client that closed before the relay began', async (t) => {
   for (const isClosed of [false, true]) {
     const { outer, inner } = await socketPair(t);
     const pair = await connectedPair(t);
@@ -364,7 +367,7 @@ t.test('a stream that ended before the relay began', async (t) => {
   t.equal(finish.results.length, 1);
 });
 
-t.test('credit follows what the socket took, not what it was given', async (t) => {
+t.test('credit follows the bytes that the socket took, not those it was given', async (t) => {
   const pair = await connectedPair(t, memoryTransports());
   const [outer, inner] = duplexPair({ highWaterMark: 16_384 });
   let far: TunnelStream | undefined;
@@ -382,7 +385,7 @@ t.test('credit follows what the socket took, not what it was given', async (t) =
     'a window of bytes has arrived',
     () => inner.writableLength + outer.readableLength >= 65_536,
   );
-  // The peer's window is used up: all of it sits in front of the stalled reader.
+  // The peer's window is used up, and all of it waits for the stalled reader.
   for (let tick = 0; tick < 20; tick++) await new Promise(setImmediate);
   t.equal(written + 8_192 - far!.pendingBytes, 65_536);
   outer.resume();
@@ -411,7 +414,7 @@ t.test('a stalled socket holds the bytes of tiny frames in few writes', async (t
   const sent = Buffer.from(Array.from({ length: 20_000 }, (_, index) => index % 251));
   for (let at = 0; at < sent.length; at++) {
     far!.write(sent.subarray(at, at + 1));
-    // A frame for each: what waits would be gathered before it leaves.
+    // One frame per tick, because waiting chunks would be gathered before they leave.
     if (at % 8 === 0) await new Promise(setImmediate);
   }
   far!.end();
@@ -452,7 +455,7 @@ t.test('a socket is reset', async (t) => {
     await closed(inner);
     t.equal((await failure)[0].code, 'ECONNRESET');
   });
-  await t.test('while its end is on the way', async (t) => {
+  await t.test('while its end is in flight', async (t) => {
     const { outer, inner } = await socketPair(t);
     const errors: Error[] = [];
     inner.on('error', (error) => errors.push(error));
@@ -463,7 +466,7 @@ t.test('a socket is reset', async (t) => {
     await closed(inner);
     t.strictSame(errors, []);
   });
-  await t.test('while bytes wait that its peer does not take', async (t) => {
+  await t.test('while bytes wait that its peer does not read', async (t) => {
     const { outer, inner } = await socketPair(t);
     outer.pause();
     const bothClosed = Promise.all([closed(inner), closed(outer)]);

@@ -7,7 +7,7 @@ import { decodeAll } from './oracle-codec.ts';
 const QUANTUM_BYTES = 32_760;
 const PLENTY = 1_000_000_000;
 
-/** A stream that only knows what waits in it. */
+/** A stream that has only a queue. */
 class FakeSender implements Sender {
   next: Sender | undefined;
   queue: unknown;
@@ -38,7 +38,7 @@ class FakeSender implements Sender {
     return this.#ending && !this.finSent && this.pendingBytes === 0;
   }
 
-  /** Bytes that count on from what was written before, so that their order can be seen. */
+  /** Writes bytes that continue to count, so that their order can be checked. */
   write(bytes: number, pieceBytes = bytes): this {
     for (let left = bytes; left > 0; left -= pieceBytes) {
       const chunk = Buffer.alloc(Math.min(left, pieceBytes));
@@ -80,7 +80,7 @@ interface Sent {
   readonly isFin: boolean;
 }
 
-/** One flush; what left in it, in order. */
+/** The frames of one flush, in order. */
 function flush(scheduler: SendScheduler, bulkBytes = PLENTY, interactiveBytes = bulkBytes): Sent[] {
   const batch = new FrameBatch();
   scheduler.fill(batch, bulkBytes, interactiveBytes);
@@ -112,20 +112,23 @@ t.test(
   },
 );
 
-t.test('5.2 all that a stream becomes ready with goes first, in however many chunks', async (t) => {
-  const scheduler = new SendScheduler();
-  new FakeSender(scheduler, 1).write(300_000);
-  flush(scheduler, 1);
-  const small = new FakeSender(scheduler, 2).write(1_000, 100).end();
-  const sent = flush(scheduler);
-  t.strictSame(sent.slice(0, 2), [
-    { id: 2, bytes: 1_000, isFin: false },
-    { id: 2, bytes: 0, isFin: true },
-  ]);
-  t.ok(small.finSent);
-});
+t.test(
+  '5.2 all bytes that a stream becomes ready with go first, whatever the number of chunks',
+  async (t) => {
+    const scheduler = new SendScheduler();
+    new FakeSender(scheduler, 1).write(300_000);
+    flush(scheduler, 1);
+    const small = new FakeSender(scheduler, 2).write(1_000, 100).end();
+    const sent = flush(scheduler);
+    t.strictSame(sent.slice(0, 2), [
+      { id: 2, bytes: 1_000, isFin: false },
+      { id: 2, bytes: 0, isFin: true },
+    ]);
+    t.ok(small.finSent);
+  },
+);
 
-t.test('5.2 small writes pass a bulk limit that is used up', async (t) => {
+t.test('5.2 small writes may exceed a used-up bulk limit', async (t) => {
   const scheduler = new SendScheduler();
   new FakeSender(scheduler, 1).write(300_000);
   new FakeSender(scheduler, 2).write(10);
@@ -160,7 +163,7 @@ t.test('5.2 bulk is not starved while the bound leaves room for small writers on
   let inFlight = 100_000;
   const boundBytes = 100_000;
   let bulkBytes = 0;
-  // The link delivers 10 KB a round, the small writers alone would send more.
+  // The link delivers 10 KB per round. The small writers alone would send more.
   for (let round = 0; round < 200; round++) {
     inFlight = Math.max(0, inFlight - 10_000);
     for (const sender of small) if (sender.pendingBytes === 0) sender.write(4_000);
@@ -233,7 +236,7 @@ t.test('4.1 a stream without credit leaves the queue and comes back', async (t) 
   t.equal(bytesOf(flush(scheduler), 1), 40_000);
 });
 
-t.test('3.5 FIN follows all data, and alone if there is none', async (t) => {
+t.test('3.5 FIN follows all data, or is sent alone if there is none', async (t) => {
   const scheduler = new SendScheduler();
   new FakeSender(scheduler, 1).write(100_000, 7_000).end();
   new FakeSender(scheduler, 2).end();

@@ -15,7 +15,7 @@ export interface OpenStream {
   readonly onFar: RecordingStream;
 }
 
-/** Opens a stream from the server to the agent, or the other way round, and has it accepted. */
+/** Opens a stream from the server to the agent, or from the agent to the server, and accepts it. */
 export async function openStream(
   pair: SessionPair,
   opener: 'server' | 'agent' = 'server',
@@ -33,12 +33,16 @@ export async function openStream(
   return { near, far: acceptor.offered.at(-1)!, onNear, onFar: onFar! };
 }
 
-/** Both ends of a stream were told of its end once, last, and with these codes. */
+/** `onClose` was the last call at both ends of a stream, once, with these codes. */
 function closedWith(t: Test, stream: OpenStream, near?: string, far: string | undefined = near) {
-  t.equal(stream.onNear.error?.code, near, 'what the opener was told');
-  t.equal(stream.onFar.error?.code, far, 'what the acceptor was told');
-  for (const { told } of [stream.onNear, stream.onFar]) {
-    t.equal(told.indexOf('close'), told.length - 1, 'onClose is the last call, and the only one');
+  t.equal(stream.onNear.error?.code, near, 'the code at the opener');
+  t.equal(stream.onFar.error?.code, far, 'the code at the acceptor');
+  for (const { events } of [stream.onNear, stream.onFar]) {
+    t.equal(
+      events.indexOf('close'),
+      events.length - 1,
+      'onClose is the last call, and the only one',
+    );
   }
   t.ok(stream.near.isClosed && stream.far.isClosed);
 }
@@ -48,11 +52,11 @@ async function bothClosed({ onNear, onFar }: OpenStream): Promise<void> {
   await onFar.until(() => onFar.isClosed);
 }
 
-/** What a session does, whatever transport carries it. */
+/** What a session does on every transport. */
 export function sessionContract(t: Test, transports: (t: Test) => Promise<TransportPair>): void {
   const connect = async (t: Test) => connectedPair(t, await transports(t));
 
-  t.test('2.1 each side learns who the other is', async (t) => {
+  t.test('2.1 each side receives HELLO of the other', async (t) => {
     const { server, agent, onServer, onAgent } = await connect(t);
     t.strictSame(onServer.hellos, [{ versions: [1], agentId: 'agent-1' }]);
     t.strictSame(onAgent.hellos, [{ versions: [1], serverId: 'server-1', serverCount: 1 }]);
@@ -104,13 +108,13 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
       await handler.until(() => handler.isClosed);
       t.equal(handler.error?.code, 'target_refused');
       t.equal(handler.error?.message, 'connect ECONNREFUSED ::1:443');
-      t.strictSame(handler.told, ['close']);
+      t.strictSame(handler.events, ['close']);
       t.strictSame(acceptor.offered[0]?.target, { host: '::1', port: 443 });
       t.equal(pair.server.streamCount + pair.agent.streamCount, 0);
     });
   }
 
-  t.test('bytes written before OPENED wait for it', async (t) => {
+  t.test('bytes that are written before OPENED wait for it', async (t) => {
     const { server, onAgent } = await connect(t);
     const onNear = new RecordingStream();
     const near = server.open(target, onNear);
@@ -120,7 +124,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     await onAgent.until(() => onAgent.offered.length === 1);
     const far = onAgent.offered[0]!;
     const onFar = takeAll(far, true);
-    t.strictSame(onFar.told, []);
+    t.strictSame(onFar.events, []);
     far.accept();
     await onFar.until(() => onFar.has('end'));
     t.equal(onFar.text, 'early bird');
@@ -145,7 +149,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
   });
 
   for (const first of ['near', 'far'] as const) {
-    t.test(`3.5 half-close: the ${first} side ends, the other goes on`, async (t) => {
+    t.test(`3.5 half-close: the ${first} side ends, the other continues`, async (t) => {
       const stream = await openStream(await connect(t));
       const [ending, going] = first === 'near' ? ['near', 'far'] : ['far', 'near'];
       const onEnding = first === 'near' ? stream.onNear : stream.onFar;
@@ -181,7 +185,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     });
   }
 
-  t.test('3.7 RESET before OPENED cancels the dial; the late OPENED is a straggler', async (t) => {
+  t.test('3.7 RESET before OPENED cancels the dial, and the late OPENED is ignored', async (t) => {
     const pair = await connect(t);
     const onNear = new RecordingStream();
     const near = pair.server.open(target, onNear);
@@ -190,12 +194,12 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     const onFar = takeAll(far);
     near.reset(new TunnelError('cancelled'));
     t.equal(onNear.error?.code, 'cancelled');
-    // The agent has not heard of it yet: its frames are on their way (3.8).
+    // The agent has not received it yet, and its frames are in flight (3.8).
     far.accept();
     far.write(Buffer.from('a banner'));
     await onFar.until(() => onFar.isClosed);
     t.equal(onFar.error?.code, 'cancelled');
-    t.strictSame(onNear.told, ['close']);
+    t.strictSame(onNear.events, ['close']);
     await openStream(pair);
     t.notOk(pair.onServer.isClosed || pair.onAgent.isClosed, 'the session goes on');
   });
@@ -217,7 +221,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     t.notOk(pair.onServer.isClosed || pair.onAgent.isClosed);
   });
 
-  t.test('6.2 a notice asks for no new streams; open ones go on', async (t) => {
+  t.test('6.2 a notice asks for no new streams, and open streams continue', async (t) => {
     const pair = await connect(t);
     const stream = await openStream(pair);
     pair.agent.drain(new TunnelError('shutting_down', 'a node upgrade'));
@@ -229,12 +233,12 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     stream.near.write(Buffer.from('still here'));
     await stream.onFar.until(() => stream.onFar.text === 'still here');
     const late = await openStream(pair);
-    t.notOk(late.far.isClosed, 'still taken when there is nobody else');
+    t.notOk(late.far.isClosed, 'still accepted if there is no other tunnel');
     t.equal(pair.onServer.drainings.length, 1);
   });
 
   for (const closer of ['server', 'agent'] as const) {
-    t.test(`6.1 the ${closer} closes for good: all streams end with the code`, async (t) => {
+    t.test(`6.1 the ${closer} sends a final GOAWAY: all streams end with the code`, async (t) => {
       const pair = await connect(t);
       const streams = [await openStream(pair), await openStream(pair, 'agent')];
       pair[closer].close(new TunnelError('superseded', 'a newer tunnel'));
@@ -278,7 +282,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     t.equal(pair.server.streamCount + pair.agent.streamCount, 0);
   });
 
-  t.test('destroy() tells the own streams why at once', async (t) => {
+  t.test('destroy() ends the own streams with the error at once', async (t) => {
     const pair = await connect(t);
     const stream = await openStream(pair);
     pair.server.destroy(new TunnelError('tunnel_silent'));
@@ -290,7 +294,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
   });
 }
 
-/** Sends back what comes, with backpressure, then ends. */
+/** Echoes all bytes with backpressure, then ends. */
 function echo(stream: TunnelStream): void {
   stream.attach({
     onData(chunk) {

@@ -13,20 +13,20 @@ import { connectedPair, memoryTransports } from './session-pair.ts';
 
 const target = { host: 'a', port: 80 };
 
-t.test('3.11 more streams than the acceptor takes are refused', async (t) => {
+t.test('3.11 streams above the limit of the acceptor are refused', async (t) => {
   const peer = new RawPeer(t, 'agent', { maxStreams: 2 });
   peer.send(HELLO);
   for (const id of ['02', '04', '06']) peer.send(`02 00 0004 000000${id} 0050 01 61`);
   const refused = await peer.frame('OPEN_FAILED');
   t.equal(refused.id, 6);
   t.equal(refused.code, 65, 'limit_reached');
-  t.equal(peer.on.offered.length, 2, 'the owner was not asked');
+  t.equal(peer.on.offered.length, 2, 'the owner was not called');
   peer.send('07 00 0002 00000002 0000', '02 00 0004 00000008 0050 01 61');
   await peer.on.until(() => peer.on.offered.length === 3);
   t.equal(peer.on.offered[2]?.id, 8, 'a closed stream makes room');
 });
 
-t.test('2.4 an opener keeps to the maxStreams of the peer', async (t) => {
+t.test('2.4 an opener respects the maxStreams of the peer', async (t) => {
   const pair = await connectedPair(t, memoryTransports(), {}, { hello: { maxStreams: 2 } });
   const first = await openStream(pair);
   await openStream(pair);
@@ -58,7 +58,7 @@ for (const [what, wrong] of [
   });
 }
 
-t.test('3.12 few IDs left: a notice goes out, streams are still opened', async (t) => {
+t.test('3.12 if few IDs are left, a notice is sent and streams are still opened', async (t) => {
   const firstStreamId = 2 ** 31 - 2 * 2 ** 20 - 4;
   const pair = await connectedPair(t, memoryTransports(), { firstStreamId });
   const notices = pair.onAgent.drainings;
@@ -72,7 +72,7 @@ t.test('3.12 few IDs left: a notice goes out, streams are still opened', async (
 });
 
 for (const role of ['server', 'agent'] as const) {
-  t.test(`6.1 the ${role}'s last ID can be told from a notice`, async (t) => {
+  t.test(`6.1 the ${role}'s last ID is not mistaken for a notice`, async (t) => {
     const firstStreamId = 2 ** 31 - (role === 'server' ? 4 : 5);
     const pair = await connectedPair(
       t,
@@ -93,7 +93,7 @@ for (const role of ['server', 'agent'] as const) {
   });
 }
 
-t.test('6.1 nor is an ID of 2^31-1 that a peer did use', async (t) => {
+t.test('6.1 the ID 2^31-1, if a peer used it, is not mistaken for a notice', async (t) => {
   const peer = new RawPeer(t, 'server');
   peer.send(HELLO, '02 00 0004 7fffffff 0050 01 61');
   await peer.on.until(() => peer.on.offered.length === 1);
@@ -170,7 +170,7 @@ t.test('4.6 the cap of the process counts the streams of all its tunnels', async
   t.equal(process.bufferedBytes, 0);
 });
 
-t.test('4.6 bytes that the peer does not take count too', async (t) => {
+t.test('4.6 bytes that the peer does not take also count', async (t) => {
   const memory = new MemoryBudget(200_000);
   const pair = await connectedPair(t, memoryTransports(), { memory });
   const stream = await openStream(pair);
@@ -185,7 +185,7 @@ t.test('4.6 bytes that the peer does not take count too', async (t) => {
   t.equal(memory.bufferedBytes, 0);
 });
 
-/** A transport to a peer that takes nothing. */
+/** A transport to a peer that reads nothing. */
 class DeafTransport implements Transport {
   readonly kind = 'memory';
   sink: TransportSink | undefined;
@@ -207,7 +207,7 @@ class DeafTransport implements Transport {
   }
 }
 
-t.test('8.1 a peer that asks and never reads is cut off at 4 MiB of answers', async (t) => {
+t.test('8.1 the tunnel of a peer that never reads is closed at 4 MiB of answers', async (t) => {
   const transport = new DeafTransport();
   const on = new RecordingSession();
   on.offer = (stream) => stream.refuse(new TunnelError('target_refused', 'x'.repeat(250)));
@@ -226,7 +226,7 @@ t.test('8.1 a peer that asks and never reads is cut off at 4 MiB of answers', as
   t.ok(session.isClosed);
 });
 
-t.test('7.4 PINGs without end cost a blocked session nothing', async (t) => {
+t.test('7.4 endless PINGs cost a blocked session nothing', async (t) => {
   const transport = new DeafTransport();
   const on = new RecordingSession();
   new Session(transport, on, { role: 'agent', hello: {} }).start();

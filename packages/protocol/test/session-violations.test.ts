@@ -9,7 +9,7 @@ const OPEN_2 = '02 00 0004 00000002 0050 01 61';
 const FIN_2 = '06 00 0000 00000002';
 const WAY_TOO_MUCH = '61'.repeat(65_536 / 2);
 
-/** A session in the agent's role that accepts all streams, with a server that speaks hex. */
+/** An agent's session that accepts all streams, with a raw server. */
 function connect(t: Test): RawPeer {
   const peer = new RawPeer(t, 'agent');
   peer.on.offer = (stream) => {
@@ -19,12 +19,12 @@ function connect(t: Test): RawPeer {
   return peer;
 }
 
-/** The session was ended with this code, which both sides know, and nobody else was told more. */
+/** The session ended with this code on both sides, and no other call followed. */
 async function endsWith(t: Test, peer: RawPeer, code: ErrorCode, text?: RegExp): Promise<void> {
   const error = await peer.on.closed();
   t.equal(error?.code, code);
   const goAway = await peer.frame('GOAWAY');
-  t.equal(goAway.code, errorTable[code].wire, 'the peer is told the code');
+  t.equal(goAway.code, errorTable[code].wire, 'the peer receives the code');
   t.not(goAway.lastId, 2 ** 31 - 1, 'and that it is final');
   if (text) t.match(goAway.reason, text);
   await peer.ended();
@@ -121,7 +121,7 @@ t.test('3.3 DATA before OPENED', async (t) => {
   };
   peer.send(HELLO, OPEN_2, '05 00 0001 00000002 61');
   await endsWith(t, peer, 'protocol_error');
-  t.strictSame(onStream.told, ['close']);
+  t.strictSame(onStream.events, ['close']);
   t.equal(onStream.error?.code, 'protocol_error');
 });
 
@@ -144,7 +144,7 @@ for (const [what, frame] of [
     await peer.frame('OPEN');
     peer.send(frame);
     await endsWith(t, peer, 'protocol_error');
-    t.strictSame(onStream.told, ['close']);
+    t.strictSame(onStream.events, ['close']);
   });
 }
 
@@ -232,7 +232,7 @@ for (const [rule, code, json, text] of hellos) {
   });
 }
 
-t.test('2.4 the highest common version is taken and unknown fields are ignored', async (t) => {
+t.test('2.4 the highest common version is used and unknown fields are ignored', async (t) => {
   const peer = connect(t);
   const json = Buffer.from('{"versions":[9,1],"color":"blue","__proto__":{"agentId":"x"}}');
   peer.sendBytes(Buffer.concat([bytes(`01 00 00${json.length.toString(16)} 00000000`), json]));
@@ -253,7 +253,7 @@ t.test('2.6 versions of a later HELLO are ignored, a malformed one is not', asyn
 t.test('2.3 no HELLO in time', async (t) => {
   const time = controlTime(t);
   const peer = new RawPeer(t, 'agent', { handshakeTimeoutMs: 20 });
-  // Half of one is none.
+  // Half a HELLO does not count.
   peer.send('01 00 0010 00000000 7b22');
   await time.advance(19);
   t.notOk(peer.on.isClosed);
@@ -261,18 +261,18 @@ t.test('2.3 no HELLO in time', async (t) => {
   await endsWith(t, peer, 'hello_timeout', /20 ms/);
 });
 
-t.test('2.3 the deadline ends with HELLO', async (t) => {
+t.test('2.3 HELLO ends the deadline', async (t) => {
   const time = controlTime(t);
   const peer = new RawPeer(t, 'agent', { handshakeTimeoutMs: 20, pingIntervalMs: 30 });
   peer.send(HELLO);
   await peer.on.until(() => peer.on.hellos.length > 0);
   await time.advance(30);
-  // The second PING comes when the interval is over, and the deadline with it.
+  // The second PING follows the interval, which is longer than the deadline.
   await peer.frame('PING', 1);
   t.notOk(peer.on.isClosed);
 });
 
-t.test('2.1 HELLO comes first, without waiting, and a PING with it', async (t) => {
+t.test('2.1 HELLO is sent first, without waiting, with a PING', async (t) => {
   const peer = connect(t);
   await peer.frame('PING');
   t.strictSame(
@@ -293,7 +293,7 @@ t.test('an owner that throws ends this session with internal_error', async (t) =
   await endsWith(t, peer, 'internal_error');
 });
 
-t.test('3.8 frames for a stream that is closed are stragglers', async (t) => {
+t.test('3.8 frames for a closed stream are ignored', async (t) => {
   const peer = connect(t);
   let accepted: RecordingStream | undefined;
   peer.on.offer = (stream) => {
@@ -314,7 +314,7 @@ t.test('3.8 frames for a stream that is closed are stragglers', async (t) => {
   peer.send('09 00 0008 00000000 1122334455667788');
   const pong = await peer.frame('PONG');
   t.equal(pong.hex, '1122334455667788', '7.4');
-  t.strictSame(accepted?.told, ['close']);
+  t.strictSame(accepted?.events, ['close']);
   t.equal(accepted?.error?.code, 'cancelled');
   t.notOk(peer.on.isClosed);
 });
@@ -328,23 +328,26 @@ t.test('3.5 a second FIN is ignored', async (t) => {
   };
   peer.send(HELLO, OPEN_2, FIN_2, FIN_2, '09 00 0008 00000000 0000000000000001');
   await peer.frame('PONG');
-  t.strictSame(accepted?.told, ['end']);
+  t.strictSame(accepted?.events, ['end']);
 });
 
-t.test('9 a code of a later version reads as internal_error, its text is cleaned', async (t) => {
-  const peer = connect(t);
-  peer.send(HELLO);
-  await peer.on.until(() => peer.on.hellos.length > 0);
-  const [one, two] = [new RecordingStream(), new RecordingStream()];
-  peer.session.open({ host: 'a', port: 80 }, one);
-  peer.session.open({ host: 'a', port: 80 }, two);
-  await peer.frame('OPEN', 1);
-  peer.send('07 00 0002 00000001 fffe', '04 00 0009 00000003 fffe 610d0a00621b5b');
-  await two.until(() => two.isClosed);
-  t.equal(one.error?.code, 'internal_error');
-  t.equal(two.error?.code, 'internal_error');
-  t.equal(two.error?.message, 'a b [');
-});
+t.test(
+  '9 a code of a later version is treated as internal_error, and its text is cleaned',
+  async (t) => {
+    const peer = connect(t);
+    peer.send(HELLO);
+    await peer.on.until(() => peer.on.hellos.length > 0);
+    const [one, two] = [new RecordingStream(), new RecordingStream()];
+    peer.session.open({ host: 'a', port: 80 }, one);
+    peer.session.open({ host: 'a', port: 80 }, two);
+    await peer.frame('OPEN', 1);
+    peer.send('07 00 0002 00000001 fffe', '04 00 0009 00000003 fffe 610d0a00621b5b');
+    await two.until(() => two.isClosed);
+    t.equal(one.error?.code, 'internal_error');
+    t.equal(two.error?.code, 'internal_error');
+    t.equal(two.error?.message, 'a b [');
+  },
+);
 
 t.test('7.4 of several PINGs the latest is answered, ahead of DATA', async (t) => {
   const peer = connect(t);
@@ -362,7 +365,7 @@ t.test('7.4 of several PINGs the latest is answered, ahead of DATA', async (t) =
   t.equal((await peer.frame('PONG')).hex, '0000000000000002');
 });
 
-t.test('6.2 a storm of notices is told once', async (t) => {
+t.test('6.2 repeated notices are reported once', async (t) => {
   const peer = connect(t);
   const notice = '0b 00 0006 00000000 0001 7fffffff';
   peer.send(HELLO, notice.repeat(10_000), OPEN_2);
@@ -384,7 +387,7 @@ t.test('10.4 a final GOAWAY may come before HELLO: the refusal of a tunnel', asy
   );
 });
 
-t.test('6.1 what follows a final GOAWAY in the same chunk is not heard', async (t) => {
+t.test('6.1 frames after a final GOAWAY in the same chunk are ignored', async (t) => {
   const peer = connect(t);
   peer.send(
     HELLO,
@@ -401,20 +404,23 @@ t.test('6.1 what follows a final GOAWAY in the same chunk is not heard', async (
   t.strictSame(peer.on.offered, []);
 });
 
-t.test('6.1 streams above the last ID were not processed and may be tried elsewhere', async (t) => {
-  const peer = connect(t);
-  peer.send(HELLO);
-  await peer.on.until(() => peer.on.hellos.length > 0);
-  const [processed, unprocessed] = [new RecordingStream(), new RecordingStream()];
-  peer.session.open({ host: 'a', port: 80 }, processed);
-  peer.session.open({ host: 'a', port: 80 }, unprocessed);
-  await peer.frame('OPEN', 1);
-  peer.send('0b 00 0006 00000000 0011 00000001');
-  await peer.on.closed();
-  t.equal(processed.error?.code, 'frame_error');
-  t.equal(processed.error?.retryElsewhere, false);
-  t.equal(unprocessed.error?.retryElsewhere, true);
-});
+t.test(
+  '6.1 streams above the last ID were not processed and may be tried on another tunnel',
+  async (t) => {
+    const peer = connect(t);
+    peer.send(HELLO);
+    await peer.on.until(() => peer.on.hellos.length > 0);
+    const [processed, unprocessed] = [new RecordingStream(), new RecordingStream()];
+    peer.session.open({ host: 'a', port: 80 }, processed);
+    peer.session.open({ host: 'a', port: 80 }, unprocessed);
+    await peer.frame('OPEN', 1);
+    peer.send('0b 00 0006 00000000 0011 00000001');
+    await peer.on.closed();
+    t.equal(processed.error?.code, 'frame_error');
+    t.equal(processed.error?.retryElsewhere, false);
+    t.equal(unprocessed.error?.retryElsewhere, true);
+  },
+);
 
 t.test('the peer ends the transport without GOAWAY', async (t) => {
   const peer = connect(t);
@@ -428,24 +434,24 @@ t.test('the peer ends the transport without GOAWAY', async (t) => {
   t.equal(peer.on.closes.length, 1);
 });
 
-t.test('a stream whose consumer ends the session while it is told of a frame', async (t) => {
+t.test('a consumer that ends the session within a call for a frame', async (t) => {
   const peer = new RawPeer(t, 'agent');
-  const told: string[] = [];
+  const events: string[] = [];
   peer.on.offer = (stream) => {
     stream.attach({
       onData() {
-        told.push('data');
+        events.push('data');
         peer.session.close(new TunnelError('shutting_down'));
       },
-      onEnd: () => told.push('end'),
-      onDrain: () => told.push('drain'),
-      onClose: () => told.push('close'),
+      onEnd: () => events.push('end'),
+      onDrain: () => events.push('drain'),
+      onClose: () => events.push('close'),
     });
     stream.accept();
   };
   peer.send(HELLO, OPEN_2, '05 00 0001 00000002 61', '05 00 0001 00000002 61', FIN_2, FIN_2);
   await peer.ended();
-  t.strictSame(told, ['data', 'close']);
+  t.strictSame(events, ['data', 'close']);
   t.equal(peer.on.closes.length, 1);
   t.equal((await peer.frame('GOAWAY')).lastId, 2);
 });

@@ -5,34 +5,34 @@ import { inVirtualTime, type VirtualClock } from './virtual-clock.ts';
 interface Watch {
   readonly clock: VirtualClock;
   readonly liveness: Liveness;
-  /** Seconds since the start, and what was told then. */
-  readonly told: [number, 'ping' | 'silent' | 'heard' | 'unresponsive' | 'lost'][];
+  /** The calls, each with its time in seconds since the start. */
+  readonly events: [number, 'ping' | 'silent' | 'alive' | 'unresponsive' | 'lost'][];
   isAwaited: boolean;
 }
 
-/** Watches a peer that answers nothing by itself. */
+/** Watches a peer that sends nothing by itself. */
 function watch(body: (watch: Watch) => void): void {
   inVirtualTime((clock) => {
     const startMs = clock.nowMs;
-    const told: Watch['told'] = [];
-    const tell = (what: Watch['told'][number][1]) => {
-      told.push([Math.round((clock.nowMs - startMs) / 100) / 10, what]);
+    const events: Watch['events'] = [];
+    const record = (what: Watch['events'][number][1]) => {
+      events.push([Math.round((clock.nowMs - startMs) / 100) / 10, what]);
     };
     const it: Watch = {
       clock,
-      told,
+      events,
       isAwaited: false,
       liveness: new Liveness(
         { pingIntervalMs: 10_000, pingTimeoutMs: 20_000 },
         {
-          sendPing: () => tell('ping'),
+          sendPing: () => record('ping'),
           onLost: () => {
-            tell('lost');
+            record('lost');
             it.liveness.stop();
           },
           isAwaited: () => it.isAwaited,
-          onUnresponsive: () => tell('unresponsive'),
-          onSilence: (isSilent) => tell(isSilent ? 'silent' : 'heard'),
+          onUnresponsive: () => record('unresponsive'),
+          onSilence: (isSilent) => record(isSilent ? 'silent' : 'alive'),
         },
       ),
     };
@@ -43,11 +43,11 @@ function watch(body: (watch: Watch) => void): void {
 }
 
 t.test('7.6 an idle peer is silent 2 s after the PING, long before it is lost', async (t) => {
-  watch(({ clock, told, liveness }) => {
+  watch(({ clock, events, liveness }) => {
     clock.advance(12_000);
     t.ok(liveness.isSilent);
     clock.advance(60_000);
-    t.strictSame(told, [
+    t.strictSame(events, [
       [10, 'ping'],
       [12, 'silent'],
       [30, 'lost'],
@@ -56,42 +56,45 @@ t.test('7.6 an idle peer is silent 2 s after the PING, long before it is lost', 
 });
 
 t.test('7.6 any byte ends the silence', async (t) => {
-  watch(({ clock, told, liveness }) => {
+  watch(({ clock, events, liveness }) => {
     clock.advance(15_000);
     liveness.onBytes();
     t.notOk(liveness.isSilent);
     liveness.onBytes();
     clock.advance(8_000);
-    t.strictSame(told.slice(0, 3), [
+    t.strictSame(events.slice(0, 3), [
       [10, 'ping'],
       [12, 'silent'],
-      [15, 'heard'],
+      [15, 'alive'],
     ]);
-    t.notOk(told.some(([, what]) => what === 'lost'));
+    t.notOk(events.some(([, what]) => what === 'lost'));
   });
 });
 
-t.test('7.3, 7.6 a dial finds out within 3 s; the silence is told first', async (t) => {
-  watch((it) => {
-    it.isAwaited = true;
-    it.liveness.expectAnswer();
-    it.clock.advance(5_000);
-    t.strictSame(it.told, [
-      [1, 'ping'],
-      [3, 'silent'],
-      [3, 'unresponsive'],
-    ]);
-  });
-});
+t.test(
+  '7.3, 7.6 a dial detects the silence within 3 s, and onSilence is called first',
+  async (t) => {
+    watch((it) => {
+      it.isAwaited = true;
+      it.liveness.expectAnswer();
+      it.clock.advance(5_000);
+      t.strictSame(it.events, [
+        [1, 'ping'],
+        [3, 'silent'],
+        [3, 'unresponsive'],
+      ]);
+    });
+  },
+);
 
-t.test('asked for a sign of life: silent 2 s later, lost after the timeout', async (t) => {
-  watch(({ clock, told, liveness }) => {
+t.test('ping(): silent 2 s later, lost after the timeout', async (t) => {
+  watch(({ clock, events, liveness }) => {
     clock.advance(1_000);
     liveness.ping();
     clock.advance(500);
     liveness.ping();
     clock.advance(60_000);
-    t.strictSame(told, [
+    t.strictSame(events, [
       [1, 'ping'],
       [3, 'silent'],
       [21, 'lost'],
@@ -99,14 +102,14 @@ t.test('asked for a sign of life: silent 2 s later, lost after the timeout', asy
   });
 });
 
-t.test('asked, and answered: the next PING comes after the usual interval', async (t) => {
-  watch(({ clock, told, liveness }) => {
+t.test('ping() that is answered: the next PING follows the usual interval', async (t) => {
+  watch(({ clock, events, liveness }) => {
     clock.advance(1_000);
     liveness.ping();
     clock.advance(100);
     liveness.onBytes();
     clock.advance(10_500);
-    t.strictSame(told, [
+    t.strictSame(events, [
       [1, 'ping'],
       [11.1, 'ping'],
     ]);

@@ -6,25 +6,25 @@ export interface LinkOptions {
   readonly oneWayMs: number;
 }
 
-/** What a kernel takes into its send buffer before a write has to wait. */
+/** Size of the kernel's send buffer, above which a write waits. */
 const KERNEL_BYTES = 4 * 1_048_576;
-/** Nothing of a TLS record can be read before all of it has arrived. */
+/** A TLS record can be read only when all of it has arrived. */
 const RECORD_BYTES = 16_384;
 
 /**
- * One end of a link in virtual time: bytes leave one after the other at the link's rate and arrive a
- * fixed time later. As with a Node socket, a write has left when the kernel has taken its bytes.
+ * One end of a link in virtual time. Bytes leave one after the other at the link's rate and arrive a fixed time later. As
+ * with a Node socket, a write has left when the kernel has taken its bytes.
  */
 export class LinkTransport implements Transport {
   readonly kind = 'memory';
   bytesPerMs: number;
   oneWayMs: number;
-  /** What arrives before this time is not read until then: a busy process at the far end. */
+  /** Bytes that arrive before this time are read at this time, as by a busy process. */
   peerBusyUntilMs = 0;
   readonly #clock: VirtualClock;
   #peer: LinkTransport | undefined;
   #sink: TransportSink | undefined;
-  /** When the last byte written will have left. */
+  /** When the last written byte leaves. */
   #idleAtMs = 0;
   #isClosed = false;
 
@@ -42,12 +42,12 @@ export class LinkTransport implements Transport {
     return [one, other];
   }
 
-  /** How long a byte written now would wait before it leaves. */
+  /** How long a byte that is written now waits before it leaves. */
   get queueMs(): number {
     return Math.max(0, this.#idleAtMs - this.#clock.nowMs);
   }
 
-  /** How long the kernel's buffer takes to have room for a byte written now. */
+  /** How long until the kernel's buffer has room for a byte that is written now. */
   get #kernelMs(): number {
     return Math.max(0, this.queueMs - KERNEL_BYTES / this.bytesPerMs);
   }
@@ -61,8 +61,8 @@ export class LinkTransport implements Transport {
     for (let at = 0; at < bytes.length; at += RECORD_BYTES) {
       const length = Math.min(RECORD_BYTES, bytes.length - at);
       this.#idleAtMs = Math.max(this.#idleAtMs, this.#clock.nowMs) + length / this.bytesPerMs;
-      // The caller may use its buffer again once it has left. A buffer for each record: the allocator has
-      // one of this size at hand, while memory for the whole write would come fresh from the system.
+      // The caller may use its buffer again when it has left. Each record is copied alone: the allocator has buffers of this
+      // size, while memory for the whole write would come from the system.
       const record = Buffer.allocUnsafeSlow(length);
       bytes.copy(record, 0, at);
       this.#clock.at(this.#idleAtMs + this.oneWayMs, () => this.#arrive(record));

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap';
 import { SimulatedTunnel, type SimulatedTunnelOptions } from './simulated-tunnel.ts';
 import { inVirtualTime } from './virtual-clock.ts';
 
-/** Whole sessions over simulated links in virtual time: the bars of spec 5.4 end to end. */
+/** Whole sessions over simulated links in virtual time: spec 5.4 end to end. */
 
 interface Second {
   /** Share of the link that carried payload. */
@@ -14,11 +14,11 @@ interface Second {
 
 interface Scenario extends SimulatedTunnelOptions {
   readonly seconds: number;
-  /** What happens to the link at the start of a second. */
+  /** Changes the link at the start of a second. */
   readonly at?: Record<number, (tunnel: SimulatedTunnel) => void>;
 }
 
-/** A bulk transfer with somebody typing beside it. @returns what each second was like, from 1 on */
+/** A bulk transfer beside keystrokes. @returns one record per second, from 1 on */
 function bulkAndTyping(t: Test, scenario: Scenario): Second[] {
   return inVirtualTime((clock) => {
     const tunnel = new SimulatedTunnel(clock, scenario);
@@ -54,7 +54,7 @@ function worst(seconds: readonly Second[], what: 'worstQueueMs' | 'worstEchoMs')
   return Math.max(...seconds.map((second) => second[what]));
 }
 
-t.test('10 Mbit/s, 50 ms: full, and a keystroke waits less than 100 ms', async (t) => {
+t.test('10 Mbit/s, 50 ms: the link is full, and a keystroke waits less than 100 ms', async (t) => {
   const seconds = bulkAndTyping(t, { bytesPerMs: 1_250, rttMs: 50, seconds: 60 });
   t.ok(average(seconds.slice(2)) > 0.95, `used ${average(seconds.slice(2))}`);
   t.ok(worst(seconds, 'worstEchoMs') < 150, `echo ${worst(seconds, 'worstEchoMs')} ms`);
@@ -65,8 +65,8 @@ t.test('10 Mbit/s, 50 ms: full, and a keystroke waits less than 100 ms', async (
   t.ok(seconds.slice(2).every(({ echoes }) => echoes >= 9));
 });
 
-t.test('1 Gbit/s, 100 ms: fills within seconds and stays full', async (t) => {
-  // Twice as long as the shortest round trip is remembered.
+t.test('1 Gbit/s, 100 ms: the link fills within seconds and stays full', async (t) => {
+  // Twice the time for which the minimum round trip time is kept.
   const seconds = bulkAndTyping(t, { bytesPerMs: 125_000, rttMs: 100, seconds: 20 });
   t.ok(average(seconds.slice(4, 6)) > 0.9, `at 5 s ${average(seconds.slice(4, 6))}`);
   t.ok(average(seconds.slice(4)) > 0.95, `used ${average(seconds.slice(4))}`);
@@ -74,7 +74,7 @@ t.test('1 Gbit/s, 100 ms: fills within seconds and stays full', async (t) => {
   t.ok(worst(seconds.slice(4), 'worstEchoMs') < 200, `echo ${worst(seconds, 'worstEchoMs')} ms`);
 });
 
-t.test('100 Mbit/s becomes 10: the queue is gone within three seconds', async (t) => {
+t.test('100 Mbit/s becomes 10: the queue is empty within three seconds', async (t) => {
   const seconds = bulkAndTyping(t, {
     bytesPerMs: 12_500,
     rttMs: 50,
@@ -91,7 +91,7 @@ t.test('100 Mbit/s becomes 10: the queue is gone within three seconds', async (t
   t.ok(seconds.slice(18).every(({ echoes }) => echoes >= 9));
 });
 
-t.test('10 Mbit/s becomes 100: used within five seconds', async (t) => {
+t.test('10 Mbit/s becomes 100: the rate is used within five seconds', async (t) => {
   const seconds = bulkAndTyping(t, {
     bytesPerMs: 1_250,
     rttMs: 50,
@@ -106,7 +106,7 @@ t.test('10 Mbit/s becomes 100: used within five seconds', async (t) => {
   t.ok(worst(seconds.slice(20), 'worstEchoMs') < 150);
 });
 
-t.test('20 ms become 120: the longer pipe is filled, the keystroke still quick', async (t) => {
+t.test('20 ms become 120: the longer pipe is filled, and keystrokes stay fast', async (t) => {
   const seconds = bulkAndTyping(t, {
     bytesPerMs: 12_500,
     rttMs: 20,
@@ -123,7 +123,7 @@ t.test('20 ms become 120: the longer pipe is filled, the keystroke still quick',
   t.ok(worst(seconds.slice(17), 'worstEchoMs') < 220, `${worst(seconds.slice(17), 'worstEchoMs')}`);
 });
 
-t.test('10 Mbit/s, 1 ms: 64 KiB on their way are all the queue there is', async (t) => {
+t.test('10 Mbit/s, 1 ms: the queue is at most 64 KiB in flight', async (t) => {
   const seconds = bulkAndTyping(t, { bytesPerMs: 1_250, rttMs: 1, seconds: 30 });
   t.ok(average(seconds.slice(2)) > 0.95);
   t.ok(worst(seconds, 'worstEchoMs') < 101, `${worst(seconds, 'worstEchoMs')}`);
@@ -134,7 +134,7 @@ t.test('loopback speed: bulk does not pay for the bound', async (t) => {
   t.ok(average(seconds.slice(1)) > 0.95, `used ${average(seconds.slice(1))}`);
 });
 
-t.test('4 s of nothing on a link, then all of it again: no stream is lost', async (t) => {
+t.test('a link that stops for 4 s and recovers loses no stream', async (t) => {
   const seconds = bulkAndTyping(t, {
     bytesPerMs: 12_500,
     rttMs: 50,

@@ -16,24 +16,24 @@ const keystroke = Buffer.from('k');
 export interface SimulatedTunnelOptions {
   readonly bytesPerMs: number;
   readonly rttMs: number;
-  /** The receiver's. */
+  /** Memory budget of the receiver. */
   readonly memory?: MemoryBudget;
 }
 
-/** An endless transfer, as fast as the tunnel takes it. */
+/** An endless transfer, as fast as the tunnel allows. */
 export interface Bulk {
   readonly deliveredBytes: number;
-  /** Writes no more. */
+  /** Stops writing. */
   stop(): void;
   /** Resets the stream. */
   cancel(): void;
 }
 
-/** Keystrokes that are echoed one by one. */
+/** Keystrokes, each of which is echoed. */
 export interface Typing {
-  /** From the key to its echo. */
+  /** Time from each key to its echo. */
   readonly echoMs: readonly number[];
-  /** Keys that were pressed and not seen yet. */
+  /** Keys whose echo has not arrived. */
   readonly unanswered: number;
 }
 
@@ -91,7 +91,7 @@ export class SimulatedTunnel {
     };
   }
 
-  /** A key every `everyMs`, whether or not the last one was echoed. */
+  /** Presses a key every `everyMs`, without waiting for echoes. */
   type(everyMs: number): Typing {
     const { clock } = this;
     const echoMs: number[] = [];

@@ -28,12 +28,12 @@ async function join(t: Test): Promise<Joined> {
   const near = pair.server.open({ host: 'a', port: 80 }, handler);
   await handler.until(() => handler.has('opened'));
   const duplex = streamToDuplex(near);
-  // Tests that expect an error wait for it; others may see one when the tunnel is torn down.
+  // Tests that expect an error wait for it. Others may see one when the tunnel is closed.
   duplex.on('error', () => {});
   return { pair, duplex, near, far: pair.onAgent.offered[0]!, onFar: onFar! };
 }
 
-t.test('bytes both ways, and both ends', async (t) => {
+t.test('bytes in both directions, and the end of both', async (t) => {
   const { duplex, far, onFar, pair } = await join(t);
   const [up, down] = [randomBytes(2_000_000), randomBytes(2_000_000)];
   const chunks: Buffer[] = [];
@@ -64,7 +64,7 @@ t.test('half-close: the peer ends, the Duplex stays writable', async (t) => {
   t.equal(onFar.error, undefined);
 });
 
-t.test('a reader that takes everything at once gets the rest too', async (t) => {
+t.test('a reader that takes all bytes at once also gets the rest', async (t) => {
   const { duplex, far, onFar } = await join(t);
   const payload = randomBytes(1_000_000);
   const sent = sendAll(far, onFar, payload, 65_536);
@@ -94,7 +94,7 @@ t.test('a reader that pauses until the window is full, then reads on', async (t)
     const chunks: Buffer[] = [];
     duplex.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
-      // Stops again and again, in the middle of what is buffered.
+      // Stops repeatedly while bytes are buffered.
       duplex.pause();
       setImmediate(() => duplex.resume());
     });
@@ -105,7 +105,7 @@ t.test('a reader that pauses until the window is full, then reads on', async (t)
   }
 });
 
-t.test('a reader that does not read holds a window and no more', async (t) => {
+t.test('a reader that does not read holds only a window', async (t) => {
   const { duplex, far, onFar } = await join(t);
   void sendAll(far, onFar, Buffer.alloc(1_000_000), 10_000);
   await eventually('the window is full', () => far.pendingBytes >= 65_536);
@@ -116,7 +116,7 @@ t.test('a reader that does not read holds a window and no more', async (t) => {
   await onFar.until(() => onFar.isClosed);
 });
 
-t.test('writes are held back while the peer is stalled', async (t) => {
+t.test('writes wait while the peer is stalled', async (t) => {
   const { duplex, near, onFar, far } = await join(t);
   onFar.credits = undefined;
   const block = Buffer.alloc(50_000);
@@ -153,7 +153,7 @@ t.test('a reset by the peer is an error of the Duplex', async (t) => {
   t.ok(duplex.destroyed);
 });
 
-t.test('a write that waits when the stream is reset is told', async (t) => {
+t.test('a write that waits fails when the stream is reset', async (t) => {
   const { duplex, onFar, far } = await join(t);
   onFar.credits = undefined;
   const outcomes: (Error | null | undefined)[] = [];

@@ -7,7 +7,7 @@ import { connectedPair } from './session-pair.ts';
 
 const target = { host: 'a', port: 80 };
 
-/** An opener who only waits for the answer, until somebody takes the stream over. */
+/** An opener that only waits for the answer, until another consumer is attached. */
 async function openedAndWaiting(peer: RawPeer): Promise<TunnelStream> {
   peer.send(HELLO);
   await peer.on.until(() => peer.on.hellos.length > 0);
@@ -24,7 +24,7 @@ async function openedAndWaiting(peer: RawPeer): Promise<TunnelStream> {
   return stream!;
 }
 
-t.test('what arrives before there is a consumer waits for it', async (t) => {
+t.test('bytes that arrive before a consumer is attached wait for it', async (t) => {
   const peer = new RawPeer(t, 'agent');
   const stream = await openedAndWaiting(peer);
   peer.send('05 00 0002 00000001 6162', '05 00 0001 00000001 63', '06 00 0000 00000001');
@@ -32,45 +32,45 @@ t.test('what arrives before there is a consumer waits for it', async (t) => {
   await peer.frame('PONG');
   const handler = takeAll(stream, true);
   t.equal(handler.text, 'abc');
-  t.strictSame(handler.told, ['data', 'end']);
+  t.strictSame(handler.events, ['data', 'end']);
   stream.end();
   await handler.until(() => handler.isClosed);
   t.equal(handler.error, undefined);
 });
 
-t.test('what nobody takes is bounded by the first window', async (t) => {
+t.test('bytes without a consumer are bounded by the first window', async (t) => {
   const peer = new RawPeer(t, 'agent');
   await openedAndWaiting(peer);
   peer.send(`05 00 ffff 00000001 ${'61'.repeat(65_535)}`, '05 00 0002 00000001 6161');
   t.equal((await peer.on.closed())?.code, 'flow_control_error');
 });
 
-t.test('a consumer that resets while it is given what waited is given no more', async (t) => {
+t.test('a consumer that resets while it receives waiting bytes receives no more', async (t) => {
   const peer = new RawPeer(t, 'agent');
   const stream = await openedAndWaiting(peer);
   peer.send('05 00 0001 00000001 61', '05 00 0001 00000001 62', '06 00 0000 00000001');
   peer.send('09 00 0008 00000000 0000000000000001');
   await peer.frame('PONG');
-  const told: string[] = [];
+  const events: string[] = [];
   stream.attach({
     onData(chunk) {
-      told.push(chunk.toString());
+      events.push(chunk.toString());
       stream.reset(new TunnelError('cancelled'));
     },
-    onEnd: () => told.push('end'),
-    onDrain: () => told.push('drain'),
-    onClose: (error) => told.push(`close ${error?.code}`),
+    onEnd: () => events.push('end'),
+    onDrain: () => events.push('drain'),
+    onClose: (error) => events.push(`close ${error?.code}`),
   });
-  t.strictSame(told, ['a', 'close cancelled']);
+  t.strictSame(events, ['a', 'close cancelled']);
 });
 
-t.test('a consumer that comes after the end is told why', async (t) => {
+t.test('a consumer that is attached after the end receives the error', async (t) => {
   const pair = await connectedPair(t);
   const stream = await openStream(pair);
   stream.near.reset(new TunnelError('client_reset'));
   const late = new RecordingStream();
   stream.near.attach(late);
-  t.strictSame(late.told, ['close']);
+  t.strictSame(late.events, ['close']);
   t.equal(late.error?.code, 'client_reset');
   t.ok(stream.near.write(Buffer.from('x')), 'writes go nowhere');
   stream.near.end();
@@ -78,10 +78,10 @@ t.test('a consumer that comes after the end is told why', async (t) => {
   stream.near.refuse(new TunnelError('cancelled'));
   stream.near.consumed(1);
   stream.near.reset(new TunnelError('cancelled'));
-  t.strictSame(late.told, ['close']);
+  t.strictSame(late.events, ['close']);
 });
 
-t.test('onIdle comes when the last stream has closed', async (t) => {
+t.test('onIdle is called when the last stream has closed', async (t) => {
   const pair = await connectedPair(t);
   let idle = 0;
   Object.assign(pair.onServer, { onIdle: () => idle++ });
@@ -95,13 +95,13 @@ t.test('onIdle comes when the last stream has closed', async (t) => {
   t.equal(idle, 1, 'the end of the session is not that');
 });
 
-t.test('nothing comes after onClose, though a write waited for room', async (t) => {
+t.test('no call follows onClose, although a write waited for room', async (t) => {
   const pair = await connectedPair(t);
   const bulk = await openStream(pair);
   const last = await openStream(pair);
   last.far.end();
   await last.onNear.until(() => last.onNear.has('end'));
-  // Both leave in one flush, and the end of the one is the end of the other.
+  // Both streams send in one flush, and the end of one resets the other.
   last.onNear.onClose = () => bulk.near.reset(new TunnelError('cancelled'));
   bulk.near.write(Buffer.alloc(32_760));
   t.notOk(bulk.near.write(Buffer.alloc(100_000)));
@@ -109,7 +109,7 @@ t.test('nothing comes after onClose, though a write waited for room', async (t) 
   last.near.end();
   await bulk.onNear.until(() => bulk.onNear.isClosed);
   await bulk.onFar.until(() => bulk.onFar.isClosed);
-  t.equal(bulk.onNear.told.at(-1), 'close');
+  t.equal(bulk.onNear.events.at(-1), 'close');
 });
 
 t.test('a consumer that closes the session while its FIN is sent', async (t) => {

@@ -4,7 +4,7 @@ import { eventually } from '@fairlead/testkit/eventually';
 import type { Test } from 'tap';
 import { RecordingSink, send } from './recording-sink.ts';
 
-/** Two ends of one connection, neither started, torn down with the test. */
+/** Two ends of one connection, not started, which close with the test. */
 export type MakeTransports = (t: Test) => Promise<[Transport, Transport]>;
 
 interface Fixture {
@@ -23,7 +23,7 @@ async function startBoth(t: Test, makeTransports: MakeTransports): Promise<Fixtu
   return { near, far, nearSink, farSink };
 }
 
-/** What every transport owes to the session, whatever lies below. */
+/** What a session requires of every transport. */
 export function transportContract(t: Test, makeTransports: MakeTransports): void {
   t.test('buffers arrive in order, whether written alone or together', async (t) => {
     const { near, far, nearSink, farSink } = await startBoth(t, makeTransports);
@@ -37,7 +37,7 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     t.equal(nearSink.text, 'back');
   });
 
-  t.test('end() delivers what is queued and closes both sides without an error', async (t) => {
+  t.test('end() delivers queued bytes and closes both sides without an error', async (t) => {
     const { near, nearSink, farSink } = await startBoth(t, makeTransports);
     const payload = randomBytes(1 << 20);
     send(near, payload);
@@ -64,14 +64,14 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     t.equal(nearSink.closes.length, 1);
   });
 
-  t.test('destroy() without an error is a clean end here', async (t) => {
+  t.test('destroy() without an error is an orderly end on this side', async (t) => {
     const { near, nearSink } = await startBoth(t, makeTransports);
     near.destroy();
     t.equal(await nearSink.closed(), undefined);
     t.equal(nearSink.closes.length, 1);
   });
 
-  t.test('destroy() from within onBytes stops the rest of what was read', async (t) => {
+  t.test('destroy() within onBytes drops the rest of the read', async (t) => {
     const { near, far, farSink } = await startBoth(t, makeTransports);
     farSink.onBytes = (chunk) => {
       RecordingSink.prototype.onBytes.call(farSink, chunk);
@@ -82,13 +82,13 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     t.equal(farSink.chunks.length, 1);
   });
 
-  t.test('a buffer is let go of when it has left, not before, and in order', async (t) => {
+  t.test('onSent is called when a buffer has left, not before, and in order', async (t) => {
     const [near, far] = await makeTransports(t);
     near.start(new RecordingSink());
     const chunk = randomBytes(256 * 1024);
     const sent: number[] = [];
     let written = 0;
-    // One write may be taken whole by a kernel buffer; a stopped reader makes it end somewhere.
+    // A kernel buffer can take a whole write. A stopped reader bounds what it takes.
     while (written - sent.length < 16) {
       const index = written++;
       let isWithin = true;
@@ -109,7 +109,7 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     );
   });
 
-  t.test('a buffer that was let go of may be used again', async (t) => {
+  t.test('a buffer may be used again after onSent', async (t) => {
     const { near, farSink } = await startBoth(t, makeTransports);
     const buffer = Buffer.alloc(50_000, 'a');
     await new Promise<void>((resolve) => near.write(buffer, resolve));
@@ -118,7 +118,7 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     t.equal(farSink.text, 'a'.repeat(buffer.length));
   });
 
-  t.test('a peer that answers within our write does not re-enter the sink', async (t) => {
+  t.test('a peer that answers within a write does not re-enter the sink', async (t) => {
     const { near, far, nearSink, farSink } = await startBoth(t, makeTransports);
     farSink.onBytes = (chunk) => {
       send(far, chunk);
@@ -140,7 +140,7 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     t.notOk(reentered);
   });
 
-  t.test('bytes that came before the start wait for it', async (t) => {
+  t.test('bytes that arrive before start() wait for it', async (t) => {
     const [near, far] = await makeTransports(t);
     const nearSink = new RecordingSink();
     near.start(nearSink);
@@ -153,7 +153,7 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     t.equal(farSink.text, 'early');
   });
 
-  t.test('destroyed before the start: the sink still hears of it', async (t) => {
+  t.test('a transport that is destroyed before start() still calls onClose', async (t) => {
     const [near] = await makeTransports(t);
     const failure = new TunnelError('shutting_down');
     near.destroy(failure);
@@ -163,12 +163,12 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     t.equal(await sink.closed(), failure);
   });
 
-  t.test('closed before the start: the sink still hears of it', async (t) => {
+  t.test('a transport that is closed before start() still calls onClose', async (t) => {
     const [near, far] = await makeTransports(t);
     far.start(new RecordingSink());
     far.end();
     near.end();
-    // Long enough for two FINs over loopback; whoever is slower takes the path of an open one.
+    // Long enough for two FINs over loopback. If it takes longer, the connection is tested while open.
     for (let tick = 0; tick < 20; tick++) await new Promise(setImmediate);
     const sink = new RecordingSink();
     near.start(sink);

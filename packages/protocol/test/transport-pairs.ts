@@ -13,7 +13,7 @@ import type { Test } from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
 import { testServerCredentials } from './server-credentials.ts';
 
-/** The server's end, then the agent's, which dialled. */
+/** The server's end, then the agent's, which dialed. */
 export type TransportPair = [Transport, Transport];
 
 async function listening(t: Test, server: Server): Promise<number> {

@@ -1,4 +1,4 @@
-/** Runs an event at its time; of two at the same time the earlier planned one first. */
+/** An event and its time. Events at the same time run in the order of planning. */
 interface PlannedEvent {
   readonly atMs: number;
   readonly seq: number;
@@ -6,17 +6,17 @@ interface PlannedEvent {
 }
 
 /**
- * Time that moves only from event to event. While `inVirtualTime` runs, it stands in for the timers,
- * `setImmediate` and the clock of the process, so that whole sessions run in simulated time.
+ * Time that moves only from event to event. While `inVirtualTime` runs, it replaces the timers, `setImmediate` and the
+ * clock of the process, so that whole sessions run in simulated time.
  */
 export class VirtualClock {
-  /** Not 0: code may take 0 for "never". */
+  /** Not 0, because code may use 0 for "never". */
   nowMs = 1_000;
   #seq = 0;
   /** A binary heap: the next event first. */
   readonly #heap: PlannedEvent[] = [];
 
-  /** @returns what cancels the event */
+  /** @returns a function that cancels the event */
   at(atMs: number, run: () => void): PlannedEvent {
     const event: PlannedEvent = { atMs: Math.max(atMs, this.nowMs), seq: this.#seq++, run };
     const heap = this.#heap;
@@ -35,12 +35,12 @@ export class VirtualClock {
     return this.at(this.nowMs + ms, run);
   }
 
-  /** Runs what is planned for the next `ms`. */
+  /** Runs the events of the next `ms`. */
   advance(ms: number): void {
     this.advanceUntil(() => false, ms);
   }
 
-  /** Runs events until the condition holds; false when `ms` passed without it. */
+  /** Runs events until the condition holds. @returns false if it does not hold within `ms` */
   advanceUntil(condition: () => boolean, ms: number): boolean {
     const endMs = this.nowMs + ms;
     while (!condition()) {

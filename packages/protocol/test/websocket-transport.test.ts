@@ -78,10 +78,10 @@ for (const [sender, receiver] of [
   ['client', 'server'],
   ['server', 'client'],
 ] as const) {
-  t.test(`payload from the ${sender} arrives as slices of what the socket read`, async (t) => {
+  t.test(`payload from the ${sender} arrives as slices of the socket's reads`, async (t) => {
     const pair = await connectPair(t);
     const socketBuffers = new Set<ArrayBufferLike>();
-    // Before ws, which takes the chunk apart in its own listener.
+    // Before ws, whose listener splits the chunk.
     (pair[receiver].socket as TLSSocket).prependListener('data', (chunk: Buffer) => {
       socketBuffers.add(chunk.buffer);
     });
@@ -101,7 +101,7 @@ for (const [sender, receiver] of [
       sent.push(...buffers);
       for (const buffer of buffers) sentBytes += buffer.length;
       send(pair[sender].transport, ...buffers);
-      // A write behind unsent bytes shares its records with them.
+      // A write after unsent bytes shares records with them.
       await sink.bytes(sentBytes);
     }
     t.ok(Buffer.concat(sink.chunks).equals(Buffer.concat(sent)));
@@ -110,7 +110,7 @@ for (const [sender, receiver] of [
   });
 }
 
-t.test('fragmented and empty messages of another implementation', async (t) => {
+t.test('fragmented and empty messages of another implementation are accepted', async (t) => {
   const { client, server } = await connectPair(t);
   const sink = new RecordingSink();
   server.transport.start(sink);
@@ -124,11 +124,11 @@ t.test('fragmented and empty messages of another implementation', async (t) => {
   t.equal(sink.chunks.length, 4, 'the empty message is no chunk');
 });
 
-t.test('of the pings of a peer that reads no answers the last one is answered', async (t) => {
+t.test('if a peer does not read answers, only its latest ping is answered', async (t) => {
   const { client, server } = await connectPair(t);
   client.transport.start(new RecordingSink());
   server.transport.start(new RecordingSink());
-  // As if the kernel took no more answers, however much its buffers hold on this machine.
+  // As if the kernel took no more answers, whatever the size of its buffers.
   const { socket } = server;
   const write = socket._write;
   const writev = socket._writev!;
@@ -195,7 +195,7 @@ for (const [code, clean] of [
   [1008, false],
   [1011, false],
 ] as const) {
-  t.test(`close code ${code} is ${clean ? 'a clean end' : 'an error'}`, async (t) => {
+  t.test(`close code ${code} is ${clean ? 'an orderly end' : 'an error'}`, async (t) => {
     const { client, server } = await connectPair(t);
     const sink = new RecordingSink();
     server.transport.start(sink);
