@@ -4,7 +4,7 @@ import { connectThrough, eventually, startEchoTarget } from '@fairlead/testkit';
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import t from 'tap';
 import { loopback, metric } from '../support/fleet.ts';
-import { Installation, runFairlead } from './enrolment-fixture.ts';
+import { Installation, runFairlead } from './enrollment-fixture.ts';
 
 const minuteMs = 60_000;
 const lifetimeMs = 40 * minuteMs;

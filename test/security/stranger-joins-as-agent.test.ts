@@ -14,7 +14,7 @@ import {
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { loopback } from '../support/fleet.ts';
-import { Installation, isPlainClient, newRequest, runFairlead } from './enrolment-fixture.ts';
+import { Installation, isPlainClient, newRequest, runFairlead } from './enrollment-fixture.ts';
 
 const modeOf = async (path: string): Promise<string> =>
   ((await stat(path)).mode & 0o777).toString(8);

@@ -5,7 +5,7 @@ import { type AgentGrant, openTokenStore, recordOf } from '@fairlead/pki/issuer'
 import { ApiStatus, eventually, KubernetesApi } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { loopback } from '../support/fleet.ts';
-import { Installation, newRequest, runFairlead } from './enrolment-fixture.ts';
+import { Installation, newRequest, runFairlead } from './enrollment-fixture.ts';
 
 const namespace = 'fairlead';
 const grant: AgentGrant = {

@@ -1,7 +1,7 @@
 /** Certificates that look out of their time because the clock of a machine is wrong. */
 import t from 'tap';
 import { loopback } from '../support/fleet.ts';
-import { Installation, newRequest } from './enrolment-fixture.ts';
+import { Installation, newRequest } from './enrollment-fixture.ts';
 
 const hourMs = 3_600_000;
 const time = '\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z';

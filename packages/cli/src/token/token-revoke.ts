@@ -1,7 +1,7 @@
 import { checkTokenPlace, tokenPlaceOptions } from '@fairlead/pki/issuer';
 import { defineOptions, type ParsedOptions } from '@fairlead/runtime/options';
 import { release, runCommand, UsageError } from '@fairlead/runtime/process';
-import { isEnrolmentId } from '@fairlead/runtime/tls';
+import { isEnrollmentId } from '@fairlead/runtime/tls';
 import type { CommandEntry } from '../command-set.ts';
 import { withTokenStore } from './token-store-use.ts';
 
@@ -19,7 +19,7 @@ async function run({
 }: ParsedOptions<typeof table.options>): Promise<void> {
   // Whoever pastes the whole token means its ID; the rest is not for the screen.
   const [id = ''] = given.split('.');
-  if (!isEnrolmentId(id)) {
+  if (!isEnrollmentId(id)) {
     throw new UsageError('the ID of a token is the part before its dot, as token list shows it');
   }
   const { claim, isRemoved } = await withTokenStore(options, 'find', async (store) => ({

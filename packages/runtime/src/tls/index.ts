@@ -9,7 +9,7 @@ export {
 export {
   type CertificateIdentity,
   identityOf,
-  isEnrolmentId,
+  isEnrollmentId,
   peerCertificate,
 } from './certificate-identity.ts';
 export { UntimelyFilesError } from './certificate-replacement.ts';

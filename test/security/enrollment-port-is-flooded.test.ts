@@ -9,7 +9,7 @@ import type { IssuerOptions } from '@fairlead/pki/issuer';
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 import { loopback, metric } from '../support/fleet.ts';
-import { Installation, newRequest } from './enrolment-fixture.ts';
+import { Installation, newRequest } from './enrollment-fixture.ts';
 import { untilClosed } from './until-closed.ts';
 
 const site = await Installation.make();
