@@ -134,7 +134,7 @@ function checkContainer(t: Test, container: Container, pod: PodSpec): void {
   checkFiles(t, argv, container, pod);
   if ('requestTimeout' in options) {
     t.ok(pod.securityContext?.runAsNonRoot, 'it needs no root');
-    t.equal(portOf(container, 'enrolment'), options.enrolmentPort);
+    t.equal(portOf(container, 'enrolment'), options.enrollmentPort);
     t.equal(portOf(container, 'health'), options.healthPort);
     return;
   }

@@ -114,8 +114,8 @@ export class Installation {
         issuerCert: this.path('issuer/issuer.crt'),
         issuerKey: this.path('issuer/issuer.key'),
         tokenDir: this.path('tokens'),
-        enrolmentPort: 0,
-        enrolmentBindAddress: loopback,
+        enrollmentPort: 0,
+        enrollmentBindAddress: loopback,
         healthPort: 0,
         healthBindAddress: loopback,
         ...options,
@@ -123,8 +123,8 @@ export class Installation {
       createLogger('debug', log),
     );
     t.teardown(() => issuer.close());
-    const { enrolment, health } = issuer.addresses;
-    return { issuer, log, port: enrolment.port, healthPort: health.port };
+    const { enrollment, health } = issuer.addresses;
+    return { issuer, log, port: enrollment.port, healthPort: health.port };
   }
 
   /** A server that lets agents claim nothing but what their certificates say. */
@@ -151,7 +151,7 @@ export class Installation {
       {
         ...{ caCert: undefined, agentCert: undefined, agentKey: undefined },
         identityDir: this.path('identity'),
-        enrolmentCaHash: [this.caHash],
+        enrollmentCaHash: [this.caHash],
         agentIdentifiers: `ipv4=${loopback}`,
         ...options,
       },
@@ -173,8 +173,8 @@ export class Installation {
       'issuer-cert': this.path('issuer/issuer.crt'),
       'issuer-key': this.path('issuer/issuer.key'),
       'token-dir': this.path('tokens'),
-      'enrolment-port': '0',
-      'enrolment-bind-address': loopback,
+      'enrollment-port': '0',
+      'enrollment-bind-address': loopback,
       'health-port': '0',
       'health-bind-address': loopback,
       ...flags,
@@ -189,7 +189,7 @@ export class Installation {
   async startAgentProcess(t: Test, flags: Flags, env: Environment = {}): Promise<RunningProcess> {
     const args = argsOf({
       'identity-dir': this.path('identity'),
-      'enrolment-ca-hash': this.caHash,
+      'enrollment-ca-hash': this.caHash,
       'health-server-port': '0',
       'health-server-host': loopback,
       'admin-server-port': '0',

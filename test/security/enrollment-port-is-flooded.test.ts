@@ -16,11 +16,11 @@ const site = await Installation.make();
 
 async function startIssuer(t: Test, options: Partial<IssuerOptions> = {}) {
   const started = await site.startIssuer(t, { reloadInterval: 2 ** 30, ...options });
-  const enrol = async () => {
+  const enroll = async () => {
     const { text: token } = await site.token();
     return site.ask(started.port, '/v1/enrol', { body: { token, csr: newRequest().csr } });
   };
-  return { ...started, enrol };
+  return { ...started, enroll };
 }
 
 /** Connections that are ended with the test, however they end. */
@@ -32,7 +32,7 @@ function open(t: Test, make: () => Socket): Socket {
 }
 
 t.test('what is no request for a certificate is refused in words, and logged', async (t) => {
-  const { port, log, enrol } = await startIssuer(t);
+  const { port, log, enroll } = await startIssuer(t);
   const long = { token: 'x'.repeat(20_000), csr: '' };
   const refusals = [
     [await site.ask(port, '/v1/secret-in-path'), { status: 404, code: 'bad_request' }],
@@ -50,9 +50,9 @@ t.test('what is no request for a certificate is refused in words, and logged', a
     ],
   ] as const;
   for (const [answer, wanted] of refusals) t.match(answer, wanted);
-  t.equal(log.of('enrolment refused').length, refusals.length);
+  t.equal(log.of('enrollment refused').length, refusals.length);
   t.notMatch(JSON.stringify(log.lines), /secret-in-path|xxxx/);
-  t.match(await enrol(), { status: 200 });
+  t.match(await enroll(), { status: 200 });
 });
 
 t.test('who does not speak TLS is logged with the address', async (t) => {
@@ -63,8 +63,8 @@ t.test('who does not speak TLS is logged with the address', async (t) => {
   socket.write('POST /v1/enrol HTTP/1.1\r\nHost: x\r\n\r\n');
   await untilClosed(socket.resume());
   const refused = [{ code: 'tls', address, reason: 'TLS failed: ERR_SSL_HTTP_REQUEST' }];
-  t.match(log.of('enrolment refused'), refused);
-  t.equal(log.of('enrolment refused').length, refused.length, 'once');
+  t.match(log.of('enrollment refused'), refused);
+  t.equal(log.of('enrollment refused').length, refused.length, 'once');
 });
 
 t.test('who does not speak HTTP is answered, and logged once', async (t) => {
@@ -74,12 +74,12 @@ t.test('who does not speak HTTP is answered, and logged once', async (t) => {
     ['SSH-2.0-x\r\n\r\n', 400, /./],
     [`GET / HTTP/1.1\r\nx: ${'x'.repeat(10_000)}\r\n\r\n`, 431, /head is too long/],
   ] as const) {
-    const before = log.of('enrolment refused').length;
+    const before = log.of('enrollment refused').length;
     const socket = open(t, () => connectTls(tls));
     socket.write(text);
     const [answer] = (await once(socket, 'data')) as [Buffer];
     t.match(answer.toString(), new RegExp(`^HTTP/1.1 ${status} `));
-    const lines = log.of('enrolment refused').slice(before);
+    const lines = log.of('enrollment refused').slice(before);
     t.match(lines, [{ code: 'bad_request', address: /^127/, reason }]);
     t.equal(lines.length, 1);
   }
@@ -101,7 +101,7 @@ t.test('a certificate that no token was given for is not renewed', async (t) => 
 
 t.test('slow and silent connections are cut off, and keep no honest one out', async (t) => {
   const time = controlTime(t);
-  const { port, log, enrol } = await startIssuer(t, { maxConnections: 5, requestTimeout: 1000 });
+  const { port, log, enroll } = await startIssuer(t, { maxConnections: 5, requestTimeout: 1000 });
   const silent = Array.from({ length: 40 }, () => open(t, () => connect(port, loopback)));
   const ended = silent.map(untilClosed);
   const slow = open(t, () =>
@@ -110,7 +110,7 @@ t.test('slow and silent connections are cut off, and keep no honest one out', as
   const slowEnded = untilClosed(slow);
   await once(slow, 'secureConnect');
   slow.write('POST /v1/enrol HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{');
-  t.match(await enrol(), { status: 200 }, 'beside them');
+  t.match(await enroll(), { status: 200 }, 'beside them');
   t.ok(
     log.lines.some(({ code }) => code === 'connections'),
     'the oldest were cut off',
@@ -147,7 +147,7 @@ t.test('tokens cannot be tried out', async (t) => {
   const { text: token } = await site.token();
   const answer = await site.ask(port, '/v1/enrol', { body: { token, csr } });
   t.match(answer, { status: 429, code: 'rate_limited', error: /too many refusals/ });
-  t.equal(log.of('enrolment refused').length, tries.length + 1);
+  t.equal(log.of('enrollment refused').length, tries.length + 1);
   for (const tried of tries) t.notMatch(JSON.stringify(log.lines), tried.split('.')[1]);
   const refused = await metric(
     { healthPort },
@@ -168,13 +168,13 @@ t.test('more requests than allowed wait', async (t) => {
 t.test('the files of the CA are read again, and bad ones are not used', async (t) => {
   const dir = site.path('swapped');
   const made = await writeIssuerPki(dir, site.root, { hosts: [], ips: [loopback] });
-  const { enrol, log, issuer } = await startIssuer(t, {
+  const { enroll, log, issuer } = await startIssuer(t, {
     issuerCert: `${dir}/issuer.crt`,
     issuerKey: `${dir}/issuer.key`,
     serverCert: `${dir}/server.crt`,
     serverKey: `${dir}/server.key`,
   });
-  const signer = async () => new X509Certificate((await enrol()).certificate!);
+  const signer = async () => new X509Certificate((await enroll()).certificate!);
   t.ok((await signer()).verify(made.authority.certificate.publicKey));
   await writeFile(`${dir}/issuer.crt`, site.root.certPem);
   issuer.reload();

@@ -32,7 +32,7 @@ t.test('a certificate is renewed under an open stream, until it is denied', asyn
   const ageMs = 0.6 * periodMs - 5 * minuteMs;
   const first = new X509Certificate((await site.leaveIdentity(token, ageMs, lifetimeMs)).certPem);
   const { agent, log } = await site.startAgent(t, {
-    enrolmentServer: { host: loopback, port: issuer.port },
+    enrollmentServer: { host: loopback, port: issuer.port },
     proxyServerPort: server.agentPort,
   });
   await server.log.line('agent connected');
@@ -65,17 +65,17 @@ t.test('a certificate is renewed under an open stream, until it is denied', asyn
   t.equal(await requests('issued'), 1);
 
   // By the token that it joined by, since the certificate has another number by now.
-  await site.file('denied', `enrolment:${token.id}\n`);
+  await site.file('denied', `enrollment:${token.id}\n`);
   issuer.issuer.reload();
   await issuer.log.line('reloaded', ({ files }) => files === 'agent deny list');
   const dueMs = Date.parse(String(second.notAfter)) - 0.4 * periodMs;
   await time.advance(dueMs - Date.now() + 1_000);
-  t.match(await issuer.log.line('enrolment refused'), {
+  t.match(await issuer.log.line('enrollment refused'), {
     ...{ request: '/v1/renew', code: 'certificate_refused', enrolment: token.id },
-    reason: `--agent-denylist has enrolment:${token.id}`,
+    reason: `--agent-denylist has enrollment:${token.id}`,
   });
   t.match(await log.line('cannot renew the certificate'), {
-    detail: /refused \(certificate_refused\): --agent-denylist has enrolment:/,
+    detail: /refused \(certificate_refused\): --agent-denylist has enrollment:/,
   });
   t.ok((await requests('failed')) >= 1);
   t.ok(await echoes('still'), 'the issuer cuts no tunnel: that is for the deny lists of servers');
@@ -99,17 +99,17 @@ t.test('a certificate that has expired asks for a new token, in words', async (t
   const issuer = await site.startIssuer(t);
   const first = await site.token();
   await site.leaveIdentity(first, 2 * minuteMs, minuteMs);
-  const options = { enrolmentServer: { host: loopback, port: issuer.port } };
+  const options = { enrollmentServer: { host: loopback, port: issuer.port } };
 
   const late = await site.startAgent(t, options);
   t.match(await late.log.line('cannot join'), {
     detail:
       /agent\.pem expired at .*Z, and the clock of this machine says .*Z; if that is right, join anew with a token/,
   });
-  const enrolmentTokenFile = await site.file('token', '');
+  const enrollmentTokenFile = await site.file('token', '');
   await late.agent.close();
 
-  const waiting = await site.startAgent(t, { ...options, enrolmentTokenFile });
+  const waiting = await site.startAgent(t, { ...options, enrollmentTokenFile });
   t.match(await waiting.log.line('cannot join'), { detail: /holds no token/ });
   const second = await site.token();
   await site.file('token', second.text);

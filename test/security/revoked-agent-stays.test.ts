@@ -19,7 +19,8 @@ const entries: Record<string, (credentials: Credentials) => string> = {
   serial: ({ certPem }) => `serial:${new X509Certificate(certPem).serialNumber}`,
   fingerprint: ({ certPem }) => `sha256:${new X509Certificate(certPem).fingerprint256}`,
   'common name': () => 'cn:revoked',
-  'the token that it joined by': () => 'enrolment:abc',
+  'the token that it joined with': () => 'enrollment:abc',
+  'the token, in the former spelling': () => 'enrolment:abc',
 };
 
 for (const [kind, entryOf] of Object.entries(entries)) {
@@ -41,7 +42,7 @@ for (const [kind, entryOf] of Object.entries(entries)) {
     const ended = await rogue.log.line('disconnected');
     t.match(ended, {
       code: 'unauthorized',
-      reason: /^--agent-denylist has (serial|sha256|cn|enrolment):/,
+      reason: /^--agent-denylist has (serial|sha256|cn|enrollment):/,
     });
     t.match(await server.log.line('agent disconnected'), { agent: 'revoked' });
     await server.log.line('agent refused', ({ commonName }) => commonName === 'revoked');
@@ -105,8 +106,10 @@ t.test('an open HTTP/2 connection brings no new tunnel', async (t) => {
 
 t.test('entries that could deny nobody are refused', async (t) => {
   for (const entry of [
-    'enrolment:abc # stolen',
+    'enrollment:abc # stolen',
+    'enrollment:ABC',
     'enrolment:ABC',
+    'enrollllment:abc',
     'cn:gw # stolen',
     'node:worker-3 # stolen',
     'node:worker-3, worker-4',

@@ -37,11 +37,11 @@ t.test('an agent joins with a token, serves under enforce, and needs it only onc
   t.match(token, /^[a-z2-7]{12}\.[a-z2-7]{32}$/);
   const tokenFile = await site.file('token', `${token}\n`);
   const flags = {
-    'enrolment-server': `localhost:${issuer.port}`,
-    'enrolment-ca-hash': String(caHashes),
+    'enrollment-server': `localhost:${issuer.port}`,
+    'enrollment-ca-hash': String(caHashes),
     'proxy-server-port': String(server.agentPort),
   };
-  const agent = await site.startAgentProcess(t, { ...flags, 'enrolment-token-file': tokenFile });
+  const agent = await site.startAgentProcess(t, { ...flags, 'enrollment-token-file': tokenFile });
   t.match(await agent.waitForLog('joined'), { subject: 'CN=node-1' });
   t.match(await server.log.line('agent connected'), { commonName: 'node-1' });
   const reply = await connectThrough({ via: server.uds, target: `${loopback}:${target.port}` });
@@ -77,13 +77,13 @@ t.test('an agent joins with a token, serves under enforce, and needs it only onc
   );
 
   const options = {
-    enrolmentServer: { host: loopback, port: issuer.port },
+    enrollmentServer: { host: loopback, port: issuer.port },
     proxyServerPort: server.agentPort,
   };
   const second = site.startAgent(t, {
     ...options,
     identityDir: site.path('identity-2'),
-    enrolmentTokenFile: tokenFile,
+    enrollmentTokenFile: tokenFile,
   });
   await t.rejects(
     second,
@@ -93,7 +93,7 @@ t.test('an agent joins with a token, serves under enforce, and needs it only onc
     },
     'the same token lets no other agent in',
   );
-  t.match(await issuer.process.waitForLog('enrolment refused'), {
+  t.match(await issuer.process.waitForLog('enrollment refused'), {
     code: 'token_used',
     enrolment: id,
   });
@@ -141,7 +141,7 @@ async function startImpostor(t: Test, shown: IssuedCertificate, caPem: string) {
 t.test('a server that poses as the issuer is sent nothing secret', async (t) => {
   const site = await Installation.make();
   const token = await site.token();
-  const enrolmentTokenFile = await site.file('token', token.text);
+  const enrollmentTokenFile = await site.file('token', token.text);
   const evil = await createAuthority({ name: 'evil CA' });
   const names = { kind: 'server', name: 'i', ips: [loopback] } as const;
   const [foreign, stolen] = await Promise.all([
@@ -149,7 +149,7 @@ t.test('a server that poses as the issuer is sent nothing secret', async (t) => 
     issueCertificate(site.issuer, names),
   ]);
   const impostors = [
-    ['another CA', foreign, evil.certPem, /is not the one of --enrolment-ca-hash/],
+    ['another CA', foreign, evil.certPem, /is not the one of --enrollment-ca-hash/],
     ['the true CA, but a certificate of another', foreign, site.root.certPem, /was refused for/],
     [
       'a certificate by the stolen key of the issuer',
@@ -161,8 +161,8 @@ t.test('a server that poses as the issuer is sent nothing secret', async (t) => 
   for (const [what, shown, caPem, complaint] of impostors) {
     const impostor = await startImpostor(t, shown, caPem);
     const log = new LogWatch();
-    const enrolmentServer = { host: loopback, port: impostor.port };
-    const agent = site.startAgent(t, { enrolmentServer, enrolmentTokenFile }, log);
+    const enrollmentServer = { host: loopback, port: impostor.port };
+    const agent = site.startAgent(t, { enrollmentServer, enrollmentTokenFile }, log);
     const error = await agent.then(
       () => new Error('it joined'),
       (error: Error) => error,
@@ -187,14 +187,14 @@ t.test('a denied agent gets no certificate by its old token either', async (t) =
     issuer.reload();
     await log.lineAfter(before, 'reloaded');
   };
-  for (const entryOf of [(id: string) => `enrolment:${id}`, () => 'cn:node-1']) {
+  for (const entryOf of [(id: string) => `enrollment:${id}`, () => 'cn:node-1']) {
     const { text: token, id } = await site.token();
     const { csr } = newRequest();
     const ask = () => site.ask(port, '/v1/enrol', { body: { token, csr } });
     t.match(await ask(), { status: 200 });
     await deny(entryOf(id));
     t.match(await ask(), { status: 403, code: 'certificate_refused' }, entryOf(id));
-    const told = await log.line('enrolment refused', ({ enrolment }) => enrolment === id);
+    const told = await log.line('enrollment refused', ({ enrolment }) => enrolment === id);
     t.match(told, { reason: `--agent-denylist has ${entryOf(id)}` });
     await deny('# nobody');
   }
@@ -257,7 +257,7 @@ t.test('a request gets what its token says, whatever it asks for', async (t) => 
     stdout: `Revoked ${revoked.id}.\n`,
   });
   t.match(await ask(revoked.text, good.csr), { status: 401, code: 'token_unknown' });
-  t.equal(log.of('enrolment refused').length, 7, 'one line each');
+  t.equal(log.of('enrollment refused').length, 7, 'one line each');
   t.notMatch(log.written.join(''), text.split('.')[1]);
 });
 
@@ -278,16 +278,16 @@ t.test('of many that redeem one token at two issuers exactly one gets in', async
 t.test('a token comes from a file or the environment, never from the command line', async (t) => {
   const site = await Installation.make();
   const { text } = await site.token();
-  const server = { 'enrolment-server': `${loopback}:1` };
-  const flagged = await site.startAgentProcess(t, { ...server, 'enrolment-token': text });
+  const server = { 'enrollment-server': `${loopback}:1` };
+  const flagged = await site.startAgentProcess(t, { ...server, 'enrollment-token': text });
   t.match(await flagged.exit, { code: 2 });
   t.match(
     wordsOf(flagged),
-    /--enrolment-token: everybody on this machine can read a command line; use --enrolment-token-file or FAIRLEAD_ENROLMENT_TOKEN/,
+    /--enrollment-token: everybody on this machine can read a command line; use --enrollment-token-file or FAIRLEAD_ENROLLMENT_TOKEN/,
   );
   t.notMatch(wordsOf(flagged), text.slice(0, 20));
-  const enrolmentServer = { host: loopback, port: 1 };
-  await t.rejects(site.startAgent(t, { enrolmentServer }), {
+  const enrollmentServer = { host: loopback, port: 1 };
+  await t.rejects(site.startAgent(t, { enrollmentServer }), {
     name: 'UsageError',
     message: /--identity-dir holds no certificate yet: give a token/,
   });
@@ -295,8 +295,8 @@ t.test('a token comes from a file or the environment, never from the command lin
   const { port } = await site.startIssuer(t);
   const agent = await site.startAgentProcess(
     t,
-    { 'enrolment-server': `${loopback}:${port}` },
-    { FAIRLEAD_ENROLMENT_TOKEN: text },
+    { 'enrollment-server': `${loopback}:${port}` },
+    { FAIRLEAD_ENROLLMENT_TOKEN: text },
   );
   await agent.waitForLog('joined');
   t.notMatch(wordsOf(agent), text.split('.')[1]);
@@ -305,12 +305,12 @@ t.test('a token comes from a file or the environment, never from the command lin
 t.test('an issuer that is not there yet is waited for', async (t) => {
   const site = await Installation.make();
   const port = await pickPort();
-  const { text: enrolmentToken } = await site.token();
-  const enrolmentServer = { host: loopback, port };
-  const { agent, log } = await site.startAgent(t, { enrolmentServer, enrolmentToken });
+  const { text: enrollmentToken } = await site.token();
+  const enrollmentServer = { host: loopback, port };
+  const { agent, log } = await site.startAgent(t, { enrollmentServer, enrollmentToken });
   t.match(await log.line('cannot join'), { isFinal: false });
   const { port: healthPort } = agent.addresses.health;
   t.equal((await fetch(`http://${loopback}:${healthPort}/readyz`)).status, 503);
-  await site.startIssuer(t, { enrolmentPort: port });
+  await site.startIssuer(t, { enrollmentPort: port });
   await log.line('joined');
 });

@@ -71,7 +71,7 @@ t.test('an agent joins with a token that fairlead token has made', async (t) => 
     ...['--agent-id', 'node-1', '--ip', loopback],
   );
   t.match(made, { code: 0, stderr: '' });
-  const { token: enrolmentToken = '', id } = JSON.parse(made.stdout);
+  const { token: enrollmentToken = '', id } = JSON.parse(made.stdout);
   // The first claim is written, but nobody is told so: the token is spent for the key of this agent.
   const { update } = api.secrets;
   api.secrets.update = (...given) => {
@@ -81,7 +81,7 @@ t.test('an agent joins with a token that fairlead token has made', async (t) => 
   };
   const startAgent = (reconnectMin: number, reconnectMax = reconnectMin) =>
     site.startAgent(t, {
-      ...{ enrolmentServer: { host: loopback, port }, enrolmentToken },
+      ...{ enrollmentServer: { host: loopback, port }, enrollmentToken },
       ...{ reconnectMin, reconnectMax },
     });
   const first = await startAgent(2 ** 30);

@@ -23,10 +23,10 @@ t.test('an issuer whose clock is ahead', async (t) => {
   const site = await Installation.make();
   const server = await site.startServer(t);
   const { port } = await site.startIssuerProcess(t, {}, clockAhead(2 * hourMs));
-  const { text: enrolmentToken } = await site.token({}, 24 * hourMs);
+  const { text: enrollmentToken } = await site.token({}, 24 * hourMs);
   const { log } = await site.startAgent(t, {
-    enrolmentServer: { host: loopback, port },
-    enrolmentToken,
+    enrollmentServer: { host: loopback, port },
+    enrollmentToken,
     proxyServerPort: server.agentPort,
   });
   const both = new RegExp(`is not valid before ${time}, and the clock of .* says ${time}`);
@@ -48,10 +48,10 @@ t.test('an issuer whose clock is ahead', async (t) => {
 t.test('an agent whose clock is ahead', async (t) => {
   const site = await Installation.make();
   const { port } = await site.startIssuer(t);
-  const { text: FAIRLEAD_ENROLMENT_TOKEN } = await site.token();
-  const flags = { 'enrolment-server': `${loopback}:${port}` };
+  const { text: FAIRLEAD_ENROLLMENT_TOKEN } = await site.token();
+  const flags = { 'enrollment-server': `${loopback}:${port}` };
   const ahead = clockAhead(2_400 * hourMs);
-  const agent = await site.startAgentProcess(t, flags, { FAIRLEAD_ENROLMENT_TOKEN, ...ahead });
+  const agent = await site.startAgentProcess(t, flags, { FAIRLEAD_ENROLLMENT_TOKEN, ...ahead });
   const warned = await agent.waitForLog(({ msg }) => /is ahead of the issuer's/.test(msg));
   const apartMs = Date.parse(String(warned.clock)) - Date.parse(String(warned.issuerClock));
   t.ok(Math.abs(apartMs - 2_400 * hourMs) < 60_000, 'both times are told');

@@ -24,7 +24,7 @@ import { defaultSuitesText } from '@fairlead/runtime/tls';
 
 const server = 'Server';
 const identity = 'Identity';
-const enrolment = 'Enrolment (how the agent gets a certificate by itself)';
+const enrollment = 'Enrollment (how the agent gets a certificate by itself)';
 const policy = 'Policy (which targets the agent dials)';
 const limits = 'Deadlines and limits';
 const health = 'Health, metrics and admin';
@@ -106,33 +106,37 @@ export const agentOptions = defineOptions({
     'identity-dir': option(
       { ...kinds.filePath, placeholder: 'DIR' },
       {
-        group: enrolment,
+        group: enrollment,
         description:
           'Directory for a certificate that the agent gets by itself, its key, and the CA, in the place of --agent-cert and --agent-key; made with mode 0700 if it is missing',
       },
     ),
-    'enrolment-server': option(kinds.hostPort, {
-      group: enrolment,
+    'enrollment-server': option(kinds.hostPort, {
+      group: enrollment,
+      alias: 'enrolment-server',
       description:
         'Where fairlead issuer listens: there the agent joins with a token, and renews its certificate',
     }),
-    'enrolment-ca-hash': option(kinds.list(kinds.caHash), {
-      group: enrolment,
+    'enrollment-ca-hash': option(kinds.list(kinds.caHash), {
+      group: enrollment,
+      alias: 'enrolment-ca-hash',
       description:
         'Hash of the CA, as fairlead token create prints it; several while a CA is replaced',
       default: [],
       defaultText: '--ca-cert is what the issuer is verified by',
     }),
-    'enrolment-token-file': option(kinds.filePath, {
-      group: enrolment,
+    'enrollment-token-file': option(kinds.filePath, {
+      group: enrollment,
+      alias: 'enrolment-token-file',
       description:
         'File with the token to join with; not needed any more once the agent has joined',
     }),
-    'enrolment-token': option(kinds.text, {
-      group: enrolment,
+    'enrollment-token': option(kinds.text, {
+      group: enrollment,
+      alias: 'enrolment-token',
       description: 'The token itself',
       secret: true,
-      notAsFlag: 'use --enrolment-token-file or FAIRLEAD_ENROLMENT_TOKEN',
+      notAsFlag: 'use --enrollment-token-file or FAIRLEAD_ENROLLMENT_TOKEN',
     }),
 
     allow: option(kinds.filledList(kinds.targetRule, noRule), {
@@ -268,7 +272,7 @@ export const agentOptions = defineOptions({
 
   check(options, { warn }) {
     checkPair(['agent-cert', options.agentCert], ['agent-key', options.agentKey]);
-    checkEnrolment(options, warn);
+    checkEnrollment(options, warn);
     const hasIdentity = options.agentCert ?? options.identityDir ?? options.serviceAccountTokenPath;
     if (hasIdentity === undefined) {
       warn('--agent-cert and --agent-key are missing: servers that ask for them will refuse');
@@ -299,37 +303,37 @@ export const agentOptions = defineOptions({
 /** The options of fairlead-agent, parsed and checked. Durations in ms, sizes in bytes. */
 export type AgentOptions = OptionsOf<typeof agentOptions>;
 
-function checkEnrolment(options: AgentOptions, warn: (text: string) => void): void {
-  const { identityDir, enrolmentServer } = options;
+function checkEnrollment(options: AgentOptions, warn: (text: string) => void): void {
+  const { identityDir, enrollmentServer } = options;
   if (identityDir !== undefined && options.agentCert !== undefined) {
     throw new UsageError(
       '--identity-dir and --agent-cert are both given: give the one where the agent gets its certificate by itself, the other where you do',
     );
   }
-  if (enrolmentServer === undefined) {
+  if (enrollmentServer === undefined) {
     const given = [
-      options.enrolmentToken !== undefined && 'FAIRLEAD_ENROLMENT_TOKEN',
-      options.enrolmentTokenFile !== undefined && '--enrolment-token-file',
-      options.enrolmentCaHash.length > 0 && '--enrolment-ca-hash',
+      options.enrollmentToken !== undefined && 'FAIRLEAD_ENROLLMENT_TOKEN',
+      options.enrollmentTokenFile !== undefined && '--enrollment-token-file',
+      options.enrollmentCaHash.length > 0 && '--enrollment-ca-hash',
     ].filter(Boolean);
     if (given.length > 0) {
       throw new UsageError(
-        `--enrolment-server is missing: it goes with ${given.join(' and ')}; give the address of fairlead issuer`,
+        `--enrollment-server is missing: it goes with ${given.join(' and ')}; give the address of fairlead issuer`,
       );
     }
     if (identityDir !== undefined) {
-      warn('--enrolment-server is missing: the certificate in --identity-dir will not be renewed');
+      warn('--enrollment-server is missing: the certificate in --identity-dir will not be renewed');
     }
     return;
   }
   if (identityDir === undefined) {
     throw new UsageError(
-      '--identity-dir is missing: it goes with --enrolment-server; give a directory to keep key and certificate in',
+      '--identity-dir is missing: it goes with --enrollment-server; give a directory to keep key and certificate in',
     );
   }
-  if (options.enrolmentCaHash.length === 0 && options.caCert === undefined) {
+  if (options.enrollmentCaHash.length === 0 && options.caCert === undefined) {
     throw new UsageError(
-      '--enrolment-ca-hash is missing: without it anyone could pass as the issuer; give the hash that fairlead token create prints, or --ca-cert',
+      '--enrollment-ca-hash is missing: without it anyone could pass as the issuer; give the hash that fairlead token create prints, or --ca-cert',
     );
   }
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { agentOptions } from '@fairlead/agent/options';
 import { parseOptions } from '@fairlead/runtime/options';
 import { UsageError } from '@fairlead/runtime/process';
@@ -113,4 +114,42 @@ t.test('what could not work is refused', async (t) => {
 t.test('an agent without a certificate starts with a warning', async (t) => {
   const { warnings } = parseOptions(agentOptions, { argv: [], env: {} });
   t.match(warnings, [/^--agent-cert and --agent-key are missing/]);
+});
+
+t.test('the former spelling --enrolment-* still works', async (t) => {
+  const common = { argv: ['--identity-dir=d'], env: {} };
+  const expected = {
+    enrollmentServer: { host: 'issuer.example', port: 8096 },
+    enrollmentCaHash: [`sha256:${'ab'.repeat(32)}`],
+    enrollmentTokenFile: 'token',
+    enrollmentToken: 'secret',
+  };
+  for (const word of ['enrollment', 'enrolment']) {
+    const variables = {
+      [`FAIRLEAD_${word.toUpperCase()}_SERVER`]: 'issuer.example:8096',
+      [`FAIRLEAD_${word.toUpperCase()}_CA_HASH`]: expected.enrollmentCaHash[0],
+      [`FAIRLEAD_${word.toUpperCase()}_TOKEN_FILE`]: 'token',
+      [`FAIRLEAD_${word.toUpperCase()}_TOKEN`]: 'secret',
+    };
+    const lines = [
+      `${word}-server: issuer.example:8096`,
+      `${word}-ca-hash: ${expected.enrollmentCaHash[0]}`,
+      `${word}-token-file: token`,
+      `${word}-token: secret`,
+    ];
+    const file = join(t.testdir({ 'agent.yaml': lines.join('\n') }), 'agent.yaml');
+    const flags = lines.slice(0, 3).map((line) => `--${line.replace(': ', '=')}`);
+    const { enrollmentToken: _, ...fromFlags } = expected;
+    for (const [given, wanted] of [
+      [{ ...common, env: variables }, expected],
+      [{ ...common, argv: [...common.argv, `--config=${file}`] }, expected],
+      [{ ...common, argv: [...common.argv, ...flags] }, fromFlags],
+    ] as const) {
+      const { options, warnings } = parseOptions(agentOptions, given);
+      t.match(options, wanted);
+      t.strictSame(warnings, []);
+    }
+    const flag = `--${word}-token`;
+    t.throws(() => parse(`${flag}=secret`), { message: new RegExp(`^${flag}: everybody`) });
+  }
 });

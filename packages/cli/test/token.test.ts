@@ -25,7 +25,7 @@ t.test('a token is made, listed and revoked', async (t) => {
   const [, token = ''] = /^token {4}(\S+)$/m.exec(made.stdout) ?? [];
   const [id = '', secret = ''] = token.split('.');
   t.match(made.stdout, `ca-hash  ${hash}\n`);
-  t.match(made.stdout, `--enrolment-ca-hash ${hash} `);
+  t.match(made.stdout, `--enrollment-ca-hash ${hash} `);
   const listed = await runCommand(['token', 'list', '--token-dir', tokens]);
   t.match(
     listed.stdout,

@@ -84,7 +84,7 @@ export class AgentIdentity {
     const { options } = this.#options;
     if (this.#identity && (!this.#isExpired || !hasToken(options))) return true;
     try {
-      await this.#enrol();
+      await this.#enroll();
       return true;
     } catch (error) {
       // An old certificate may be good all the same: the clock may be what is wrong.
@@ -113,7 +113,7 @@ export class AgentIdentity {
   /** Renews the certificate from now on, when most of its time is over. */
   async keepRenewed(onRenewed: () => void): Promise<void> {
     const { options, logger } = this.#options;
-    if (options.enrolmentServer === undefined) return;
+    if (options.enrollmentServer === undefined) return;
     const clock = new RenewalClock(this.#stop.signal);
     while (await clock.untilDue(this.#identity!.certificate)) {
       const request = this.#isExpired ? 'enrol' : 'renew';
@@ -141,20 +141,20 @@ export class AgentIdentity {
   /** An issuer renews nothing that has expired. */
   #rejoin(): Promise<void> {
     const { options } = this.#options;
-    if (hasToken(options)) return this.#enrol();
+    if (hasToken(options)) return this.#enroll();
     const { validFrom: from, validTo: to } = this.#identity!.certificate;
     const dates = explainDates({ from, to }, 'the clock of this machine');
     throw new IssuerError(
-      `the certificate in ${this.#store.files.cert.path} ${dates}; if that is right, join anew with a token of fairlead token create, by --enrolment-token-file`,
+      `the certificate in ${this.#store.files.cert.path} ${dates}; if that is right, join anew with a token of fairlead token create, by --enrollment-token-file`,
       true,
     );
   }
 
-  async #enrol(): Promise<void> {
+  async #enroll(): Promise<void> {
     const { options } = this.#options;
     const token = readToken(options);
     const ca = await this.#trustedCa();
-    await this.#obtain('enrol', (csr) => this.#client().enrol(ca, token, csr));
+    await this.#obtain('enrol', (csr) => this.#client().enroll(ca, token, csr));
   }
 
   async #renew(): Promise<void> {
@@ -166,14 +166,14 @@ export class AgentIdentity {
 
   /** The CA to verify the issuer by: one that has the hash, or that of --ca-cert. */
   async #trustedCa(): Promise<string | undefined> {
-    const { enrolmentCaHash: hashes } = this.#options.options;
+    const { enrollmentCaHash: hashes } = this.#options.options;
     if (hashes.length === 0) return this.#configuredCa();
     const shown = parseCertificates(await this.#client().fetchCa()) ?? [];
     const known = shown.filter((certificate) => hashes.includes(caHash(certificate)));
     if (known.length === 0) {
       const seen = shown.map(caHash).join(', ') || 'none';
       throw new IssuerError(
-        `the CA that ${this.#endpointText} shows is not the one of --enrolment-ca-hash (it shows ${seen}); nothing secret was sent. Is something on the way, or was the CA replaced?`,
+        `the CA that ${this.#endpointText} shows is not the one of --enrollment-ca-hash (it shows ${seen}); nothing secret was sent. Is something on the way, or was the CA replaced?`,
         true,
       );
     }
@@ -190,7 +190,7 @@ export class AgentIdentity {
   }
 
   async #obtain(request: IdentityRequest, ask: (csr: string) => Promise<string>): Promise<void> {
-    const privateKey = await (request === 'enrol' ? this.#enrolmentKey() : newKey());
+    const privateKey = await (request === 'enrol' ? this.#enrollmentKey() : newKey());
     const certPem = await ask(makeCertificateRequest(privateKey));
     const [certificate] = parseCertificates(certPem) ?? [];
     if (!certificate?.checkPrivateKey(privateKey)) {
@@ -208,7 +208,7 @@ export class AgentIdentity {
    * The same one until it has a certificate, over restarts too: the issuer may have redeemed the token and its
    * answer been lost, and gives the certificate again for the same key only.
    */
-  async #enrolmentKey(): Promise<KeyObject> {
+  async #enrollmentKey(): Promise<KeyObject> {
     const earlier = await this.#store.readNewKey();
     if (earlier) return earlier;
     const key = await newKey();
@@ -218,7 +218,7 @@ export class AgentIdentity {
 
   #client(): IssuerClient {
     const { options, proxyFor, logger } = this.#options;
-    const endpoint = options.enrolmentServer!;
+    const endpoint = options.enrollmentServer!;
     return new IssuerClient({
       endpoint,
       timeoutMs: options.handshakeTimeout,
@@ -259,7 +259,7 @@ export class AgentIdentity {
   }
 
   get #endpointText(): string {
-    const { host, port } = this.#options.options.enrolmentServer!;
+    const { host, port } = this.#options.options.enrollmentServer!;
     return `the issuer at ${host}:${port}`;
   }
 }

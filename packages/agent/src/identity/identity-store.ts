@@ -38,7 +38,7 @@ export class IdentityStore {
   private constructor(directory: string, logger: Logger) {
     this.#newKeyPath = join(directory, 'new.key');
     const pair = { flag, path: join(directory, 'agent.pem') };
-    const ca = { flag: '--enrolment-ca-hash', path: join(directory, 'ca.crt') };
+    const ca = { flag: '--enrollment-ca-hash', path: join(directory, 'ca.crt') };
     this.files = { cert: pair, key: pair, ca };
     this.#logger = logger;
   }

@@ -3,7 +3,7 @@ import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import {
   CA_PATH,
   certificateReply,
-  ENROL_PATH,
+  ENROLL_PATH,
   isFinalRefusal,
   MAX_REPLY_BYTES,
   RENEW_PATH,
@@ -74,8 +74,8 @@ export class IssuerClient {
    * Redeems a token, once the issuer is verified by `ca`.
    * @returns certificate and chain in PEM
    */
-  enrol(ca: string | undefined, token: string, csr: string): Promise<string> {
-    return this.#certificate(ENROL_PATH, { token, csr }, { ...(ca !== undefined && { ca }) });
+  enroll(ca: string | undefined, token: string, csr: string): Promise<string> {
+    return this.#certificate(ENROLL_PATH, { token, csr }, { ...(ca !== undefined && { ca }) });
   }
 
   /** Renews the certificate in `tls`. @returns certificate and chain in PEM */

@@ -89,9 +89,9 @@ expires  ${expiresAt}
 
 It is shown this once. On the agent's machine, in a file that only the agent may read:
 
-fairlead-agent --identity-dir DIR --enrolment-server HOST:PORT \\
-  --enrolment-ca-hash ${caHashes.join(',')} \\
-  --enrolment-token-file FILE
+fairlead-agent --identity-dir DIR --enrollment-server HOST:PORT \\
+  --enrollment-ca-hash ${caHashes.join(',')} \\
+  --enrollment-token-file FILE
 `,
   );
 }

@@ -32,7 +32,7 @@ async function run({
   process.stdout.write(
     claim === undefined
       ? `Revoked ${id}.\n`
-      : `Removed ${id}, which was redeemed already: to shut that agent out write enrolment:${id} into --agent-denylist.\n`,
+      : `Removed ${id}, which was redeemed already: to shut that agent out write enrollment:${id} into --agent-denylist.\n`,
   );
 }
 

@@ -9,7 +9,7 @@
 import { z } from 'zod';
 
 export const CA_PATH = '/v1/ca';
-export const ENROL_PATH = '/v1/enrol';
+export const ENROLL_PATH = '/v1/enrol';
 export const RENEW_PATH = '/v1/renew';
 
 /** A request's body: an RSA-8192 certificate request in JSON has half of it. */
@@ -18,7 +18,7 @@ export const MAX_REQUEST_BYTES = 16 * 1024;
 export const MAX_REPLY_BYTES = 256 * 1024;
 
 export const renewRequest = z.strictObject({ csr: z.string() });
-export const enrolRequest = z.strictObject({ token: z.string(), csr: z.string() });
+export const enrollRequest = z.strictObject({ token: z.string(), csr: z.string() });
 
 /** The certificate in PEM, then those between it and the CA. */
 export const certificateReply = z.object({ certificate: z.string() });

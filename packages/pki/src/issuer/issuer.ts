@@ -6,15 +6,15 @@ import { AgentDenyList, CertificateExpiry } from '@fairlead/runtime/tls';
 import { IssuerMetrics } from './metrics.ts';
 import { type IssuerOptions, issuerOptions } from './options.ts';
 import { type IssuerCredentials, loadCredentials } from './port/credentials.ts';
-import { EnrolmentListener } from './port/enrollment-listener.ts';
-import { Enrolments } from './port/enrollments.ts';
+import { EnrollmentListener } from './port/enrollment-listener.ts';
+import { Enrollments } from './port/enrollments.ts';
 import { RequestLimits } from './port/request-limits.ts';
 import { openTokenStore } from './tokens/open-token-store.ts';
 import { TokenCleaner } from './tokens/token-cleaner.ts';
 
 /** Where an issuer listens. */
 export interface IssuerAddresses {
-  readonly enrolment: AddressInfo;
+  readonly enrollment: AddressInfo;
   readonly health: AddressInfo;
 }
 
@@ -50,7 +50,7 @@ export async function createIssuer(
 
   const metrics: IssuerMetrics = new IssuerMetrics(() => listener.connectionCount);
   const limits = new RequestLimits(options.maxRequestsPerSecond);
-  const enrolments = new Enrolments({
+  const enrollments = new Enrollments({
     store,
     authority: () => credentials.authority,
     denyEntry: (commonName, certificate) => denyList?.entryFor({ commonName, certificate }),
@@ -58,12 +58,12 @@ export async function createIssuer(
     logger,
     onIssued: (request) => metrics.onIssued(request),
   });
-  const listener = new EnrolmentListener({
-    port: options.enrolmentPort,
-    host: options.enrolmentBindAddress,
+  const listener = new EnrollmentListener({
+    port: options.enrollmentPort,
+    host: options.enrollmentBindAddress,
     tls: credentials.tls,
     caPem: () => credentials.caPem,
-    enrolments,
+    enrollments,
     limits,
     timeoutMs: options.requestTimeout,
     maxConnections: options.maxConnections,
@@ -105,7 +105,7 @@ export async function createIssuer(
   try {
     tell(credentials);
     const addresses = {
-      enrolment: await listener.listen(),
+      enrollment: await listener.listen(),
       health: await health.listen({
         listener: 'health',
         flag: '--health-port',

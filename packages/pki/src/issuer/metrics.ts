@@ -20,7 +20,7 @@ export class IssuerMetrics {
   constructor(connections: () => number) {
     new Gauge({
       name: 'fairlead_issuer_connections',
-      help: 'Open connections on the enrolment port',
+      help: 'Open connections on the enrollment port',
       registers: [this.registry],
       collect() {
         this.set(connections());

@@ -12,7 +12,7 @@ import {
 } from '@fairlead/runtime/options';
 import { checkTokenPlace, tokenPlaceOptions } from './tokens/token-place.ts';
 
-const enrolment = 'Enrolment port (where agents ask for certificates)';
+const enrollment = 'Enrollment port (where agents ask for certificates)';
 const signing = 'Signing';
 const limits = 'Deadlines and limits';
 const health = 'Health and metrics';
@@ -23,23 +23,25 @@ export const issuerOptions = defineOptions({
   options: {
     ...configOptions,
 
-    'enrolment-port': option(kinds.listenPort, {
-      group: enrolment,
+    'enrollment-port': option(kinds.listenPort, {
+      group: enrollment,
+      alias: 'enrolment-port',
       description: 'Port for agents that want a certificate; 0 lets the system pick one',
       default: 8096,
     }),
-    'enrolment-bind-address': option(kinds.host, {
-      group: enrolment,
-      description: 'Address on which --enrolment-port listens',
+    'enrollment-bind-address': option(kinds.host, {
+      group: enrollment,
+      alias: 'enrolment-bind-address',
+      description: 'Address on which --enrollment-port listens',
       defaultText: 'all',
     }),
     'server-cert': option(kinds.filePath, {
-      group: enrolment,
+      group: enrollment,
       description: 'Certificate (PEM), signed by --ca-cert, that the issuer shows to agents',
       required: true,
     }),
     'server-key': option(kinds.filePath, {
-      group: enrolment,
+      group: enrollment,
       description: 'Private key (PEM) of --server-cert',
       required: true,
     }),
@@ -69,7 +71,7 @@ export const issuerOptions = defineOptions({
     'agent-denylist': option(kinds.filePath, {
       group: signing,
       description:
-        "File of agent certificates that are not renewed: lines serial:HEX, sha256:HEX, cn:NAME or enrolment:ID; the servers' own --agent-denylist fits",
+        "File of agent certificates that are not renewed: lines serial:HEX, sha256:HEX, cn:NAME or enrollment:ID; the servers' own --agent-denylist fits",
     }),
 
     ...tokenPlaceOptions,
@@ -111,9 +113,9 @@ export const issuerOptions = defineOptions({
     checkTokenPlace(options);
     checkDistinctPorts([
       {
-        name: 'enrolment-port',
-        port: options.enrolmentPort,
-        address: options.enrolmentBindAddress,
+        name: 'enrollment-port',
+        port: options.enrollmentPort,
+        address: options.enrollmentBindAddress,
       },
       { name: 'health-port', port: options.healthPort, address: options.healthBindAddress },
     ]);

@@ -63,7 +63,7 @@ export type AnyOptionTable = Omit<OptionTable<OptionDeclarations>, 'check'>;
  * @throws Error on a name that cannot work: the table's own bug, found by its first use
  */
 export function defineOptions<D extends OptionDeclarations>(table: OptionTable<D>): OptionTable<D> {
-  for (const name of Object.keys(table.options)) {
+  for (const name of [...Object.keys(table.options), ...aliases(table).keys()]) {
     if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name) || name === 'help' || name === 'version') {
       throw new Error(`an option cannot be named ${name}`);
     }
@@ -71,9 +71,19 @@ export function defineOptions<D extends OptionDeclarations>(table: OptionTable<D
   return table;
 }
 
-/** The option of that name; safe for names that anyone may have typed (`constructor`). */
+/** The option of that name or alias; safe for names that anyone may have typed (`constructor`). */
 export function findOption(table: AnyOptionTable, name: string): AnyOption | undefined {
-  return Object.hasOwn(table.options, name) ? table.options[name] : undefined;
+  const ownName = aliases(table).get(name) ?? name;
+  return Object.hasOwn(table.options, ownName) ? table.options[ownName] : undefined;
+}
+
+/** The names of options that have an alias, by alias. */
+export function aliases({ options }: AnyOptionTable): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(options).flatMap(([name, option]) =>
+      option.standing === 'live' && option.alias !== undefined ? [[option.alias, name]] : [],
+    ),
+  );
 }
 
 /** `agent-port` -> `agentPort`, the key in the parsed options. */

@@ -14,6 +14,8 @@ export interface OptionText {
   readonly short?: string;
   /** The value must never be printed, not even in a complaint about it. */
   readonly secret?: boolean;
+  /** A former name, in kebab-case: it works as flag, variable and key, and `--help` omits it. */
+  readonly alias?: string;
   /** Must not be on a command line, which everybody on the machine can read; the text says where instead. */
   readonly notAsFlag?: string;
   /** Still works; giving it causes a warning with this cure. */

@@ -4,7 +4,7 @@ import {
   type CertificateIdentity,
   canonicalHex,
   canonicalSerial,
-  isEnrolmentId,
+  isEnrollmentId,
 } from './certificate-identity.ts';
 import type { NamedFile } from './pem-file.ts';
 
@@ -25,13 +25,13 @@ export class AgentDenyList {
   readonly #fingerprints = new Set<string>();
   readonly #commonNames = new Set<string>();
   readonly #nodes = new Set<string>();
-  readonly #enrolments = new Set<string>();
+  readonly #enrollments = new Set<string>();
 
   /**
    * Reads a file of lines `serial:HEX`, `sha256:HEX` (the certificate's fingerprint), `cn:NAME` (without ` #`),
-   * `enrolment:ID` (the token that an agent joined by, for all its renewed certificates), or `node:NAME` (the
-   * node that a service account's token is bound to). Empty lines and such that begin with `#` are left out;
-   * an entry that could be about nobody is a mistake.
+   * `enrollment:ID` or `enrolment:ID` (the token that an agent joined with: denies all its renewed certificates),
+   * or `node:NAME` (the node that a service account's token is bound to). Empty lines and lines that begin with
+   * `#` are ignored. An entry that can match no peer is an error.
    *
    * @throws UsageError that names file and line
    */
@@ -43,7 +43,7 @@ export class AgentDenyList {
       if (text === '' || text.startsWith('#')) continue;
       if (!list.#add(text)) {
         throw new UsageError(
-          `${flag}: ${path}:${index + 1}: "${text}" is none of serial:HEX, sha256:HEX, cn:NAME, enrolment:ID, node:NAME; a comment has a line of its own`,
+          `${flag}: ${path}:${index + 1}: "${text}" is none of serial:HEX, sha256:HEX, cn:NAME, enrollment:ID, node:NAME; a comment has a line of its own`,
         );
       }
     }
@@ -52,11 +52,11 @@ export class AgentDenyList {
 
   /** The entry that denies the peer. */
   entryFor({ commonName, certificate, token }: DeniablePeer): string | undefined {
-    const { serialNumber, fingerprint, enrolment } = certificate ?? {};
+    const { serialNumber, fingerprint, enrollment } = certificate ?? {};
     const asked: readonly [string, ReadonlySet<string>, string | undefined][] = [
       ['serial', this.#serials, serialNumber],
       ['sha256', this.#fingerprints, fingerprint],
-      ['enrolment', this.#enrolments, enrolment],
+      ['enrollment', this.#enrollments, enrollment],
       ['node', this.#nodes, token?.nodeName],
       ['cn', this.#commonNames, commonName],
     ];
@@ -65,11 +65,11 @@ export class AgentDenyList {
   }
 
   #add(text: string): boolean {
-    const [, kind, value = ''] = /^(serial|sha256|cn|enrolment|node):\s*(.+)$/.exec(text) ?? [];
+    const [, kind, value = ''] = /^(serial|sha256|cn|enroll?ment|node):\s*(.+)$/.exec(text) ?? [];
     const hex = canonicalHex(value);
     // Somebody's comment and no name, though X.520 would allow it.
     if (kind === 'cn' && !/\s#/.test(value)) this.#commonNames.add(value);
-    else if (kind === 'enrolment' && isEnrolmentId(value)) this.#enrolments.add(value);
+    else if (kind?.startsWith('enrol') && isEnrollmentId(value)) this.#enrollments.add(value);
     else if (kind === 'node' && nodeName.test(value)) this.#nodes.add(value);
     else if (kind === 'serial' && /^[0-9a-f]{1,40}$/.test(hex)) {
       this.#serials.add(canonicalSerial(hex));

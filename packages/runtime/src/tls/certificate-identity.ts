@@ -9,10 +9,10 @@ export interface CertificateIdentity {
   /** SHA-256 of the whole certificate, hexadecimal, lower case. */
   readonly fingerprint: string;
   /** The ID of the token by which the agent joined; its renewed certificates carry it on. */
-  readonly enrolment: string | undefined;
+  readonly enrollment: string | undefined;
 }
 
-const enrolmentUri = 'fairlead:enrolment=';
+const enrollmentUri = 'fairlead:enrolment=';
 
 /**
  * The certificate that the peer of a TLS connection showed, also on a resumed session; undefined if it
@@ -26,19 +26,19 @@ export function peerCertificate(socket: TLSSocket): X509Certificate | undefined 
 /** Its subject in one line. */
 export const subjectOf = ({ subject }: X509Certificate): string => subject.replaceAll('\n', ', ');
 
-/** An enrolment token's ID: letters and digits of RFC 4648 section 6, in lower case. */
-export const isEnrolmentId = (text: string): boolean => /^[a-z2-7]+$/.test(text);
+/** An enrollment token's ID: letters and digits of RFC 4648 section 6, in lower case. */
+export const isEnrollmentId = (text: string): boolean => /^[a-z2-7]+$/.test(text);
 
 /** What tells the certificate from others. */
 export function identityOf(certificate: X509Certificate): CertificateIdentity {
   const names = parseAlternativeNames(certificate.subjectAltName ?? '') ?? [];
-  const enrolment = names.find(
-    ({ type, value }) => type === 'URI' && value.startsWith(enrolmentUri),
+  const enrollment = names.find(
+    ({ type, value }) => type === 'URI' && value.startsWith(enrollmentUri),
   );
   return {
     serialNumber: canonicalSerial(certificate.serialNumber),
     fingerprint: canonicalHex(certificate.fingerprint256),
-    enrolment: enrolment?.value.slice(enrolmentUri.length),
+    enrollment: enrollment?.value.slice(enrollmentUri.length),
   };
 }
 

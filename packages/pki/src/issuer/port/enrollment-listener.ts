@@ -8,25 +8,25 @@ import type { Logger } from '@fairlead/runtime/process';
 import { HandshakeLimit, peerCertificate, refusalOfPeer } from '@fairlead/runtime/tls';
 import {
   CA_PATH,
-  ENROL_PATH,
-  enrolRequest,
+  ENROLL_PATH,
+  enrollRequest,
   RENEW_PATH,
   type RefusalCode,
   renewRequest,
 } from '../../enrollment/index.ts';
 import { TokenStoreError } from '../tokens/token-store.ts';
-import type { Enrolments, RenewingPeer } from './enrollments.ts';
+import type { Enrollments, RenewingPeer } from './enrollments.ts';
 import { readJsonBody } from './json-body.ts';
 import { Refusal } from './refusal.ts';
 import type { RequestLimits } from './request-limits.ts';
 
-export interface EnrolmentListenerOptions {
+export interface EnrollmentListenerOptions {
   readonly port: number;
   readonly host: string | undefined;
   readonly tls: SecureContextOptions;
   /** What agents are told the CA is, in PEM; may have been reloaded. */
   caPem(): string;
-  readonly enrolments: Enrolments;
+  readonly enrollments: Enrollments;
   readonly limits: RequestLimits;
   /** From TCP to the end of the answer. */
   readonly timeoutMs: number;
@@ -48,13 +48,13 @@ interface Answer {
  * The port where strangers ask for certificates. One request a connection, each with a deadline for all of
  * it, so that no peer, however slow, holds anything for longer.
  */
-export class EnrolmentListener {
-  readonly #options: EnrolmentListenerOptions;
+export class EnrollmentListener {
+  readonly #options: EnrollmentListenerOptions;
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
   readonly #waiting: HandshakeLimit;
 
-  constructor(options: EnrolmentListenerOptions) {
+  constructor(options: EnrollmentListenerOptions) {
     this.#options = options;
     this.#waiting = new HandshakeLimit(options.maxConnections, () => {
       this.#onCut('connections', undefined, 'too many connections; the oldest was cut off');
@@ -62,7 +62,7 @@ export class EnrolmentListener {
     this.#server = createServer({
       ...options.tls,
       requestCert: true,
-      // Who has none may still enrol; who renews is told what is wrong with theirs.
+      // Who has none may still enroll; who renews is told what is wrong with theirs.
       rejectUnauthorized: false,
       // A resumed session would stand for a certificate that was looked at earlier.
       secureOptions: constants.SSL_OP_NO_TICKET,
@@ -86,7 +86,7 @@ export class EnrolmentListener {
   /** @throws StartupError that names the flag */
   listen(): Promise<AddressInfo> {
     const { host, port, logger } = this.#options;
-    return listen(this.#server, { listener, flag: '--enrolment-port', host, port }, logger);
+    return listen(this.#server, { listener, flag: '--enrollment-port', host, port }, logger);
   }
 
   /** Certificates for handshakes from now on. */
@@ -149,35 +149,42 @@ export class EnrolmentListener {
     } catch (error) {
       const refusal = this.#refusalOf(error, address);
       if (isTheirFault(refusal.code)) this.#options.limits.onFailure(source);
-      const { code, status, message, enrolment } = refusal;
+      const { code, status, message, enrollment } = refusal;
       this.#options.onRefused(code);
       // Of the path only what is ours: anything could be in it, a token too.
-      const asked = [CA_PATH, ENROL_PATH, RENEW_PATH].includes(path) ? path : 'another path';
-      const fields = { listener, address, request: asked, code, enrolment, reason: message };
-      this.#options.logger.warn(fields, 'enrolment refused');
+      const asked = [CA_PATH, ENROLL_PATH, RENEW_PATH].includes(path) ? path : 'another path';
+      const fields = {
+        listener,
+        address,
+        request: asked,
+        code,
+        enrolment: enrollment,
+        reason: message,
+      };
+      this.#options.logger.warn(fields, 'enrollment refused');
       if (code === 'rate_limited' || code === 'unavailable') response.setHeader('retry-after', '5');
       send(response, status, 'application/json', JSON.stringify({ code, error: message }));
     }
   }
 
   async #route(request: IncomingMessage, socket: TLSSocket, address: string): Promise<Answer> {
-    const { enrolments, caPem } = this.#options;
+    const { enrollments, caPem } = this.#options;
     const { method, url: path = '' } = request;
     const wanted = path === CA_PATH ? 'GET' : 'POST';
-    if (![CA_PATH, ENROL_PATH, RENEW_PATH].includes(path)) {
+    if (![CA_PATH, ENROLL_PATH, RENEW_PATH].includes(path)) {
       throw new Refusal('bad_request', 'there is nothing at this path', { status: 404 });
     }
     if (method !== wanted) {
       throw new Refusal('bad_request', `${path} takes ${wanted} only`, { status: 405 });
     }
     if (path === CA_PATH) return { contentType: 'application/x-pem-file', body: caPem() };
-    if (path === ENROL_PATH) {
-      const { token, csr } = await readJsonBody(request, enrolRequest);
-      return certificate(await enrolments.redeem(token, csr, address));
+    if (path === ENROLL_PATH) {
+      const { token, csr } = await readJsonBody(request, enrollRequest);
+      return certificate(await enrollments.redeem(token, csr, address));
     }
     const peer = renewingPeer(socket, address);
     const { csr } = await readJsonBody(request, renewRequest);
-    return certificate(enrolments.renew(peer, csr));
+    return certificate(enrollments.renew(peer, csr));
   }
 
   #refusalOf(error: unknown, address: string): Refusal {
@@ -187,14 +194,14 @@ export class EnrolmentListener {
       this.#options.logger.error({ listener, address, detail }, 'the tokens are out of reach');
       return new Refusal('unavailable', 'the issuer cannot look at its tokens now; ask again');
     }
-    this.#options.logger.error({ err: error, listener, address }, 'an enrolment request failed');
+    this.#options.logger.error({ err: error, listener, address }, 'an enrollment request failed');
     return new Refusal('unavailable', 'the issuer failed; its log says why');
   }
 
   #onCut(code: string, socket: Socket | undefined, reason: string): void {
     this.#options.onRefused(code);
     const address = socket && peerAddress(socket);
-    this.#options.logger.warn({ listener, address, code, reason }, 'enrolment refused');
+    this.#options.logger.warn({ listener, address, code, reason }, 'enrollment refused');
   }
 }
 

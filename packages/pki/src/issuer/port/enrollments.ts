@@ -20,7 +20,7 @@ import {
 } from '../tokens/token-store.ts';
 import { Refusal } from './refusal.ts';
 
-export interface EnrolmentsOptions {
+export interface EnrollmentsOptions {
   readonly store: TokenStore;
   /** Asked for each certificate: the files may have been reloaded. */
   authority(): Authority;
@@ -47,10 +47,10 @@ export interface RenewingPeer {
  * Decides who gets which certificate. What a certificate says comes from the token, or from the
  * certificate that it replaces; the request only brings the key.
  */
-export class Enrolments {
-  readonly #options: EnrolmentsOptions;
+export class Enrollments {
+  readonly #options: EnrollmentsOptions;
 
-  constructor(options: EnrolmentsOptions) {
+  constructor(options: EnrollmentsOptions) {
     this.#options = options;
   }
 
@@ -61,36 +61,36 @@ export class Enrolments {
    */
   async redeem(tokenText: string, csr: string, address: string): Promise<string> {
     const { record } = await this.#findToken(tokenText);
-    const enrolment = record.id;
+    const enrollment = record.id;
     if (isExpired(record)) {
       const now = new Date().toISOString();
       throw new Refusal(
         'token_expired',
         `the token expired at ${record.expiresAt}, and the issuer's clock says ${now}`,
-        { enrolment },
+        { enrollment },
       );
     }
-    this.#refuseDenied(record.agentId, { enrolment });
-    const publicKey = this.#keyOf(csr, enrolment);
+    this.#refuseDenied(record.agentId, { enrollment });
+    const publicKey = this.#keyOf(csr, enrollment);
     const keyHash = hashOfKey(publicKey);
     // From here on the token is spent, whatever happens: a certificate too few is better than one too many.
     const claimedAt = new Date().toISOString();
-    const claim = await this.#options.store.claim(enrolment, { keyHash, claimedAt, address });
+    const claim = await this.#options.store.claim(enrollment, { keyHash, claimedAt, address });
     if (claim === undefined) throw new Refusal('token_unknown', 'there is no such token');
     if (claim.keyHash !== keyHash) {
       throw new Refusal(
         'token_used',
-        `the token was redeemed at ${claim.claimedAt} from ${claim.address}; if that was not you, deny enrolment:${enrolment}`,
-        { enrolment },
+        `the token was redeemed at ${claim.claimedAt} from ${claim.address}; if that was not you, deny enrollment:${enrollment}`,
+        { enrollment },
       );
     }
-    const issued = this.#sign(enrolment, (authority) =>
+    const issued = this.#sign(enrollment, (authority) =>
       certifyKey(authority, publicKey, {
         kind: 'agent',
         name: record.agentId,
         hosts: record.hosts,
         ips: record.ips,
-        uris: uriNamesOf(record, enrolment),
+        uris: uriNamesOf(record, enrollment),
         lifetimeMs: this.#options.lifetimeMs,
       }),
     );
@@ -105,17 +105,17 @@ export class Enrolments {
   renew(peer: RenewingPeer, csr: string): string {
     const { certificate, commonName, address } = peer;
     const identity = identityOf(certificate);
-    const { enrolment } = identity;
+    const { enrollment } = identity;
     this.#refuseDenied(commonName, identity);
-    if (enrolment === undefined) {
+    if (enrollment === undefined) {
       throw new Refusal(
         'certificate_refused',
         'the certificate was not made for a token; only such certificates are renewed here',
       );
     }
-    const publicKey = this.#keyOf(csr, enrolment);
+    const publicKey = this.#keyOf(csr, enrollment);
     const { lifetimeMs } = this.#options;
-    const issued = this.#sign(enrolment, (authority) =>
+    const issued = this.#sign(enrollment, (authority) =>
       recertifyKey(authority, publicKey, certificate, lifetimeMs),
     );
     this.#tell('renew', issued, { address, replaces: identity.serialNumber });
@@ -125,8 +125,8 @@ export class Enrolments {
   #refuseDenied(commonName: string | undefined, identity: Partial<CertificateIdentity>): void {
     const denied = this.#options.denyEntry(commonName, identity);
     if (denied === undefined) return;
-    const { enrolment } = identity;
-    throw new Refusal('certificate_refused', `--agent-denylist has ${denied}`, { enrolment });
+    const { enrollment } = identity;
+    throw new Refusal('certificate_refused', `--agent-denylist has ${denied}`, { enrollment });
   }
 
   /** To a stranger every token that is not one is the same. */
@@ -139,21 +139,21 @@ export class Enrolments {
     return stored;
   }
 
-  #keyOf(csr: string, enrolment: string): KeyObject {
+  #keyOf(csr: string, enrollment: string): KeyObject {
     try {
       return publicKeyOfRequest(csr);
     } catch (error) {
       if (!(error instanceof PkiError)) throw error;
-      throw new Refusal('bad_request', error.message, { enrolment });
+      throw new Refusal('bad_request', error.message, { enrollment });
     }
   }
 
-  #sign(enrolment: string, work: (authority: Authority) => SignedCertificate): SignedCertificate {
+  #sign(enrollment: string, work: (authority: Authority) => SignedCertificate): SignedCertificate {
     try {
       return work(this.#options.authority());
     } catch (error) {
       if (!(error instanceof PkiError)) throw error;
-      throw new Refusal('unavailable', `the issuer cannot sign: ${error.message}`, { enrolment });
+      throw new Refusal('unavailable', `the issuer cannot sign: ${error.message}`, { enrollment });
     }
   }
 
@@ -163,10 +163,19 @@ export class Enrolments {
     { certificate, notAfter }: SignedCertificate,
     from: { readonly address: string; readonly replaces?: string },
   ): void {
-    const { serialNumber, fingerprint, enrolment } = identityOf(certificate);
+    const { serialNumber, fingerprint, enrollment } = identityOf(certificate);
     const { subject, subjectAltName: names } = certificate;
     this.#options.logger.info(
-      { request, enrolment, subject, names, serialNumber, fingerprint, notAfter, ...from },
+      {
+        request,
+        enrolment: enrollment,
+        subject,
+        names,
+        serialNumber,
+        fingerprint,
+        notAfter,
+        ...from,
+      },
       'certificate issued',
     );
     this.#options.onIssued(request);
@@ -174,8 +183,8 @@ export class Enrolments {
 }
 
 /** The URI names of a certificate: what the agent may claim, and the token that it came by. */
-export function uriNamesOf({ cidrs, defaultRoute }: AgentGrant, enrolment: string): string[] {
-  return [...agentConstraintUris({ cidrs, defaultRoute }), `fairlead:enrolment=${enrolment}`];
+export function uriNamesOf({ cidrs, defaultRoute }: AgentGrant, enrollment: string): string[] {
+  return [...agentConstraintUris({ cidrs, defaultRoute }), `fairlead:enrolment=${enrollment}`];
 }
 
 function hashOfKey(publicKey: KeyObject): string {

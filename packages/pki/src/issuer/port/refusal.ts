@@ -15,17 +15,17 @@ export class Refusal extends Error {
   readonly code: RefusalCode;
   readonly status: number;
   /** The token's ID, once it is known that there is one. */
-  readonly enrolment: string | undefined;
+  readonly enrollment: string | undefined;
 
   constructor(
     code: RefusalCode,
     message: string,
-    options: { readonly status?: number; readonly enrolment?: string | undefined } = {},
+    options: { readonly status?: number; readonly enrollment?: string | undefined } = {},
   ) {
     super(message);
     this.name = 'Refusal';
     this.code = code;
     this.status = options.status ?? statuses[code];
-    this.enrolment = options.enrolment;
+    this.enrollment = options.enrollment;
   }
 }

@@ -4,6 +4,7 @@ import { UsageError } from '../../process/usage-error.ts';
 import type { InertOption, LiveOption } from '../option.ts';
 import {
   type AnyOptionTable,
+  aliases,
   type CheckContext,
   camelCase,
   type OptionDeclarations,
@@ -45,20 +46,21 @@ export function parseOptions<D extends OptionDeclarations>(
   const { values: envValues, warnings: envWarnings } = readEnv(table, env);
   const warnings = [...envWarnings];
   const fileValues = readNamedConfig(table, flags.values.get('config') ?? envValues.get('config'));
+  const given = [flags.values, envValues, fileValues].map((values) => byName(table, values));
 
   const values: Record<string, unknown> = {};
   const sources = new Map<string, OptionSource>();
   for (const [name, option] of Object.entries(table.options)) {
-    const raw = flags.values.get(name) ?? envValues.get(name) ?? fileValues.get(name);
+    const raw = given.find((source) => source.has(name))?.get(name);
     if (option.standing === 'live') {
-      const given = raw && readValue(option, raw);
+      const value = raw && readValue(option, raw);
       if (raw && option.deprecated)
         warnings.push(`${raw.origin} is deprecated: ${option.deprecated}`);
-      if (given === undefined && option.required) {
+      if (value === undefined && option.required) {
         throw new UsageError(`--${name} is missing: ${option.description}`);
       }
-      values[camelCase(name)] = given ?? option.makeDefault();
-      sources.set(name, raw && given !== undefined ? raw.source : 'default');
+      values[camelCase(name)] = value ?? option.makeDefault();
+      sources.set(name, raw && value !== undefined ? raw.source : 'default');
     } else if (raw) {
       warnings.push(...judgeInert(option, raw));
     }
@@ -96,6 +98,28 @@ export function completeOptions<D extends OptionDeclarations>(
 function readNamedConfig(table: AnyOptionTable, raw: RawValue | undefined): RawValues {
   const path = raw?.texts.at(-1);
   return raw && path ? readConfigFile(table, raw.origin, path) : new Map();
+}
+
+/**
+ * What one source gives, with the names of options instead of aliases.
+ *
+ * @throws UsageError if the source gives different values by name and by alias
+ */
+function byName(table: AnyOptionTable, values: RawValues): RawValues {
+  const merged = new Map(values);
+  for (const [alias, name] of aliases(table)) {
+    const byAlias = merged.get(alias);
+    if (!byAlias) continue;
+    merged.delete(alias);
+    const { origin, texts } = merged.get(name) ?? byAlias;
+    if (texts.join() !== byAlias.texts.join()) {
+      throw new UsageError(
+        `${origin} and ${byAlias.origin} are one option with two values: give ${origin} only`,
+      );
+    }
+    if (!merged.has(name)) merged.set(name, byAlias);
+  }
+  return merged;
 }
 
 /** @returns undefined for an empty text where that means "not given" */

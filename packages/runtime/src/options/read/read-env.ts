@@ -1,4 +1,4 @@
-import { type AnyOptionTable, envName } from '../option-table.ts';
+import { type AnyOptionTable, aliases, envName } from '../option-table.ts';
 import type { RawValue, RawValues } from './raw-value.ts';
 
 /** Environment variables; `process.env` fits. */
@@ -14,8 +14,9 @@ export function readEnv(
 ): { values: RawValues; warnings: readonly string[] } {
   const values = new Map<string, RawValue>();
   const warnings: string[] = [];
-  for (const [name, option] of Object.entries(table.options)) {
-    const furtherNames = option.standing === 'live' ? (option.env ?? []) : [];
+  for (const name of [...Object.keys(table.options), ...aliases(table).keys()]) {
+    const option = table.options[name];
+    const furtherNames = option?.standing === 'live' ? (option.env ?? []) : [];
     for (const variable of [envName(name), ...furtherNames]) {
       const text = env[variable];
       if (text === undefined || text === '' || values.has(name)) continue;
