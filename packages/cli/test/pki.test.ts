@@ -91,7 +91,7 @@ for (const file of INIT_FILES) {
     t.same(ended, {
       code: 2,
       stdout: '',
-      stderr: `fairlead pki init: --out: ${join(dir, file)} exists already; --force replaces it\n`,
+      stderr: `fairlead pki init: --out: ${join(dir, file)} already exists; --force replaces it\n`,
     });
     t.same(await filesUnder(dir), [file]);
     t.equal(await readFile(join(dir, file), 'utf8'), 'precious');
@@ -163,7 +163,7 @@ t.test('pki issue --csr certifies a key that stays where it is', async (t) => {
   await writeFile(csr, 'nothing');
   t.match(await runCommand([...issue, '--csr', csr, '--force']), {
     code: 2,
-    stderr: 'fairlead pki issue: --csr: there is no CSR in PEM (PKCS#10)\n',
+    stderr: 'fairlead pki issue: --csr: no CSR in PEM (PKCS#10) was found\n',
   });
   t.match(await runCommand([...issue, '--csr', csr, '--key-type', 'rsa']), {
     code: 2,
@@ -190,7 +190,7 @@ t.test('pki issuer makes what fairlead issuer runs with', async (t) => {
   t.same(signer.keyUsage, ['1.3.6.1.5.5.7.3.2'], 'for clients alone');
   t.match(await runCommand([...issuer, '--host', 'i.example']), {
     code: 2,
-    stderr: /exists already/,
+    stderr: /already exists/,
   });
 });
 
@@ -201,7 +201,7 @@ t.test('pki issue never overwrites without --force', async (t) => {
   t.same(await runCommand(issue), {
     code: 2,
     stdout: '',
-    stderr: `fairlead pki issue: --out: ${join(dir, 'n.key')} exists already; --force replaces it\n`,
+    stderr: `fairlead pki issue: --out: ${join(dir, 'n.key')} already exists; --force replaces it\n`,
   });
   t.equal(await readFile(join(dir, 'n.key'), 'utf8'), 'precious');
   t.same(await filesUnder(dir), ['ca.crt', 'ca.key', 'n.key']);
@@ -248,7 +248,7 @@ const mistakes: [argv: string[], line: RegExp][] = [
   [['issue', 'agent', '--ca', 'DIR', '--name', 'x'.repeat(65)], /^--name: .*longer than 64/],
   [
     ['issue', 'agent', '--ca', 'DIR', '--name', 'n', '--cidr', '10.1.0.1/16'],
-    /^--cidr: "10\.1\.0\.1\/16" has bits set behind its prefix of 16$/,
+    /^--cidr: "10\.1\.0\.1\/16" has bits set after its prefix of 16$/,
   ],
   [
     ['issue', 'agent', '--ca', 'DIR', '--name', 'n', '--cidr', 'net'],
@@ -268,7 +268,7 @@ const mistakes: [argv: string[], line: RegExp][] = [
   ],
   [
     ['issue', 'server', '--ca', 'DIR', '--name', 'n'],
-    /^--host: a server needs at least one host or IP to be verified by$/,
+    /^--host: a server certificate needs at least one host or IP$/,
   ],
 ];
 for (const [argv, line] of mistakes) {
@@ -305,11 +305,11 @@ const unfit: Record<string, { spoil: (dir: string) => Promise<unknown>; line: Re
       await writeFile(join(dir, 'ca.crt'), client.certPem);
       await writeFile(join(dir, 'ca.key'), client.keyPem);
     },
-    line: /^fairlead pki issue: --ca: .*ca\.crt: the certificate is not one of a CA\n$/,
+    line: /^fairlead pki issue: --ca: .*ca\.crt: the certificate is not a CA certificate\n$/,
   },
   garbage: {
     spoil: (dir) => writeFile(join(dir, 'ca.crt'), 'garbage'),
-    line: /^fairlead pki issue: --ca: .*ca\.crt holds no certificate in PEM\n$/,
+    line: /^fairlead pki issue: --ca: .*ca\.crt contains no PEM certificate\n$/,
   },
 };
 for (const [title, { spoil, line }] of Object.entries(unfit)) {

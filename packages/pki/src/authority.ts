@@ -28,32 +28,32 @@ export interface AuthorityOptions {
   readonly name: string;
   /** Default `ec`. */
   readonly keyType?: KeyType;
-  /** Lifetime; default 3650. */
+  /** Lifetime; default 3650, and 1825 for an authority below another. */
   readonly days?: number;
-  /** The moment from which the lifetime counts; default is the clock. */
+  /** The start of the lifetime; default: now. */
   readonly now?: Date;
 }
 
-/** A certificate that may sign others, with its key. */
+/** A CA certificate with its private key. */
 export class Authority {
   readonly certificate: X509Certificate;
   readonly privateKey: KeyObject;
   readonly scheme: SignatureScheme;
-  /** The subject's DER as parsed, since an issuer's name must repeat it byte for byte. */
+  /** As parsed: the issuer name of its leaves must repeat it byte for byte. */
   readonly subject: Asn1;
   readonly keyIdentifier: Buffer;
   /**
-   * What peers need to be shown beside a leaf: the certificate and those above it, in PEM, up to but
-   * without the self-signed one, which they have. Empty for a self-signed authority.
+   * The certificates that a peer needs in addition to a leaf and the root, in PEM: this one and those
+   * above it, without the self-signed one. Empty for a self-signed authority.
    */
   readonly chainPem: string;
   readonly #pathLength: number | undefined;
 
   /**
-   * Takes a certificate and the key that belongs to it; among `others` those above it are looked for.
+   * @param others where to find the certificates above this one
    *
-   * Throws PkiError `authority_unusable` for anything with which a peer would reject every leaf:
-   * another's key, no CA certificate, a weak or exotic key. Expiry is checked when it signs.
+   * Throws PkiError `authority_unusable` if peers would reject every leaf: the key does not match, the
+   * certificate is not a CA certificate, or the key is weak or exotic. Expiry is checked on signing.
    */
   constructor(
     certificate: X509Certificate,
@@ -64,14 +64,14 @@ export class Authority {
     if (!certificate.checkPrivateKey(privateKey)) {
       throw new PkiError('authority_unusable', 'the key does not belong to the certificate');
     }
-    // Node (X509_check_ca) looks at basicConstraints and at keyUsage's keyCertSign.
+    // Node (X509_check_ca) checks basicConstraints and keyUsage's keyCertSign.
     if (!certificate.ca) {
-      throw new PkiError('authority_unusable', 'the certificate is not one of a CA');
+      throw new PkiError('authority_unusable', 'the certificate is not a CA certificate');
     }
     if (scheme === undefined) {
       throw new PkiError(
         'authority_unusable',
-        'the key is neither EC (P-256, P-384, P-521) nor RSA of 2048 bits or more',
+        'the key must be EC (P-256, P-384, P-521) or RSA of at least 2048 bits',
       );
     }
     this.certificate = certificate;
@@ -79,7 +79,7 @@ export class Authority {
     this.scheme = scheme;
     const read = readCertificate(certificate);
     if (read === undefined) {
-      throw new PkiError('authority_unusable', 'the certificate is not a well-formed X.509 v3 one');
+      throw new PkiError('authority_unusable', 'the certificate is not well-formed X.509 v3');
     }
     this.subject = read.subject;
     this.keyIdentifier = read.keyIdentifier ?? keyIdentifier(certificate.publicKey);
@@ -104,12 +104,12 @@ export class Authority {
     };
   }
 
-  /** False for an intermediate, which peers may need to be shown beside the leaf. */
+  /** False for an intermediate, which peers may need in addition to the leaf. */
   get isSelfSigned(): boolean {
     return isSelfSigned(this.certificate);
   }
 
-  /** Whether another authority may stand between it and a leaf. */
+  /** Whether another authority may be between it and a leaf. */
   get maySignAuthorities(): boolean {
     return this.#pathLength === undefined || this.#pathLength > 0;
   }
@@ -118,7 +118,7 @@ export class Authority {
 const isSelfSigned = (certificate: X509Certificate): boolean =>
   certificate.checkIssued(certificate);
 
-/** From a certificate up to the last that is not self-signed. */
+/** From a certificate up to the last one that is not self-signed. */
 function chainOf(
   certificate: X509Certificate,
   others: readonly X509Certificate[],
@@ -127,94 +127,76 @@ function chainOf(
   const above = others.find(
     (other) => certificate.checkIssued(other) && certificate.verify(other.publicKey),
   );
-  // Without the one that was found: certificates that signed each other must not go round for ever.
+  // Without the one that was found, since certificates can sign each other in a circle.
   const rest = others.filter((other) => other !== above);
   return [certificate, ...(above === undefined ? [] : chainOf(above, rest))];
 }
 
 /** Makes a self-signed authority. Throws PkiError `bad_name` or `bad_days`. */
-export async function createAuthority(options: AuthorityOptions): Promise<Authority> {
-  const subject = distinguishedName(options.name);
-  const validity = validityFrom(options.now ?? new Date(), options.days ?? 3650);
-  // NIST SP 800-57 trusts 2048 bits until 2030 only, and an authority outlives that.
-  const { publicKey, privateKey } = await generateKeys(options.keyType ?? 'ec', 3072);
-  const scheme = signatureScheme(privateKey)!;
+export const createAuthority = (options: AuthorityOptions): Promise<Authority> =>
+  makeAuthority(options, 3650);
+
+/**
+ * Makes an authority below another. Its leaves can only authenticate clients: with its stolen key one
+ * can make neither a certificate that agents accept from a server, nor another authority.
+ *
+ * Throws PkiError `bad_name`, `bad_days`, or `authority_unusable` if `parent` may sign leaves only or is
+ * not valid now.
+ */
+export const createIssuingAuthority = (
+  parent: Authority,
+  options: AuthorityOptions,
+): Promise<Authority> => makeAuthority(options, 1825, parent);
+
+async function makeAuthority(
+  { name, keyType = 'ec', days, now = new Date() }: AuthorityOptions,
+  defaultDays: number,
+  parent?: Authority,
+): Promise<Authority> {
+  const subject = distinguishedName(name);
+  const wanted = validityFrom(now, days ?? defaultDays);
+  if (parent) {
+    refuseOutside(now, parent.validity);
+    if (!parent.maySignAuthorities) {
+      throw new PkiError(
+        'authority_unusable',
+        'the CA certificate does not allow a CA below it (pathlen:0); use a CA without that limit',
+      );
+    }
+  }
+  // NIST SP 800-57 trusts 2048 bits only until 2030, and an authority outlives that.
+  const { publicKey, privateKey } = await generateKeys(keyType, 3072);
   const identifier = keyIdentifier(publicKey);
   const certificate = signCertificate(
     {
-      issuer: subject,
+      issuer: parent?.subject ?? subject,
       subject,
-      validity,
+      validity: parent ? clampValidity(wanted, parent.validity) : wanted,
       publicKey,
       extensions: [
-        authorityConstraints(1),
+        authorityConstraints(parent ? 0 : 1),
         keyUsage('keyCertSign', 'cRLSign'),
+        // OpenSSL, Go and NSS apply an authority's extended key usage to its leaves.
+        ...(parent ? [clientAuthentication()] : []),
         subjectKeyIdentifier(identifier),
-        authorityKeyIdentifier(identifier),
+        authorityKeyIdentifier(parent?.keyIdentifier ?? identifier),
       ],
     },
-    { privateKey, scheme },
+    parent ?? { privateKey, scheme: signatureScheme(privateKey)! },
   );
-  return new Authority(certificate, privateKey);
-}
-
-/**
- * Makes an authority below another that can vouch for clients alone: whoever steals its key cannot make
- * a certificate that agents would take for a server's, nor another authority.
- *
- * Throws PkiError `bad_name`, `bad_days`, or `authority_unusable` for an authority that may sign leaves only
- * or is out of its time.
- */
-export async function createIssuingAuthority(
-  parent: Authority,
-  options: AuthorityOptions,
-): Promise<Authority> {
-  const now = options.now ?? new Date();
-  const subject = distinguishedName(options.name);
-  const wanted = validityFrom(now, options.days ?? 1825);
-  refuseOutside(now, parent.validity);
-  if (!parent.maySignAuthorities) {
-    throw new PkiError(
-      'authority_unusable',
-      'the CA certificate allows no CA below it (pathlen:0); take a CA without that limit',
-    );
-  }
-  const { publicKey, privateKey } = await generateKeys(options.keyType ?? 'ec', 3072);
-  const certificate = signCertificate(
-    {
-      issuer: parent.subject,
-      subject,
-      validity: clampValidity(wanted, parent.validity),
-      publicKey,
-      extensions: [
-        authorityConstraints(0),
-        keyUsage('keyCertSign', 'cRLSign'),
-        // On an authority it narrows down what its leaves are good for (OpenSSL, Go, NSS).
-        clientAuthentication(),
-        subjectKeyIdentifier(keyIdentifier(publicKey)),
-        authorityKeyIdentifier(parent.keyIdentifier),
-      ],
-    },
-    parent,
-  );
-  const above = parseCertificates(parent.certPem + parent.chainPem);
+  const above = parent ? parseCertificates(parent.certPem + parent.chainPem) : [];
   return new Authority(certificate, privateKey, above);
 }
 
 /**
- * Reads DIR/ca.crt and DIR/ca.key: EC or RSA, the key as PKCS#8, SEC1 or PKCS#1, in PEM. Where
- * ca.crt is a bundle, the certificate that the key belongs to is taken.
+ * Reads DIR/ca.crt and DIR/ca.key: EC or RSA, the key as PKCS#8, SEC1 or PKCS#1, in PEM. If ca.crt is
+ * a bundle, uses the certificate that matches the key.
  *
- * Throws PkiError `authority_unusable`, naming the file, when one is missing, unreadable as PEM or
- * unfit; Node's own error when the file system fails.
+ * Throws PkiError `authority_unusable`, naming the file, if a file is missing, not PEM or unusable;
+ * Node's own error if the file system fails.
  */
-export function loadAuthority(dir: string): Promise<Authority> {
-  const { cert, key } = certificatePaths(dir, 'ca');
-  return loadAuthorityFiles(cert, key);
-}
-
-/** The same from two files of any name. */
-export async function loadAuthorityFiles(certFile: string, keyFile: string): Promise<Authority> {
+export async function loadAuthority(dir: string): Promise<Authority> {
+  const { cert: certFile, key: keyFile } = certificatePaths(dir, 'ca');
   const [certText, keyText] = await Promise.all([readPem(certFile), readPem(keyFile)]);
   const certificates = parseCertificateFile(certText, certFile);
   const privateKey = parsePrivateKey(keyText, keyFile);
@@ -251,18 +233,18 @@ function parseCertificateFile(text: string, file: string): X509Certificate[] {
     if (certificates.length === 0) throw new Error('no PEM block');
     return certificates;
   } catch {
-    throw new PkiError('authority_unusable', `${file} holds no certificate in PEM`);
+    throw new PkiError('authority_unusable', `${file} contains no PEM certificate`);
   }
 }
 
 function parsePrivateKey(text: string, file: string): KeyObject {
-  // Told by the PEM, since the error of reading one differs between Node's versions.
+  // Detected in the PEM, since Node's error for an encrypted key differs between versions.
   if (/^(-----BEGIN ENCRYPTED |Proc-Type: 4,ENCRYPTED)/m.test(text)) {
     throw new PkiError('authority_unusable', `${file} is encrypted; decrypt it first`);
   }
   try {
     return createPrivateKey(text);
   } catch {
-    throw new PkiError('authority_unusable', `${file} holds no private key in PEM`);
+    throw new PkiError('authority_unusable', `${file} contains no PEM private key`);
   }
 }

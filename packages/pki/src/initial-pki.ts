@@ -1,32 +1,31 @@
 import { join } from 'node:path';
-import { type Authority, createAuthority } from './authority.ts';
+import { type Authority, createAuthority, createIssuingAuthority } from './authority.ts';
 import { type IssuedCertificate, issueCertificate } from './issue.ts';
 import type { KeyType } from './key-pair.ts';
 import {
+  certificateFile,
   certificatePaths,
-  type PemPair,
   pemPair,
   refuseExisting,
   writePemFiles,
 } from './pem-files.ts';
 
-/** The first certificates of an installation. */
 export interface InitialPkiOptions {
   /** Default `ec`. */
   readonly keyType?: KeyType;
   /** Lifetime of the leaves; default 365. */
   readonly days?: number;
-  /** Lifetime of the authorities; default 3650. */
+  /** Lifetime of the authorities; default 3650, and 1825 for an issuer's. */
   readonly caDays?: number;
-  /** Names of the server beside `localhost`. */
+  /** DNS names of the server. */
   readonly hosts?: readonly string[];
-  /** Addresses of the server beside `127.0.0.1` and `::1`. */
+  /** Addresses of the server. */
   readonly ips?: readonly string[];
 }
 
 /**
- * Two authorities that do not trust each other's clients, so that no agent can pass as a caller of
- * the front end, nor a caller as an agent. The keys are the names of directories and files.
+ * Two authorities, neither of which trusts the other's clients: an agent cannot pass as a client of the
+ * front end, nor a client as an agent. The keys are the names of directories and files.
  */
 export interface InitialPki {
   readonly frontend: {
@@ -41,7 +40,10 @@ export interface InitialPki {
   };
 }
 
-/** Makes the certificates in memory. Throws as createAuthority and issueCertificate do. */
+/**
+ * Makes the first certificates of an installation, in memory. The server's certificates also name
+ * `localhost`, `127.0.0.1` and `::1`. Throws as createAuthority and issueCertificate do.
+ */
 export async function createInitialPki(options: InitialPkiOptions = {}): Promise<InitialPki> {
   const { keyType = 'ec', days = 365, caDays = 3650 } = options;
   const common = { keyType, days };
@@ -68,14 +70,12 @@ export async function createInitialPki(options: InitialPkiOptions = {}): Promise
   };
 }
 
-type PemPairs = Readonly<Record<string, PemPair>>;
-
 const layout = { frontend: ['ca', 'server', 'client'], agent: ['ca', 'server', 'agent'] } as const;
 
 /**
  * Makes the certificates and writes them to `DIR/frontend/{ca,server,client}.{crt,key}` and
- * `DIR/agent/{ca,server,agent}.{crt,key}`. Throws PkiError, before anything is written, or Node's
- * own error; see writePemFiles.
+ * `DIR/agent/{ca,server,agent}.{crt,key}`. Throws PkiError, before it writes anything, or Node's own
+ * error; see writePemFiles.
  */
 export async function writeInitialPki(
   dir: string,
@@ -85,12 +85,44 @@ export async function writeInitialPki(
   const paths = Object.entries(layout).flatMap(([side, names]) =>
     names.flatMap((name) => Object.values(certificatePaths(join(dir, side), name))),
   );
-  // writePemFiles would notice too, but only after seconds of making RSA keys for nothing.
+  // writePemFiles checks too, but only after the seconds that making RSA keys takes.
   if (!force) await refuseExisting(paths);
   const pki = await createInitialPki(options);
-  const files = Object.entries(pki).flatMap(([side, parts]: [string, PemPairs]) =>
-    Object.entries(parts).flatMap(([name, pems]) => pemPair(join(dir, side), name, pems)),
+  const files = Object.entries(pki).flatMap(
+    ([side, pairs]: [string, InitialPki[keyof InitialPki]]) =>
+      Object.entries(pairs).flatMap(([name, pair]) => pemPair(join(dir, side), name, pair)),
   );
   await writePemFiles(files, { force });
   return pki;
+}
+
+/**
+ * Makes what `fairlead issuer` runs with: an authority below `root` for agents' certificates and a server
+ * certificate for the enrollment port. Writes `DIR/issuer.{crt,key}`, `DIR/server.{crt,key}` and the
+ * root's certificate, without its key, as `DIR/ca.crt`.
+ *
+ * Throws PkiError, before it writes anything, or Node's own error; see writePemFiles.
+ */
+export async function writeIssuerPki(
+  dir: string,
+  root: Authority,
+  options: InitialPkiOptions & { readonly force?: boolean },
+): Promise<{ readonly authority: Authority; readonly server: IssuedCertificate }> {
+  const { keyType = 'ec', caDays = 1825, force = false, ...leaf } = options;
+  const names = ['ca.crt', 'issuer.crt', 'issuer.key', 'server.crt', 'server.key'];
+  if (!force) await refuseExisting(names.map((name) => join(dir, name)));
+  const authority = await createIssuingAuthority(root, {
+    name: 'Fairlead issuer of agents',
+    keyType,
+    days: caDays,
+  });
+  const name = 'fairlead-issuer';
+  const server = await issueCertificate(root, { ...leaf, kind: 'server', name, keyType });
+  const files = [
+    certificateFile(dir, 'ca', root.certPem),
+    ...pemPair(dir, 'issuer', { certPem: authority.chainPem, keyPem: authority.keyPem }),
+    ...pemPair(dir, 'server', server),
+  ];
+  await writePemFiles(files, { force });
+  return { authority, server };
 }

@@ -24,10 +24,10 @@ import {
 import { readCertificate } from './x509/read-certificate.ts';
 import { type AlternativeNames, generalNames } from './x509/subject-alternative-names.ts';
 
-/** A server proves itself to those who dial it, an agent or a client to the server that it dials. */
+/** A server authenticates itself to those who dial it; agents and clients to the server that they dial. */
 export type CertificateKind = 'server' | 'agent' | 'client';
 
-/** Whom a certificate is for, and for how long. */
+/** The subject and the lifetime of a certificate. */
 export interface CertifyOptions extends AlternativeNames {
   readonly kind: CertificateKind;
   /** The common name, at most 64 characters. */
@@ -36,9 +36,9 @@ export interface CertifyOptions extends AlternativeNames {
   readonly organizations?: readonly string[];
   /** Lifetime; default 365. The certificate never outlives its authority. */
   readonly days?: number;
-  /** Lifetime in the place of `days`, for certificates that are renewed without people. */
+  /** Lifetime instead of `days`, for certificates that are renewed automatically. */
   readonly lifetimeMs?: number;
-  /** The moment from which the lifetime counts; default is the clock. */
+  /** The start of the lifetime; default: now. */
   readonly now?: Date;
 }
 
@@ -47,13 +47,13 @@ export interface IssueOptions extends CertifyOptions {
   readonly keyType?: KeyType;
 }
 
-/** A certificate for a key that somebody else keeps. */
+/** A certificate without its private key. */
 export interface SignedCertificate {
-  /** The leaf in PEM, followed by its authority's certificate where that is an intermediate. */
+  /** The leaf in PEM, followed by its authority's chain (Authority.chainPem). */
   readonly certPem: string;
   readonly certificate: X509Certificate;
   readonly notAfter: Date;
-  /** The authority ends before the lifetime that was asked for: notAfter is the authority's. */
+  /** Whether the requested lifetime exceeded the authority's, so that notAfter is the authority's. */
   readonly clampedToAuthority: boolean;
 }
 
@@ -65,8 +65,8 @@ export interface IssuedCertificate extends SignedCertificate {
 /**
  * Makes a key and a certificate for it.
  *
- * Throws PkiError: `bad_name`, `bad_organization`, `bad_host` (also for a server without any name
- * to be reached by), `bad_ip`, `bad_uri`, `bad_days`, `authority_unusable` (not valid at `now`).
+ * Throws PkiError: `bad_name`, `bad_organization`, `bad_host` (also for a server without hosts and
+ * IPs), `bad_ip`, `bad_uri`, `bad_days`, `authority_unusable` (not valid at `now`).
  */
 export async function issueCertificate(
   authority: Authority,
@@ -78,8 +78,8 @@ export async function issueCertificate(
 }
 
 /**
- * Makes a certificate for a public key whose owner has proved that the private key is theirs
- * (publicKeyOfRequest). Throws as issueCertificate does.
+ * Makes a certificate for a public key. The caller must have verified that the requester has the private
+ * key (publicKeyOfRequest). Throws as issueCertificate does.
  */
 export function certifyKey(
   authority: Authority,
@@ -90,10 +90,10 @@ export function certifyKey(
 }
 
 /**
- * Makes an agent's certificate with the subject and the alternative names of an earlier one, for another
- * key and a time of its own.
+ * Makes an agent's certificate with the subject and the alternative names of an earlier one, for a new
+ * key and a new lifetime.
  *
- * Throws PkiError `bad_request` for a certificate that cannot be read, `authority_unusable`.
+ * Throws PkiError `bad_request` if the earlier certificate is malformed, `authority_unusable`.
  */
 export function recertifyKey(
   authority: Authority,
@@ -103,14 +103,14 @@ export function recertifyKey(
 ): SignedCertificate {
   const now = new Date();
   const read = readCertificate(earlier);
-  if (read === undefined) throw new PkiError('bad_request', 'the certificate cannot be read');
+  if (read === undefined) throw new PkiError('bad_request', 'the certificate is malformed');
   refuseOutside(now, authority.validity);
   const { subject, alternativeNames } = read;
   const wanted = validityFor(now, lifetimeMs);
   return signLeaf(authority, { kind: 'agent', subject, alternativeNames, wanted }, publicKey);
 }
 
-/** Throws as issueCertificate does where a certificate could not say this, and makes none. */
+/** Validates names without making a certificate. Throws as issueCertificate does. */
 export function checkNames(
   options: AlternativeNames & Pick<CertifyOptions, 'name' | 'organizations'>,
 ): void {
@@ -118,27 +118,29 @@ export function checkNames(
   generalNames(options);
 }
 
-interface Leaf {
-  readonly kind: CertificateKind;
-  readonly subject: Asn1;
-  /** The whole extension. */
-  readonly alternativeNames: Asn1 | undefined;
-  readonly wanted: Validity;
-}
-
-function leafOf(authority: Authority, options: CertifyOptions): Leaf {
+function leafOf(authority: Authority, options: CertifyOptions) {
   const { kind, lifetimeMs, days = 365, now = new Date() } = options;
   const subject = distinguishedName(options.name, options.organizations);
   const names = generalNames(options);
   if (kind === 'server' && !options.hosts?.length && !options.ips?.length) {
-    throw new PkiError('bad_host', 'a server needs at least one host or IP to be verified by');
+    throw new PkiError('bad_host', 'a server certificate needs at least one host or IP');
   }
   const wanted = lifetimeMs === undefined ? validityFrom(now, days) : validityFor(now, lifetimeMs);
   refuseOutside(now, authority.validity);
   return { kind, subject, alternativeNames: names && subjectAlternativeName(names), wanted };
 }
 
-function signLeaf(authority: Authority, leaf: Leaf, publicKey: KeyObject): SignedCertificate {
+function signLeaf(
+  authority: Authority,
+  leaf: {
+    readonly kind: CertificateKind;
+    readonly subject: Asn1;
+    /** The whole extension. */
+    readonly alternativeNames: Asn1 | undefined;
+    readonly wanted: Validity;
+  },
+  publicKey: KeyObject,
+): SignedCertificate {
   const validity = clampValidity(leaf.wanted, authority.validity);
   const certificate = signCertificate(
     {
@@ -164,7 +166,7 @@ function signLeaf(authority: Authority, leaf: Leaf, publicKey: KeyObject): Signe
   };
 }
 
-/** Only a TLS 1.2 server's RSA key is ever used to decrypt a key; all others only sign. */
+/** Only the RSA key of a TLS 1.2 server decrypts (RSA key exchange); all other keys only sign. */
 function usages(kind: CertificateKind, publicKey: KeyObject): Asn1[] {
   if (kind !== 'server') return [keyUsage('digitalSignature'), clientAuthentication()];
   return publicKey.asymmetricKeyType === 'rsa'

@@ -1,19 +1,19 @@
-import { createHash, generateKeyPair, type KeyObject } from 'node:crypto';
+import {
+  createHash,
+  generateKeyPair,
+  type KeyObject,
+  type KeyPairKeyObjectResult,
+} from 'node:crypto';
 import { promisify } from 'node:util';
 import { type Asn1, nothing, oid, sequence } from './x509/der.ts';
 
 /** EC is P-256; RSA has 2048 bits in a leaf and 3072 in an authority, which lives longer. */
 export type KeyType = 'ec' | 'rsa';
 
-export interface KeyPair {
-  readonly publicKey: KeyObject;
-  readonly privateKey: KeyObject;
-}
-
 const generate = promisify(generateKeyPair);
 
 /** Makes a key pair off the event loop: RSA takes a few hundred milliseconds. */
-export function generateKeys(keyType: KeyType, rsaBits: number): Promise<KeyPair> {
+export function generateKeys(keyType: KeyType, rsaBits: number): Promise<KeyPairKeyObjectResult> {
   return keyType === 'ec'
     ? generate('ec', { namedCurve: 'P-256' })
     : generate('rsa', { modulusLength: rsaBits });
@@ -30,16 +30,16 @@ export const publicKeyInfo = (publicKey: KeyObject): Buffer =>
 export const keyIdentifier = (publicKey: KeyObject): Buffer =>
   createHash('sha256').update(publicKeyInfo(publicKey)).digest();
 
-/** How a key signs: Node's name of the digest, and the AlgorithmIdentifier that says so. */
+/** Node's name of the digest that a key signs with, and the X.509 AlgorithmIdentifier. */
 export interface SignatureScheme {
   readonly digest: 'sha256' | 'sha384' | 'sha512';
   readonly identifier: Asn1;
 }
 
-/** The shortest RSA key that TLS libraries still take at their usual security level. */
+/** The shortest RSA key that TLS libraries accept at their default security level. */
 const MIN_RSA_BITS = 2048;
 
-// RFC 5758, 3.2: the digest is as strong as the curve; an ECDSA identifier has no parameters.
+// RFC 5758, 3.2: the digest matches the curve's strength; an ECDSA identifier has no parameters.
 const ecdsaSchemes: Readonly<Record<string, SignatureScheme>> = {
   prime256v1: { digest: 'sha256', identifier: sequence(oid('1.2.840.10045.4.3.2')) },
   secp384r1: { digest: 'sha384', identifier: sequence(oid('1.2.840.10045.4.3.3')) },
@@ -52,7 +52,7 @@ const rsaScheme: SignatureScheme = {
   identifier: sequence(oid('1.2.840.113549.1.1.11'), nothing()),
 };
 
-/** The scheme for a private key; undefined for a key that TLS peers would not accept from a CA. */
+/** The scheme for a private key; undefined if TLS peers would not accept such a key from a CA. */
 export function signatureScheme(key: KeyObject): SignatureScheme | undefined {
   const { namedCurve, modulusLength } = key.asymmetricKeyDetails ?? {};
   if (key.asymmetricKeyType === 'ec') return ecdsaSchemes[namedCurve ?? ''];
@@ -60,10 +60,10 @@ export function signatureScheme(key: KeyObject): SignatureScheme | undefined {
   return isLongRsa ? rsaScheme : undefined;
 }
 
-/** Beyond that a signature takes a server so long that it is an attack. */
+/** A longer key makes each signature so slow that it can be used to attack a server. */
 const MAX_RSA_BITS = 8192;
 
-/** Whether TLS peers take a leaf with such a key. */
+/** Whether TLS peers accept a leaf with such a key. */
 export function isFitPublicKey(key: KeyObject): boolean {
   const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
   if (key.asymmetricKeyType === 'ec') return Object.hasOwn(ecdsaSchemes, namedCurve ?? '');

@@ -11,62 +11,55 @@ export interface PemFile {
   readonly mode: 0o644 | 0o600;
 }
 
-export interface WriteOptions {
-  /** Replace what exists; default false. */
-  readonly force?: boolean;
-}
-
-/** A certificate and its private key in PEM. */
-export interface PemPair {
-  readonly certPem: string;
-  readonly keyPem: string;
-}
-
-/** Where a certificate and its key lie: `DIR/NAME.crt` and `DIR/NAME.key`. */
+/** The files of a certificate and its key: `DIR/NAME.crt` and `DIR/NAME.key`. */
 export const certificatePaths = (dir: string, name: string): { cert: string; key: string } => ({
   cert: join(dir, `${name}.crt`),
   key: join(dir, `${name}.key`),
 });
 
-/** A certificate's file, which everybody may read. */
+/** A certificate's file, readable by all users. */
 export const certificateFile = (dir: string, name: string, certPem: string): PemFile => ({
   path: certificatePaths(dir, name).cert,
   pem: certPem,
   mode: 0o644,
 });
 
-/** The two files of a certificate: everybody may read the one, its owner alone the key. */
-export function pemPair(dir: string, name: string, pems: PemPair): PemFile[] {
+/** The files of a certificate, readable by all users, and of its key, readable by its owner only. */
+export function pemPair(
+  dir: string,
+  name: string,
+  { certPem, keyPem }: { readonly certPem: string; readonly keyPem: string },
+): PemFile[] {
   const { key } = certificatePaths(dir, name);
-  return [certificateFile(dir, name, pems.certPem), { path: key, pem: pems.keyPem, mode: 0o600 }];
+  return [certificateFile(dir, name, certPem), { path: key, pem: keyPem, mode: 0o600 }];
 }
 
-/** Throws PkiError `file_exists` for the first path that is taken, even by a dangling link. */
+/** Throws PkiError `file_exists` for the first path that exists, even as a dangling link. */
 export async function refuseExisting(paths: readonly string[]): Promise<void> {
   for (const path of paths) {
-    if (await exists(path)) throw new PkiError('file_exists', `${path} exists already`);
+    if (await exists(path)) throw new PkiError('file_exists', `${path} already exists`);
   }
 }
 
 /**
- * Writes all files or, as far as the file system lets it, none; directories that are missing are
- * made with mode 0700.
+ * Writes all files or, as far as the file system allows, none. Creates missing directories with mode
+ * 0700.
  *
- * Without `force` nothing is ever overwritten: a file that appears meanwhile is an error too, and
- * what this call wrote is removed again. With it each file is replaced in one step, so that a
- * reader sees the old or the new one, and only after all have been written out beside their place.
+ * Without `force` (the default) it overwrites nothing: a file that appears meanwhile is an error too, and
+ * the files that this call wrote are removed. With `force` it writes all files under temporary names, then
+ * replaces each file in one step, so that a reader sees either the old or the new one.
  *
  * Throws PkiError `file_exists`, or Node's own error.
  */
 export async function writePemFiles(
   files: readonly PemFile[],
-  options: WriteOptions = {},
+  { force = false }: { readonly force?: boolean } = {},
 ): Promise<void> {
-  if (options.force !== true) await refuseExisting(files.map(({ path }) => path));
+  if (!force) await refuseExisting(files.map(({ path }) => path));
   for (const dir of new Set(files.map(({ path }) => dirname(path)))) {
     await mkdir(dir, { recursive: true, mode: 0o700 });
   }
-  await (options.force === true ? replaceAll(files) : createAll(files));
+  await (force ? replaceAll(files) : createAll(files));
 }
 
 async function createAll(files: readonly PemFile[]): Promise<void> {
@@ -76,7 +69,7 @@ async function createAll(files: readonly PemFile[]): Promise<void> {
   } catch (error) {
     await removeAll(written);
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    throw new PkiError('file_exists', `${(error as NodeJS.ErrnoException).path} exists already`);
+    throw new PkiError('file_exists', `${(error as NodeJS.ErrnoException).path} already exists`);
   }
 }
 
@@ -92,12 +85,12 @@ async function replaceAll(files: readonly PemFile[]): Promise<void> {
   }
 }
 
-/** Fails if the path is taken; notes it in `written` before there is anything to clean up. */
+/** Fails if the path exists. Adds it to `written` before writing, so that a failed write is cleaned up. */
 async function create(path: string, file: PemFile, written: string[]): Promise<void> {
   const handle = await open(path, 'wx', file.mode);
   written.push(path);
   try {
-    // The umask may have taken bits away, and others have to read the certificates.
+    // The umask may have removed bits, and other users must be able to read the certificates.
     await handle.chmod(file.mode);
     await handle.writeFile(file.pem);
     await handle.sync();

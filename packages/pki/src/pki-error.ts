@@ -1,4 +1,4 @@
-/** What was wrong, for programs; the message says it for people. The codes are stable. */
+/** Why a request failed, for programs. The codes are stable. */
 export type PkiErrorCode =
   | 'bad_name'
   | 'bad_organization'
@@ -12,8 +12,8 @@ export type PkiErrorCode =
   | 'file_exists';
 
 /**
- * A request that cannot be fulfilled as it was put: the caller has to change it.
- * Failures of the machine (a full disk, a forbidden directory) stay Node's own errors.
+ * A request that the caller must change. Failures of the machine, such as a full disk or a forbidden
+ * directory, stay Node's own errors.
  */
 export class PkiError extends Error {
   override readonly name = 'PkiError';

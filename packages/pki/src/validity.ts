@@ -1,6 +1,6 @@
 import { PkiError } from './pki-error.ts';
 
-/** Both ends belong to the period (RFC 5280, 4.1.2.5). Whole seconds. */
+/** A period in whole seconds, both ends included (RFC 5280, 4.1.2.5). */
 export interface Validity {
   readonly notBefore: Date;
   readonly notAfter: Date;
@@ -9,13 +9,13 @@ export interface Validity {
 const SECOND_MS = 1000;
 const DAY_MS = 86_400_000;
 
-/** A peer whose clock is this much behind still takes a certificate that was made just now. */
+/** A peer whose clock is this much behind still accepts a new certificate. */
 const BACKDATE_MS = 300_000;
 
-/** Keeps notAfter far below the year 9999, the last that X.509 can write. */
+/** Keeps notAfter far below the year 9999, the last one that X.509 can express. */
 const MAX_DAYS = 36_500;
 
-/** A period of `days` from now, opened 5 minutes early. Throws PkiError `bad_days`. */
+/** A period that begins 5 minutes before `now` and ends `days` after it. Throws PkiError `bad_days`. */
 export function validityFrom(now: Date, days: number): Validity {
   if (!Number.isInteger(days) || days < 1 || days > MAX_DAYS) {
     throw new PkiError('bad_days', `${days} is not a whole number of days from 1 to ${MAX_DAYS}`);
@@ -24,8 +24,9 @@ export function validityFrom(now: Date, days: number): Validity {
 }
 
 /**
- * A period from now, opened early by 5 minutes, or by a tenth of a lifetime of less than 50: who renews
- * at a part of the whole period must not find that part over when it begins.
+ * A period that begins 5 minutes before `now`, or a tenth of the lifetime if that is less, and ends
+ * `lifetimeMs` after it. A tenth, because an agent renews after a fraction of the whole period: that moment
+ * must not have passed when the certificate is made.
  */
 export function validityFor(now: Date, lifetimeMs: number): Validity {
   const backdateMs = Math.min(BACKDATE_MS, lifetimeMs / 10);
@@ -37,7 +38,7 @@ export function validityFor(now: Date, lifetimeMs: number): Validity {
 
 const wholeSeconds = (timeMs: number): Date => new Date(Math.floor(timeMs / SECOND_MS) * SECOND_MS);
 
-/** Cuts a period down to what lies within another. */
+/** The part of a period that lies within another. */
 export function clampValidity(wanted: Validity, outer: Validity): Validity {
   return {
     notBefore: new Date(Math.max(wanted.notBefore.getTime(), outer.notBefore.getTime())),

@@ -155,7 +155,7 @@ const refusals: Record<string, { spoil: (dir: string) => Promise<unknown>; messa
   },
   'an empty certificate file': {
     spoil: (dir) => writeFile(join(dir, 'ca.crt'), ''),
-    message: /ca\.crt holds no certificate in PEM$/,
+    message: /ca\.crt contains no PEM certificate$/,
   },
   'a certificate of garbage': {
     spoil: (dir) =>
@@ -163,18 +163,18 @@ const refusals: Record<string, { spoil: (dir: string) => Promise<unknown>; messa
         join(dir, 'ca.crt'),
         '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
       ),
-    message: /ca\.crt holds no certificate in PEM$/,
+    message: /ca\.crt contains no PEM certificate$/,
   },
   'a key of garbage': {
     spoil: (dir) => writeFile(join(dir, 'ca.key'), 'secret'),
-    message: /ca\.key holds no private key in PEM$/,
+    message: /ca\.key contains no PEM private key$/,
   },
   'a public key': {
     spoil: async (dir) => {
       const key = createPublicKey(await readFile(join(dir, 'ca.key'), 'utf8'));
       await writeFile(join(dir, 'ca.key'), key.export({ type: 'spki', format: 'pem' }));
     },
-    message: /ca\.key holds no private key in PEM$/,
+    message: /ca\.key contains no PEM private key$/,
   },
   'an encrypted PKCS#8 key': {
     spoil: (dir) => writeFile(join(dir, 'ca.key'), encryptedKey('pkcs8')),
@@ -198,7 +198,7 @@ const refusals: Record<string, { spoil: (dir: string) => Promise<unknown>; messa
       const leaf = await issueCertificate(await loadAuthority(dir), client);
       await saveAuthority(dir, leaf.certPem, leaf.keyPem);
     },
-    message: /ca\.crt: the certificate is not one of a CA$/,
+    message: /ca\.crt: the certificate is not a CA certificate$/,
   },
 };
 for (const [title, { spoil, message }] of Object.entries(refusals)) {

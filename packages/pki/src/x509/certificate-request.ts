@@ -31,41 +31,32 @@ const BLOCK =
   /-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----/;
 
 /**
- * The public key out of a certificate request (PKCS#10, RFC 2986) in PEM, whose signature shows that the
- * sender has the private key. Whatever else it asks for, names and extensions, is not even read: that is
- * for the issuer to say.
+ * Reads the public key of a certificate request (PKCS#10, RFC 2986) in PEM and verifies that the request is
+ * signed with its private key. Ignores the requested names and extensions: the issuer decides them.
  *
  * Throws PkiError `bad_request`.
  */
 export function publicKeyOfRequest(pem: string): KeyObject {
   const [, base64] = BLOCK.exec(pem) ?? [];
-  if (base64 === undefined) throw new PkiError('bad_request', 'there is no CSR in PEM (PKCS#10)');
+  if (base64 === undefined) throw new PkiError('bad_request', 'no CSR in PEM (PKCS#10) was found');
   const { signed, algorithm, signature, publicKey } = parseRequest(Buffer.from(base64, 'base64'));
   const digest = digests.get(algorithm);
   if (digest === undefined) {
-    throw new PkiError('bad_request', 'the CSR is signed neither by ECDSA nor by RSA with SHA-2');
+    throw new PkiError('bad_request', 'the CSR must be signed with ECDSA or RSA, and SHA-2');
   }
   if (!isFitPublicKey(publicKey)) {
     throw new PkiError(
       'bad_request',
-      'the key of the CSR is neither EC (P-256, P-384, P-521) nor RSA of 2048 to 8192 bits',
+      'the key of the CSR must be EC (P-256, P-384, P-521) or RSA of 2048 to 8192 bits',
     );
   }
   if (!isSignedBy(publicKey, digest, signed, signature)) {
-    throw new PkiError('bad_request', 'the signature of the CSR is not by its own key');
+    throw new PkiError('bad_request', 'the CSR is not signed with its own key');
   }
   return publicKey;
 }
 
-interface ParsedRequest {
-  readonly signed: Buffer;
-  /** Its identifier, in hexadecimal. */
-  readonly algorithm: string;
-  readonly signature: Buffer;
-  readonly publicKey: KeyObject;
-}
-
-function parseRequest(der: Buffer): ParsedRequest {
+function parseRequest(der: Buffer) {
   try {
     const root = decode(der);
     const [info, algorithm, signature] = childrenOf(root);
@@ -79,7 +70,7 @@ function parseRequest(der: Buffer): ParsedRequest {
       publicKey: createPublicKey({ key: encode(key), format: 'der', type: 'spki' }),
     };
   } catch (error) {
-    throw new PkiError('bad_request', 'the CSR is damaged, or its key of an unknown kind', {
+    throw new PkiError('bad_request', 'the CSR is malformed, or its key type is not supported', {
       cause: error,
     });
   }

@@ -12,22 +12,17 @@ import {
   time,
 } from './der.ts';
 
-/** What the signer vouches for (RFC 5280, 4.1.2). */
-export interface CertificateFields {
-  readonly issuer: Asn1;
-  readonly subject: Asn1;
-  readonly validity: Validity;
-  readonly publicKey: KeyObject;
-  readonly extensions: readonly Asn1[];
-}
-
-export interface Signer {
-  readonly privateKey: KeyObject;
-  readonly scheme: SignatureScheme;
-}
-
-/** Builds and signs an X.509 v3 certificate with a fresh serial number. */
-export function signCertificate(fields: CertificateFields, signer: Signer): X509Certificate {
+/** Builds and signs an X.509 v3 certificate (RFC 5280, 4.1.2) with a new serial number. */
+export function signCertificate(
+  fields: {
+    readonly issuer: Asn1;
+    readonly subject: Asn1;
+    readonly validity: Validity;
+    readonly publicKey: KeyObject;
+    readonly extensions: readonly Asn1[];
+  },
+  signer: { readonly privateKey: KeyObject; readonly scheme: SignatureScheme },
+): X509Certificate {
   const { digest, identifier } = signer.scheme;
   const toBeSigned = sequence(
     contextExplicit(0, integer(Buffer.from([2]))), // v3
@@ -44,8 +39,8 @@ export function signCertificate(fields: CertificateFields, signer: Signer): X509
 }
 
 /**
- * 128 bits, of which the first two are fixed to 01: the number is then positive and its DER always
- * has 16 bytes. RFC 5280, 4.1.2.2 allows 20.
+ * 128 bits. The first two are 01, so that the number is positive and its DER always has 16 bytes.
+ * RFC 5280, 4.1.2.2 allows 20.
  */
 function serialNumber(): Buffer {
   const serial = randomBytes(16);

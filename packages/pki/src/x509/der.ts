@@ -3,10 +3,10 @@ import forge from 'node-forge';
 const { asn1 } = forge;
 const { Class, Type } = asn1;
 
-/** One ASN.1 value, as forge keeps it. */
+/** One ASN.1 value, as forge represents it. */
 export type Asn1 = forge.asn1.Asn1;
 
-// forge holds bytes as strings of characters 0 to 255.
+// forge represents bytes as strings of characters 0 to 255.
 const bytesToForge = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 
 const primitive = (type: forge.asn1.Type, content: string): Asn1 =>
@@ -21,7 +21,7 @@ export const set = (...children: Asn1[]): Asn1 =>
 /** An OBJECT IDENTIFIER from its dotted form. */
 export const oid = (dotted: string): Asn1 => primitive(Type.OID, asn1.oidToDer(dotted).getBytes());
 
-/** An INTEGER from two's complement bytes, big-endian and without a superfluous first byte. */
+/** An INTEGER from big-endian two's complement bytes without a redundant first byte. */
 export const integer = (bytes: Uint8Array): Asn1 => primitive(Type.INTEGER, bytesToForge(bytes));
 
 export const boolean = (value: boolean): Asn1 => primitive(Type.BOOLEAN, value ? '\xff' : '\x00');
@@ -31,7 +31,7 @@ export const nothing = (): Asn1 => primitive(Type.NULL, '');
 export const octetString = (bytes: Uint8Array): Asn1 =>
   primitive(Type.OCTETSTRING, bytesToForge(bytes));
 
-/** A BIT STRING whose last byte leaves `unusedBits` (0 to 7) out. */
+/** A BIT STRING whose last byte has `unusedBits` (0 to 7) unused bits. */
 export const bitString = (bytes: Uint8Array, unusedBits = 0): Asn1 =>
   primitive(Type.BITSTRING, String.fromCharCode(unusedBits) + bytesToForge(bytes));
 
@@ -51,12 +51,12 @@ export const contextBytes = (tag: number, bytes: Uint8Array): Asn1 =>
 export const contextExplicit = (tag: number, child: Asn1): Asn1 =>
   asn1.create(Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, true, [child]);
 
-/** Serialises to DER. */
+/** Serializes to DER. */
 export const encode = (value: Asn1): Buffer => Buffer.from(asn1.toDer(value).getBytes(), 'latin1');
 
 /**
- * Parses DER that has nothing behind it. Throws an Error on malformed input, and on a spelling that
- * `encode` would not repeat byte for byte: what is signed or copied must be what was read.
+ * Parses DER. Throws an Error on malformed input, on trailing bytes, and on an encoding that `encode` would
+ * not reproduce: a signed or copied value must be the value that was read.
  */
 export function decode(der: Uint8Array): Asn1 {
   const value = asn1.fromDer(bytesToForge(der));
@@ -67,25 +67,25 @@ export function decode(der: Uint8Array): Asn1 {
 export const isSequence = ({ tagClass, type }: Asn1): boolean =>
   tagClass === Class.UNIVERSAL && type === Type.SEQUENCE;
 
-/** The children of a constructed value. Throws an Error when it is not one. */
+/** The children of a constructed value. Throws an Error for any other value. */
 export function childrenOf(value: Asn1 | undefined): Asn1[] {
   if (value === undefined || !Array.isArray(value.value)) throw new Error('not constructed');
   return value.value;
 }
 
-/** The bytes of a BIT STRING without unused bits. Throws an Error when it is none. */
+/** The bytes of a BIT STRING without unused bits. Throws an Error for any other value. */
 export function bitsOf(value: Asn1 | undefined): Buffer {
-  // forge keeps the bytes there also where it has read DER in them.
-  const { bitStringContents, type } = (value ?? {}) as BitString;
+  // forge keeps the bytes there even if it has parsed DER in them.
+  const { bitStringContents, type } = (value ?? {}) as Partial<Asn1> & {
+    readonly bitStringContents?: string;
+  };
   if (type !== Type.BITSTRING || bitStringContents?.charCodeAt(0) !== 0) {
     throw new Error('not a BIT STRING of whole bytes');
   }
   return Buffer.from(bitStringContents.slice(1), 'latin1');
 }
 
-type BitString = Partial<Asn1> & { readonly bitStringContents?: string };
-
-/** The content of a primitive value. Throws an Error when it is not one. */
+/** The content of a primitive value. Throws an Error for any other value. */
 export function contentOf(value: Asn1 | undefined): Buffer {
   if (value === undefined || typeof value.value !== 'string') throw new Error('not primitive');
   return Buffer.from(value.value, 'latin1');

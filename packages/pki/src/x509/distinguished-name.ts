@@ -9,7 +9,7 @@ const MAX_ATTRIBUTE_CHARACTERS = 64;
 
 const attribute = (type: string, text: string): Asn1 => set(sequence(oid(type), utf8String(text)));
 
-// A control character would let a name break out of the log line that it is quoted in.
+// A control character could forge a log line that quotes the name.
 const isText = (text: string): boolean => text.trim() !== '' && !/\p{Cc}|\p{Cs}/u.test(text);
 
 const tooLong = (text: string): boolean => [...text].length > MAX_ATTRIBUTE_CHARACTERS;
@@ -17,8 +17,8 @@ const tooLong = (text: string): boolean => [...text].length > MAX_ATTRIBUTE_CHAR
 /**
  * Builds a Name: the organizations (O), then the common name (CN), one RDN each.
  *
- * Throws PkiError `bad_name` or `bad_organization` when one is empty, holds a control character or
- * is longer than 64 characters.
+ * Throws PkiError `bad_name` or `bad_organization` if one is empty, contains a control character or is
+ * longer than 64 characters.
  */
 export function distinguishedName(commonName: string, organizations: readonly string[] = []): Asn1 {
   if (!isText(commonName)) {
@@ -27,7 +27,7 @@ export function distinguishedName(commonName: string, organizations: readonly st
   if (tooLong(commonName)) {
     throw new PkiError(
       'bad_name',
-      `"${commonName}" is longer than ${MAX_ATTRIBUTE_CHARACTERS} characters; a long DNS name belongs in a host`,
+      `"${commonName}" is longer than ${MAX_ATTRIBUTE_CHARACTERS} characters; give a long DNS name as a host instead`,
     );
   }
   for (const organization of organizations) {

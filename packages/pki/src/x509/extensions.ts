@@ -10,12 +10,12 @@ import {
   sequence,
 } from './der.ts';
 
-/** OIDs of RFC 5280, 4.2.1, that are also looked up in certificates. */
+/** OIDs of RFC 5280, 4.2.1, that readCertificate looks up too. */
 export const SUBJECT_KEY_IDENTIFIER = '2.5.29.14';
 export const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17';
 export const BASIC_CONSTRAINTS = '2.5.29.19';
 
-// Criticality has the default FALSE, which DER leaves out.
+// DER omits a criticality of FALSE, the default.
 const extension = (type: string, critical: boolean, value: Asn1): Asn1 =>
   sequence(oid(type), ...(critical ? [boolean(true)] : []), octetString(encode(value)));
 
@@ -25,7 +25,7 @@ export const subjectKeyIdentifier = (keyIdentifier: Buffer): Asn1 =>
 export const authorityKeyIdentifier = (keyIdentifier: Buffer): Asn1 =>
   extension('2.5.29.35', false, sequence(contextBytes(0, keyIdentifier)));
 
-/** @param pathLength how many authorities may stand between it and a leaf: 0 signs leaves only */
+/** @param pathLength how many authorities may be between it and a leaf; 0: it signs leaves only */
 export const authorityConstraints = (pathLength: 0 | 1): Asn1 =>
   extension(BASIC_CONSTRAINTS, true, sequence(boolean(true), integer(Buffer.from([pathLength]))));
 
@@ -34,10 +34,8 @@ export const leafConstraints = (): Asn1 => extension(BASIC_CONSTRAINTS, true, se
 /** Bit positions of KeyUsage. */
 const usageBits = { digitalSignature: 0, keyEncipherment: 2, keyCertSign: 5, cRLSign: 6 } as const;
 
-export type KeyUsage = keyof typeof usageBits;
-
-/** Bit 0 is the highest of the byte; DER cuts trailing zero bits off a list of named bits. */
-export function keyUsage(...usages: [KeyUsage, ...KeyUsage[]]): Asn1 {
+/** Bit 0 is the highest bit of the byte; DER omits trailing zero bits of a list of named bits. */
+export function keyUsage(...usages: (keyof typeof usageBits)[]): Asn1 {
   const positions: number[] = usages.map((usage) => usageBits[usage]);
   const byte = positions.reduce((bits, position) => bits | (0x80 >> position), 0);
   return extension('2.5.29.15', true, bitString(Buffer.from([byte]), 7 - Math.max(...positions)));
@@ -50,6 +48,6 @@ export const clientAuthentication = (): Asn1 => extendedKeyUsage('1.3.6.1.5.5.7.
 const extendedKeyUsage = (purpose: string): Asn1 =>
   extension('2.5.29.37', false, sequence(oid(purpose)));
 
-/** `names` are GeneralNames. Not critical: every subject here has a name of its own. */
+/** `names` are GeneralNames. Not critical, since every certificate has a subject name. */
 export const subjectAlternativeName = (names: Asn1): Asn1 =>
   extension(SUBJECT_ALTERNATIVE_NAME, false, names);

@@ -6,22 +6,17 @@ import {
   SUBJECT_KEY_IDENTIFIER,
 } from './extensions.ts';
 
-/** What node:crypto does not tell about a certificate. */
-export interface ReadCertificate {
-  /** The subject as parsed: what repeats it must do so byte for byte. */
-  readonly subject: Asn1;
-  readonly keyIdentifier: Buffer | undefined;
-  /** How many authorities may stand between it and a leaf; undefined: any number. */
-  readonly pathLength: number | undefined;
-  /** The whole extension, as parsed. */
-  readonly alternativeNames: Asn1 | undefined;
-}
-
 /** The context tag of a certificate's extensions (RFC 5280, 4.1). */
 const EXTENSIONS_TAG = 3;
 
-/** Reads a v3 certificate; undefined when it is not well-formed DER. */
-export function readCertificate(certificate: X509Certificate): ReadCertificate | undefined {
+/**
+ * Reads the parts of a v3 certificate that node:crypto does not provide.
+ *
+ * @returns undefined if it is not well-formed DER; `subject` and `alternativeNames` (the whole extension) as
+ *   parsed, so that a copy is the same byte for byte; `pathLength`, the number of authorities that may be
+ *   between it and a leaf, undefined for any number
+ */
+export function readCertificate(certificate: X509Certificate) {
   try {
     // Version, serial, algorithm, issuer, validity, subject, key, optional parts.
     const fields = childrenOf(childrenOf(decode(certificate.raw))[0]);
@@ -50,10 +45,10 @@ function findExtension(extensionList: Asn1 | undefined, type: string): Asn1 | un
   );
 }
 
-/** What an extension's OCTET STRING holds. */
+/** The content of an extension's OCTET STRING. */
 const extensionValue = (extension: Asn1): Asn1 => decode(contentOf(childrenOf(extension).at(-1)));
 
-/** BasicConstraints: a BOOLEAN, then the length, each of which may be left out. */
+/** BasicConstraints are a BOOLEAN and the length, both optional. */
 function pathLengthOf(constraints: Asn1): number | undefined {
   const length = childrenOf(constraints)[1];
   return length && Number.parseInt(contentOf(length).toString('hex'), 16);
