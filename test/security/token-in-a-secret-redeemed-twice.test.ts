@@ -108,13 +108,13 @@ t.test('an API that is down loses nothing', async (t) => {
   const text = await token();
   await api.pause();
   const { log, port } = await site.startIssuer(t, place);
-  t.match(await log.line('cannot clear away expired tokens'), {
+  t.match(await log.line('cannot delete expired tokens'), {
     detail: `--token-namespace: fairlead: the Kubernetes API at ${api.url} cannot be reached: `,
   });
   const { csr } = newRequest();
   const ask = () => site.ask(port, '/v1/enrol', { body: { token: text, csr } });
-  t.match(await ask(), { status: 503, code: 'unavailable', error: /ask again/ });
-  t.match(await log.line('the tokens are out of reach'), { detail: /cannot be reached/ });
+  t.match(await ask(), { status: 503, code: 'unavailable', error: /try again/ });
+  t.match(await log.line('the token store is unavailable'), { detail: /cannot be reached/ });
   await api.resume();
   t.match(await ask(), { status: 200 });
   t.match(await ask(), { status: 200 }, 'and again for the same key');
@@ -140,7 +140,7 @@ t.test('what the API refuses is told with flag and cure, at the start too', asyn
   const made = await runFairlead(
     ...['token', 'create', ...argv, '--ca-cert', site.path('issuer/ca.crt'), '--agent-id', 'n'],
   );
-  t.match(made, { code: 1, stdout: '', stderr: /namespaces "fairlead" not found; make the name/ });
+  t.match(made, { code: 1, stdout: '', stderr: /namespaces "fairlead" not found; create the name/ });
 });
 
 t.test('a token that expired more than a day ago is taken away', async (t) => {

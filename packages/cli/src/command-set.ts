@@ -1,4 +1,5 @@
-import { describeRelease, release } from '@fairlead/runtime/process';
+import type { OptionDeclarations, OptionTable, ParsedOptions } from '@fairlead/runtime/options';
+import { describeRelease, release, runCommand } from '@fairlead/runtime/process';
 
 /** One word of the command line, and what follows it. */
 export interface CommandEntry {
@@ -7,6 +8,15 @@ export interface CommandEntry {
   /** Does the work, tells its failure on stderr, and sets the process' exit code. */
   run(argv: readonly string[]): Promise<void>;
 }
+
+/** A command with options. */
+export const commandEntry = <D extends OptionDeclarations>(
+  table: OptionTable<D>,
+  run: (parsed: ParsedOptions<D>) => Promise<void>,
+): CommandEntry => ({
+  summary: table.summary,
+  run: (argv) => runCommand({ table, ...release, run }, { argv, env: process.env }),
+});
 
 /** Commands under a common name: `fairlead` itself, `fairlead pki`. */
 export interface CommandSet {

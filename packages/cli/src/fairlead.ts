@@ -13,11 +13,11 @@ const fairlead: CommandSet = {
       run: async (argv) => (await import('./admin/why-command.ts')).runWhyCommand(argv),
     },
     token: {
-      summary: 'Make tokens by which agents join, list and revoke them',
+      summary: 'Create, list and revoke the tokens with which agents join',
       run: async (argv) => (await import('./token/token-command.ts')).runTokenCommand(argv),
     },
     issuer: {
-      summary: 'Run the issuer: it gives certificates to agents that join with a token',
+      summary: 'Run the issuer, which issues certificates to agents that join with a token',
       run: async (argv) => (await import('./issuer-command.ts')).runIssuerCommand(argv),
     },
     forward: {
@@ -35,7 +35,7 @@ const fairlead: CommandSet = {
     },
     pki: {
       summary: 'Make certificates for the server, its agents and its clients',
-      // Loaded when asked for: node-forge is of no use to the other commands.
+      // Loaded on demand: the other commands do not need node-forge.
       run: async (argv) => (await import('./pki/pki-command.ts')).runPkiCommand(argv),
     },
   },

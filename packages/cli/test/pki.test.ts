@@ -79,7 +79,7 @@ t.test('pki init says when the CAs end first', async (t) => {
   t.equal(ended.code, 0);
   t.match(
     ended.stderr,
-    /^fairlead pki init: warning: the certificates end with their CAs.*31 days.*\n$/,
+    /^fairlead pki init: warning: --days: a certificate cannot outlive its CA; .*, before 31 days\n$/,
   );
 });
 
@@ -167,7 +167,7 @@ t.test('pki issue --csr certifies a key that stays where it is', async (t) => {
   });
   t.match(await runCommand([...issue, '--csr', csr, '--key-type', 'rsa']), {
     code: 2,
-    stderr: /--key-type: --csr brings a key/,
+    stderr: /--key-type: --csr has a key already/,
   });
 });
 
@@ -177,7 +177,7 @@ t.test('pki issuer makes what fairlead issuer runs with', async (t) => {
   const issuer = ['pki', 'issuer', '--ca', dir, '--out', out];
   t.match(await runCommand(issuer), {
     code: 2,
-    stderr: /^fairlead pki issuer: --host: a server needs/,
+    stderr: /^fairlead pki issuer: --host: a server certificate needs/,
   });
   const ended = await runCommand([...issuer, '--host', 'i.example', '--key-type', 'rsa']);
   t.match(ended, { code: 0, stderr: '' });
@@ -215,7 +215,7 @@ t.test('pki issue says when the CA ends first', async (t) => {
   t.equal(ended.code, 0);
   t.match(
     ended.stderr,
-    /^fairlead pki issue: warning: the certificate ends with its CA.*365 days.*\n$/,
+    /^fairlead pki issue: warning: --days: a certificate cannot outlive its CA; .*, before 365 days\n$/,
   );
   t.equal((await certificateIn(dir, 'n.crt')).validTo, authority.certificate.validTo);
 });
@@ -236,7 +236,10 @@ const mistakes: [argv: string[], line: RegExp][] = [
   [['init', '--out', 'DIR/new', '--hots', 'a'], /^unknown flag --hots: did you mean --host\?$/],
   [['init', '--out', 'DIR/new', 'extra'], /^unexpected argument "extra"/],
   [['issue', '--ca', 'DIR', '--name', 'n'], /^an argument is missing: .*agent\|client\|server$/],
-  [['issue', 'peer', '--ca', 'DIR', '--name', 'n'], /kind "peer"; it is agent, client, server$/],
+  [
+    ['issue', 'peer', '--ca', 'DIR', '--name', 'n'],
+    /^"peer" is not a kind of certificate; give one of agent, client, server$/,
+  ],
   [['issue', 'agent', '--name', 'n'], /^--ca is missing/],
   [['issue', 'agent', '--ca', 'DIR'], /^--name is missing/],
   [['issue', 'agent', '--ca', 'DIR/no', '--name', 'n'], /^--ca: .*no\/ca\.\w+ does not exist$/],
@@ -256,11 +259,11 @@ const mistakes: [argv: string[], line: RegExp][] = [
   ],
   [
     ['issue', 'client', '--ca', 'DIR', '--name', 'n', '--cidr', '10.0.0.0/8'],
-    /^--cidr: only an agent claims networks, no client$/,
+    /^--cidr: only agents claim networks, not a client$/,
   ],
   [
     ['issue', 'server', '--ca', 'DIR', '--name', 'n', '--host', 'h', '--default-route'],
-    /^--default-route: only an agent has it, no server$/,
+    /^--default-route: only agents claim it, not a server$/,
   ],
   [
     ['issue', 'agent', '--ca', 'DIR', '--name', 'n', '--org', 'x'.repeat(65)],

@@ -67,9 +67,12 @@ t.test('exit 2 and one line', async (t) => {
     [['list'], /^fairlead token list: --token-dir is missing: give the directory/],
     [
       ['list', '--token-dir', tokens, '--token-namespace', 'x'],
-      /list: --token-dir and --token-namespace exclude each other/,
+      /list: --token-dir and --token-namespace are both given/,
     ],
-    [['list', '--token-namespace', 'a_b'], /--token-namespace: "a_b" is not the name of a names/],
+    [
+      ['list', '--token-namespace', 'a_b'],
+      /--token-namespace: "a_b" is not a valid namespace name/,
+    ],
     [['list', '--token-namespace', 'a'], /--kubeconfig is missing, and this process does not run/],
     [['list', '--token-namespace', 'a', '--kubeconfig', '/none'], /--kubeconfig: \/none: no such/],
     [create, /--agent-id is missing/],

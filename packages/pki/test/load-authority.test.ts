@@ -223,7 +223,8 @@ for (const [title, [algorithm, option]] of Object.entries(unfitKeys)) {
     const keyFile = join(dir, 'ca.key');
     await openssl('genpkey', '-algorithm', algorithm, '-pkeyopt', option, '-out', keyFile);
     await selfSign(dir);
-    const message = /ca\.crt: the key is neither EC \(P-256, P-384, P-521\) nor RSA/;
+    const message =
+      /ca\.crt: the key must be EC \(P-256, P-384, P-521\) or RSA of at least 2048 bits/;
     await t.rejects(loadAuthority(dir), { code: 'authority_unusable', message });
   });
 }

@@ -1,13 +1,72 @@
-/** What the tables of the pki commands have in common. */
-import { kinds } from '@fairlead/runtime/options';
+/** Options and messages that several commands share. */
+import type { SignedCertificate } from '@fairlead/pki';
+import { kinds, option } from '@fairlead/runtime/options';
 
-/** The path of a directory. */
+const group = 'Certificates';
+
 export const directory = { ...kinds.filePath, placeholder: 'DIR' };
 
-/** Days that a certificate lives. */
-export const days = { ...kinds.integer(1, 36_500), placeholder: 'DAYS' };
+/** A list whose items the pki package checks, one by one. */
+export const nameList = (placeholder: string) => kinds.list({ ...kinds.text, placeholder });
 
-/** Names that the pki library checks, one by one. */
-export const names = (placeholder: string) => kinds.list({ ...kinds.text, placeholder });
+export const namesOption = (placeholder: string, description: string) =>
+  option(nameList(placeholder), { group, description, default: [] });
 
-export const keyType = kinds.oneOf('ec', 'rsa');
+export const daysOption = (description: string, defaultDays: number) =>
+  option(
+    { ...kinds.integer(1, 36_500), placeholder: 'DAYS' },
+    { group, description, default: defaultDays },
+  );
+
+export const keyOptions = {
+  'key-type': option(kinds.oneOf('ec', 'rsa'), {
+    group,
+    description: 'Key type: EC P-256, or RSA for peers that require it',
+    default: 'ec',
+  }),
+  force: option(kinds.boolean, {
+    group: 'Files',
+    description: 'Replace existing files, including keys',
+    default: false,
+  }),
+};
+
+export const caOption = option(directory, {
+  group: 'Files',
+  description:
+    'Directory with ca.crt and ca.key, such as the agent/ directory of fairlead pki init',
+  required: true,
+});
+
+/**
+ * What an agent may claim beyond its hosts and addresses.
+ *
+ * @param list the kind of a list of names
+ */
+export const claimOptions = (list: typeof nameList) => ({
+  cidr: option(list('CIDR'), {
+    group: 'Agent',
+    description:
+      'Network that the agent may claim: 10.1.0.0/16, or 10.1.0.0/16-24 to include its subnets; can be repeated',
+    default: [],
+  }),
+  'default-route': option(kinds.boolean, {
+    group: 'Agent',
+    description: 'The agent may claim all targets that no other agent claims',
+    default: false,
+  }),
+});
+
+export const dayOf = (at: Date): string => at.toISOString().slice(0, 10);
+
+/** Warns on stderr if a certificate has fewer days than requested. */
+export function warnIfClamped(
+  program: string,
+  { clampedToAuthority, notAfter }: SignedCertificate,
+  days: number,
+): void {
+  if (!clampedToAuthority) return;
+  process.stderr.write(
+    `${program}: warning: --days: a certificate cannot outlive its CA; it expires at ${notAfter.toISOString()}, before ${days} days\n`,
+  );
+}

@@ -5,7 +5,7 @@ import { tokenRevoke } from './token-revoke.ts';
 
 const token: CommandSet = {
   program: 'fairlead token',
-  summary: 'Make tokens by which agents join, list and revoke them',
+  summary: 'Create, list and revoke the tokens with which agents join',
   commands: { create: tokenCreate, list: tokenList, revoke: tokenRevoke },
 };
 

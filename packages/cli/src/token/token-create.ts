@@ -1,18 +1,19 @@
 import { caHash, makeToken } from '@fairlead/pki/enrollment';
 import {
   type AgentGrant,
-  checkTokenPlace,
+  checkTokenStoreOptions,
   recordOf,
-  tokenPlaceOptions,
+  tokenStoreOptions,
 } from '@fairlead/pki/issuer';
-import { defineOptions, kinds, option, type ParsedOptions } from '@fairlead/runtime/options';
-import { release, runCommand, UsageError } from '@fairlead/runtime/process';
+import { defineOptions, kinds, option } from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
 import { readCertificateFile } from '@fairlead/runtime/tls';
-import type { CommandEntry } from '../command-set.ts';
+import { commandEntry } from '../command-set.ts';
 import { withFlagsNamed } from '../pki/pki-failure.ts';
-import { withTokenStore } from './token-store-use.ts';
+import { claimOptions } from '../pki/pki-options.ts';
+import { jsonOption, withTokenStore } from './with-token-store.ts';
 
-/** An empty text is a variable that is not set, and makes a token which is good for nothing. */
+/** Refuses an empty text, such as an unset variable: the token would admit an agent that may claim nothing. */
 const names = (placeholder: string) =>
   kinds.filledList({ ...kinds.text, placeholder }, 'names none; leave it out or name one');
 
@@ -20,19 +21,15 @@ const dayMs = 86_400_000;
 
 const table = defineOptions({
   program: 'fairlead token create',
-  summary: 'Make a token by which one agent joins once, and print it with the hash of the CA',
+  summary: 'Make a token with which one agent joins once, and print it with the hash of the CA',
   options: {
-    ...tokenPlaceOptions,
+    ...tokenStoreOptions,
     'ca-cert': option(kinds.filePath, {
       group: 'Output',
       description: 'CA certificates (PEM) of the issuer, whose hash the agent needs',
       required: true,
     }),
-    json: option(kinds.boolean, {
-      group: 'Output',
-      description: 'Print JSON, for programs',
-      default: false,
-    }),
+    ...jsonOption,
     'agent-id': option(kinds.text, {
       group: 'Agent',
       description: 'Name of the agent: the common name (CN) of its certificates',
@@ -40,35 +37,26 @@ const table = defineOptions({
     }),
     host: option(names('HOST'), {
       group: 'Agent',
-      description: 'Host that the agent may claim; may be repeated',
+      description: 'Host that the agent may claim; can be repeated',
       default: [],
     }),
     ip: option(names('IP'), {
       group: 'Agent',
-      description: 'Address that the agent may claim; may be repeated',
+      description: 'IP address that the agent may claim; can be repeated',
       default: [],
     }),
-    cidr: option(names('CIDR'), {
-      group: 'Agent',
-      description:
-        'Network that the agent may claim, such as 10.1.0.0/16, or with its parts, 10.1.0.0/16-24; may be repeated',
-      default: [],
-    }),
-    'default-route': option(kinds.boolean, {
-      group: 'Agent',
-      description: 'The agent may claim to be the way to everything that no other agent claims',
-      default: false,
-    }),
+    ...claimOptions(names),
     ttl: option(kinds.duration({ minMs: 1000, maxMs: 30 * dayMs }), {
       group: 'Token',
-      description: 'How long the token may be redeemed',
+      description: 'Time until the token expires',
       default: 3_600_000,
     }),
   },
-  check: checkTokenPlace,
+  check: checkTokenStoreOptions,
 });
 
-async function run({ options }: ParsedOptions<typeof table.options>): Promise<void> {
+/** `fairlead token create`. */
+export const tokenCreate = commandEntry(table, async ({ options }) => {
   const { agentId, host: hosts, ip: ips, cidr: cidrs, defaultRoute, ttl, json } = options;
   const grant: AgentGrant = { agentId, hosts, ips, cidrs, defaultRoute };
   await refuseUnfit(grant);
@@ -87,41 +75,32 @@ ca-hash  ${caHashes.join(',')}
 agent    ${agentId}
 expires  ${expiresAt}
 
-It is shown this once. On the agent's machine, in a file that only the agent may read:
+The token is shown only once. On the agent's machine, put it into a file that only the agent can read:
 
 fairlead-agent --identity-dir DIR --enrollment-server HOST:PORT \\
   --enrollment-ca-hash ${caHashes.join(',')} \\
   --enrollment-token-file FILE
 `,
   );
-}
+});
 
-/** `fairlead token create`. */
-export const tokenCreate: CommandEntry = {
-  summary: table.summary,
-  run: (argv) => runCommand({ table, ...release, run }, { argv, env: process.env }),
-};
-
-/** What no certificate could say is refused now, and not when the agent joins. */
+/** Refuses names that no certificate can have now, not only when the agent joins. */
 async function refuseUnfit(grant: AgentGrant): Promise<void> {
-  if (grant.agentId.trim() === '') throw new UsageError('--agent-id: is empty');
-  const wildcard = grant.hosts.find((host) => host.includes('*'));
+  const { agentId: name, hosts, ips } = grant;
+  if (name.trim() === '') throw new UsageError('--agent-id: is empty');
+  const wildcard = hosts.find((host) => host.includes('*'));
   if (wildcard !== undefined) {
     throw new UsageError(
       `--host: "${wildcard}" covers nothing that an agent may claim; name each host`,
     );
   }
-  // Loaded when asked for: node-forge is of no use to list and revoke.
-  const { checkNames } = await import('@fairlead/pki');
-  const { uriNamesOf } = await import('@fairlead/pki/issuer');
+  // Loaded on demand: list and revoke do not need node-forge.
+  const [{ checkNames }, { uriNamesOf }] = await Promise.all([
+    import('@fairlead/pki'),
+    import('@fairlead/pki/issuer'),
+  ]);
   await withFlagsNamed(
-    async () =>
-      checkNames({
-        name: grant.agentId,
-        hosts: grant.hosts,
-        ips: grant.ips,
-        uris: uriNamesOf(grant, 'id'),
-      }),
-    { bad_name: { flag: '--agent-id' } },
+    async () => checkNames({ name, hosts, ips, uris: uriNamesOf(grant, 'id') }),
+    { bad_name: '--agent-id' },
   );
 }

@@ -1,44 +1,32 @@
 import {
-  checkTokenPlace,
+  checkTokenStoreOptions,
   isExpired,
   type StoredToken,
-  tokenPlaceOptions,
+  tokenStoreOptions,
 } from '@fairlead/pki/issuer';
-import { defineOptions, kinds, option, type ParsedOptions } from '@fairlead/runtime/options';
-import { printableAll, release, runCommand } from '@fairlead/runtime/process';
+import { defineOptions } from '@fairlead/runtime/options';
+import { printableAll } from '@fairlead/runtime/process';
 import { columns } from '../admin/columns.ts';
-import type { CommandEntry } from '../command-set.ts';
-import { withTokenStore } from './token-store-use.ts';
+import { commandEntry } from '../command-set.ts';
+import { jsonOption, withTokenStore } from './with-token-store.ts';
 
 const table = defineOptions({
   program: 'fairlead token list',
-  summary: 'Show the tokens that there are, and who redeemed them',
-  options: {
-    ...tokenPlaceOptions,
-    json: option(kinds.boolean, {
-      group: 'Output',
-      description: 'Print JSON, for programs',
-      default: false,
-    }),
-  },
-  check: checkTokenPlace,
+  summary: 'Show the tokens, and which agents redeemed them',
+  options: { ...tokenStoreOptions, ...jsonOption },
+  check: checkTokenStoreOptions,
 });
 
-async function run({ options }: ParsedOptions<typeof table.options>): Promise<void> {
+/** `fairlead token list`. */
+export const tokenList = commandEntry(table, async ({ options }) => {
   const listed = await withTokenStore(options, 'find', (store) => store.list());
   const tokens = [...listed].sort((a, b) => a.record.createdAt.localeCompare(b.record.createdAt));
   process.stdout.write(
     options.json ? `${JSON.stringify(tokens.map(shown))}\n` : rows(printableAll(tokens)),
   );
-}
+});
 
-/** `fairlead token list`. */
-export const tokenList: CommandEntry = {
-  summary: table.summary,
-  run: (argv) => runCommand({ table, ...release, run }, { argv, env: process.env }),
-};
-
-/** All but the hash of the token, which is nobody's business. */
+/** A token without its hash. */
 function shown(token: StoredToken) {
   const { hash: _, ...record } = token.record;
   const { claimedAt, address } = token.claim ?? {};

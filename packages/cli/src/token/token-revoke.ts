@@ -1,23 +1,21 @@
-import { checkTokenPlace, tokenPlaceOptions } from '@fairlead/pki/issuer';
-import { defineOptions, type ParsedOptions } from '@fairlead/runtime/options';
-import { release, runCommand, UsageError } from '@fairlead/runtime/process';
+import { checkTokenStoreOptions, tokenStoreOptions } from '@fairlead/pki/issuer';
+import { defineOptions } from '@fairlead/runtime/options';
+import { UsageError } from '@fairlead/runtime/process';
 import { isEnrollmentId } from '@fairlead/runtime/tls';
-import type { CommandEntry } from '../command-set.ts';
-import { withTokenStore } from './token-store-use.ts';
+import { commandEntry } from '../command-set.ts';
+import { withTokenStore } from './with-token-store.ts';
 
 const table = defineOptions({
   program: 'fairlead token revoke',
-  summary: 'Take a token away, so that nobody joins by it any more',
+  summary: 'Delete a token, so that no agent can join with it',
   positionals: { usage: 'ID', min: 1, max: 1 },
-  options: { ...tokenPlaceOptions },
-  check: checkTokenPlace,
+  options: tokenStoreOptions,
+  check: checkTokenStoreOptions,
 });
 
-async function run({
-  options,
-  positionals: [given = ''],
-}: ParsedOptions<typeof table.options>): Promise<void> {
-  // Whoever pastes the whole token means its ID; the rest is not for the screen.
+/** `fairlead token revoke ID`. */
+export const tokenRevoke = commandEntry(table, async ({ options, positionals: [given = ''] }) => {
+  // Accepts a whole token, but never prints its secret.
   const [id = ''] = given.split('.');
   if (!isEnrollmentId(id)) {
     throw new UsageError('the ID of a token is the part before its dot, as token list shows it');
@@ -27,17 +25,11 @@ async function run({
     isRemoved: await store.remove(id),
   }));
   if (!isRemoved) {
-    throw new UsageError(`there is no token ${id}; fairlead token list shows those that there are`);
+    throw new UsageError(`there is no token ${id}; fairlead token list shows all tokens`);
   }
   process.stdout.write(
     claim === undefined
       ? `Revoked ${id}.\n`
-      : `Removed ${id}, which was redeemed already: to shut that agent out write enrollment:${id} into --agent-denylist.\n`,
+      : `Removed ${id}, which was already redeemed: to disconnect that agent, add enrollment:${id} to --agent-denylist.\n`,
   );
-}
-
-/** `fairlead token revoke ID`. */
-export const tokenRevoke: CommandEntry = {
-  summary: table.summary,
-  run: (argv) => runCommand({ table, ...release, run }, { argv, env: process.env }),
-};
+});

@@ -1,12 +1,21 @@
-import { openTokenStore, type TokenPlace, type TokenStore } from '@fairlead/pki/issuer';
+import { openTokenStore, type TokenStore, type TokenStoreOptions } from '@fairlead/pki/issuer';
+import { kinds, option } from '@fairlead/runtime/options';
 
-/** Opens the tokens' store for a command, and closes it behind it. */
+export const jsonOption = {
+  json: option(kinds.boolean, {
+    group: 'Output',
+    description: 'Print JSON, for programs',
+    default: false,
+  }),
+};
+
+/** Opens the token store for a command, and closes it afterwards. */
 export async function withTokenStore<T>(
-  place: TokenPlace,
+  options: TokenStoreOptions,
   use: 'make' | 'find',
   work: (store: TokenStore) => Promise<T>,
 ): Promise<T> {
-  const store = await openTokenStore(place, (text) => process.stderr.write(`${text}\n`), use);
+  const store = await openTokenStore(options, (text) => process.stderr.write(`${text}\n`), use);
   try {
     return await work(store);
   } finally {

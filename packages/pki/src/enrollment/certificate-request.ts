@@ -2,11 +2,10 @@ import { createPublicKey, type KeyObject, sign } from 'node:crypto';
 
 /**
  * A certificate request (PKCS#10, RFC 2986) in PEM for an EC P-256 key, signed with it. The subject is
- * empty: what the certificate says is for the issuer to decide, and the request only proves that its
- * sender has the key.
+ * empty: the issuer decides the names, and the request only proves that its sender has the key.
  *
- * Written out by hand since nothing in it varies but the key and the signature; Node itself makes no
- * requests, and the libraries that do are larger than the agent.
+ * Encoded by hand, since only the key and the signature vary. Node has no function for it, and the libraries
+ * that have one are larger than the agent.
  */
 export function makeCertificateRequest(privateKey: KeyObject): string {
   const publicKey = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
@@ -26,7 +25,7 @@ const ECDSA_WITH_SHA256 = Buffer.from('300a06082a8648ce3d040302', 'hex');
 
 const sequence = (...parts: Buffer[]): Buffer => value(0x30, Buffer.concat(parts));
 
-/** Tag, length and content in DER (X.690 section 8.1); no content here reaches 64 KiB. */
+/** Tag, length and content in DER (X.690 section 8.1); the content is shorter than 64 KiB. */
 function value(tag: number, content: Buffer): Buffer {
   const { length } = content;
   let head = [tag, length];

@@ -1,10 +1,11 @@
 /**
- * What an agent and the issuer say to each other: HTTP/1.1 over TLS 1.3, one request a connection.
+ * The protocol between an agent and the issuer: HTTP/1.1 over TLS 1.3, one request on each connection.
  *
- * 1. `GET /v1/ca` gives the CA's certificates in PEM. It is asked without trust, and nothing secret is
- *    sent: the agent compares what it gets with the hash that it was given.
- * 2. `POST /v1/enrol`, on a connection that was verified by that CA, with token and certificate request.
- * 3. `POST /v1/renew`, likewise, with the present certificate as the client's, and a certificate request.
+ * 1. `GET /v1/ca` returns the CA's certificates in PEM. The agent does not verify this connection and sends no
+ *    secret: it compares the CA's hash with the hash that it was given.
+ * 2. `POST /v1/enrol`, on a connection verified by that CA, sends the token and a certificate request.
+ * 3. `POST /v1/renew`, also verified, has the current certificate as client certificate, and sends a
+ *    certificate request.
  */
 import { z } from 'zod';
 
@@ -12,19 +13,19 @@ export const CA_PATH = '/v1/ca';
 export const ENROLL_PATH = '/v1/enrol';
 export const RENEW_PATH = '/v1/renew';
 
-/** A request's body: an RSA-8192 certificate request in JSON has half of it. */
+/** Most bytes of a request's body: twice those of an RSA-8192 certificate request in JSON. */
 export const MAX_REQUEST_BYTES = 16 * 1024;
-/** An answer's body: a chain, or a bundle of CAs. */
+/** Most bytes of an answer's body: a chain, or a bundle of CAs. */
 export const MAX_REPLY_BYTES = 256 * 1024;
 
 export const renewRequest = z.strictObject({ csr: z.string() });
 export const enrollRequest = z.strictObject({ token: z.string(), csr: z.string() });
 
-/** The certificate in PEM, then those between it and the CA. */
+/** The certificate in PEM, followed by those between it and the CA. */
 export const certificateReply = z.object({ certificate: z.string() });
 export type CertificateReply = z.infer<typeof certificateReply>;
 
-/** Whether there is any use in asking again. */
+/** `isFinal`: a retry of the same request cannot succeed. */
 const refusals = {
   bad_request: { isFinal: true },
   token_unknown: { isFinal: true },
@@ -35,13 +36,13 @@ const refusals = {
   unavailable: { isFinal: false },
 } as const;
 
-/** Why a certificate was not issued, for programs. */
+/** Why a request was refused, for programs. */
 export type RefusalCode = keyof typeof refusals;
 
 const codes = Object.keys(refusals) as [RefusalCode, ...RefusalCode[]];
 
-/** The body of every answer but 200. */
+/** The body of every answer other than 200. */
 export const refusalReply = z.object({ code: z.enum(codes), error: z.string().max(1000) });
 
-/** Whether the same request will be refused however often it is sent. */
+/** Whether a retry of the same request is refused too. */
 export const isFinalRefusal = (code: RefusalCode): boolean => refusals[code].isFinal;

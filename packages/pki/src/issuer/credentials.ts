@@ -1,78 +1,69 @@
 import type { X509Certificate } from 'node:crypto';
-import type { SecureContextOptions } from 'node:tls';
 import { UsageError } from '@fairlead/runtime/process';
 import {
-  type FileExpiry,
   loadTlsFiles,
   readCertificateFile,
   readKeyFile,
   type TlsFiles,
 } from '@fairlead/runtime/tls';
-import { Authority, PkiError } from '../../index.ts';
+import { Authority } from '../authority.ts';
+import { PkiError } from '../pki-error.ts';
+import type { IssuerOptions } from './options.ts';
 
-import type { IssuerOptions } from '../options.ts';
-
-/** What the issuer signs with, and what it shows. */
-export interface IssuerCredentials {
+/** What the issuer signs with, and the TLS context of its port (`context`). */
+export interface IssuerCredentials extends TlsFiles {
   readonly authority: Authority;
-  readonly tls: SecureContextOptions;
   /** The CAs, in PEM. */
   readonly caPem: string;
-  readonly cas: readonly X509Certificate[];
-  readonly warnings: readonly string[];
-  readonly expiries: readonly FileExpiry[];
-  readonly certificates: TlsFiles['certificates'];
 }
 
 /**
  * Reads and checks the issuer's files.
- * @param inUse what these files are to replace
+ *
+ * @param inUse the credentials that the files replace
  * @throws UsageError that names flag, file and cure
  */
 export function loadCredentials(
-  options: IssuerOptions,
+  { caCert, issuerCert, issuerKey, serverCert, serverKey }: IssuerOptions,
   inUse?: IssuerCredentials,
 ): IssuerCredentials {
-  const { caCert, issuerCert, issuerKey, serverCert, serverKey } = options;
+  const common = { cipherSuites: [], minVersion: 'VersionTLS13', inUse } as const;
   const ca = { flag: '--ca-cert', path: caCert };
-  const shown = { flag: '--server-cert', path: serverCert };
-  const signer = { flag: '--issuer-cert', path: issuerCert };
-  const tls = loadTlsFiles({
+  const signer = {
+    cert: { flag: '--issuer-cert', path: issuerCert },
+    key: { flag: '--issuer-key', path: issuerKey },
+  };
+  const server = loadTlsFiles({
     identity: {
-      cert: shown,
+      cert: { flag: '--server-cert', path: serverCert },
       key: { flag: '--server-key', path: serverKey },
       purpose: 'server',
     },
     ca,
-    cipherSuites: [],
-    minVersion: 'VersionTLS13',
-    inUse,
+    ...common,
   });
   const { pem: caPem, certificates: cas } = readCertificateFile(ca);
-  const signers = loadTlsFiles({
-    identity: { cert: signer, key: { flag: '--issuer-key', path: issuerKey } },
-    cipherSuites: [],
-    minVersion: 'VersionTLS13',
-    inUse,
-  });
-  const [leaf, ...others] = readCertificateFile(signer).certificates;
-  const { key } = readKeyFile({ flag: '--issuer-key', path: issuerKey });
-  const authority = authorityOf(issuerCert, () => new Authority(leaf, key, others));
-  refuseUnfitSigner(issuerCert, authority, [leaf, ...others], cas);
+  const issuer = loadTlsFiles({ identity: signer, ...common });
+  const chain = readCertificateFile(signer.cert).certificates;
+  const authority = authorityOf(issuerCert, chain, readKeyFile(signer.key).key);
+  refuseUnfitSigner(issuerCert, authority, chain, cas);
   return {
     authority,
-    tls: tls.context,
+    context: server.context,
     caPem,
-    cas,
-    warnings: [...tls.warnings, ...signers.warnings],
-    expiries: [...tls.expiries, ...signers.expiries],
-    certificates: [...tls.certificates, ...signers.certificates],
+    warnings: [...server.warnings, ...issuer.warnings],
+    expiries: [...server.expiries, ...issuer.expiries],
+    certificates: [...server.certificates, ...issuer.certificates],
   };
 }
 
-function authorityOf(path: string, make: () => Authority): Authority {
+function authorityOf(
+  path: string,
+  [certificate, ...others]: readonly [X509Certificate, ...X509Certificate[]],
+  key: Authority['privateKey'],
+): Authority {
   try {
-    return make();
+    return new Authority(certificate, key, others);
   } catch (error) {
     if (!(error instanceof PkiError)) throw error;
     throw new UsageError(`--issuer-cert: ${path}: ${error.message}`, { cause: error });
@@ -87,7 +78,7 @@ function refuseUnfitSigner(
 ): void {
   if (authority.isSelfSigned) {
     throw new UsageError(
-      `--issuer-cert: ${path}: is a root CA, whose key does not belong on a machine that strangers reach; make an intermediate: fairlead pki issuer`,
+      `--issuer-cert: ${path}: is a root CA, whose key must not be on a machine that strangers can reach; make an intermediate CA: fairlead pki issuer`,
     );
   }
   const isTrusted = chain.some((link) =>

@@ -1,13 +1,8 @@
-export {
-  createIssuer,
-  type FairleadIssuer,
-  type IssuerAddresses,
-} from './issuer.ts';
+export { createIssuer, type FairleadIssuer } from './issuer.ts';
 export { type IssuerOptions, issuerOptions } from './options.ts';
 export { uriNamesOf } from './port/enrollments.ts';
 export { FileTokenStore } from './tokens/file-token-store.ts';
 export { openTokenStore } from './tokens/open-token-store.ts';
-export { checkTokenPlace, type TokenPlace, tokenPlaceOptions } from './tokens/token-place.ts';
 export {
   type AgentGrant,
   isExpired,
@@ -18,3 +13,8 @@ export {
   type TokenStore,
   TokenStoreError,
 } from './tokens/token-store.ts';
+export {
+  checkTokenStoreOptions,
+  type TokenStoreOptions,
+  tokenStoreOptions,
+} from './tokens/token-store-options.ts';

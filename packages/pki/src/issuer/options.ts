@@ -1,4 +1,4 @@
-/** Every option of `fairlead issuer`, once. */
+/** The options of `fairlead issuer`. */
 import {
   checkDistinctPorts,
   configOptions,
@@ -10,23 +10,23 @@ import {
   reloadOptions,
   warnOfLogDestination,
 } from '@fairlead/runtime/options';
-import { checkTokenPlace, tokenPlaceOptions } from './tokens/token-place.ts';
+import { checkTokenStoreOptions, tokenStoreOptions } from './tokens/token-store-options.ts';
 
-const enrollment = 'Enrollment port (where agents ask for certificates)';
+const enrollment = 'Enrollment port (where agents request certificates)';
 const signing = 'Signing';
 const limits = 'Deadlines and limits';
 const health = 'Health and metrics';
 
 export const issuerOptions = defineOptions({
   program: 'fairlead issuer',
-  summary: 'fairlead issuer: gives certificates to agents that join with a token, and renews them',
+  summary: 'fairlead issuer: issues certificates to agents that join with a token, and renews them',
   options: {
     ...configOptions,
 
     'enrollment-port': option(kinds.listenPort, {
       group: enrollment,
       alias: 'enrolment-port',
-      description: 'Port for agents that want a certificate; 0 lets the system pick one',
+      description: 'Port at which agents request certificates; 0 lets the system pick one',
       default: 8096,
     }),
     'enrollment-bind-address': option(kinds.host, {
@@ -37,7 +37,7 @@ export const issuerOptions = defineOptions({
     }),
     'server-cert': option(kinds.filePath, {
       group: enrollment,
-      description: 'Certificate (PEM), signed by --ca-cert, that the issuer shows to agents',
+      description: 'Certificate (PEM) of the enrollment port, signed by --ca-cert',
       required: true,
     }),
     'server-key': option(kinds.filePath, {
@@ -49,7 +49,7 @@ export const issuerOptions = defineOptions({
     'ca-cert': option(kinds.filePath, {
       group: signing,
       description:
-        "CA certificates (PEM) that agents and the servers' --cluster-ca-cert trust; the issuer needs no key of theirs",
+        "CA certificates (PEM) that agents and the servers' --cluster-ca-cert trust; the issuer does not need their keys",
       required: true,
     }),
     'issuer-cert': option(kinds.filePath, {
@@ -65,31 +65,31 @@ export const issuerOptions = defineOptions({
     'certificate-lifetime': option(kinds.duration({ minMs: 1000, maxMs: 3650 * 86_400_000 }), {
       group: signing,
       description:
-        'How long the certificates of agents live; they are renewed when two thirds are over, and an agent that is away for longer needs a new token',
+        "Lifetime of agents' certificates; agents renew them after two thirds of it, and an agent that is away longer needs a new token",
       default: 30 * 86_400_000,
     }),
     'agent-denylist': option(kinds.filePath, {
       group: signing,
       description:
-        "File of agent certificates that are not renewed: lines serial:HEX, sha256:HEX, cn:NAME or enrollment:ID; the servers' own --agent-denylist fits",
+        "File of agent certificates that are not renewed, with lines serial:HEX, sha256:HEX, cn:NAME or enrollment:ID; the servers' --agent-denylist can be used",
     }),
 
-    ...tokenPlaceOptions,
+    ...tokenStoreOptions,
 
     'request-timeout': option(kinds.duration({ minMs: 1 }), {
       group: limits,
-      description: 'How long a connection may take, from TCP to the end of the answer',
+      description: 'Time limit of a connection, from TCP to the end of the answer',
       default: 10_000,
     }),
     'max-connections': option(kinds.integer(1, 100_000), {
       group: limits,
-      description: 'Most connections at once; beyond, the one that has waited longest is cut off',
+      description: 'Most connections at once; if there are more, the oldest one is closed',
       default: 256,
     }),
     'max-requests-per-second': option(kinds.integer(1, 100_000), {
       group: limits,
       description:
-        'Most requests a second, twice as many at once; a fifth of that for one source address; with --token-namespace each asks the Kubernetes API up to three times',
+        'Most requests a second, with bursts of twice as many; a fifth of both for one source address; with --token-namespace each request sends the Kubernetes API up to three',
       default: 50,
     }),
 
@@ -110,7 +110,7 @@ export const issuerOptions = defineOptions({
   },
 
   check(options, { warn }) {
-    checkTokenPlace(options);
+    checkTokenStoreOptions(options);
     checkDistinctPorts([
       {
         name: 'enrollment-port',

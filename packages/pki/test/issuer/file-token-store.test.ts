@@ -5,7 +5,7 @@ import { FileTokenStore, recordOf } from '@fairlead/pki/issuer';
 import t from 'tap';
 import { claimOf, grant, keepsTokens } from './token-store-contract.ts';
 
-const open = (dir: string) => FileTokenStore.open(dir, '--token-dir');
+const open = (dir: string) => FileTokenStore.open(dir);
 t.test('it keeps tokens as every store does', (t) =>
   keepsTokens(t, async (t) => {
     const dir = join(t.testdir(), 'tokens');

@@ -113,7 +113,7 @@ t.test('an error names what the API refuses and the cure', async (t) => {
     [new ApiStatus(401, 'Unauthorized', 'Unauthorized'), /; give a --kubeconfig whose credentials/],
     [
       new ApiStatus(404, 'NotFound', 'namespaces "fairlead" not found'),
-      /: 404 namespaces "fairlead" not found; make the namespace/,
+      /: 404 namespaces "fairlead" not found; create the namespace/,
     ],
   ];
   for (const [status, message] of refusals) {
@@ -140,10 +140,10 @@ t.test('a Secret that others made is no token, and is named', async (t) => {
   made('empty', 'fairlead/enrolment-token', {});
   for (const [id, what] of [
     ['other', 'its type is "Opaque"'],
-    ['copy', `it is about the token ${record.id}`],
+    ['copy', `it contains the token ${record.id}`],
     ['empty', ''],
   ] as const) {
-    const message = `the Secret fairlead/fairlead-token-${id} is no token: ${what}`;
+    const message = `the Secret fairlead/fairlead-token-${id} is not a token: ${what}`;
     await t.rejects(store.claim(id, claimOf('x')), { name: 'TokenStoreError', message });
   }
 });

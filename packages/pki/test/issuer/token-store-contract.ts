@@ -22,7 +22,10 @@ export async function keepsTokens(t: Test, open: (t: Test) => Promise<() => Prom
     await store.add(record);
     t.same(await store.get(token.id), { record, claim: undefined });
     t.same(await (await another()).list(), [{ record, claim: undefined }]);
-    await t.rejects(store.add(record), { name: 'TokenStoreError', message: /there is a token/ });
+    await t.rejects(store.add(record), {
+      name: 'TokenStoreError',
+      message: /^token \w+ already exists$/,
+    });
     t.notOk(isExpired(record));
     t.ok(isExpired(record, new Date(Date.now() + 60_001)));
   });

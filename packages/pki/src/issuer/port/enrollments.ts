@@ -1,51 +1,33 @@
 import { createHash, type KeyObject, timingSafeEqual, type X509Certificate } from 'node:crypto';
 import type { Logger } from '@fairlead/runtime/process';
 import { type CertificateIdentity, identityOf } from '@fairlead/runtime/tls';
+import type { Authority } from '../../authority.ts';
 import { hashOfToken, parseToken } from '../../enrollment/index.ts';
-import {
-  type Authority,
-  agentConstraintUris,
-  certifyKey,
-  PkiError,
-  publicKeyOfRequest,
-  recertifyKey,
-  type SignedCertificate,
-} from '../../index.ts';
+import { certifyKey, recertifyKey, type SignedCertificate } from '../../issue.ts';
+import { PkiError } from '../../pki-error.ts';
+import { agentConstraintUris } from '../../x509/agent-constraints.ts';
+import { publicKeyOfRequest } from '../../x509/certificate-request.ts';
+import type { IssuerFiles } from '../issuer-files.ts';
+import type { IssuerMetrics } from '../metrics.ts';
 import {
   type AgentGrant,
   isExpired,
   type StoredToken,
-  type TokenRecord,
   type TokenStore,
 } from '../tokens/token-store.ts';
 import { Refusal } from './refusal.ts';
 
 export interface EnrollmentsOptions {
   readonly store: TokenStore;
-  /** Asked for each certificate: the files may have been reloaded. */
-  authority(): Authority;
-  /** The entry of the deny list that is about a certificate, or about one that is still to be made. */
-  denyEntry(
-    commonName: string | undefined,
-    certificate: Partial<CertificateIdentity>,
-  ): string | undefined;
+  readonly files: IssuerFiles;
   readonly lifetimeMs: number;
   readonly logger: Logger;
-  onIssued(request: 'enrol' | 'renew'): void;
-}
-
-/** Who asks, as far as TLS knows. */
-export interface RenewingPeer {
-  /** For logs: `host:port`. */
-  readonly address: string;
-  readonly commonName: string | undefined;
-  /** Verified, and within its time. */
-  readonly certificate: X509Certificate;
+  readonly metrics: IssuerMetrics;
 }
 
 /**
- * Decides who gets which certificate. What a certificate says comes from the token, or from the
- * certificate that it replaces; the request only brings the key.
+ * Decides which agent gets which certificate. The names in it come from the token, or from the certificate
+ * that it replaces; the request only provides the key.
  */
 export class Enrollments {
   readonly #options: EnrollmentsOptions;
@@ -55,8 +37,9 @@ export class Enrollments {
   }
 
   /**
-   * Redeems a token for a certificate, in PEM with its chain. An agent that did not get the answer may ask
-   * again with the same key for as long as the token lives.
+   * Redeems a token for a certificate, in PEM with its chain. An agent that did not receive the answer can
+   * retry with the same key until the token expires.
+   *
    * @throws Refusal
    */
   async redeem(tokenText: string, csr: string, address: string): Promise<string> {
@@ -71,9 +54,9 @@ export class Enrollments {
       );
     }
     this.#refuseDenied(record.agentId, { enrollment });
-    const publicKey = this.#keyOf(csr, enrollment);
+    const publicKey = keyOf(csr, enrollment);
     const keyHash = hashOfKey(publicKey);
-    // From here on the token is spent, whatever happens: a certificate too few is better than one too many.
+    // From here on the token is used, even if signing fails: better no certificate than two.
     const claimedAt = new Date().toISOString();
     const claim = await this.#options.store.claim(enrollment, { keyHash, claimedAt, address });
     if (claim === undefined) throw new Refusal('token_unknown', 'there is no such token');
@@ -94,15 +77,24 @@ export class Enrollments {
         lifetimeMs: this.#options.lifetimeMs,
       }),
     );
-    this.#tell('enrol', issued, { address });
+    this.#onIssued('enrol', issued, { address });
     return issued.certPem;
   }
 
   /**
-   * A new certificate for an agent that came by a token, with the names of its present one.
+   * A new certificate for an agent that joined with a token, with the names of its current one.
+   *
+   * @param peer the agent's certificate, verified and not expired, its common name, and its `host:port`
    * @throws Refusal
    */
-  renew(peer: RenewingPeer, csr: string): string {
+  renew(
+    peer: {
+      readonly certificate: X509Certificate;
+      readonly commonName: string | undefined;
+      readonly address: string;
+    },
+    csr: string,
+  ): string {
     const { certificate, commonName, address } = peer;
     const identity = identityOf(certificate);
     const { enrollment } = identity;
@@ -110,81 +102,72 @@ export class Enrollments {
     if (enrollment === undefined) {
       throw new Refusal(
         'certificate_refused',
-        'the certificate was not made for a token; only such certificates are renewed here',
+        'the certificate was not made for a token; the issuer renews only such certificates',
       );
     }
-    const publicKey = this.#keyOf(csr, enrollment);
+    const publicKey = keyOf(csr, enrollment);
     const { lifetimeMs } = this.#options;
     const issued = this.#sign(enrollment, (authority) =>
       recertifyKey(authority, publicKey, certificate, lifetimeMs),
     );
-    this.#tell('renew', issued, { address, replaces: identity.serialNumber });
+    this.#onIssued('renew', issued, { address, replaces: identity.serialNumber });
     return issued.certPem;
   }
 
   #refuseDenied(commonName: string | undefined, identity: Partial<CertificateIdentity>): void {
-    const denied = this.#options.denyEntry(commonName, identity);
+    const denied = this.#options.files.denyEntry(commonName, identity);
     if (denied === undefined) return;
     const { enrollment } = identity;
     throw new Refusal('certificate_refused', `--agent-denylist has ${denied}`, { enrollment });
   }
 
-  /** To a stranger every token that is not one is the same. */
+  /** A malformed, unknown or wrong token gets the same answer, so that strangers learn nothing. */
   async #findToken(text: string): Promise<StoredToken> {
     const token = parseToken(text);
     const stored = token && (await this.#options.store.get(token.id));
-    if (!token || !stored || !isSame(stored.record.hash, hashOfToken(token))) {
+    if (!token || !stored || !isSameHash(stored.record.hash, hashOfToken(token))) {
       throw new Refusal('token_unknown', 'there is no such token');
     }
     return stored;
   }
 
-  #keyOf(csr: string, enrollment: string): KeyObject {
+  #sign(enrollment: string, sign: (authority: Authority) => SignedCertificate): SignedCertificate {
     try {
-      return publicKeyOfRequest(csr);
-    } catch (error) {
-      if (!(error instanceof PkiError)) throw error;
-      throw new Refusal('bad_request', error.message, { enrollment });
-    }
-  }
-
-  #sign(enrollment: string, work: (authority: Authority) => SignedCertificate): SignedCertificate {
-    try {
-      return work(this.#options.authority());
+      return sign(this.#options.files.credentials.authority);
     } catch (error) {
       if (!(error instanceof PkiError)) throw error;
       throw new Refusal('unavailable', `the issuer cannot sign: ${error.message}`, { enrollment });
     }
   }
 
-  /** One line for each certificate that there is. */
-  #tell(
+  #onIssued(
     request: 'enrol' | 'renew',
     { certificate, notAfter }: SignedCertificate,
     from: { readonly address: string; readonly replaces?: string },
   ): void {
-    const { serialNumber, fingerprint, enrollment } = identityOf(certificate);
+    const { serialNumber, fingerprint, enrollment: enrolment } = identityOf(certificate);
     const { subject, subjectAltName: names } = certificate;
-    this.#options.logger.info(
-      {
-        request,
-        enrolment: enrollment,
-        subject,
-        names,
-        serialNumber,
-        fingerprint,
-        notAfter,
-        ...from,
-      },
+    const { logger, metrics } = this.#options;
+    logger.info(
+      { request, enrolment, subject, names, serialNumber, fingerprint, notAfter, ...from },
       'certificate issued',
     );
-    this.#options.onIssued(request);
+    metrics.issued.inc({ request });
   }
 }
 
-/** The URI names of a certificate: what the agent may claim, and the token that it came by. */
-export function uriNamesOf({ cidrs, defaultRoute }: AgentGrant, enrollment: string): string[] {
-  return [...agentConstraintUris({ cidrs, defaultRoute }), `fairlead:enrolment=${enrollment}`];
+/** The URI names of a certificate: what the agent may claim, and the ID of its token. */
+export function uriNamesOf(grant: AgentGrant, enrollment: string): string[] {
+  return [...agentConstraintUris(grant), `fairlead:enrolment=${enrollment}`];
+}
+
+function keyOf(csr: string, enrollment: string): KeyObject {
+  try {
+    return publicKeyOfRequest(csr);
+  } catch (error) {
+    if (!(error instanceof PkiError)) throw error;
+    throw new Refusal('bad_request', error.message, { enrollment });
+  }
 }
 
 function hashOfKey(publicKey: KeyObject): string {
@@ -192,8 +175,8 @@ function hashOfKey(publicKey: KeyObject): string {
   return createHash('sha256').update(spki).digest('hex');
 }
 
-/** In constant time; both are SHA-256. */
-function isSame(expected: TokenRecord['hash'], given: string): boolean {
+/** Compares two hexadecimal SHA-256 hashes in constant time. */
+function isSameHash(expected: string, given: string): boolean {
   const [a, b] = [Buffer.from(expected, 'hex'), Buffer.from(given, 'hex')];
   return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -4,8 +4,9 @@ import { MAX_REQUEST_BYTES } from '../../enrollment/index.ts';
 import { Refusal } from './refusal.ts';
 
 /**
- * Reads a request's body, which must be JSON of a certain form.
- * @throws Refusal, whose text holds nothing of what was sent
+ * Reads a request's body as JSON.
+ *
+ * @throws Refusal if the body does not match the schema; its text contains nothing of the body
  */
 export async function readJsonBody<T>(request: IncomingMessage, schema: z.ZodType<T>): Promise<T> {
   const body = await readBody(request);
@@ -31,7 +32,7 @@ async function readBody(request: IncomingMessage): Promise<string> {
       chunks.push(chunk);
     }
   } catch {
-    throw new Refusal('bad_request', 'the request was broken off');
+    throw new Refusal('bad_request', 'the request ended early');
   }
   if (bytes > MAX_REQUEST_BYTES) {
     throw new Refusal('bad_request', `the body is longer than ${MAX_REQUEST_BYTES} bytes`, {

@@ -10,11 +10,11 @@ const statuses: Readonly<Record<RefusalCode, number>> = {
   unavailable: 503,
 };
 
-/** A request that gets no certificate. The text is for the peer, and holds no secret. */
+/** A refused request. The text is sent to the peer and contains no secret. */
 export class Refusal extends Error {
   readonly code: RefusalCode;
   readonly status: number;
-  /** The token's ID, once it is known that there is one. */
+  /** The token's ID, if the token is known. */
   readonly enrollment: string | undefined;
 
   constructor(

@@ -1,16 +1,16 @@
 import { parseIpAddress, TokenBuckets } from '@fairlead/runtime/net';
 import { Refusal } from './refusal.ts';
 
-/** A part of the whole that one source address may have. */
+/** One source may use a fifth of the whole rate. */
 const SOURCE_SHARE = 5;
-/** Wrong tokens of one source: as many at once, and one a second from then on. */
+/** Failed requests of one source: a burst of so many, then one a second. */
 const FAILURES_AT_ONCE = 10;
 const SWEEP_MS = 60_000;
 const ALL = 'all';
 
 /**
- * How often the issuer can be asked: by all, by one source, and by one source without success. A source
- * is an IPv4 address or an IPv6 network of 64 bits, all of whose addresses are one host's to choose from.
+ * Limits the rate of requests: of all sources, of one source, and of one source's failures. A source is
+ * an IPv4 address or an IPv6 network of 64 bits, since one host can use all addresses of such a network.
  */
 export class RequestLimits {
   readonly #all: TokenBuckets;

@@ -18,10 +18,9 @@ const CLAIM_ENDING = '.redeemed.json';
 const NEW_ENDING = '.new';
 
 /**
- * Tokens as files of one directory: `ID.token.json`, and beside it `ID.redeemed.json` once it is redeemed.
- * A file is written and synced under another name and then linked to its own: link(2) lets exactly one of
- * all processes have a name, and whoever has it has the whole file. A crash leaves at most a file without
- * meaning.
+ * Tokens as files of one directory: `ID.token.json`, and `ID.redeemed.json` once it is redeemed.
+ * A file is written and synced under a temporary name and then linked to its own: link(2) succeeds for
+ * exactly one of several processes, and the file is complete. A crash leaves at most a temporary file.
  */
 export class FileTokenStore implements TokenStore {
   readonly #directory: string;
@@ -31,38 +30,31 @@ export class FileTokenStore implements TokenStore {
   }
 
   /**
-   * @param flag for errors: `--token-dir`
-   * @throws StartupError for a directory that cannot be made, is to be there and is not, or in which others may write
+   * @throws StartupError if the directory cannot be created, is missing although `use` is `find`, or is
+   *   writable by users other than its owner
    */
-  static async open(
-    directory: string,
-    flag: string,
-    use: 'make' | 'find' = 'make',
-  ): Promise<FileTokenStore> {
+  static async open(directory: string, use: 'make' | 'find' = 'make'): Promise<FileTokenStore> {
     try {
       if (use === 'make') await mkdir(directory, { recursive: true, mode: 0o700 });
       const { mode } = await stat(directory);
       if ((mode & 0o022) !== 0) {
         throw new StartupError(
-          `${flag}: ${directory}: others than its owner may write there, and so make tokens; chmod go-w it`,
+          `--token-dir: ${directory}: others than its owner may write there, and so make tokens; run chmod go-w on it`,
         );
       }
     } catch (error) {
       if (error instanceof StartupError) throw error;
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-        const text = `${flag}: ${directory}: no such directory; give the one that tokens were made in`;
-        throw new StartupError(text, { cause: error });
-      }
-      throw new StartupError(`${flag}: ${directory}: ${(error as Error).message}`, {
-        cause: error,
-      });
+      const reason = isMissing(error)
+        ? 'no such directory; give the one that tokens were made in'
+        : (error as Error).message;
+      throw new StartupError(`--token-dir: ${directory}: ${reason}`, { cause: error });
     }
     return new FileTokenStore(directory);
   }
 
   async add(record: TokenRecord): Promise<void> {
     const isNew = await this.#create(record.id + TOKEN_ENDING, record);
-    if (!isNew) throw new TokenStoreError(`there is a token ${record.id} already`);
+    if (!isNew) throw new TokenStoreError(`token ${record.id} already exists`);
   }
 
   async get(id: string): Promise<StoredToken | undefined> {
@@ -80,12 +72,12 @@ export class FileTokenStore implements TokenStore {
 
   async claim(id: string, claim: TokenClaim): Promise<TokenClaim | undefined> {
     const isFirst = await this.#create(id + CLAIM_ENDING, claim);
-    // Read last: a token that was revoked in the meantime lets nobody in.
+    // Read last: a token that was revoked meanwhile admits no agent.
     const token = await this.get(id);
     return token && (isFirst ? claim : token.claim);
   }
 
-  /** The token first: a claim whose token is there must never be missing once it was there. */
+  /** Removes the token first: a redeemed token must never be in the store without its claim. */
   async remove(id: string): Promise<boolean> {
     const isRemoved = await this.#unlink(id + TOKEN_ENDING);
     await this.#unlink(id + CLAIM_ENDING);
@@ -95,7 +87,7 @@ export class FileTokenStore implements TokenStore {
 
   close(): void {}
 
-  /** @returns false if the name is taken */
+  /** @returns false if the name exists */
   async #create(name: string, value: TokenRecord | TokenClaim): Promise<boolean> {
     const path = join(this.#directory, name);
     const newPath = `${path}.${randomUUID()}${NEW_ENDING}`;
@@ -119,7 +111,7 @@ export class FileTokenStore implements TokenStore {
     try {
       return schema.parse(JSON.parse(await readFile(join(this.#directory, name), 'utf8')));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      if (isMissing(error)) return undefined;
       throw new TokenStoreError(
         `--token-dir: ${join(this.#directory, name)} cannot be read: ${(error as Error).message}`,
         { cause: error },
@@ -132,12 +124,12 @@ export class FileTokenStore implements TokenStore {
       await unlink(join(this.#directory, name));
       return true;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+      if (isMissing(error)) return false;
       throw error;
     }
   }
 
-  /** What the directory says now outlives a loss of power. */
+  /** Makes changes of the directory durable. */
   async #sync(): Promise<void> {
     const directory = await open(this.#directory, 'r');
     try {
@@ -147,3 +139,5 @@ export class FileTokenStore implements TokenStore {
     }
   }
 }
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';

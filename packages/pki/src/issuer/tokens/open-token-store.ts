@@ -1,22 +1,23 @@
 import { release } from '@fairlead/runtime/process';
 import { FileTokenStore } from './file-token-store.ts';
-import { checkTokenPlace, type TokenPlace } from './token-place.ts';
 import type { TokenStore } from './token-store.ts';
+import { checkTokenStoreOptions, type TokenStoreOptions } from './token-store-options.ts';
 
 /**
- * Opens the tokens' store.
- * @param warn told when a kubeconfig that has changed cannot be read; the earlier one is used
- * @param use `find` for a place that has to be there
- * @throws UsageError when no place is named, or one that cannot be, StartupError when it cannot be used
+ * Opens the token store.
+ *
+ * @param warn called if a changed kubeconfig cannot be read; the previous one stays in use
+ * @param use `find` if the directory must exist
+ * @throws UsageError unless the options select one token store, StartupError if it cannot be used
  */
 export async function openTokenStore(
-  place: TokenPlace,
+  options: TokenStoreOptions,
   warn: (text: string) => void,
   use: 'make' | 'find' = 'make',
 ): Promise<TokenStore> {
-  checkTokenPlace(place);
-  const { tokenDir, tokenNamespace, kubeconfig } = place;
-  if (tokenNamespace === undefined) return FileTokenStore.open(tokenDir ?? '', '--token-dir', use);
+  checkTokenStoreOptions(options);
+  const { tokenDir, tokenNamespace, kubeconfig } = options;
+  if (tokenNamespace === undefined) return FileTokenStore.open(tokenDir ?? '', use);
   const [{ ApiClient }, { SecretTokenStore }] = await Promise.all([
     import('@fairlead/kubernetes'),
     import('./secret-token-store.ts'),

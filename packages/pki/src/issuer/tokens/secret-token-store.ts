@@ -15,16 +15,16 @@ const labels = { 'fairlead/kind': 'enrolment-token' };
 const labelSelector = 'fairlead/kind=enrolment-token';
 const namePrefix = 'fairlead-token-';
 
-/** For all requests of one call, so that an issuer can still answer within its --request-timeout. */
+/** For all requests of one call, so that an issuer can answer within its --request-timeout. */
 const callTimeoutMs = 4_000;
-/** Each means that somebody else has written: of those that claim a token, at most one does. */
+/** Each conflict is a write by another client; of several claims of a token at most one is a write. */
 const maxConflicts = 5;
 
 /**
- * Tokens as Secrets of one namespace, a Secret for each, with the keys `token` and, once it is redeemed,
- * `redeemed`: the same JSON as in the files of FileTokenStore. Of all that claim a token the API lets one
- * write, the one whose resourceVersion is still the Secret's; the others are told of a conflict and look again.
- * One Secret for all tokens would make those who join at once conflict with each other, and end at 1 MiB.
+ * Tokens as Secrets of one namespace, one for each token, with the keys `token` and, once it is redeemed,
+ * `redeemed`: the same JSON as in the files of FileTokenStore. If several issuers claim a token, the API
+ * accepts one write, whose resourceVersion is current; the others get a conflict and read the Secret again.
+ * One Secret for all tokens would be limited to 1 MiB, and agents that join at once would conflict.
  *
  * All methods throw TokenStoreError.
  */
@@ -47,7 +47,7 @@ export class SecretTokenStore implements TokenStore {
         await this.#secrets.create(secret, signal);
       } catch (error) {
         if (toApiError(error).status !== 409) throw error;
-        throw new TokenStoreError(`there is a token ${record.id} already`);
+        throw new TokenStoreError(`token ${record.id} already exists`);
       }
     });
   }
@@ -84,7 +84,7 @@ export class SecretTokenStore implements TokenStore {
     this.#api.close();
   }
 
-  /** Does something with a Secret as it is now. @returns undefined when it is gone */
+  /** Works on the current Secret, again after a conflict. @returns undefined if there is no Secret */
   #change<T>(
     id: string,
     work: (secret: Secret, signal: AbortSignal) => Promise<T>,
@@ -113,18 +113,18 @@ export class SecretTokenStore implements TokenStore {
     }
   }
 
-  /** A Secret that others have made up, or changed, is no token. */
+  /** @throws TokenStoreError for a Secret that others have created or changed */
   #read({ metadata: { name }, type: given, data }: Secret): StoredToken {
     try {
       if (given !== type) throw new Error(`its type is "${given}" and not ${type}`);
       const { token, redeemed } = data ?? {};
       const record = tokenRecord.parse(decode(token));
-      if (name !== namePrefix + record.id) throw new Error(`it is about the token ${record.id}`);
+      if (name !== namePrefix + record.id) throw new Error(`it contains the token ${record.id}`);
       const claim = redeemed === undefined ? undefined : tokenClaim.parse(decode(redeemed));
       return { record, claim };
     } catch (error) {
       throw new TokenStoreError(
-        `${flag}: the Secret ${this.#namespace}/${name} is no token: ${(error as Error).message.replace(/\s+/g, ' ')}; delete it`,
+        `${flag}: the Secret ${this.#namespace}/${name} is not a token: ${(error as Error).message.replace(/\s+/g, ' ')}; delete it`,
         { cause: error },
       );
     }
@@ -153,7 +153,7 @@ export class SecretTokenStore implements TokenStore {
       );
     }
     if (status === 404) {
-      return fail(`${message}; make the namespace, or name the one that holds the tokens`, false);
+      return fail(`${message}; create the namespace, or give the one with the tokens`, false);
     }
     if (status === 0 && isTimeout) {
       const text = `no answer from the Kubernetes API at ${this.#api.server} within ${callTimeoutMs} ms`;

@@ -2,10 +2,10 @@ import type { Logger } from '@fairlead/runtime/process';
 import { isExpired, type TokenStore, TokenStoreError } from './token-store.ts';
 
 const intervalMs = 3_600_000;
-/** For as long a token that has expired is still listed, and tells that it has. */
+/** How long an expired token stays in the store, so that it is listed and an agent learns that it expired. */
 const keptMs = 86_400_000;
 
-/** Takes tokens away that expired a day ago. */
+/** Deletes tokens a day after they expired. */
 export class TokenCleaner {
   readonly #store: TokenStore;
   readonly #logger: Logger;
@@ -17,29 +17,27 @@ export class TokenCleaner {
   }
 
   /**
-   * Looks at once, and again every hour.
-   * @throws TokenStoreError for a store that will not be of use unless somebody does something
+   * Cleans now, and then every hour.
+   *
+   * @throws TokenStoreError if the store cannot be used without an operator's help
    */
   async start(): Promise<void> {
-    this.#timer = setInterval(() => void this.#tryToClean(), intervalMs).unref();
-    await this.#tryToClean((error) => {
+    this.#timer = setInterval(() => void this.#clean().catch(this.#warn), intervalMs).unref();
+    try {
+      await this.#clean();
+    } catch (error) {
       if (error instanceof TokenStoreError && !error.mayPass) throw error;
-    });
+      this.#warn(error as Error);
+    }
   }
 
   close(): void {
     clearInterval(this.#timer);
   }
 
-  async #tryToClean(onError: (error: unknown) => void = () => {}): Promise<void> {
-    try {
-      await this.#clean();
-    } catch (error) {
-      onError(error);
-      const { message: detail } = error as Error;
-      this.#logger.warn({ detail }, 'cannot clear away expired tokens');
-    }
-  }
+  #warn = ({ message: detail }: Error): void => {
+    this.#logger.warn({ detail }, 'cannot delete expired tokens');
+  };
 
   async #clean(): Promise<void> {
     const yesterday = new Date(Date.now() - keptMs);

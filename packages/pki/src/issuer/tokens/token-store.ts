@@ -4,7 +4,7 @@ import { hashOfToken, type Token } from '../../enrollment/index.ts';
 
 const texts = z.array(z.string()).readonly();
 
-/** Whom a token lets in, and what the agent may claim then. */
+/** The agent that a token admits, and what the agent may claim. */
 export interface AgentGrant {
   /** The agent's name, and the common name of its certificate. */
   readonly agentId: string;
@@ -14,7 +14,7 @@ export interface AgentGrant {
   readonly defaultRoute: boolean;
 }
 
-/** What is kept of a token: everything but the token. */
+/** What a store keeps of a token: everything except its secret. */
 export const tokenRecord = z.object({
   id: z.string(),
   /** Hexadecimal SHA-256 of the token. */
@@ -29,9 +29,9 @@ export const tokenRecord = z.object({
 });
 export type TokenRecord = z.infer<typeof tokenRecord>;
 
-/** Who redeemed a token. */
+/** When, and by which agent, a token was redeemed. */
 export const tokenClaim = z.object({
-  /** SHA-256 of the public key for which it was redeemed: the same agent may ask again. */
+  /** SHA-256 of the public key that it was redeemed for: the same agent may ask again. */
   keyHash: z.string(),
   claimedAt: z.iso.datetime(),
   address: z.string(),
@@ -40,34 +40,31 @@ export type TokenClaim = z.infer<typeof tokenClaim>;
 
 export interface StoredToken {
   readonly record: TokenRecord;
-  /** Undefined for a token that nobody has redeemed. */
+  /** Undefined if the token has not been redeemed. */
   readonly claim: TokenClaim | undefined;
 }
 
-/**
- * Where tokens are kept. Several processes, and several threads of one, may use a store at once; what
- * counts is `claim`.
- */
+/** Keeps tokens. Several processes and threads may use a store at once; `claim` decides between them. */
 export interface TokenStore {
-  /** Adds a token whose ID is new. */
+  /** Adds a token with a new ID. */
   add(record: TokenRecord): Promise<void>;
   get(id: string): Promise<StoredToken | undefined>;
   list(): Promise<readonly StoredToken[]>;
   /**
-   * Redeems a token, durably: of all that ever try exactly one succeeds, whatever crashes meanwhile.
-   * @returns the claim that holds: this one, or the one that was there before; undefined when the token
-   *   is gone
+   * Redeems a token durably: exactly one of all attempts ever succeeds, even across crashes.
+   *
+   * @returns the valid claim: this one or an earlier one; undefined if there is no such token
    */
   claim(id: string, claim: TokenClaim): Promise<TokenClaim | undefined>;
-  /** @returns false when there is no such token */
+  /** @returns false if there is no such token */
   remove(id: string): Promise<boolean>;
-  /** Lets connections go. */
+  /** Closes its connections. */
   close(): void;
 }
 
-/** Tokens that cannot be read or written now. The text is one line, with flag and cure, and holds no secret. */
+/** The store cannot be read or written. The text is one line with flag and cure, and contains no secret. */
 export class TokenStoreError extends StartupError {
-  /** Whether the same may succeed later without anybody's help. */
+  /** Whether a retry may succeed without an operator's help. */
   readonly mayPass: boolean;
 
   constructor(text: string, options: ErrorOptions & { readonly mayPass?: boolean } = {}) {
@@ -77,7 +74,7 @@ export class TokenStoreError extends StartupError {
   }
 }
 
-/** What to keep of a new token. */
+/** The record of a new token. */
 export function recordOf(
   token: Token,
   grant: AgentGrant,
@@ -93,6 +90,5 @@ export function recordOf(
   };
 }
 
-/** Whether the token's time is up. */
 export const isExpired = ({ expiresAt }: TokenRecord, now: Date = new Date()): boolean =>
   now >= new Date(expiresAt);
