@@ -140,7 +140,11 @@ t.test('what the API refuses is told with flag and cure, at the start too', asyn
   const made = await runFairlead(
     ...['token', 'create', ...argv, '--ca-cert', site.path('issuer/ca.crt'), '--agent-id', 'n'],
   );
-  t.match(made, { code: 1, stdout: '', stderr: /namespaces "fairlead" not found; create the name/ });
+  t.match(made, {
+    code: 1,
+    stdout: '',
+    stderr: /namespaces "fairlead" not found; create the name/,
+  });
 });
 
 t.test('a token that expired more than a day ago is taken away', async (t) => {

@@ -27,7 +27,7 @@ const filesUnder = async (dir: string): Promise<string[]> => {
     .sort();
 };
 
-/** A directory with an authority to issue from. */
+/** A directory with an authority. */
 async function authorityIn(t: { testdir(): string }, days = 3650, now = new Date()) {
   const dir = t.testdir();
   const authority = await createAuthority({ name: 'Test CA', days, now });
@@ -36,23 +36,26 @@ async function authorityIn(t: { testdir(): string }, days = 3650, now = new Date
   return { dir, authority };
 }
 
-t.test('pki init makes both sides, with the modes that keys need', async (t) => {
-  const dir = join(t.testdir(), 'deep', 'pki');
-  const ended = await runCommand(['pki', 'init', '--out', dir]);
-  t.match(ended, { code: 0, stderr: '' });
-  t.same(await filesUnder(dir), INIT_FILES);
-  for (const file of INIT_FILES) {
-    t.equal(await modeOf(join(dir, file)), file.endsWith('.key') ? '600' : '644', file);
-  }
-  for (const made of ['', 'frontend', 'agent']) t.equal(await modeOf(join(dir, made)), '700');
-  t.match(ended.stdout, `--cluster-ca-cert ${join(dir, 'agent/ca.crt')}`);
-  t.match(ended.stdout, `--proxy-key ${join(dir, 'frontend/client.key')}`);
-  const server = await certificateIn(dir, 'agent/server.crt');
-  t.ok(server.verify((await certificateIn(dir, 'agent/ca.crt')).publicKey));
-  t.equal(server.subjectAltName?.split(', ')[0], 'DNS:localhost');
-});
+t.test(
+  'pki init makes the certificates of both sides, with keys only their owner can read',
+  async (t) => {
+    const dir = join(t.testdir(), 'deep', 'pki');
+    const ended = await runCommand(['pki', 'init', '--out', dir]);
+    t.match(ended, { code: 0, stderr: '' });
+    t.same(await filesUnder(dir), INIT_FILES);
+    for (const file of INIT_FILES) {
+      t.equal(await modeOf(join(dir, file)), file.endsWith('.key') ? '600' : '644', file);
+    }
+    for (const made of ['', 'frontend', 'agent']) t.equal(await modeOf(join(dir, made)), '700');
+    t.match(ended.stdout, `--cluster-ca-cert ${join(dir, 'agent/ca.crt')}`);
+    t.match(ended.stdout, `--proxy-key ${join(dir, 'frontend/client.key')}`);
+    const server = await certificateIn(dir, 'agent/server.crt');
+    t.ok(server.verify((await certificateIn(dir, 'agent/ca.crt')).publicKey));
+    t.equal(server.subjectAltName?.split(', ')[0], 'DNS:localhost');
+  },
+);
 
-t.test('pki init takes names, addresses, days and the type of the keys', async (t) => {
+t.test('pki init accepts names, addresses, days and the key type', async (t) => {
   const dir = t.testdir();
   const ended = await runCommand([
     ...['pki', 'init', '--out', dir, '--key-type', 'rsa', '--days=3', '--ca-days', '30'],
@@ -72,7 +75,7 @@ t.test('pki init takes names, addresses, days and the type of the keys', async (
   t.equal(daysLeft(await certificateIn(dir, 'frontend/ca.crt')), 30);
 });
 
-t.test('pki init says when the CAs end first', async (t) => {
+t.test('pki init warns if the CAs expire before --days', async (t) => {
   const ended = await runCommand([
     ...['pki', 'init', '--out', t.testdir(), '--days', '31', '--ca-days', '30'],
   ]);
@@ -84,7 +87,7 @@ t.test('pki init says when the CAs end first', async (t) => {
 });
 
 for (const file of INIT_FILES) {
-  t.test(`pki init with ${file} in the way writes nothing`, async (t) => {
+  t.test(`pki init writes nothing if ${file} exists`, async (t) => {
     const [side, name] = file.split('/') as [string, string];
     const dir = t.testdir({ [side]: { [name]: 'precious' } });
     const ended = await runCommand(['pki', 'init', '--out', dir]);
@@ -108,7 +111,7 @@ t.test('pki init --force replaces everything', async (t) => {
   t.equal(await modeOf(join(dir, 'agent/ca.key')), '600');
 });
 
-t.test('pki issue agent carries what the agent may claim', async (t) => {
+t.test('pki issue agent writes what the agent may claim into the certificate', async (t) => {
   const { dir, authority } = await authorityIn(t);
   const ended = await runCommand([
     ...['pki', 'issue', 'agent', '--ca', dir, '--name', 'node-1', '--days', '9'],
@@ -130,7 +133,7 @@ t.test('pki issue agent carries what the agent may claim', async (t) => {
   t.equal(await modeOf(join(dir, 'node-1.crt')), '644');
 });
 
-t.test('pki issue writes to --out, whatever the order of the arguments', async (t) => {
+t.test('pki issue writes to --out, in any order of the arguments', async (t) => {
   const { dir } = await authorityIn(t);
   const out = join(dir, 'a', 'b');
   const server = await runCommand([
@@ -146,7 +149,7 @@ t.test('pki issue writes to --out, whatever the order of the arguments', async (
   t.equal((await certificateIn(dir, 'system:kube.crt')).publicKey.asymmetricKeyType, 'rsa');
 });
 
-t.test('pki issue --csr certifies a key that stays where it is', async (t) => {
+t.test('pki issue --csr makes a certificate for an existing key', async (t) => {
   const { dir, authority } = await authorityIn(t);
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const csr = join(dir, 'n.csr');
@@ -171,7 +174,7 @@ t.test('pki issue --csr certifies a key that stays where it is', async (t) => {
   });
 });
 
-t.test('pki issuer makes what fairlead issuer runs with', async (t) => {
+t.test('pki issuer makes the files of fairlead issuer', async (t) => {
   const { dir, authority } = await authorityIn(t);
   const out = join(dir, 'issuer');
   const issuer = ['pki', 'issuer', '--ca', dir, '--out', out];
@@ -209,7 +212,7 @@ t.test('pki issue never overwrites without --force', async (t) => {
   t.match(await readFile(join(dir, 'n.key'), 'utf8'), 'BEGIN PRIVATE KEY');
 });
 
-t.test('pki issue says when the CA ends first', async (t) => {
+t.test('pki issue warns if the CA expires before --days', async (t) => {
   const { dir, authority } = await authorityIn(t, 10);
   const ended = await runCommand(['pki', 'issue', 'client', '--ca', dir, '--name', 'n']);
   t.equal(ended.code, 0);
@@ -220,7 +223,7 @@ t.test('pki issue says when the CA ends first', async (t) => {
   t.equal((await certificateIn(dir, 'n.crt')).validTo, authority.certificate.validTo);
 });
 
-/** What is wrong, the arguments behind `pki`, and the one line that names it. DIR has a CA. */
+/** Wrong arguments after `pki`, and the one line that explains them. DIR has a CA. */
 const mistakes: [argv: string[], line: RegExp][] = [
   [[], /^a command is missing; the commands are init, issue, issuer$/],
   [['inti'], /^there is no command "inti"; the commands are init, issue, issuer$/],
@@ -326,7 +329,7 @@ for (const [title, { spoil, line }] of Object.entries(unfit)) {
   });
 }
 
-t.test('exit 1 and one line when the file system fails', async (t) => {
+t.test('exit 1 and one line if the file system fails', async (t) => {
   const { dir } = await authorityIn(t);
   const underFile = await runCommand(['pki', 'init', '--out', join(dir, 'ca.crt')]);
   t.match(underFile, { code: 1, stdout: '' });

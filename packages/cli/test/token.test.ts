@@ -15,7 +15,7 @@ async function placesIn(t: { testdir(): string }) {
   return { tokens: join(dir, 'tokens'), caCert, hash: caHash(authority.certificate) };
 }
 
-t.test('a token is made, listed and revoked', async (t) => {
+t.test('a token is created, listed and revoked', async (t) => {
   const { tokens, caCert, hash } = await placesIn(t);
   const made = await runCommand([
     ...['token', 'create', '--token-dir', tokens, '--ca-cert', caCert, '--agent-id', 'node-7'],
@@ -46,7 +46,7 @@ t.test('a token is made, listed and revoked', async (t) => {
   t.match(await runCommand(['token', 'list', '--token-dir', tokens]), { stdout: 'no tokens\n' });
 });
 
-t.test('a directory that is not there has no tokens to list', async (t) => {
+t.test('list and revoke fail if the directory does not exist', async (t) => {
   const { tokens } = await placesIn(t);
   for (const argv of [['list'], ['revoke', 'abcdefghijkl']]) {
     const { code, stderr } = await runCommand(['token', ...argv, '--token-dir', tokens]);

@@ -17,7 +17,7 @@ const namesOf = async (names: {
   (await issueCertificate(authority, { kind: 'agent', name: 'a', ...names })).certificate
     .subjectAltName;
 
-t.test('all kinds of names, in order and without duplicates', async (t) => {
+t.test('an extension has all kinds of names, in order and without duplicates', async (t) => {
   t.equal(
     await namesOf({
       hosts: ['LOCALHOST', 'localhost', '*.example.com', 'xn--bcher-kva.example', 'a'],
@@ -30,12 +30,12 @@ t.test('all kinds of names, in order and without duplicates', async (t) => {
   );
 });
 
-t.test('no names, no extension', async (t) => {
+t.test('a certificate without names has no extension for them', async (t) => {
   t.equal(await namesOf({}), undefined);
   t.equal(await namesOf({ hosts: [], ips: [], uris: [] }), undefined);
 });
 
-t.test('every IPv6 address comes back as its eight groups', async () => {
+t.test('every IPv6 address is encoded as its eight groups', async () => {
   const group = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffff }));
   const isMapped = (groups: number[]): boolean =>
     groups.slice(0, 5).every((value) => value === 0) && groups[5] === 0xffff;
@@ -54,7 +54,7 @@ t.test('every IPv6 address comes back as its eight groups', async () => {
   );
 });
 
-t.test('spellings of IPv6 that only look odd', async (t) => {
+t.test('unusual spellings of IPv6 addresses are accepted', async (t) => {
   t.equal(await namesOf({ ips: ['::1.2.3.4'] }), 'IP Address:0:0:0:0:0:0:102:304');
   t.equal(await namesOf({ ips: ['::'] }), 'IP Address:0:0:0:0:0:0:0:0');
   t.equal(await namesOf({ ips: ['::ffff:1'] }), 'IP Address:0:0:0:0:0:0:FFFF:1');
@@ -81,7 +81,7 @@ for (const [code, values] of bad) {
   }
 }
 
-t.test('a server without a name to be verified by is refused', async (t) => {
+t.test('a server certificate without hosts and addresses is refused', async (t) => {
   const server = (names: object): Promise<unknown> =>
     issueCertificate(authority satisfies Authority, { kind: 'server', name: 's', ...names });
   await t.rejects(server({}), { code: 'bad_host' });
@@ -89,7 +89,7 @@ t.test('a server without a name to be verified by is refused', async (t) => {
   await t.resolves(server({ ips: ['::1'] }));
 });
 
-t.test('constraints of an agent become URIs in canonical form', async (t) => {
+t.test('what an agent may claim is written as URIs in canonical form', async (t) => {
   const uris = agentConstraintUris({
     cidrs: ['10.1.0.0/16', '2001:DB8:0::/32', '10.1.2.3/32', '0.0.0.0/0', '10.1.2.128/25', '::/0'],
     defaultRoute: true,

@@ -34,13 +34,13 @@ const issuers = new Map(
   ),
 );
 
-/** RSA keys for requests; they are not made in each test, since that is slow. */
+/** RSA keys for requests, made once: RSA keys are slow to make. */
 const rsaKeys: Readonly<Record<string, string>> = {
   'RSA 2048': makeRsaKeyPem(),
   'RSA 3072': issuers.get('rsa')!.root.keyPem,
 };
 
-/** What openssl asks with. The name of one of `rsaKeys` stands for a file with that key. */
+/** The keys of openssl's requests. The name of one of `rsaKeys` stands for a file with that key. */
 async function request(dir: string, ...args: string[]): Promise<string> {
   const keyFile = join(dir, 'key');
   const rsaKey = args.map((arg) => rsaKeys[arg]).find((key) => key !== undefined);
@@ -51,7 +51,7 @@ async function request(dir: string, ...args: string[]): Promise<string> {
 }
 
 for (const [kind, args] of Object.entries(keyArguments)) {
-  t.test(`openssl asks with ${kind}, CAs of both kinds answer`, { skip }, async (t) => {
+  t.test(`CAs of both key types certify a request of openssl with ${kind}`, { skip }, async (t) => {
     const dir = t.testdir();
     const csr = await request(dir, ...args, '-addext', 'subjectAltName=DNS:greedy.example');
     const publicKey = publicKeyOfRequest(csr);
@@ -79,7 +79,7 @@ for (const [kind, args] of Object.entries(keyArguments)) {
   });
 }
 
-t.test('requests that prove nothing are refused', { skip }, async (t) => {
+t.test('requests without a valid signature of their key are refused', { skip }, async (t) => {
   const dir = t.testdir();
   const weak = await request(dir, '-newkey', 'rsa:1024');
   t.throws(() => publicKeyOfRequest(weak), { code: 'bad_request', message: /2048 to 8192 bits/ });
@@ -129,14 +129,14 @@ t.test('a renewed certificate has the names of the earlier one, byte for byte', 
   t.ok(certificate.publicKey.equals(publicKey));
   t.same(certificate.keyUsage, ['1.3.6.1.5.5.7.3.2']);
   const lifetimeMs = Date.parse(certificate.validTo) - Date.parse(certificate.validFrom);
-  t.equal(lifetimeMs, 66_000, 'opened early by a tenth of a short life');
+  t.equal(lifetimeMs, 66_000, 'begins early by a tenth of a short lifetime');
 });
 
-t.test('an issuing authority', async (t) => {
+t.test('an issuing authority signs agents only', async (t) => {
   const root = await createAuthority({ name: 'Root' });
   const authority = await createIssuingAuthority(root, { name: 'Issuer', days: 5000 });
   t.equal(authority.isSelfSigned, false);
-  t.same(authority.validity.notAfter, root.validity.notAfter, 'ends with its root');
+  t.same(authority.validity.notAfter, root.validity.notAfter, 'expires with its root');
   t.equal(authority.maySignAuthorities, false);
   await t.rejects(createIssuingAuthority(authority, { name: 'Deeper' }), {
     code: 'authority_unusable',
@@ -144,10 +144,10 @@ t.test('an issuing authority', async (t) => {
   });
 });
 
-t.test('a chain of intermediates is handed out whole', { skip }, async (t) => {
+t.test('a leaf comes with all intermediates', { skip }, async (t) => {
   const dir = t.testdir();
   const root = await createAuthority({ name: 'Root' });
-  // Without a limit on what is below it, which an authority of ours never has.
+  // Without a path length, which an authority of ours always has.
   await writeFile(join(dir, 'root.crt'), root.certPem);
   await writeFile(join(dir, 'root.key'), root.keyPem);
   const middleKey = rsaKeys['RSA 2048']!;
@@ -174,12 +174,12 @@ t.test('a chain of intermediates is handed out whole', { skip }, async (t) => {
   );
 });
 
-t.test('the files of an issuer', async (t) => {
+t.test('writeIssuerPki writes the files of an issuer', async (t) => {
   const dir = join(t.testdir(), 'issuer');
   const root = await createAuthority({ name: 'Root' });
   await t.rejects(writeIssuerPki(dir, root, { hosts: [], ips: [] }), { code: 'bad_host' });
   await writeIssuerPki(dir, root, { hosts: ['i.example'], ips: [] });
   const server = new X509Certificate(await readFile(join(dir, 'server.crt')));
-  t.ok(server.verify(root.certificate.publicKey), 'agents know the root alone');
+  t.ok(server.verify(root.certificate.publicKey), 'agents trust only the root');
   await t.rejects(writeIssuerPki(dir, root, { hosts: ['i'], ips: [] }), { code: 'file_exists' });
 });

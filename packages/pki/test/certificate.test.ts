@@ -36,7 +36,7 @@ t.test(
   },
 );
 
-t.test('keys are P-256 unless RSA is asked for', async (t) => {
+t.test('keys are P-256 by default, or RSA', async (t) => {
   const ec = await createAuthority({ name: 'EC' });
   t.equal(ec.privateKey.asymmetricKeyDetails?.namedCurve, 'prime256v1');
   const rsa = await createAuthority({ name: 'RSA', keyType: 'rsa' });
@@ -59,7 +59,7 @@ const expected: [CertificateKind, KeyType, string, string][] = [
 ];
 for (const [kind, keyType, usage, purpose] of expected) {
   t.test(
-    `${kind} with an ${keyType} key may do what its kind does, and nothing else`,
+    `a certificate of kind ${kind} with an ${keyType} key has only the usages of its kind`,
     async (t) => {
       const authority = await createAuthority({ name: 'Test CA' });
       const leaf = await issueCertificate(authority, { kind, keyType, name: 'n', hosts: ['h'] });
@@ -76,7 +76,7 @@ for (const [kind, keyType, usage, purpose] of expected) {
   );
 }
 
-t.test('the subject carries organizations and the name, in UTF-8', async (t) => {
+t.test('the subject has the organizations and the name, in UTF-8', async (t) => {
   const authority = await createAuthority({ name: 'Test CA' });
   const { certificate } = await issueCertificate(authority, {
     kind: 'client',
@@ -86,7 +86,7 @@ t.test('the subject carries organizations and the name, in UTF-8', async (t) => 
   t.equal(certificate.subject, 'O=system:masters\nO=ops\\, eu\nCN=Jürgen 東');
 });
 
-t.test('a leaf points at its authority by key identifier', async (t) => {
+t.test('a leaf has the key identifier of its authority', async (t) => {
   const authority = await createAuthority({ name: 'Test CA' });
   const leaf = await issueCertificate(authority, { kind: 'client', name: 'c' });
   const hex = authority.keyIdentifier.toString('hex');
@@ -107,12 +107,12 @@ t.test('serial numbers are positive, of 128 bits, and not repeated', async (t) =
   t.equal(serials.size, 200);
 });
 
-// An EC point whose second byte is 3f looks like a nested OCTET STRING to a parser that guesses.
-t.test('every EC public key survives, whatever its bytes look like', async (t) => {
+// An EC point whose second byte is 3f can be mistaken for a nested OCTET STRING.
+t.test('every EC public key is encoded unchanged', async (t) => {
   const authority = await createAuthority({ name: 'Test CA' });
   const secondBytes = new Set<number>();
   let secondByte: number;
-  // Each beginning is tried once, and only keys are made in search of the next.
+  // Each first byte is tested once; the loop makes only keys until the next one.
   do {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     secondByte = publicKey.export({ type: 'spki', format: 'der' }).readUInt8(27);

@@ -22,7 +22,7 @@ interface Side {
   readonly own: IssuedCertificate;
 }
 
-/** One connection with certificates on both sides: what the server saw, or why it failed. */
+/** Connects with certificates on both sides: returns what the server saw, or why it failed. */
 async function handshake(
   t: Test,
   server: Side,
@@ -44,12 +44,12 @@ async function handshake(
   await once(listener, 'listening');
   const arrived = new Promise<TLSSocket>((resolve, reject) => {
     listener.once('secureConnection', resolve);
-    // Node's own text is "socket hang up"; the socket knows why.
+    // Node's own text is "socket hang up"; the socket has the reason.
     listener.once('tlsClientError', (error, refused) =>
       reject(new Error(String(refused.authorizationError ?? error))),
     );
   });
-  // In TLS 1.3 a client is done before the server has judged it: its error alone says nothing.
+  // In TLS 1.3 a client completes before the server has verified it, so its result alone proves nothing.
   arrived.catch(() => {});
   const socket = connect({
     host: '127.0.0.1',
@@ -80,7 +80,7 @@ const serverNames = {
 } as const;
 const clientNames = { kind: 'agent', name: 'node-1', organizations: ['a', 'b'] } as const;
 
-/** Leaves of an authority, which is of the same kind of key if none is given. */
+/** Leaves of an authority, by default one with the same key type. */
 async function sides(keyType: KeyType, given?: Authority): Promise<{ server: Side; client: Side }> {
   const ca = given ?? (await createAuthority({ name: 'Test CA', keyType }));
   const [server, client] = await Promise.all([
@@ -123,19 +123,22 @@ for (const caKey of ['ec', 'rsa'] as const) {
   }
 }
 
-t.test('the client verifies the server by each of its names, and not by its CN', async (t) => {
-  const { server, client } = await sides('ec');
-  for (const host of ['localhost', 'LOCALHOST', '127.0.0.1', '::1', 'fd00::1:2']) {
-    await t.resolves(handshake(t, server, client, { host }), host);
-  }
-  for (const host of ['not-a-host', '127.0.0.2', '::2', 'sub.localhost']) {
-    await t.rejects(handshake(t, server, client, { host }), {
-      code: 'ERR_TLS_CERT_ALTNAME_INVALID',
-    });
-  }
-});
+t.test(
+  'the client verifies the server by each of its alternative names, not by its CN',
+  async (t) => {
+    const { server, client } = await sides('ec');
+    for (const host of ['localhost', 'LOCALHOST', '127.0.0.1', '::1', 'fd00::1:2']) {
+      await t.resolves(handshake(t, server, client, { host }), host);
+    }
+    for (const host of ['not-a-host', '127.0.0.2', '::2', 'sub.localhost']) {
+      await t.rejects(handshake(t, server, client, { host }), {
+        code: 'ERR_TLS_CERT_ALTNAME_INVALID',
+      });
+    }
+  },
+);
 
-t.test("another authority's client is refused, even one of the same name", async (t) => {
+t.test('a client of another authority with the same name is refused', async (t) => {
   const [{ server, client }, foreign] = await Promise.all([sides('ec'), sides('ec')]);
   const impostor = { ca: client.ca, own: foreign.client.own };
   await t.rejects(handshake(t, server, impostor), /^(UNABLE_TO_|CERT_SIGNATURE_)/);
@@ -143,7 +146,7 @@ t.test("another authority's client is refused, even one of the same name", async
   await t.rejects(handshake(t, impostorServer, client), { code: /^(UNABLE_TO_|CERT_SIGNATURE_)/ });
 });
 
-t.test('a certificate of the other purpose is refused on either side', async (t) => {
+t.test('both sides refuse a certificate for the other purpose', async (t) => {
   const { server, client } = await sides('ec');
   const swapped = { ca: server.ca, own: server.own };
   await t.rejects(handshake(t, server, swapped), /^INVALID_PURPOSE$/);

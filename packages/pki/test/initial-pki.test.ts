@@ -41,7 +41,7 @@ for (const keyType of ['ec', 'rsa'] as const) {
   );
 }
 
-t.test('two authorities, and each of the leaves from its own', async (t) => {
+t.test('each of the two authorities signs its own leaves', async (t) => {
   const { frontend, agent } = await createInitialPki({ days: 7, caDays: 70 });
   t.ok(isSignedBy(frontend.server, frontend.ca));
   t.ok(isSignedBy(frontend.client, frontend.ca));
@@ -59,7 +59,7 @@ t.test('two authorities, and each of the leaves from its own', async (t) => {
   t.equal(days(agent.ca.validity.notAfter), 70);
 });
 
-t.test('what is written is what was made, and can be issued from', async (t) => {
+t.test('the files are the certificates that were made, and can issue more', async (t) => {
   const dir = t.testdir();
   const pki = await writeInitialPki(dir);
   t.same((await readdir(dir)).sort(), ['agent', 'frontend']);
@@ -78,7 +78,7 @@ t.test('what is written is what was made, and can be issued from', async (t) => 
   t.ok(isSignedBy(leaf, pki.agent.ca));
 });
 
-t.test('an existing file stops it before it starts, unless forced', async (t) => {
+t.test('an existing file is an error before any key is made, unless force is set', async (t) => {
   const dir = t.testdir({ agent: { 'agent.key': 'precious' } });
   await t.rejects(writeInitialPki(dir), {
     code: 'file_exists',

@@ -15,7 +15,7 @@ const authorities = {
 };
 
 for (const keyType of ['ec', 'rsa'] as const) {
-  t.test(`what ${keyType} authority was saved is loaded`, async (t) => {
+  t.test(`a saved ${keyType} authority can be loaded`, async (t) => {
     const dir = t.testdir();
     const made = authorities[keyType];
     await saveAuthority(dir, made.certPem, made.keyPem);
@@ -29,7 +29,7 @@ for (const keyType of ['ec', 'rsa'] as const) {
   });
 }
 
-/** How openssl makes a key, and the label of the PEM block that it writes. */
+/** How openssl makes a key, and the label of its PEM block. */
 const opensslKeys: Record<string, { make: string[][]; label: string }> = {
   'EC P-256, SEC1 behind its parameters': {
     make: [['ecparam', '-name', 'prime256v1', '-genkey', '-out', 'KEY']],
@@ -90,7 +90,7 @@ t.test('the certificate of the key is found in a bundle', async (t) => {
   t.equal((await loadAuthority(dir)).certificate.subject, 'CN=Wanted');
 });
 
-t.test('an intermediate is handed out behind the leaf', { skip: skipWithoutOpenssl }, async (t) => {
+t.test('a leaf comes with its intermediate', { skip: skipWithoutOpenssl }, async (t) => {
   const dir = t.testdir({ root: {}, middle: {} });
   const root = await openssl(
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
@@ -120,7 +120,7 @@ t.test('an intermediate is handed out behind the leaf', { skip: skipWithoutOpens
 });
 
 t.test(
-  'the issuer repeats every kind of string byte for byte',
+  'the issuer name of a leaf repeats every kind of string byte for byte',
   { skip: skipWithoutOpenssl },
   async (t) => {
     for (const mask of ['utf8only', 'pkix', 'nombstr', 'MASK:0x800']) {
@@ -133,7 +133,11 @@ t.test(
       const authority = await loadAuthority(dir);
       const leaf = await issueCertificate(authority, client);
       t.ok(isSignedBy(leaf, authority), mask);
-      t.same(authority.keyIdentifier, key.keyIdentifier, 'one is worked out where none is stated');
+      t.same(
+        authority.keyIdentifier,
+        key.keyIdentifier,
+        'one is computed if the certificate has none',
+      );
     }
   },
 );
@@ -229,7 +233,7 @@ for (const [title, [algorithm, option]] of Object.entries(unfitKeys)) {
   });
 }
 
-t.test('a file system that fails is not the fault of the authority', async (t) => {
+t.test("an error of the file system stays Node's own error", async (t) => {
   const dir = t.testdir({ 'ca.crt': {}, 'ca.key': '' });
   await t.rejects(loadAuthority(dir), { code: 'EISDIR' });
 });

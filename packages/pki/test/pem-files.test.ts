@@ -9,7 +9,7 @@ const pair = (dir: string, name: string, text = 'new'): PemFile[] =>
 const modeOf = async (path: string): Promise<string> =>
   ((await stat(path)).mode & 0o777).toString(8);
 
-t.test('certificates are for everybody and keys for their owner, whatever the umask', async (t) => {
+t.test('all users can read certificates and only the owner keys, with any umask', async (t) => {
   const before = process.umask(0o077);
   t.teardown(() => process.umask(before));
   const dir = join(t.testdir(), 'a', 'b');
@@ -24,7 +24,7 @@ t.test('certificates are for everybody and keys for their owner, whatever the um
   t.equal(await modeOf(join(dir, 'c', 'n.key')), '600');
 });
 
-t.test('one file in the way, and none is written', async (t) => {
+t.test('if one file exists, none is written', async (t) => {
   const dir = t.testdir({ 'b.key': 'precious' });
   const files = [...pair(dir, 'a'), ...pair(dir, 'b')];
   await t.rejects(writePemFiles(files), { code: 'file_exists', message: join(dir, 'b.key') });
@@ -32,7 +32,7 @@ t.test('one file in the way, and none is written', async (t) => {
   t.equal(await readFile(join(dir, 'b.key'), 'utf8'), 'precious');
 });
 
-t.test('a dangling link is in the way too', async (t) => {
+t.test('a dangling link counts as an existing file', async (t) => {
   const dir = t.testdir({});
   await symlink(join(dir, 'elsewhere'), join(dir, 'a.key'));
   await t.rejects(writePemFiles(pair(dir, 'a')), { code: 'file_exists' });
@@ -40,17 +40,17 @@ t.test('a dangling link is in the way too', async (t) => {
 });
 
 t.test(
-  'a file that appears while writing is kept, and what was written is taken back',
+  'a file that appears during the write is kept, and the written files are removed',
   async (t) => {
     const dir = t.testdir({});
-    // The same path twice: free when looked at, taken by the time of the second.
+    // The same path twice: it does not exist when checked, but when the second file is written.
     const files = [...pair(dir, 'a', 'first'), ...pair(dir, 'a', 'second')];
     await t.rejects(writePemFiles(files), { code: 'file_exists', message: join(dir, 'a.crt') });
     t.same(await readdir(dir), []);
   },
 );
 
-t.test('force replaces, mode included, and leaves nothing beside', async (t) => {
+t.test('force replaces files with their modes, and leaves no temporary files', async (t) => {
   const dir = t.testdir({ 'a.key': 'old' });
   await chmod(join(dir, 'a.key'), 0o644);
   await writePemFiles(pair(dir, 'a'), { force: true });
@@ -67,13 +67,13 @@ t.test('force replaces a link, not what it points to', async (t) => {
   t.equal(await readFile(join(dir, 'a.key'), 'utf8'), 'new key');
 });
 
-t.test('a failure under force leaves no half-written files behind', async (t) => {
+t.test('a failure with force leaves no temporary files', async (t) => {
   const dir = t.testdir({ 'a.crt': { 'not-a-file': '' } });
   await t.rejects(writePemFiles(pair(dir, 'a'), { force: true }), { code: 'EISDIR' });
   t.same(await readdir(dir), ['a.crt']);
 });
 
-t.test('a directory that cannot be made is an error of the file system', async (t) => {
+t.test('a directory that cannot be created is an error of the file system', async (t) => {
   const dir = t.testdir({ file: '' });
   await t.rejects(writePemFiles(pair(join(dir, 'file'), 'a')), { code: 'EEXIST' });
   await t.rejects(writePemFiles(pair(join(dir, 'file', 'sub'), 'a')), { code: 'ENOTDIR' });

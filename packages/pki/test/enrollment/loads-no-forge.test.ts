@@ -19,7 +19,11 @@ t.test('loads node-forge with the certificates', async (t) => {
   t.equal(await loadsForge('@fairlead/pki'), true);
 });
 
-for (const name of ['@fairlead/pki/enrollment', '@fairlead/agent']) {
+for (const name of [
+  '@fairlead/pki/enrollment',
+  '@fairlead/pki/issuer/options',
+  '@fairlead/agent',
+]) {
   t.test(`loads no node-forge with ${name}`, async (t) => {
     t.equal(await loadsForge(name), false);
   });

@@ -12,8 +12,8 @@ import t from 'tap';
 
 const skip = spawnSync('openssl', ['version']).status === 0 ? false : 'NO OPENSSL ON PATH';
 
-t.test('a request holds the key alone and proves its possession', { skip }, async (t) => {
-  // An ECDSA signature has 68 to 72 bytes: each length comes by.
+t.test('a request has only the key and is signed with it', { skip }, async (t) => {
+  // An ECDSA signature has 68 to 72 bytes: the loop covers each length.
   for (let round = 0; round < 20; round++) {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const csr = makeCertificateRequest(privateKey);
@@ -40,7 +40,7 @@ t.test('the hash of a CA is the one that openssl and kubeadm print', { skip }, a
   t.equal(caHash(new X509Certificate(certPem)), `sha256:${digest.split(' ')[0]}`);
 });
 
-t.test('tokens are long, and no two are the same', async (t) => {
+t.test('tokens are long and differ', async (t) => {
   const tokens = Array.from({ length: 1000 }, makeToken);
   t.equal(new Set(tokens.map(({ text }) => text)).size, 1000);
   t.equal(new Set(tokens.map(({ id }) => id)).size, 1000);

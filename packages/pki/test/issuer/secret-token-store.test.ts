@@ -6,7 +6,7 @@ import { claimOf, grant, keepsTokens } from './token-store-contract.ts';
 
 const namespace = 'fairlead';
 
-/** An API, and a way to open stores of it; all gone with the test. */
+/** An API, and a function that opens stores of it. All are closed with the test. */
 async function start(t: Test) {
   const api = await KubernetesApi.start();
   t.teardown(() => api.close());
@@ -29,11 +29,11 @@ async function startWithToken(t: Test) {
   return { api, open, store, token, record, name: `fairlead-token-${token.id}` };
 }
 
-t.test('it keeps tokens as every store does', (t) =>
+t.test('it fulfills the contract of a token store', (t) =>
   keepsTokens(t, async (t) => (await start(t)).open),
 );
 
-t.test('a token is a Secret of its own, without the token in it', async (t) => {
+t.test("each token is one Secret, which does not contain the token's secret", async (t) => {
   const { api, token, record, name } = await startWithToken(t);
   const [secret] = api.secrets.all(namespace, 'fairlead/kind=enrolment-token');
   t.match(secret, { type: 'fairlead/enrolment-token', metadata: { name } });
@@ -61,7 +61,7 @@ t.test(
   },
 );
 
-t.test('a claim whose answer was lost is there when it is made again', async (t) => {
+t.test('a claim whose answer was lost succeeds when it is repeated', async (t) => {
   const { api, store, record } = await startWithToken(t);
   const { update } = api.secrets;
   let isLost = true;
@@ -126,7 +126,7 @@ t.test('an error names what the API refuses and the cure', async (t) => {
   }
 });
 
-t.test('a Secret that others made is no token, and is named', async (t) => {
+t.test('a Secret that others created is an error that names it', async (t) => {
   const { api, store, record, name } = await startWithToken(t);
   const { data } = api.secrets.get(namespace, name);
   const made = (id: string, type: string, given: Record<string, string>) =>
@@ -148,7 +148,7 @@ t.test('a Secret that others made is no token, and is named', async (t) => {
   }
 });
 
-t.test('a list of more than the API gives at once is whole', async (t) => {
+t.test('a list that the API returns in several parts is complete', async (t) => {
   const { api, store, record } = await startWithToken(t);
   for (let index = 0; index < 1_000; index++) {
     const id = `t${index}`;

@@ -10,7 +10,7 @@ export const claimOf = (keyHash: string): TokenClaim => ({
   address: '192.0.2.1:1',
 });
 
-/** What every store of tokens does. @param open opens one more store of the same tokens */
+/** The contract of a token store. @param open opens one more store of the same tokens */
 export async function keepsTokens(t: Test, open: (t: Test) => Promise<() => Promise<TokenStore>>) {
   t.test('every store of the same tokens sees an added token', async (t) => {
     const another = await open(t);
@@ -30,7 +30,7 @@ export async function keepsTokens(t: Test, open: (t: Test) => Promise<() => Prom
     t.ok(isExpired(record, new Date(Date.now() + 60_001)));
   });
 
-  t.test('one of many claims on a token wins, through whichever store they come', async (t) => {
+  t.test('one of many claims of a token through several stores wins', async (t) => {
     const another = await open(t);
     const stores = await Promise.all([another(), another(), another()]);
     for (let round = 0; round < 20; round++) {
@@ -44,7 +44,7 @@ export async function keepsTokens(t: Test, open: (t: Test) => Promise<() => Prom
       t.equal(
         new Set(claims.map((claim) => claim?.keyHash)).size,
         1,
-        'all are told the same winner',
+        'all claims return the same winner',
       );
       t.same((await stores[1]!.get(record.id))?.claim, claims[0]);
       t.same(await stores[2]!.claim(record.id, claimOf('late')), claims[0]);
