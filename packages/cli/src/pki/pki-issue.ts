@@ -21,8 +21,9 @@ import { commandEntry } from '../command-set.ts';
 import { withFlagsNamed } from './pki-failure.ts';
 import {
   caOption,
-  claimOptions,
+  cidrOption,
   daysOption,
+  defaultRouteOption,
   directory,
   keyOptions,
   nameList,
@@ -65,7 +66,8 @@ const table = defineOptions({
     ),
     days: daysOption('Days until the certificate expires; it never outlives its CA', 365),
     ...keyOptions,
-    ...claimOptions(nameList),
+    cidr: cidrOption(nameList('CIDR')),
+    'default-route': defaultRouteOption,
   },
   check({ csr }, { isGiven }) {
     if (csr !== undefined && isGiven('key-type')) {

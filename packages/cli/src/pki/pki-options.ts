@@ -38,23 +38,19 @@ export const caOption = option(directory, {
   required: true,
 });
 
-/**
- * What an agent may claim beyond its hosts and addresses.
- *
- * @param list the kind of a list of names
- */
-export const claimOptions = (list: typeof nameList) => ({
-  cidr: option(list('CIDR'), {
+/** @param kind a list of networks */
+export const cidrOption = (kind: ReturnType<typeof nameList>) =>
+  option(kind, {
     group: 'Agent',
     description:
       'Network that the agent may claim: 10.1.0.0/16, or 10.1.0.0/16-24 to include its subnets; can be repeated',
     default: [],
-  }),
-  'default-route': option(kinds.boolean, {
-    group: 'Agent',
-    description: 'The agent may claim all targets that no other agent claims',
-    default: false,
-  }),
+  });
+
+export const defaultRouteOption = option(kinds.boolean, {
+  group: 'Agent',
+  description: 'The agent may claim all targets that no other agent claims',
+  default: false,
 });
 
 export const dayOf = (at: Date): string => at.toISOString().slice(0, 10);

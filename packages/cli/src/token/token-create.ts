@@ -10,7 +10,7 @@ import { UsageError } from '@fairlead/runtime/process';
 import { readCertificateFile } from '@fairlead/runtime/tls';
 import { commandEntry } from '../command-set.ts';
 import { withFlagsNamed } from '../pki/pki-failure.ts';
-import { claimOptions } from '../pki/pki-options.ts';
+import { cidrOption, defaultRouteOption } from '../pki/pki-options.ts';
 import { jsonOption, withTokenStore } from './with-token-store.ts';
 
 /** Refuses an empty text, such as an unset variable: the token would admit an agent that may claim nothing. */
@@ -45,7 +45,8 @@ const table = defineOptions({
       description: 'IP address that the agent may claim; can be repeated',
       default: [],
     }),
-    ...claimOptions(names),
+    cidr: cidrOption(names('CIDR')),
+    'default-route': defaultRouteOption,
     ttl: option(kinds.duration({ minMs: 1000, maxMs: 30 * dayMs }), {
       group: 'Token',
       description: 'Time until the token expires',
