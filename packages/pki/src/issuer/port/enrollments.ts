@@ -1,9 +1,10 @@
-import { createHash, type KeyObject, timingSafeEqual, type X509Certificate } from 'node:crypto';
+import { type KeyObject, timingSafeEqual, type X509Certificate } from 'node:crypto';
 import type { Logger } from '@fairlead/runtime/process';
 import { type CertificateIdentity, identityOf } from '@fairlead/runtime/tls';
 import type { Authority } from '../../authority.ts';
 import { hashOfToken, parseToken } from '../../enrollment/index.ts';
 import { certifyKey, recertifyKey, type SignedCertificate } from '../../issue.ts';
+import { keyIdentifier } from '../../key-pair.ts';
 import { PkiError } from '../../pki-error.ts';
 import { agentConstraintUris } from '../../x509/agent-constraints.ts';
 import { publicKeyOfRequest } from '../../x509/certificate-request.ts';
@@ -55,7 +56,7 @@ export class Enrollments {
     }
     this.#refuseDenied(record.agentId, { enrollment });
     const publicKey = keyOf(csr, enrollment);
-    const keyHash = hashOfKey(publicKey);
+    const keyHash = keyIdentifier(publicKey).toString('hex');
     // From here on the token is used, even if signing fails: better no certificate than two.
     const claimedAt = new Date().toISOString();
     const claim = await this.#options.store.claim(enrollment, { keyHash, claimedAt, address });
@@ -168,11 +169,6 @@ function keyOf(csr: string, enrollment: string): KeyObject {
     if (!(error instanceof PkiError)) throw error;
     throw new Refusal('bad_request', error.message, { enrollment });
   }
-}
-
-function hashOfKey(publicKey: KeyObject): string {
-  const spki = publicKey.export({ type: 'spki', format: 'der' });
-  return createHash('sha256').update(spki).digest('hex');
 }
 
 /** Compares two hexadecimal SHA-256 hashes in constant time. */
