@@ -1,6 +1,6 @@
-import { CONNECT_METHOD, type Packet } from '@fairlead/konnectivity';
+import { CONNECT_METHOD, type Packet, PROXY_METHOD } from '@fairlead/konnectivity';
 import { createLogger } from '@fairlead/runtime/process';
-import { createServer } from '@fairlead/server';
+import { createServer, type ServerOptions } from '@fairlead/server';
 import {
   connectThrough,
   eventually,
@@ -8,12 +8,13 @@ import {
   makeTemporaryDirectory,
   sharedTestPki,
 } from '@fairlead/testkit';
+import { controlTime } from '@fairlead/testkit/controlled-time';
 import { status as grpcStatus } from '@grpc/grpc-js';
 import t, { type Test } from 'tap';
 import { type GrpcCall, GrpcPeer } from './grpc-peer.ts';
 
 /** A whole server on loopback, and agents as grpc-js makes them. */
-async function start(t: Test) {
+async function start(t: Test, options: Partial<ServerOptions> = {}) {
   const [directory, pki] = await Promise.all([makeTemporaryDirectory(), sharedTestPki()]);
   const udsName = `${directory.path}/s`;
   const { server: own, caFile, ca, client } = pki.agent;
@@ -33,6 +34,7 @@ async function start(t: Test) {
       serverId: 'server-1',
       serverCount: 3,
       gracefulShutdownTimeout: 60_000,
+      ...options,
     },
     logger,
   );
@@ -194,3 +196,22 @@ t.test('a draining server lets its streams through Konnectivity’s agents finis
   t.equal(text, 'answer');
   t.match(await agent.ended(), { code: grpcStatus.OK }, 'in order, so that it looks for others');
 });
+
+for (const maxTunnelBandwidth of [undefined, 1_000_000]) {
+  const limit = maxTunnelBandwidth === undefined ? 'no bandwidth limit' : 'a bandwidth limit';
+  t.test(`with ${limit}, a closed client is gone from the agent within 1 s`, async (t) => {
+    const time = controlTime(t);
+    const { connect, via } = await start(t, { ...(maxTunnelBandwidth && { maxTunnelBandwidth }) });
+    const agent = await join(connect());
+    const client = new GrpcPeer(t, { address: `unix:${via.path}` }).call(PROXY_METHOD);
+    client.send({ type: 'DIAL_REQ', protocol: 'tcp', address: 'node1:10250', random: 1n });
+    await accept(agent, 1n);
+    const { connectId } = await client.take('DIAL_RSP');
+    client.data(connectId, 'last words');
+    t.match(await agent.take('DATA'), { connectId: 1n, data: Buffer.from('last words') });
+    client.send({ type: 'CLOSE_REQ', connectId });
+    await client.take('CLOSE_RSP');
+    await time.advance(1_000);
+    t.same(await agent.take('CLOSE_REQ'), { type: 'CLOSE_REQ', connectId: 1n });
+  });
+}

@@ -48,6 +48,10 @@ export class PacedStream implements TunnelStream {
     return this.#stream.isClosed;
   }
 
+  get halfCloses(): boolean {
+    return this.#stream.halfCloses ?? true;
+  }
+
   attach(handler: StreamHandler | OpeningHandler): void {
     this.#handler = handler;
     if (!handler.onData) {
