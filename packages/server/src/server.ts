@@ -14,6 +14,7 @@ import { ServerMetrics } from './admin/metrics.ts';
 import { Readiness } from './admin/readiness.ts';
 import { statusRoutes } from './admin/status.ts';
 import { whyRoutes } from './admin/why.ts';
+import { type TunnelRules, Tunnels } from './agents/agent-connections.ts';
 import { AgentListener } from './agents/agent-listener.ts';
 import type { AgentPeer } from './agents/agent-peer.ts';
 import { AgentAuthorizer } from './agents/auth/agent-authorization.ts';
@@ -21,8 +22,7 @@ import { createTokenAuthentication } from './agents/auth/token-authentication.ts
 import { BackendLimits } from './agents/backend-limits.ts';
 import { Backends } from './agents/backends.ts';
 import { ExclusiveClaims } from './agents/exclusive-claims.ts';
-import { GrpcAgents } from './agents/grpc-agents.ts';
-import { type TunnelRules, Tunnels } from './agents/tunnels.ts';
+import { GrpcAgents } from './agents/konnectivity-connection.ts';
 import { PeerList } from './cluster/peer-list.ts';
 import { createServerLeases } from './cluster/server-leases.ts';
 import { FrontEnd } from './front-end/front-end.ts';

@@ -2,7 +2,7 @@ import { type AdminRoutes, jsonReply } from '@fairlead/runtime/admin';
 import { claimTexts } from '../agents/auth/claim-constraints.ts';
 import type { TunnelBackend } from '../agents/backend.ts';
 import type { ClaimConflict, ExclusiveClaims } from '../agents/exclusive-claims.ts';
-import type { GrpcBackend } from '../agents/grpc-agents.ts';
+import type { GrpcBackend } from '../agents/konnectivity-connection.ts';
 import type { FrontEnd } from '../front-end/front-end.ts';
 import type { ServerOptions } from '../options.ts';
 import { version } from '../version.ts';

@@ -5,7 +5,7 @@ import {
   type TlsFiles,
   type TlsFilesSpec,
 } from '@fairlead/runtime/tls';
-import { makeTicketKeys, readTicketSecret } from '../agents/ticket-keys.ts';
+import { makeTicketKeys, readTicketSecret } from '../agents/session-ticket-keys.ts';
 import type { ServerOptions } from '../options.ts';
 
 /** TLS of one port. */

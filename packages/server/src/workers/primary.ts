@@ -6,7 +6,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import { RECENTLY_MS } from '../admin/readiness.ts';
 import type { WorkerStatus } from '../admin/status.ts';
 import { type ServerOptions, workerServerId } from '../options.ts';
-import { AgentDoor } from './agent-door.ts';
+import { AgentDoor } from './agent-port.ts';
 import { MergedMetrics } from './merged-metrics.ts';
 import { mergeStatus, mergeWhy, type WorkerReply } from './merged-reports.ts';
 import { SharedPorts } from './shared-ports.ts';

@@ -16,11 +16,11 @@ import {
 import type { Logger } from '@fairlead/runtime/process';
 import { acceptGrpc, refuseGrpc } from '../front-end/grpc/grpc-answer.ts';
 import type { ServerOptions } from '../options.ts';
+import type { TunnelRules } from './agent-connections.ts';
 import type { AgentPeer } from './agent-peer.ts';
 import type { AgentClaims } from './auth/agent-authorization.ts';
 import type { Backend } from './backend.ts';
 import type { Backends } from './backends.ts';
-import type { TunnelRules } from './tunnels.ts';
 
 /** What an agent says of itself in the metadata of its call; the same fields as in HELLO. */
 interface AgentMetadata {
