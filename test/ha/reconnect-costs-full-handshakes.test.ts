@@ -70,7 +70,7 @@ t.test('a key that changes is used without a restart; a bad one is not', async (
   await server.log.line('agent connected');
   writeFileSync(path, 'too short');
   t.match(await server.log.line('the new files are no good, the old ones stay in use'), {
-    detail: `--tls-ticket-key-file: ${path}: holds 9 bytes, a secret has at least 32; make one: openssl rand -hex 48`,
+    detail: `--tls-ticket-key-file: ${path}: the secret has 9 bytes, it needs at least 32. Create one with: openssl rand -hex 48`,
   });
   writeFileSync(path, secret());
   t.match(await server.log.line('reloaded'), { files: 'agent-port certificates' });

@@ -75,7 +75,7 @@ t.test('a worker is killed and another one freezes; agents dial until they have 
   const { process } = loaded.server;
   t.match(await process.waitForLog('worker is killed'), {
     worker: 2,
-    reason: 'it gives no sign of life',
+    reason: 'it does not respond',
   });
   const ends = process.logs.filter(({ msg }) => msg === 'worker has ended and is replaced');
   t.match(ends, [

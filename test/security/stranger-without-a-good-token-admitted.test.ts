@@ -75,7 +75,9 @@ interface Way {
 }
 
 const ways: Record<string, Way> = {
-  'no token': { reason: /^no token was given: the agent needs --service-account-token-path$/ },
+  'no token': {
+    reason: /^the agent sent no token: set --service-account-token-path on the agent$/,
+  },
   'a token that the API does not know': {
     token: 'secret-unknown',
     reason: /^the Kubernetes API refused the token: \[invalid bearer token\]$/,
@@ -93,17 +95,19 @@ const ways: Record<string, Way> = {
   'a wrong namespace': {
     token: 'secret-namespace',
     owner: { username: 'system:serviceaccount:default:agent', audiences: ['servers'] },
-    reason: /^the token is of namespace "default", those of agents are of "kube-system"$/,
+    reason:
+      /^the token belongs to namespace "default", but agents belong to "kube-system" \(--agent-namespace\)$/,
   },
   'a wrong account': {
     token: 'secret-account',
     owner: { username: 'system:serviceaccount:kube-system:default', audiences: ['servers'] },
-    reason: /^the token is of service account "default", those of agents are of "agent"$/,
+    reason:
+      /^the token belongs to service account "default", but agents use "agent" \(--agent-service-account\)$/,
   },
   'no service account': {
     token: 'secret-user',
     owner: { username: 'alice', audiences: ['servers'] },
-    reason: /^the token is of "alice", which is no service account$/,
+    reason: /^the token belongs to "alice", which is not a service account$/,
   },
   'a review that fails': {
     token: 'secret-error',
@@ -131,7 +135,7 @@ for (const transport of everyTransport) {
     }
     await api.pause();
     const agent = await agentWith(t, server, 'secret-late', { transport });
-    const unknown = /the token cannot be judged: the Kubernetes API at .* cannot be reached/;
+    const unknown = /the token cannot be verified: the Kubernetes API at .* cannot be reached/;
     await log.line('agent refused', (line) => unknown.test(String(line.reason)));
     const told = await agent.log.line('cannot connect');
     t.match(String(told.detail), unknown, 'API down: the agent is told');
@@ -159,7 +163,7 @@ t.test('a review that the API refuses to make', async (t) => {
   server.api.fault = () => new ApiStatus(403, 'Forbidden', 'tokenreviews is forbidden');
   await agentWith(t, server, 'secret', { transport: 'grpc' });
   const { reason } = await server.log.line('agent refused');
-  t.match(reason, /cannot be judged: POST .*\/tokenreviews: 403 tokenreviews is forbidden$/);
+  t.match(reason, /cannot be verified: POST .*\/tokenreviews: 403 tokenreviews is forbidden$/);
   t.equal(await server.metric('fairlead_server_token_reviews_total', '{outcome="failed"}'), 1);
 });
 
@@ -182,10 +186,10 @@ async function exchange(server: TestServer, protocol: string, bytes: Buffer | st
 const badAuthorizations: Record<string, [string[], RegExp]> = {
   'two tokens': [
     ['Bearer secret-1', 'Bearer secret-2'],
-    /^2 tokens were given, there must be one$/,
+    /^the agent sent 2 tokens: it must send one$/,
   ],
-  'no Bearer': [['Basic secret'], /^the Authorization is no bearer token/],
-  'Bearer of nothing': [['Bearer'], /^the Authorization is no bearer token/],
+  'no Bearer': [['Basic secret'], /^the Authorization header is not a bearer token/],
+  'Bearer of nothing': [['Bearer'], /^the Authorization header is not a bearer token/],
 };
 
 for (const [name, [authorizations, reason]] of Object.entries(badAuthorizations)) {
@@ -351,7 +355,7 @@ t.test('with a CA as well, both are wanted', async (t) => {
   const identity = { agentCert: credentials.cert, agentKey: credentials.key };
   await agentWith(t, server, undefined, { ...identity, agentId: 'no token' });
   await server.log.line('agent refused', ({ reason }) =>
-    /^no token was given/.test(String(reason)),
+    /^the agent sent no token/.test(String(reason)),
   );
   const claims = 'host=node-1&host=node-9';
   await agentWith(t, server, 'token', { ...identity, agentIdentifiers: claims, agentId: 'both' });

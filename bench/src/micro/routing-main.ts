@@ -68,7 +68,7 @@ function report(what: string, rate: number): void {
   process.stdout.write(`${what.padEnd(44)}${thousands.padStart(8)} thousand/s\n`);
 }
 
-const backends = new Backends(() => {});
+const backends = new Backends();
 const all = Array.from({ length: agentCount }, (_, index) => {
   const backend = new IdleBackend(`agent-${index}`, identifiersOf(index));
   backend.isDraining = index % 10 === 0;

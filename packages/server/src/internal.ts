@@ -1,18 +1,17 @@
-// For tests of this package; no promise of stability.
+// For tests of this package and for benches; not stable.
 
 export { Readiness } from './admin/readiness.ts';
-export { type AgentIdentifiers, parseAgentIdentifiers } from './agents/agent-identifiers.ts';
-export { AgentListener } from './agents/agent-listener.ts';
 export {
+  type AgentIdentifiers,
   claimTexts,
-  constraintsOf,
-  splitClaims,
-} from './agents/auth/claim-constraints.ts';
+  parseAgentIdentifiers,
+} from './agents/agent-identifiers.ts';
+export { AgentListener } from './agents/agent-listener.ts';
+export { constraintsOf, splitClaims } from './agents/auth/claim-constraints.ts';
 export { TokenAuthenticator } from './agents/auth/token-authenticator.ts';
 export type { Backend } from './agents/backend.ts';
-export { BackendLimits } from './agents/backend-limits.ts';
 export { Backends } from './agents/backends.ts';
-export { Pace } from './agents/pace.ts';
+export { Pace } from './agents/paced-stream.ts';
 export { PeerList } from './cluster/peer-list.ts';
 export { AbandonLimit } from './front-end/abandon-limit.ts';
 export { callerName } from './front-end/caller.ts';
@@ -28,6 +27,7 @@ export { protocolOf } from './listeners/first-bytes.ts';
 export type { TlsListener, TlsListenerOptions } from './listeners/tls-listener.ts';
 export { UdsListener } from './listeners/uds-listener.ts';
 export { parseCidr } from './routing/cidr.ts';
-export { createDial } from './routing/dialer.ts';
+export { DialHistory } from './routing/dial-history.ts';
+export { Dialer } from './routing/dialer.ts';
 export { PrefixTable } from './routing/prefix-table.ts';
 export { Router, type StrategyName } from './routing/router.ts';

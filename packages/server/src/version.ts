@@ -1,4 +1,4 @@
 import { release } from '@fairlead/runtime/process';
 
-/** The version that all of Fairlead shares. */
+/** The version of this release. */
 export const { version } = release;

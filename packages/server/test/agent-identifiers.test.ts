@@ -1,7 +1,7 @@
 import { parseAgentIdentifiers } from '@fairlead/server/internal';
 import t from 'tap';
 
-t.test('all keys, repeated ones too', async (t) => {
+t.test('reads all keys, also repeated ones', async (t) => {
   const text =
     'host=node-1&host=Node-1.Example.&ipv4=10.0.0.1&ipv6=2001:DB8:0::1&cidr=10.1.0.0/16&default-route=true';
   t.strictSame(parseAgentIdentifiers(text), {
@@ -13,13 +13,13 @@ t.test('all keys, repeated ones too', async (t) => {
   });
 });
 
-t.test('nothing', async (t) => {
+t.test('reads an empty text as no claims', async (t) => {
   const { hosts, addresses, cidrs, defaultRoute, warnings } = parseAgentIdentifiers('');
   t.strictSame([hosts, addresses, cidrs, warnings], [[], [], [], []]);
   t.equal(defaultRoute, false);
 });
 
-t.test('one address in many spellings is one identifier', async (t) => {
+t.test('reads the spellings of one address as one identifier', async (t) => {
   const spellings = {
     '10.0.0.1': ['10.0.0.1', '::ffff:10.0.0.1', '::FFFF:a00:1', '0:0:0:0:0:ffff:0a00:0001'],
     '2001:db8::1': ['2001:db8::1', '2001:0DB8:0:0:0:0:0:0001', '2001:db8:0:0::1'],
@@ -35,7 +35,7 @@ t.test('one address in many spellings is one identifier', async (t) => {
   }
 });
 
-t.test('networks lose the bits beyond their prefix', async (t) => {
+t.test('clears the bits of a network beyond its prefix', async (t) => {
   const spellings: Record<string, string> = {
     '10.1.2.3/16': '10.1.0.0/16',
     '10.1.2.3/32': '10.1.2.3/32',
@@ -57,7 +57,7 @@ t.test('networks lose the bits beyond their prefix', async (t) => {
   }
 });
 
-t.test('what cannot be read is a warning and matches nothing', async (t) => {
+t.test('warns of an invalid part, which matches nothing', async (t) => {
   const bad = [
     // biome-ignore lint/suspicious/noTemplateCurlyInString: what an unexpanded manifest carries
     'ipv4=${HOST_IP}',
@@ -91,7 +91,7 @@ t.test('what cannot be read is a warning and matches nothing', async (t) => {
   }
 });
 
-t.test('default-route is one of the booleans of Go', async (t) => {
+t.test('reads default-route as Go reads booleans', async (t) => {
   for (const word of ['1', 't', 'T', 'true', 'TRUE', 'True']) {
     t.equal(parseAgentIdentifiers(`default-route=${word}`).defaultRoute, true, word);
   }

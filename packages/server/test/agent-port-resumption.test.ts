@@ -35,7 +35,7 @@ async function refusedConnection(
   return { session: ticket, resumed, bytes: Buffer.concat(chunks) };
 }
 
-t.test('a peer that was refused is refused again when it resumes its TLS session', async (t) => {
+t.test('refuses a refused peer again when it resumes its TLS session', async (t) => {
   const pki = await sharedTestPki();
   const { ca, server, expiredClient } = pki.agent;
   let tunnels = 0;

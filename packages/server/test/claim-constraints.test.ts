@@ -12,7 +12,7 @@ import {
 } from '@fairlead/server/internal';
 import t, { type Test } from 'tap';
 
-t.test('subject alternative names as Node tells them', async (t) => {
+t.test('reads subject alternative names in Node’s format', async (t) => {
   t.same(parseAlternativeNames(''), []);
   t.same(
     parseAlternativeNames('DNS:a.example, IP Address:10.0.0.1, URI:fairlead:cidr=10.0.0.0/8'),
@@ -33,7 +33,7 @@ t.test('subject alternative names as Node tells them', async (t) => {
   ]);
 });
 
-t.test('one part that cannot be read, and no part is trusted', async (t) => {
+t.test('trusts no name if one is invalid', async (t) => {
   for (const bad of [
     'DNS:a,DNS:b',
     'DNS:a, ',
@@ -58,7 +58,7 @@ function opensslCertificate(t: Test, names: string): X509Certificate {
   return new X509Certificate(readFileSync(join(directory, 'c')));
 }
 
-t.test('a name that holds other names is one name', async (t) => {
+t.test('reads a name that contains other names as one name', async (t) => {
   const injected = opensslCertificate(
     t,
     'DNS.1=node-1, URI:fairlead:default-route, DNS:node-2, IP Address:10.0.0.1\nURI.1=x:a",URI:fairlead:cidr=0.0.0.0/0',
@@ -82,7 +82,7 @@ async function split(names: object, identifiers: string) {
   return { covered: claimTexts(covered), uncovered: claimTexts(uncovered) };
 }
 
-t.test('a host must be a name of the certificate', async (t) => {
+t.test('covers a host only if it is a name of the certificate', async (t) => {
   const names = { hosts: ['node-1.example', '*.pods.example'] };
   t.same(await split(names, 'host=Node-1.Example.&host=node-1&host=x.pods.example'), {
     covered: ['host=node-1.example'],
@@ -90,7 +90,7 @@ t.test('a host must be a name of the certificate', async (t) => {
   });
 });
 
-t.test('an address must be one of the certificate, in whatever spelling', async (t) => {
+t.test('covers an address of the certificate in any spelling', async (t) => {
   const names = { ips: ['10.0.0.1', 'fd00::1'] };
   const identifiers = 'ipv4=::ffff:10.0.0.1&ipv6=FD00:0::1&ipv4=10.0.0.2&ipv6=fd00::2';
   t.same(await split(names, identifiers), {
@@ -99,7 +99,7 @@ t.test('an address must be one of the certificate, in whatever spelling', async 
   });
 });
 
-t.test('a network covers itself, and parts only down to its stated prefix', async (t) => {
+t.test('covers a network and its parts down to the stated prefix', async (t) => {
   const uris = agentConstraintUris({ cidrs: ['10.1.0.0/16', '10.2.0.0/16-24', 'fd00::/32-64'] });
   t.same(uris, [
     'fairlead:cidr=10.1.0.0/16',
@@ -119,7 +119,7 @@ t.test('a network covers itself, and parts only down to its stated prefix', asyn
   });
 });
 
-t.test('constraints that make no sense cover nothing', async (t) => {
+t.test('covers nothing by invalid constraints', async (t) => {
   const uris = ['10.1.0.0/16-8', '10.1.0.0/16-33', '10.1.0.1/16', '10.1.0.0', 'x'].map(
     (text) => `fairlead:cidr=${text}`,
   );
@@ -129,7 +129,7 @@ t.test('constraints that make no sense cover nothing', async (t) => {
   });
 });
 
-t.test('the default route', async (t) => {
+t.test('covers the default route only by its URI', async (t) => {
   const claim = 'default-route=true';
   t.same(await split({ uris: ['fairlead:default-route'] }, claim), {
     covered: [claim],

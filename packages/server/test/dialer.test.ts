@@ -1,5 +1,5 @@
 import { type ErrorCode, errorTable, TunnelError, type TunnelStream } from '@fairlead/protocol';
-import { BackendLimits, type Caller, createDial, Router } from '@fairlead/server/internal';
+import { type Caller, Dialer, DialHistory, Router } from '@fairlead/server/internal';
 import t, { type Test } from 'tap';
 import { type FakeBackend, fakeBackends } from './fake-backend.ts';
 
@@ -19,10 +19,17 @@ function twoAgents(firstDial: (signal: AbortSignal) => Promise<TunnelStream>, ti
     };
   }
   const router = new Router(backends, ['default']);
-  const limits = new BackendLimits({ maxStreams: 100, bytesPerSecond: undefined, onFull() {} });
-  const dial = createDial({ router, limits, timeoutMs, onRetry: ({ code }) => retries.push(code) });
+  const dialer = new Dialer({
+    router,
+    history: new DialHistory(),
+    policy: () => undefined,
+    timeoutMs,
+    maxStreamsPerTunnel: 100,
+    tunnelBytesPerSecond: undefined,
+    observer: { onPolicyDenied() {}, onRetry: ({ code }) => retries.push(code), onLimit() {} },
+  });
   const signal = new AbortController().signal;
-  return { fakes, backends, tried, retries, run: () => dial(target, caller, signal) };
+  return { fakes, backends, tried, retries, run: () => dialer.dial(target, caller, signal) };
 }
 
 const elsewhere: readonly ErrorCode[] = [
@@ -36,7 +43,7 @@ const elsewhere: readonly ErrorCode[] = [
 ];
 
 for (const code of elsewhere) {
-  t.test(`${code}: the other agent is tried, once`, async (t) => {
+  t.test(`retries once on the other agent after ${code}`, async (t) => {
     const { tried, retries, run } = twoAgents(() => Promise.reject(new TunnelError(code)));
     const { agentId } = await run();
     t.equal(tried.length, 2);
@@ -50,7 +57,7 @@ const targetsOwn = (Object.keys(errorTable) as ErrorCode[]).filter((code) =>
   /^(target_|dns_|dial_|policy_)/.test(code),
 );
 
-t.test('what the target or its agent answered is the answer', async (t) => {
+t.test('does not retry after an answer of the target or its agent', async (t) => {
   t.ok(targetsOwn.length >= 6);
   for (const code of targetsOwn) {
     const { tried, run } = twoAgents(() => Promise.reject(new TunnelError(code)));
@@ -59,7 +66,7 @@ t.test('what the target or its agent answered is the answer', async (t) => {
   }
 });
 
-t.test('not a third time', async (t) => {
+t.test('does not try a third time', async (t) => {
   const { fakes, tried, run } = twoAgents(() => Promise.resolve(stream));
   for (const fake of [fakes.a, fakes.b]) {
     fake.onDial = async () => {
@@ -71,7 +78,7 @@ t.test('not a third time', async (t) => {
   t.equal(tried.length, 2);
 });
 
-t.test('nobody else to try: the first error', async (t) => {
+t.test('fails with the first error if there is no other agent', async (t) => {
   const { backends, fakes, run } = twoAgents(() =>
     Promise.reject(new TunnelError('tunnel_lost', 'the first')),
   );
@@ -79,7 +86,7 @@ t.test('nobody else to try: the first error', async (t) => {
   await t.rejects(run(), { code: 'tunnel_lost', message: 'the first' });
 });
 
-t.test('no agent at all', async (t) => {
+t.test('fails with no_agent if there is no agent', async (t) => {
   const { backends, fakes, run } = twoAgents(() => Promise.resolve(stream));
   backends.remove(fakes.a);
   backends.remove(fakes.b);
@@ -93,7 +100,7 @@ function untilAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-t.test('the deadline is for both tries together', async (t: Test) => {
+t.test('has one deadline for both attempts', async (t: Test) => {
   const { fakes, tried, run } = twoAgents(() => Promise.resolve(stream), 50);
   for (const fake of [fakes.a, fakes.b]) {
     fake.onDial = (_target, signal) => {
@@ -107,7 +114,7 @@ t.test('the deadline is for both tries together', async (t: Test) => {
   t.equal(tried.length, 2);
 });
 
-t.test('after the deadline there is no second try', async (t) => {
+t.test('does not retry after the deadline', async (t) => {
   const { tried, run } = twoAgents(
     (signal) =>
       new Promise((_, reject) => {
@@ -119,7 +126,7 @@ t.test('after the deadline there is no second try', async (t) => {
   t.equal(tried.length, 1);
 });
 
-t.test('an agent that has its limit of streams: the other one is tried', async (t) => {
+t.test('retries on the other agent if one has its limit of streams', async (t) => {
   const { fakes, tried, retries, run } = twoAgents(() => Promise.resolve(stream));
   fakes.a.load = 100;
   fakes.b.load = 100;

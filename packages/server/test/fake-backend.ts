@@ -38,7 +38,7 @@ export function claims(covered: string, uncovered = ''): Backend['claims'] {
 export function fakeBackends<Name extends string>(
   identifiers: Readonly<Record<Name, string>>,
 ): { readonly backends: Backends; readonly fakes: Readonly<Record<Name, FakeBackend>> } {
-  const backends = new Backends(() => {});
+  const backends = new Backends();
   const fakes = {} as Record<Name, FakeBackend>;
   for (const [name, text] of Object.entries<string>(identifiers)) {
     const backend = new FakeBackend(name, text);

@@ -76,7 +76,7 @@ async function join(
   return call;
 }
 
-t.test('an agent is greeted before anything else, and becomes a backend', async (t) => {
+t.test('answers an agent with the server ID and count first, and makes it a backend', async (t) => {
   const { connect, status, metric } = await start(t);
   const agent = await join(connect());
   t.same(agent.metadata?.get('serverID'), ['server-1']);
@@ -91,7 +91,7 @@ t.test('an agent is greeted before anything else, and becomes a backend', async 
   await agent.ended();
 });
 
-t.test('metadata that cannot be', async (t) => {
+t.test('refuses invalid metadata', async (t) => {
   const { connect, status } = await start(t);
   const peer = connect();
   const wrong = [{}, { agentID: '' }, { agentID: 'x'.repeat(256) }];
@@ -106,7 +106,7 @@ t.test('metadata that cannot be', async (t) => {
   t.same((await status()).agents, []);
 });
 
-t.test('an agent with a certificate of strangers is refused in its own protocol', async (t) => {
+t.test('refuses an agent with a certificate of another CA in its own protocol', async (t) => {
   const { connect, lines, pki } = await start(t);
   const { ca } = pki.agent;
   const { cert, key } = pki.frontend.client;
@@ -125,7 +125,7 @@ async function accept(agent: GrpcCall, connectId: bigint): Promise<Packet> {
   return request;
 }
 
-t.test('streams through it, by connection and not by the name of the agent', async (t) => {
+t.test('picks among connections, not among agent IDs', async (t) => {
   const { connect, via, status } = await start(t);
   // Two agents with one ID that count alike.
   const agents = [await join(connect()), await join(connect())];
@@ -154,7 +154,7 @@ t.test('streams through it, by connection and not by the name of the agent', asy
   t.equal((await status()).agents.length, 2);
 });
 
-t.test('an agent that drains is used only where there is no other', async (t) => {
+t.test('uses a draining agent only if there is no other', async (t) => {
   const { connect, via, status } = await start(t);
   const [first, second] = [await join(connect()), await join(connect())];
   first.send({ type: 'DRAIN' });
@@ -176,7 +176,7 @@ t.test('an agent that drains is used only where there is no other', async (t) =>
   socket.destroy();
 });
 
-t.test('a draining server lets its streams through Konnectivity’s agents finish', async (t) => {
+t.test('lets streams through Konnectivity’s agents finish while it drains', async (t) => {
   const { server, connect, via } = await start(t);
   const agent = await join(connect());
   const reply = connectThrough({ via, target: 'a:1' });

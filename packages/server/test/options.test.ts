@@ -19,7 +19,7 @@ function complaint(...argv: string[]): string {
   return 'no complaint';
 }
 
-t.test("a Konnectivity manifest's arguments start this server", async (t) => {
+t.test('accepts the arguments of a Konnectivity manifest', async (t) => {
   // kubernetes.io, "Set up Konnectivity service".
   const { options, warnings } = parse(
     ...['--logtostderr=true', '--uds-name=/etc/kubernetes/konnectivity-server/x.socket'],
@@ -48,7 +48,7 @@ t.test("a Konnectivity manifest's arguments start this server", async (t) => {
   );
 });
 
-t.test("defaults, Konnectivity's and our own", async (t) => {
+t.test("has Konnectivity's defaults and its own", async (t) => {
   const { options } = parse(...cluster, ...frontEnd);
   t.match(options, {
     agentPort: 8091,
@@ -81,7 +81,7 @@ t.test("defaults, Konnectivity's and our own", async (t) => {
   t.match(options.serverId, /^[0-9a-f-]{36}$/);
 });
 
-t.test('the TCP front end: open without a UDS, beside one only on request', async (t) => {
+t.test('opens the TCP front end without a UDS, and with one only on request', async (t) => {
   const port = (...argv: string[]) => frontEndPort(parse(...cluster, ...argv).options);
   t.equal(port(...frontEnd), 8090);
   t.equal(port(...frontEnd, '--server-port=0'), 0, 'the system picks');
@@ -91,7 +91,7 @@ t.test('the TCP front end: open without a UDS, beside one only on request', asyn
   t.equal(port(...uds, ...frontEnd, '--server-port=1234'), 1234);
 });
 
-t.test('what would let strangers in, or could not work, is refused', async (t) => {
+t.test('refuses options that admit anyone or cannot work', async (t) => {
   const ownPorts = ['--workers=2', '--advertise-agent-address=10.0.0.1:8091'];
   const complaints: readonly [string[], RegExp][] = [
     [[...uds], /^--cluster-cert and --cluster-key are missing: /],
@@ -161,7 +161,7 @@ const tokens = [
   '--authentication-audience=servers',
 ];
 
-t.test('agents have certificates, or tokens, or both, but not nothing', async (t) => {
+t.test('requires certificates, tokens or both of agents', async (t) => {
   const [cert = '', key = ''] = cluster;
   t.match(complaint(...uds, cert, key), /^--cluster-ca-cert is missing: .* \(--agent-namespace\)$/);
   t.equal(complaint(...uds, cert, key, ...tokens), 'no complaint');
@@ -169,7 +169,7 @@ t.test('agents have certificates, or tokens, or both, but not nothing', async (t
   for (const flag of tokens) {
     const [name = ''] = flag.split('=');
     const others = tokens.filter((other) => other !== flag);
-    const expected = `${name} missing: tokens are judged by all of --agent-namespace, --agent-service-account, --authentication-audience`;
+    const expected = `${name} missing: token authentication needs all of --agent-namespace, --agent-service-account, --authentication-audience`;
     t.equal(complaint(...uds, ...cluster, ...others), expected);
     t.equal(complaint(...uds, ...cluster, ...others, `${name}=`), expected);
   }
@@ -180,7 +180,7 @@ t.test('agents have certificates, or tokens, or both, but not nothing', async (t
   t.match(parse(...uds, ...cluster, '--kubeconfig=/k').warnings, [/^--kubeconfig has no effect/]);
 });
 
-t.test('leases', async (t) => {
+t.test('checks the options for Leases', async (t) => {
   const { options, warnings } = parse(
     ...[...uds, ...cluster, '--enable-lease-controller', '--kubeconfig=/k', '--server-id=a.b-1'],
     '--lease-label=k8s-app=konnectivity-server,tier=control-plane',
@@ -206,13 +206,13 @@ t.test('leases', async (t) => {
   }
 });
 
-t.test('warnings about flags that do less than they seem to', async (t) => {
+t.test('warns of flags that have no effect', async (t) => {
   t.match(parse(...uds, ...cluster, '--log-file=/x').warnings, [/--logtostderr=false/]);
   t.match(parse(...uds, ...cluster, '--logtostderr=false').warnings, [/goes to stderr/]);
   t.same(parse(...uds, ...cluster, '--mode=grpc').warnings, []);
 });
 
-t.test('PROXY_SERVER_ID names the server', async (t) => {
+t.test('reads the server ID from PROXY_SERVER_ID', async (t) => {
   const env = { PROXY_SERVER_ID: 'one' };
   t.equal(parseOptions(serverOptions, { argv: [...uds, ...cluster], env }).options.serverId, 'one');
 });

@@ -5,34 +5,34 @@ import t from 'tap';
 const bytesPerSecond = 1_000_000;
 const quantumBytes = 65_536;
 
-t.test('a burst goes at once, what follows waits in line', async (t) => {
+t.test('sends a burst at once and queues what follows', async (t) => {
   const time = controlTime(t);
   const pace = new Pace(bytesPerSecond);
   t.ok(pace.spend(50_000));
   t.notOk(pace.spend(100_000), 'overdrawn');
   const startedAtMs = performance.now();
-  const turns: [number, number][] = [];
-  for (const turn of [1, 2, 3]) {
+  const rounds: [number, number][] = [];
+  for (const sender of [1, 2, 3]) {
     pace.whenFree(() => {
-      turns.push([turn, performance.now() - startedAtMs]);
+      rounds.push([sender, performance.now() - startedAtMs]);
       pace.spend(quantumBytes);
     });
   }
-  t.notOk(pace.spend(1), 'those who wait are not overtaken');
+  t.notOk(pace.spend(1), 'waiting senders go first');
   await time.advance(1_000);
   t.same(
-    turns.map(([turn]) => turn),
+    rounds.map(([sender]) => sender),
     [1, 2, 3],
   );
-  const [first = 0, second = 0, third = 0] = turns.map(([, atMs]) => atMs);
+  const [first = 0, second = 0, third = 0] = rounds.map(([, atMs]) => atMs);
   const quantumMs = (quantumBytes / bytesPerSecond) * 1_000;
-  t.ok(first > 0, 'after the overdraft is paid');
+  t.ok(first > 0, 'after the balance is positive again');
   for (const pauseMs of [second - first, third - second]) {
-    t.ok(Math.abs(pauseMs - quantumMs) <= 2, `a turn costs its bytes: ${pauseMs} ms`);
+    t.ok(Math.abs(pauseMs - quantumMs) <= 2, `a quantum costs its bytes: ${pauseMs} ms`);
   }
 });
 
-t.test('senders that take all they get have the rate between them, not more', async (t) => {
+t.test('limits greedy senders together to the rate', async (t) => {
   const time = controlTime(t);
   const pace = new Pace(bytesPerSecond);
   let spentBytes = 0;

@@ -22,7 +22,7 @@ function tableOf(...texts: string[]): PrefixTable<string> {
   return table;
 }
 
-t.test('the longest prefix comes first, whatever the order of insertion', async (t) => {
+t.test('returns the longest prefix first, in any order of insertion', async (t) => {
   const nets = ['0.0.0.0/0', '10.0.0.0/8', '10.1.0.0/16', '10.1.2.0/24', '10.1.2.3/32'];
   for (const order of [nets, [...nets].reverse()]) {
     const table = tableOf(...order);
@@ -38,14 +38,14 @@ t.test('the longest prefix comes first, whatever the order of insertion', async 
   }
 });
 
-t.test('a network of IPv6 holds no IPv4 address, mapped or not', async (t) => {
+t.test('finds no IPv4 address in an IPv6 network, mapped or not', async (t) => {
   const table = tableOf('::/0', '2001:db8::/32');
   t.strictSame(matches(table, '10.0.0.1'), []);
   t.strictSame(matches(table, '::ffff:10.0.0.1'), []);
   t.strictSame(matches(table, '2001:db8::9'), ['2001:db8::/32', '::/0']);
 });
 
-t.test('what was deleted is gone, its neighbours stay', async (t) => {
+t.test('deletes one network and keeps its neighbors', async (t) => {
   const table = tableOf('10.0.0.0/8', '10.1.0.0/16', '10.2.0.0/16');
   table.delete(cidr('10.1.0.0/16'));
   table.delete(cidr('10.9.0.0/17'));
@@ -63,7 +63,7 @@ for (const [family, address, width] of [
   /** No mapped address among those of IPv6: they are IPv4's. */
   const own = address.filter((text) => parseIpAddress(text)?.family === family);
 
-  t.test(`${type}: matches what node's BlockList matches, network by network`, async () => {
+  t.test(`${type}: matches as Node's BlockList does, network by network`, async () => {
     const network = fc.tuple(own, fc.integer({ min: 0, max: width }));
     fc.assert(
       fc.property(fc.array(network, { maxLength: 20 }), own, (networks, probe) => {

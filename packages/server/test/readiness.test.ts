@@ -19,7 +19,7 @@ function onClock(t: Test, hasBackend: () => boolean = () => true) {
   };
 }
 
-t.test('ready when no further agent has come for 3 s', async (t) => {
+t.test('is ready once no further agent has connected for 3 s', async (t) => {
   let agents = 0;
   const { readiness, isReady, after } = onClock(t, () => agents > 0);
   t.match(readiness.whyNotReady(), /^no agent is connected/);
@@ -38,7 +38,7 @@ t.test('ready when no further agent has come for 3 s', async (t) => {
   t.notOk(isReady());
 });
 
-t.test('agents that never stop arriving: 30 s after the first one', async (t) => {
+t.test('is ready 30 s after the first agent if more keep connecting', async (t) => {
   const { readiness, isReady, after } = onClock(t);
   let ms = 0;
   for (; ms < 30_000; ms += 2_000) {
@@ -50,7 +50,7 @@ t.test('agents that never stop arriving: 30 s after the first one', async (t) =>
   t.ok(isReady());
 });
 
-t.test('a server that drains is not ready, and knows whether somebody will notice', async (t) => {
+t.test('is not ready while it drains, and knows whether probes will see that', async (t) => {
   const { readiness, after } = onClock(t);
   t.notOk(readiness.isWatched);
   readiness.onAgent();

@@ -14,7 +14,7 @@ function picked(router: Router, host: string, exclude?: FakeBackend): string {
   return [...ids].sort().join(' ');
 }
 
-t.test('destHost compares names as names and addresses as addresses', async (t) => {
+t.test('destHost compares names and addresses in any spelling', async (t) => {
   const { backends } = fakeBackends({
     name: 'host=Node-1.Example.',
     v4: 'ipv4=10.0.0.1',
@@ -36,7 +36,7 @@ t.test('destHost compares names as names and addresses as addresses', async (t) 
   }
 });
 
-t.test('destCIDR: the longest prefix wins; names are in no network', async (t) => {
+t.test('destCIDR picks the longest prefix, and none for a name', async (t) => {
   const { backends } = fakeBackends({
     all: 'cidr=0.0.0.0/0',
     wide: 'cidr=10.0.0.0/8',
@@ -53,7 +53,7 @@ t.test('destCIDR: the longest prefix wins; names are in no network', async (t) =
   t.equal(picked(router, 'node-1'), '');
 });
 
-t.test('strategies are asked in their order, each may pass', async (t) => {
+t.test('uses strategies in their order until one finds a backend', async (t) => {
   const { backends } = fakeBackends({
     host: 'host=node-1&ipv4=10.0.0.1',
     net: 'cidr=10.0.0.0/8',
@@ -77,7 +77,7 @@ t.test('strategies are asked in their order, each may pass', async (t) => {
   t.strictSame(picks('destHost', 'destCIDR'), ['host', 'host', 'net', '']);
 });
 
-t.test('the less loaded of two; of many, never the most loaded', async (t) => {
+t.test('picks the less loaded of two, and never the most loaded of many', async (t) => {
   const { backends, fakes } = fakeBackends({ a: '', b: '', c: '' });
   const router = new Router(backends, ['default']);
   fakes.a.load = 1;
@@ -89,7 +89,7 @@ t.test('the less loaded of two; of many, never the most loaded', async (t) => {
   t.equal(picked(router, 'x', fakes.a), 'c');
 });
 
-t.test('equals are picked alike', async (t) => {
+t.test('picks equally loaded backends equally often', async (t) => {
   const names = Array.from({ length: 5 }, (_, index) => `agent-${index}`);
   const { backends, fakes } = fakeBackends(Object.fromEntries(names.map((name) => [name, ''])));
   const router = new Router(backends, ['default']);
@@ -107,7 +107,7 @@ t.test('equals are picked alike', async (t) => {
   t.equal(picked(router, 'x', fakes['agent-3']), 'agent-0 agent-1 agent-2 agent-4');
 });
 
-t.test('a draining backend is used when there is no other for the target', async (t) => {
+t.test('uses a draining backend only if the target has no other', async (t) => {
   const { backends, fakes } = fakeBackends({ a: 'host=n', b: 'host=n', c: 'host=m' });
   const router = new Router(backends, ['destHost', 'default']);
   fakes.a.isDraining = true;
@@ -119,7 +119,7 @@ t.test('a draining backend is used when there is no other for the target', async
   t.equal(picked(router, 'n', fakes.a), 'b');
 });
 
-t.test('a silent backend is passed over, across strategies, until it is heard again', async (t) => {
+t.test('skips a silent backend in all strategies until it answers again', async (t) => {
   const { backends, fakes } = fakeBackends({
     host: 'host=n&ipv4=10.1.0.1',
     near: 'cidr=10.1.0.0/16',
@@ -142,11 +142,11 @@ t.test('a silent backend is passed over, across strategies, until it is heard ag
   t.equal(picked(router, '10.1.0.1'), 'host');
 });
 
-t.test('backends come, go, and say anew what they serve', async (t) => {
+t.test('finds backends that are added, removed or change their claims', async (t) => {
   const { backends, fakes } = fakeBackends({ a: 'host=n&cidr=10.0.0.0/8', b: 'host=n' });
   const router = new Router(backends, ['destHost', 'destCIDR']);
   fakes.a.claims = claims('ipv4=10.0.0.1&default-route=true');
-  backends.identify(fakes.a);
+  backends.reindex(fakes.a);
   t.equal(picked(router, 'n'), 'b');
   t.equal(picked(router, '10.0.0.1'), 'a');
   t.equal(picked(router, '10.0.0.2'), '');
@@ -154,14 +154,14 @@ t.test('backends come, go, and say anew what they serve', async (t) => {
   backends.remove(fakes.b);
   backends.remove(fakes.b);
   t.equal(picked(router, 'n'), '');
-  backends.identify(fakes.b);
+  backends.reindex(fakes.b);
   t.equal(picked(router, 'n'), '', 'one that has gone stays gone');
   backends.remove(fakes.a);
   t.strictSame(backends.counts, { destHost: 0, destCIDR: 0, defaultRoute: 0, default: 0 });
 });
 
-t.test('ready: the first strategy has a backend', async (t) => {
-  const backends = new Backends(() => {});
+t.test('is ready once the first strategy has a backend', async (t) => {
+  const backends = new Backends();
   const hostFirst = new Router(backends, ['destHost', 'default']);
   const anyFirst = new Router(backends, ['default', 'destHost']);
   t.notOk(hostFirst.isReady || anyFirst.isReady);
@@ -171,8 +171,8 @@ t.test('ready: the first strategy has a backend', async (t) => {
   t.ok(hostFirst.isReady);
 });
 
-t.test('two agents of one ID are two backends', async (t) => {
-  const backends = new Backends(() => {});
+t.test('treats two agents with one ID as two backends', async (t) => {
+  const backends = new Backends();
   const [one, other] = [new FakeBackend('same', 'host=n'), new FakeBackend('same', 'host=n')];
   backends.add(one);
   backends.add(other);
@@ -182,8 +182,8 @@ t.test('two agents of one ID are two backends', async (t) => {
   t.equal(router.pick(at('n')), other);
 });
 
-t.test('members of a large pool come and go in any order', async (t) => {
-  const backends = new Backends(() => {});
+t.test('adds and removes members of a large pool in any order', async (t) => {
+  const backends = new Backends();
   const all = Array.from({ length: 1000 }, (_, index) => new FakeBackend(String(index)));
   for (const backend of all) backends.add(backend);
   for (const [index, backend] of all.entries()) {
@@ -200,7 +200,7 @@ t.test('members of a large pool come and go in any order', async (t) => {
   t.equal(backends.count, 666);
 });
 
-t.test('a claim that a certificate covers outranks one that is merely made', async (t) => {
+t.test('prefers claims that a certificate covers', async (t) => {
   const { backends, fakes } = fakeBackends({
     owner: 'host=n&cidr=10.1.0.0/16',
     other: 'cidr=10.2.0.0/16',
@@ -223,7 +223,7 @@ t.test('a claim that a certificate covers outranks one that is merely made', asy
   backends.remove(fakes.owner);
   t.equal(picked(router, 'n'), 'rogue');
   rogue.claims = claims(claimed, claimed);
-  backends.identify(rogue);
+  backends.reindex(rogue);
   t.equal(picked(router, 'n'), 'rogue');
   backends.remove(rogue);
   t.strictSame(backends.counts, { destHost: 0, destCIDR: 1, defaultRoute: 0, default: 1 });

@@ -36,7 +36,7 @@ function expiringToken(seconds: number): string {
   return `head.${claims}.signature`;
 }
 
-t.test('a token that was good is good for a minute without another question', async (t) => {
+t.test('accepts a valid token for a minute without asking again', async (t) => {
   const { clock, asked, judge } = start();
   t.match(await judge('a'), {
     username: good.username,
@@ -52,7 +52,7 @@ t.test('a token that was good is good for a minute without another question', as
   t.same(asked, ['a', 'b', 'a']);
 });
 
-t.test('but not beyond its own end', async (t) => {
+t.test('does not accept a token after its own expiry', async (t) => {
   const { clock, asked, judge } = start();
   const token = expiringToken(1_000 + 20);
   await judge(token);
@@ -66,7 +66,7 @@ t.test('but not beyond its own end', async (t) => {
   t.equal(asked.length, 3, 'and nothing is kept of one that has ended');
 });
 
-t.test('a bad token is not asked about again for ten seconds', async (t) => {
+t.test('refuses an invalid token for ten seconds without asking again', async (t) => {
   const bad = { ...good, isAuthenticated: false, error: 'expired' };
   const { clock, asked, judge } = start(() => bad);
   const refusal = { code: 'unauthenticated', message: /refused the token: expired$/ };
@@ -79,7 +79,7 @@ t.test('a bad token is not asked about again for ten seconds', async (t) => {
   t.equal(asked.length, 2);
 });
 
-t.test('no verdict is no verdict, and is not kept', async (t) => {
+t.test('fails without a verdict, and does not keep the failure', async (t) => {
   let isUp = false;
   const { asked, judge } = start((token) => {
     if (!isUp) throw new Error(`no answer about ${token}\nat all`);
@@ -87,14 +87,14 @@ t.test('no verdict is no verdict, and is not kept', async (t) => {
   });
   await t.rejects(judge('secret'), {
     code: 'authentication_unavailable',
-    message: 'the token cannot be judged: no answer about … at all',
+    message: 'the token cannot be verified: no answer about … at all',
   });
   isUp = true;
   await judge('secret');
   t.equal(asked.length, 2);
 });
 
-t.test('agents with one token ask one question at a time', async (t) => {
+t.test('asks once for agents that send one token at the same time', async (t) => {
   let answer = (_: TokenReview) => {};
   const { asked, judge } = start(
     () =>
@@ -108,7 +108,7 @@ t.test('agents with one token ask one question at a time', async (t) => {
   t.equal(asked.length, 1);
 });
 
-t.test('bad tokens do not crowd out good ones, and neither are kept without end', async (t) => {
+t.test('keeps a bounded number of reviews, valid ones apart from invalid ones', async (t) => {
   const { asked, judge } = start((token) =>
     token.startsWith('bad') ? { ...good, isAuthenticated: false } : good,
   );
@@ -120,7 +120,7 @@ t.test('bad tokens do not crowd out good ones, and neither are kept without end'
   t.equal(asked.length, 1 + 4_097 + 1, 'the oldest was forgotten');
 });
 
-t.test('what the API says is quoted without the token', async (t) => {
+t.test('quotes the API without the token', async (t) => {
   const { judge } = start((token) => ({
     ...good,
     isAuthenticated: false,
@@ -131,7 +131,7 @@ t.test('what the API says is quoted without the token', async (t) => {
   });
 });
 
-t.test('a token that is bound to no node is bound to its pod', async (t) => {
+t.test('identifies a token without a node by its pod', async (t) => {
   const extra = new Map([['authentication.kubernetes.io/pod-uid', 'p-1']]);
   const { judge } = start(() => ({ ...good, extra }));
   t.match(await judge('a'), { nodeName: undefined, identity: `${good.username} p-1` });

@@ -12,13 +12,13 @@ import type { ReviewOutcome } from '../agents/auth/token-authenticator.ts';
 import type { BackendCounts } from '../agents/backends.ts';
 import type { AgentCallObserver } from '../agents/konnectivity-connection.ts';
 import type { GrpcObserver } from '../front-end/grpc/grpc-requests.ts';
-import type { FrontEndObserver, FrontEndProtocol } from '../front-end/observer.ts';
+import type { FrontEndObserver, FrontEndProtocol, StreamSummary } from '../front-end/observer.ts';
 import type { LimitName } from '../front-end/stream-limits.ts';
 import type { StrategyName } from '../routing/router.ts';
 
 const prefix = 'konnectivity_network_proxy_server_';
 
-/** Konnectivity's reasons for failed dials; what it has no word for is an error response. */
+/** Konnectivity's reason for a failed dial; `error_response` if it has none. */
 function dialFailureReason(error: TunnelError): string {
   switch (error.code) {
     case 'no_agent':
@@ -40,188 +40,160 @@ const durationBuckets = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60];
 const writeBuckets = [0.000001, 0.00001, 0.0001, 0.005, 0.025, 0.1, 0.5, 2.5, 12.5];
 const lifetimeBuckets = [0.01, 0.1, 1, 10, 60, 300, 1800, 7200, 86_400];
 
-/** What is read when somebody asks. */
-export interface MetricSources {
-  bufferedBytes(): number;
-  pendingHandshakes(): number;
-  claimConflicts(): number;
-}
-
 /** The server's metrics: Konnectivity's names where it has one, `fairlead_server_` otherwise. */
 export class ServerMetrics implements FrontEndObserver {
   readonly registry = new Registry();
-  readonly #dials = new Histogram({
-    name: `${prefix}dial_duration_seconds`,
-    help: 'Time from the request to the connected target',
-    buckets: durationBuckets,
-    registers: [this.registry],
-  });
-  readonly #dialFailures = new Counter({
-    name: `${prefix}dial_failure_count`,
-    help: 'Failed dials by reason',
-    labelNames: ['reason'],
-    registers: [this.registry],
-  });
-  readonly #pendingDials = new Gauge({
-    name: `${prefix}pending_backend_dials`,
-    help: 'Dials that wait for an agent',
-    registers: [this.registry],
-  });
-  readonly #established = new Gauge({
-    name: `${prefix}established_connections`,
-    help: 'Open streams',
-    registers: [this.registry],
-  });
-  readonly #durations = new Histogram({
-    name: `${prefix}connection_duration_seconds`,
-    help: 'Life time of streams',
-    buckets: lifetimeBuckets,
-    registers: [this.registry],
-  });
-  readonly #httpConnections = new Gauge({
-    name: `${prefix}http_connections`,
-    help: 'Streams by HTTP CONNECT, dialling or open',
-    registers: [this.registry],
-  });
-  readonly #backendConnections = new Gauge({
-    name: `${prefix}ready_backend_connections`,
-    help: 'Tunnels to agents',
-    registers: [this.registry],
-  });
-  readonly #frontEndWrites = new Histogram({
-    name: `${prefix}frontend_write_duration_seconds`,
-    help: 'Time that a packet to a gRPC client waits for room',
-    buckets: writeBuckets,
-    registers: [this.registry],
-  });
-  readonly #grpcConnections = new Gauge({
-    name: `${prefix}grpc_connections`,
-    help: 'gRPC calls, of clients (Proxy) and of agents (Connect)',
-    labelNames: ['service_method'],
-    registers: [this.registry],
-  });
-  readonly #fullChannels = new Gauge({
-    name: `${prefix}full_receive_channels`,
-    help: 'gRPC calls from which nothing is read because a stream of theirs is full',
-    labelNames: ['service_method'],
-    registers: [this.registry],
-  });
-  readonly #packets = new Counter({
-    name: `${prefix}stream_packets_total`,
-    help: 'Packets of gRPC calls',
-    labelNames: ['segment', 'packet_type'],
-    registers: [this.registry],
-  });
-  readonly #streamErrors = new Counter({
-    name: `${prefix}stream_errors_total`,
-    help: 'gRPC calls that failed',
-    labelNames: ['segment', 'code', 'packet_type'],
-    registers: [this.registry],
-  });
-  readonly #readyBackends = new Gauge({
-    name: `${prefix}ready_backends`,
-    help: 'Tunnels to agents that each configured proxy strategy can choose from',
-    labelNames: ['proxy_strategy'],
-    registers: [this.registry],
-  });
-  readonly #handshakes = new Counter({
-    name: 'fairlead_server_agent_handshakes_total',
-    help: 'TLS handshakes with agents, by whether an earlier TLS session was resumed',
-    labelNames: ['resumed'],
-    registers: [this.registry],
-  });
-  readonly #refused = new Counter({
-    name: 'fairlead_server_refused_requests_total',
-    help: 'Requests of clients that never came to a dial, by error code',
-    labelNames: ['code'],
-    registers: [this.registry],
-  });
-  readonly #refusedAgents = new Counter({
-    name: 'fairlead_server_refused_agents_total',
-    help: 'Connections on the agent port that got no tunnel, by reason',
-    labelNames: ['reason'],
-    registers: [this.registry],
-  });
-  readonly #streamEnds = new Counter({
-    name: 'fairlead_server_stream_ends_total',
-    help: 'Streams that have ended, by error code or "closed"',
-    labelNames: ['code'],
-    registers: [this.registry],
-  });
-  readonly #bytes = new Counter({
-    name: 'fairlead_server_stream_bytes_total',
-    help: 'Payload bytes of ended streams, by direction',
-    labelNames: ['direction'],
-    registers: [this.registry],
-  });
-  readonly #retries = new Counter({
-    name: 'fairlead_server_dial_retries_total',
-    help: 'Dials that were tried on a second agent, by the error code of the first',
-    labelNames: ['code'],
-    registers: [this.registry],
-  });
+  readonly #dials = this.#histogram(
+    `${prefix}dial_duration_seconds`,
+    'Time from the request to the connected target',
+    durationBuckets,
+  );
+  readonly #dialFailures = this.#counter(
+    `${prefix}dial_failure_count`,
+    'Failed dials by reason',
+    'reason',
+  );
+  readonly #pendingDials = this.#gauge(
+    `${prefix}pending_backend_dials`,
+    'Dials that wait for the answer of an agent',
+  );
+  readonly #established = this.#gauge(`${prefix}established_connections`, 'Open streams');
+  readonly #durations = this.#histogram(
+    `${prefix}connection_duration_seconds`,
+    'Lifetime of streams',
+    lifetimeBuckets,
+  );
+  readonly #httpConnections = this.#gauge(
+    `${prefix}http_connections`,
+    'HTTP CONNECT streams, dialing or open',
+  );
+  readonly #backendConnections = this.#gauge(
+    `${prefix}ready_backend_connections`,
+    'Tunnels to agents',
+  );
+  readonly #frontEndWrites = this.#histogram(
+    `${prefix}frontend_write_duration_seconds`,
+    'Time that a packet to a gRPC client waits in the send buffer',
+    writeBuckets,
+  );
+  readonly #grpcConnections = this.#gauge(
+    `${prefix}grpc_connections`,
+    'Open gRPC calls of clients (Proxy) and of agents (Connect)',
+    'service_method',
+  );
+  readonly #fullChannels = this.#gauge(
+    `${prefix}full_receive_channels`,
+    'gRPC calls that are not read because one of their streams is full',
+    'service_method',
+  );
+  readonly #packets = this.#counter(
+    `${prefix}stream_packets_total`,
+    'Packets of gRPC calls',
+    'segment',
+    'packet_type',
+  );
+  readonly #streamErrors = this.#counter(
+    `${prefix}stream_errors_total`,
+    'gRPC calls that failed',
+    'segment',
+    'code',
+    'packet_type',
+  );
+  readonly #readyBackends = this.#gauge(
+    `${prefix}ready_backends`,
+    'Tunnels to agents that each configured proxy strategy can choose from',
+    'proxy_strategy',
+  );
+  readonly #handshakes = this.#counter(
+    'fairlead_server_agent_handshakes_total',
+    'TLS handshakes with agents, by whether an earlier TLS session was resumed',
+    'resumed',
+  );
+  readonly #refused = this.#counter(
+    'fairlead_server_refused_requests_total',
+    'Client requests that were refused before a dial, by error code',
+    'code',
+  );
+  readonly #refusedAgents = this.#counter(
+    'fairlead_server_refused_agents_total',
+    'Connections on the agent port that were refused, by reason',
+    'reason',
+  );
+  readonly #streamEnds = this.#counter(
+    'fairlead_server_stream_ends_total',
+    'Streams that have ended, by error code or "closed"',
+    'code',
+  );
+  readonly #bytes = this.#counter(
+    'fairlead_server_stream_bytes_total',
+    'Payload bytes of ended streams, by direction',
+    'direction',
+  );
+  readonly #retries = this.#counter(
+    'fairlead_server_dial_retries_total',
+    'Dials that were retried on a second agent, by the error code of the first',
+    'code',
+  );
+  readonly #limits = this.#counter(
+    'fairlead_server_limit_reached_total',
+    'Streams and connections that were refused or closed because of a limit, by limit',
+    'limit',
+  );
+  readonly #policyDenials = this.#counter(
+    'fairlead_server_frontend_policy_denials_total',
+    'Streams that --frontend-policy denied',
+  );
+  readonly #uncoveredClaims = this.#counter(
+    'fairlead_server_uncovered_claims_total',
+    'Claims of agents that no certificate or token covers, by kind and outcome',
+    'kind',
+    'outcome',
+  );
+  readonly #tokenReviews = this.#counter(
+    'fairlead_server_token_reviews_total',
+    'Questions to the Kubernetes API about agent tokens, by outcome',
+    'outcome',
+  );
 
-  readonly #limits = new Counter({
-    name: 'fairlead_server_limit_reached_total',
-    help: 'Streams and connections that were refused or cut off because a limit was reached, by limit',
-    labelNames: ['limit'],
-    registers: [this.registry],
-  });
-  readonly #policyDenials = new Counter({
-    name: 'fairlead_server_frontend_policy_denials_total',
-    help: 'Streams that --frontend-policy denied',
-    registers: [this.registry],
-  });
-  readonly #uncoveredClaims = new Counter({
-    name: 'fairlead_server_uncovered_claims_total',
-    help: 'Claims of agents that their certificates do not cover, by kind and by what became of them',
-    labelNames: ['kind', 'outcome'],
-    registers: [this.registry],
-  });
-
-  readonly #tokenReviews = new Counter({
-    name: 'fairlead_server_token_reviews_total',
-    help: 'Tokens of agents that the Kubernetes API was asked about, by outcome',
-    labelNames: ['outcome'],
-    registers: [this.registry],
-  });
-
-  constructor(sources: MetricSources) {
-    const gauge = (
-      name: string,
-      help: string,
-      read: () => number,
-      aggregator: 'sum' | 'max' = 'sum',
-    ) =>
+  /** Adds the gauges that are read when metrics are requested. */
+  observe(sources: {
+    bufferedBytes(): number;
+    pendingHandshakes(): number;
+    claimConflicts(): number;
+  }): void {
+    const registers = [this.registry];
+    const gauge = (name: string, help: string, read: () => number, aggregator: 'sum' | 'max') =>
       new Gauge({
         name,
         help,
         aggregator,
-        registers: [this.registry],
+        registers,
         collect() {
           this.set(read());
         },
       });
     gauge(
       'fairlead_server_buffered_bytes',
-      'Bytes that streams hold because a peer does not take them',
+      'Bytes that streams buffer because a peer does not read them',
       sources.bufferedBytes,
+      'sum',
     );
     gauge(
       'fairlead_server_pending_handshakes',
-      'Connections that have not proved who they are',
+      'Connections whose peer is not authenticated yet',
       sources.pendingHandshakes,
+      'sum',
     );
     gauge(
       'fairlead_server_claim_conflicts',
-      'Hosts and addresses that agents with different certificates claim',
+      'Hosts and addresses that agents with different identities claim',
       sources.claimConflicts,
-      // Every worker knows the same agents.
+      // All workers have the same agents.
       'max',
     );
   }
 
-  /** What gRPC calls report to, by Konnectivity's name for the method. */
+  /** The observer of gRPC calls, by Konnectivity's name of the method. Call it once per method. */
   grpcCalls(method: 'Proxy' | 'Connect'): GrpcObserver & AgentCallObserver {
     const peer = method === 'Proxy' ? 'client' : 'agent';
     const segments: Record<PacketDirection, string> = {
@@ -272,19 +244,14 @@ export class ServerMetrics implements FrontEndObserver {
 
   onStreamEnd(
     protocol: FrontEndProtocol,
-    summary: {
-      durationMs: number;
-      bytesFromClient: number;
-      bytesToClient: number;
-      error?: TunnelError;
-    },
+    { durationMs, bytesFromClient, bytesToClient, error }: StreamSummary,
   ): void {
     this.#established.dec();
     if (protocol !== 'grpc') this.#httpConnections.dec();
-    this.#durations.observe(summary.durationMs / 1000);
-    this.#streamEnds.inc({ code: summary.error?.code ?? 'closed' });
-    this.#bytes.inc({ direction: 'from_client' }, summary.bytesFromClient);
-    this.#bytes.inc({ direction: 'to_client' }, summary.bytesToClient);
+    this.#durations.observe(durationMs / 1000);
+    this.#streamEnds.inc({ code: error?.code ?? 'closed' });
+    this.#bytes.inc({ direction: 'from_client' }, bytesFromClient);
+    this.#bytes.inc({ direction: 'to_client' }, bytesToClient);
   }
 
   onRefused(code: string): void {
@@ -323,5 +290,17 @@ export class ServerMetrics implements FrontEndObserver {
   setBackends(counts: BackendCounts, strategies: readonly StrategyName[]): void {
     this.#backendConnections.set(counts.default);
     for (const name of strategies) this.#readyBackends.set({ proxy_strategy: name }, counts[name]);
+  }
+
+  #counter(name: string, help: string, ...labelNames: string[]) {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #gauge(name: string, help: string, ...labelNames: string[]) {
+    return new Gauge({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #histogram(name: string, help: string, buckets: number[]) {
+    return new Histogram({ name, help, buckets, registers: [this.registry] });
   }
 }

@@ -1,26 +1,26 @@
 export interface ReadinessOptions {
-  /** How long no further agent may have come for the server to count as settled. */
+  /** The server is settled once no further agent has connected for this long. */
   readonly settleMs: number;
-  /** How long after the first agent it counts as settled anyway. */
+  /** At the latest, it is settled this long after the first agent. */
   readonly settleTimeoutMs: number;
-  /** Whether the first proxy strategy has a backend: what Konnectivity calls ready. */
+  /** Whether the first proxy strategy has a backend, which is Konnectivity's readiness. */
   hasBackend(): boolean;
 }
 
-/** Somebody who asked within this time will ask again soon, and should see the server turn unready. */
-export const RECENTLY_MS = 60_000;
+/** A prober that asked within this time will ask again soon, and should see the server become unready. */
+export const PROBE_MEMORY_MS = 60_000;
 
 /**
  * Whether clients should use this server.
  *
- * A server that has just started is not ready with the first agent: one of ten is not the fleet, and
- * requests for the other nine's targets would fail here while another server could serve them.
+ * A server that has just started is not ready with its first agent: requests for the targets of the other agents
+ * would fail here, while another server can serve them.
  */
 export class Readiness {
   readonly #options: ReadinessOptions;
   #firstAgentAtMs: number | undefined;
   #lastAgentAtMs = 0;
-  #askedAtMs = -Infinity;
+  #probedAtMs = -Infinity;
   #isSettled = false;
   #isDraining = false;
 
@@ -28,7 +28,7 @@ export class Readiness {
     this.#options = options;
   }
 
-  /** A tunnel came up. */
+  /** An agent has connected. */
   onAgent(): void {
     this.#lastAgentAtMs = performance.now();
     this.#firstAgentAtMs ??= this.#lastAgentAtMs;
@@ -38,23 +38,22 @@ export class Readiness {
     this.#isDraining = true;
   }
 
-  /** Whether somebody makes decisions by `whyNotReady`. */
+  /** Whether probes use `whyNotReady`. */
   get isWatched(): boolean {
-    return performance.now() - this.#askedAtMs < RECENTLY_MS;
+    return performance.now() - this.#probedAtMs < PROBE_MEMORY_MS;
   }
 
-  /** One line, or undefined if ready: the answer to somebody who makes decisions by it. */
+  /** The answer to a probe that directs clients: one line, or undefined if ready. */
   whyNotReady(): string | undefined {
-    this.noteWatcher();
+    this.noteProbe();
     return this.reason;
   }
 
-  /** Somebody makes decisions by what was said. */
-  noteWatcher(): void {
-    this.#askedAtMs = performance.now();
+  noteProbe(): void {
+    this.#probedAtMs = performance.now();
   }
 
-  /** The same for those whose question changes nothing. */
+  /** The same for a status display. */
   get reason(): string | undefined {
     if (this.#isDraining) return 'the server is draining';
     if (!this.#options.hasBackend()) return 'no agent is connected that the first strategy can use';

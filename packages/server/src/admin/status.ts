@@ -1,70 +1,69 @@
 import { type AdminRoutes, jsonReply } from '@fairlead/runtime/admin';
-import { claimTexts } from '../agents/auth/claim-constraints.ts';
-import type { TunnelBackend } from '../agents/backend.ts';
+import type { AgentConnection } from '../agents/agent-connection.ts';
+import { claimTexts } from '../agents/agent-identifiers.ts';
 import type { ClaimConflict, ExclusiveClaims } from '../agents/exclusive-claims.ts';
-import type { GrpcBackend } from '../agents/konnectivity-connection.ts';
 import type { FrontEnd } from '../front-end/front-end.ts';
 import type { ServerOptions } from '../options.ts';
 import { version } from '../version.ts';
 
-/** The answer of `/api/v1/status`. */
+/** The response of `/api/v1/status`. */
 export interface ServerStatus {
   readonly version: string;
   readonly serverId: string;
-  /** Dialling or open, of all clients. */
+  /** Dialing or open, of all clients. */
   readonly streams: number;
   readonly agentAuthorization: ServerOptions['agentAuthorization'];
   /** Hosts and addresses that more than one agent claims. */
   readonly conflicts: readonly ClaimConflict[];
-  /** With `--workers`: the processes of this server. */
+  /** Only with `--workers`: the processes of this server. */
   readonly workers?: readonly WorkerStatus[];
-  /** One for each tunnel; with `--workers`, an agent has one to each. */
+  /** One per tunnel; with `--workers`, an agent has a tunnel to each worker. */
   readonly agents: readonly AgentStatus[];
 }
 
 export interface WorkerStatus {
   /** From 1. */
   readonly worker: number;
-  /** Its name towards agents. */
+  /** The worker's name as a server, for agents. */
   readonly serverId: string;
-  /** Null while it waits for its replacement. */
+  /** Null until the process is replaced. */
   readonly pid: number | null;
-  /** ISO 8601; null while it waits for its replacement. */
+  /** ISO 8601; null until the process is replaced. */
   readonly startedAt: string | null;
-  /** How often it was replaced. */
+  /** How often the process was replaced. */
   readonly replacements: number;
   readonly state: 'starting' | 'no answer' | 'not ready' | 'ready' | 'ended';
-  /** Why it is not ready. */
+  /** Why the worker is not ready. */
   readonly reason?: string;
 }
 
 export interface AgentStatus {
-  /** With `--workers`: whose tunnel it is. */
+  /** Only with `--workers`: the worker at the other end of the tunnel. */
   readonly worker?: number;
   readonly agentId: string;
   readonly address: string;
   readonly commonName: string | null;
-  /** Of its token: the service account, and the node that it is bound to. */
+  /** From the agent's token: its service account and node. */
   readonly account: string | null;
   readonly node: string | null;
-  /** Claims as the agent writes them (`host=node-1`): those that its certificate or token covers, and others. */
+  /** Claims as the agent writes them (`host=node-1`), by whether its certificate or token covers them. */
   readonly covered: readonly string[];
   readonly uncovered: readonly string[];
   readonly transport: string;
   readonly isDraining: boolean;
-  /** Leaves a PING unanswered. */
+  /** Whether a PING is unanswered. */
   readonly isSilent: boolean;
   readonly streams: number;
-  /** Null until the first round trip is known. */
+  /** Null until the first round trip. */
   readonly minRttMs: number | null;
   readonly receivedBytes: number;
   readonly sentBytes: number;
 }
 
-/** `/api/v1/status`: what the server is doing, as JSON. */
+/** `/api/v1/status`: the present state of the server, as JSON. */
 export function statusRoutes(
   options: ServerOptions,
-  backends: () => readonly (TunnelBackend | GrpcBackend)[],
+  connections: () => readonly AgentConnection[],
   exclusiveClaims: ExclusiveClaims,
   frontEnd: FrontEnd,
 ): AdminRoutes {
@@ -74,7 +73,7 @@ export function statusRoutes(
     streams: frontEnd.activeStreams,
     agentAuthorization: options.agentAuthorization,
     conflicts: exclusiveClaims.conflicts(),
-    agents: backends().map(({ agentId, peer, session, isDraining, isSilent, claims }) => ({
+    agents: connections().map(({ agentId, peer, session, isDraining, isSilent, claims }) => ({
       agentId,
       address: peer.address,
       commonName: peer.commonName ?? null,

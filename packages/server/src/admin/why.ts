@@ -1,6 +1,6 @@
 import { formatTarget, type Target, TunnelError } from '@fairlead/protocol';
 import { type AdminReply, type AdminRoutes, jsonReply, textReply } from '@fairlead/runtime/admin';
-import { claimTexts } from '../agents/auth/claim-constraints.ts';
+import { claimTexts } from '../agents/agent-identifiers.ts';
 import type { Backend } from '../agents/backend.ts';
 import { parseConnectTarget } from '../front-end/connect-target.ts';
 import type { Caller } from '../front-end/dial.ts';
@@ -8,17 +8,11 @@ import type { FrontEndPolicy } from '../front-end/frontend-policy.ts';
 import type { DialHistory, DialRecord } from '../routing/dial-history.ts';
 import type { Router } from '../routing/router.ts';
 
-export interface WhyOptions {
-  readonly router: Router;
-  readonly history: DialHistory;
-  policy(): FrontEndPolicy | undefined;
-}
-
-/** The answer of `/api/v1/why`: what each layer makes of a target. */
+/** The response of `/api/v1/why`: how the server would serve a target. */
 export interface WhyReport {
   readonly target: string;
   readonly policy: {
-    /** Without a file every caller may reach everything. */
+    /** Without a policy file, every caller may reach every target. */
     readonly isConfigured: boolean;
     readonly callers: readonly {
       readonly caller: string;
@@ -27,10 +21,10 @@ export interface WhyReport {
     }[];
   };
   readonly routing: {
-    /** The first strategy that finds an agent; null when none does. */
+    /** The first strategy that finds an agent; null if none does. */
     readonly strategy: string | null;
     readonly matches: number;
-    /** At most `maxAgents` of them. */
+    /** At most `maxAgents` of the matches. */
     readonly agents: readonly WhyAgent[];
     readonly choice: string;
   };
@@ -39,7 +33,7 @@ export interface WhyReport {
 }
 
 export interface WhyAgent {
-  /** With `--workers`: whose tunnel it is. */
+  /** Only with `--workers`: the worker at the other end of the tunnel. */
   readonly worker?: number;
   readonly agentId: string;
   readonly address: string;
@@ -53,14 +47,23 @@ export interface WhyAgent {
 const maxAgents = 20;
 
 /**
- * `/api/v1/why?target=HOST:PORT`: what policy and routing make of a target, and how the last dials
- * went. `caller=` is `uds`, `cn:NAME` or `o:NAME`; the latter two may be repeated and combined.
+ * `/api/v1/why?target=HOST:PORT`: the policy's decision, the matching agents, and the last dials. `caller=` is
+ * `uds`, `cn:NAME` or `o:NAME`; the latter two may be repeated and combined.
  */
-export function whyRoutes(options: WhyOptions): AdminRoutes {
-  return { '/api/v1/why': (query) => why(options, query) };
+export function whyRoutes(
+  router: Router,
+  history: DialHistory,
+  policy: () => FrontEndPolicy | undefined,
+): AdminRoutes {
+  return { '/api/v1/why': (query) => why(router, history, policy(), query) };
 }
 
-function why({ router, history, policy }: WhyOptions, query: URLSearchParams): AdminReply {
+function why(
+  router: Router,
+  history: DialHistory,
+  rules: FrontEndPolicy | undefined,
+  query: URLSearchParams,
+): AdminReply {
   let target: Target;
   try {
     target = parseConnectTarget(query.get('target') ?? '');
@@ -68,20 +71,19 @@ function why({ router, history, policy }: WhyOptions, query: URLSearchParams): A
     if (error instanceof TunnelError) return textReply(400, `target: ${error.message}`);
     throw error;
   }
-  const words = query.getAll('caller');
-  const bad = words.find((word) => !/^(?:uds|cn:.+|o:.+)$/.test(word));
+  const names = query.getAll('caller');
+  const bad = names.find((name) => !/^(?:uds|cn:.+|o:.+)$/.test(name));
   if (bad !== undefined) return textReply(400, `caller: "${bad}" is none of uds, cn:NAME, o:NAME`);
-  const rules = policy();
-  const asked =
-    words.length > 0
-      ? [words]
-      : ['uds', ...(rules?.callers ?? [])].filter(isOnce).map((word) => [word]);
+  const callers =
+    names.length > 0
+      ? [names]
+      : [...new Set(['uds', ...(rules?.callers ?? [])])].map((name) => [name]);
   const matches = router.matches(target);
   const report: WhyReport = {
     target: formatTarget(target),
     policy: {
       isConfigured: rules !== undefined,
-      callers: asked.map((caller) => ({
+      callers: callers.map((caller) => ({
         caller: caller.join(' '),
         ...(rules?.decide(callerOf(caller), target) ?? {
           isAllowed: true,
@@ -100,16 +102,13 @@ function why({ router, history, policy }: WhyOptions, query: URLSearchParams): A
   return jsonReply(200, report);
 }
 
-const isOnce = (word: string, index: number, all: readonly string[]): boolean =>
-  all.indexOf(word) === index;
-
-function callerOf(words: readonly string[]): Caller {
-  const isUds = words.includes('uds');
-  const commonName = words.find((word) => word.startsWith('cn:'))?.slice(3);
+function callerOf(names: readonly string[]): Caller {
+  const isUds = names.includes('uds');
+  const commonName = names.find((name) => name.startsWith('cn:'))?.slice(3);
   return {
     kind: isUds ? 'uds' : 'mtls',
     ...(!isUds && commonName !== undefined && { commonName }),
-    organizations: words.filter((word) => word.startsWith('o:')).map((word) => word.slice(2)),
+    organizations: names.filter((name) => name.startsWith('o:')).map((name) => name.slice(2)),
     address: '',
   };
 }
@@ -128,15 +127,12 @@ function describeAgent({ agentId, peer, isDraining, load, claims }: Backend): Wh
 
 function choiceAmong(backends: readonly Backend[]): string {
   if (backends.length === 0) return 'no agent serves this target';
-  const heard = backends.filter(({ isSilent }) => !isSilent);
-  const lasting = heard.filter(({ isDraining }) => !isDraining);
-  const among = [lasting, heard, backends].find((each) => each.length > 0)!;
+  const responsive = backends.filter(({ isSilent }) => !isSilent);
+  const ready = responsive.filter(({ isDraining }) => !isDraining);
+  const among = [ready, responsive, backends].find((each) => each.length > 0)!;
   if (among.length === 1) return `${among[0]!.agentId}, the only one`;
-  const kind =
-    among === lasting
-      ? 'that do not drain'
-      : among === heard
-        ? 'though all drain'
-        : 'though all are silent';
+  let kind = 'though all are silent';
+  if (among === ready) kind = 'that do not drain';
+  else if (among === responsive) kind = 'though all drain';
   return `the less loaded of two picked at random from ${among.length} ${kind}`;
 }

@@ -2,7 +2,7 @@ import { cleanText } from '@fairlead/protocol';
 import { canonicalName, parseIpAddress } from '@fairlead/runtime/net';
 import { type Cidr, parseCidr } from '../routing/cidr.ts';
 
-/** What an agent says that it serves, in canonical spellings and without duplicates. */
+/** What an agent claims to serve, in canonical spellings and without duplicates. */
 export interface AgentIdentifiers {
   /** Lower case, without a trailing dot. */
   readonly hosts: readonly string[];
@@ -14,10 +14,18 @@ export interface AgentIdentifiers {
   readonly warnings: readonly string[];
 }
 
+/** An agent's claims, by what supports them. */
+export interface AgentClaims {
+  /** Covered by the agent's certificate or token; all claims with `--agent-authorization=off`. */
+  readonly covered: AgentIdentifiers;
+  /** Not covered, and accepted all the same (`audit`). */
+  readonly uncovered: AgentIdentifiers;
+}
+
 const hostName =
   /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/;
 
-/** What Go's strconv.ParseBool takes for true and for false, as Konnectivity reads `default-route`. */
+/** The spellings of Go's strconv.ParseBool, by which Konnectivity reads `default-route`. */
 const goTrue = /^(1|t|T|TRUE|true|True)$/;
 const goFalse = /^(0|f|F|FALSE|false|False)$/;
 
@@ -25,8 +33,8 @@ const goFalse = /^(0|f|F|FALSE|false|False)$/;
  * Reads Konnectivity's agent identifiers: a URL query with the keys `host`, `ipv4`, `ipv6`, `cidr`,
  * which may be repeated, and `default-route`.
  *
- * An address counts under each of the first three keys, since a dual-stack node's `${HOST_IP}` may be
- * of either family. What cannot be read is a warning and matches nothing: real manifests carry
+ * An address is accepted under each of the first three keys, since a dual-stack node's `${HOST_IP}` can be
+ * of either family. An invalid part causes a warning and matches nothing: real manifests carry
  * `ipv4=${HOST_IP}`, unexpanded.
  */
 export function parseAgentIdentifiers(text: string): AgentIdentifiers {
@@ -40,7 +48,7 @@ export function parseAgentIdentifiers(text: string): AgentIdentifiers {
   };
 
   for (const [key, value] of new URLSearchParams(text)) {
-    // A zone means something on one host only.
+    // A zone has a meaning on one host only.
     const address = value.includes('%') ? undefined : parseIpAddress(value);
     switch (key) {
       case 'ipv4':
@@ -76,4 +84,14 @@ export function parseAgentIdentifiers(text: string): AgentIdentifiers {
     defaultRoute,
     warnings,
   };
+}
+
+/** Identifiers as an agent writes them, one text each: `host=node-1`. */
+export function claimTexts(claims: AgentIdentifiers): string[] {
+  return [
+    ...claims.hosts.map((host) => `host=${host}`),
+    ...claims.addresses.map((address) => `${address.includes(':') ? 'ipv6' : 'ipv4'}=${address}`),
+    ...claims.cidrs.map(({ address, prefix }) => `cidr=${address}/${prefix}`),
+    ...(claims.defaultRoute ? ['default-route=true'] : []),
+  ];
 }

@@ -14,61 +14,73 @@ import {
 import { listen, peerAddress } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
 import { type HandshakeLimit, refusalOfPeer } from '@fairlead/runtime/tls';
-import { callerOfTls } from '../front-end/caller.ts';
 import { endLingering } from '../front-end/lingering-end.ts';
 import { http1Refusal, refusalOf } from '../front-end/refusal.ts';
 import { Http2Connections } from '../http2/http2-connections.ts';
-import type { AgentPeer } from './agent-peer.ts';
-import { certificateOf } from './auth/agent-certificate.ts';
+import { type AgentPeer, peerOf } from './agent-peer.ts';
 import type { TokenAuthenticator } from './auth/token-authenticator.ts';
 import { Http2Tunnels } from './http2-tunnels.ts';
 import { WebSocketTunnels } from './websocket-tunnels.ts';
 
-/** An HTTP/2 connection carries one tunnel. One more may follow while it ends; nobody needs thousands. */
+/** An agent needs one tunnel per HTTP/2 connection, and one more while the first ends. */
 const maxTunnelsPerConnection = 16;
 
 export interface AgentListenerOptions {
   readonly host: string | undefined;
   /** 0 for an ephemeral port. */
   readonly port: number;
-  /** A socket that another process has bound there. */
+  /** A socket that another process has already bound there. */
   readonly fd?: number | undefined;
-  /** Certificate, key and the agents' CA, which may be left out only if there are `tokens`. */
+  /** Certificate, key and the agents' CA, which is optional only with `tokens`. */
   readonly tls: SecureContextOptions;
-  /** Judges a token of each agent, beside its certificate if one is asked for. */
+  /** If set, each agent must send a token, also if it must show a certificate. */
   readonly tokens?: TokenAuthenticator | undefined;
   readonly handshakeTimeoutMs: number;
-  /** From the TLS handshake to a complete request for a tunnel. */
+  /** Time from the TLS handshake to a complete request for a tunnel. */
   readonly headTimeoutMs: number;
   readonly maxHeadBytes: number;
-  /** Of all listeners together; without it there is none. */
+  /** Shared by all listeners; no limit without it. */
   readonly handshakes?: HandshakeLimit;
-  /** Counts what connections hold because their peers do not read. */
+  /** Counts bytes that connections buffer because their peers do not read. */
   readonly memory?: MemoryBudget;
   readonly logger: Logger;
-  /** Why a peer with a valid certificate may not come in all the same. */
+  /** The reason to refuse a peer whose certificate or token is valid; undefined to accept it. */
   whyDenied?(peer: AgentPeer): string | undefined;
   /**
    * A peer that was admitted has opened a tunnel.
-   * @param identify given if a token is wanted that has still to come, in HELLO (spec 2.12)
+   * @param identify given if the agent's token is expected in HELLO (spec 2.12)
    */
   onTunnel(transport: Transport, peer: AgentPeer, identify?: IdentifyByToken): void;
-  /** A Konnectivity agent that was admitted calls. Without it such calls are answered UNIMPLEMENTED. */
+  /** A Konnectivity agent that was admitted calls; no response is sent yet. Without it: UNIMPLEMENTED. */
   onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void;
   onRefused(reason: string): void;
-  /** A TLS handshake succeeded, whether or not the peer is admitted then. */
+  /** A TLS handshake succeeded; the peer can still be refused. */
   onHandshake(isResumed: boolean): void;
 }
 
 /**
- * Finds out who a peer is by its token.
- * @throws TunnelError after which the peer is to be refused; it is counted and logged
+ * Verifies a peer's token. Counts and logs a refusal.
+ * @throws TunnelError with which the caller refuses the peer
  */
 export type IdentifyByToken = (token: string | undefined) => Promise<AgentPeer>;
 
+/** Serves the requests of an HTTP connection on the agent port. */
+export interface AgentRequestHandler {
+  /**
+   * Verifies the token of a request, if agents need one.
+   * @throws TunnelError with which the caller refuses the request
+   */
+  identify(authorizations: () => readonly string[]): AgentPeer | Promise<AgentPeer>;
+  onTunnel(transport: Transport, peer: AgentPeer): void;
+  /** A Konnectivity agent calls `AgentService/Connect`; no response is sent yet. HTTP/2 only. */
+  onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void;
+  /** No complete request arrived before the deadline; the connection is closed. */
+  onSilent(): void;
+}
+
 /**
- * The port for agents: TLS, mutual unless tokens do it alone, and behind it every transport of docs/spec.md section 10, told apart by
- * ALPN. Whether a peer is admitted is decided before any of them sees the socket.
+ * The port for agents: TLS, mutual unless tokens alone identify agents, and behind it every transport of
+ * docs/spec.md section 10, selected by ALPN. A peer is admitted or refused before a transport gets the socket.
  */
 export class AgentListener {
   readonly #options: AgentListenerOptions;
@@ -93,7 +105,7 @@ export class AgentListener {
     this.#server = createServer({
       ...options.tls,
       requestCert: this.#wantsCertificate,
-      // Refused in `#admit` instead, where the peer can be told why.
+      // `#admit` refuses instead, with a reason that the peer can read.
       rejectUnauthorized: false,
       ALPNProtocols: [TUNNEL_ALPN, 'h2', 'http/1.1'],
       handshakeTimeout: options.handshakeTimeoutMs,
@@ -105,13 +117,13 @@ export class AgentListener {
       socket.once('close', () => this.#connections.delete(socket));
     });
     this.#server.on('secureConnection', (socket: TLSSocket) => {
-      // Asked now: once the connection has closed, Node 20 crashes on the question over TLS 1.2.
+      // Not later: Node 20 crashes on this call after a TLS 1.2 connection has closed.
       options.onHandshake(socket.isSessionReused());
       this.#admit(socket);
     });
     this.#server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
       const fields = { listener: 'agent', address: peerAddress(socket), reason: error.code };
-      // Node leaves a socket open whose handshake took too long.
+      // Node leaves the socket open after a handshake timeout.
       socket.destroy();
       if (error.code === 'ECONNRESET') {
         options.logger.debug(fields, 'closed during the TLS handshake');
@@ -128,17 +140,20 @@ export class AgentListener {
   /** @throws StartupError that names the flag */
   listen(): Promise<AddressInfo> {
     const { host, port, fd, logger } = this.#options;
-    const place = { listener: 'agent', flag: '--agent-port', host, port, fd };
-    return listen(this.#server, place, logger);
+    return listen(
+      this.#server,
+      { listener: 'agent', flag: '--agent-port', host, port, fd },
+      logger,
+    );
   }
 
-  /** Takes a TCP connection that somebody else has accepted, as if it had come to this listener. */
+  /** Serves a TCP connection that another process has accepted. */
   take(socket: Socket): void {
     socket.setNoDelay(true);
     this.#server.emit('connection', socket);
   }
 
-  /** Certificates for handshakes from now on; open tunnels go on. */
+  /** Replaces the certificates for new handshakes; open tunnels go on. */
   setSecureContext(tls: SecureContextOptions): void {
     this.#server.setSecureContext(tls);
   }
@@ -154,7 +169,7 @@ export class AgentListener {
     for (const socket of [...this.#connections]) socket.destroy();
   }
 
-  /** Tokens alone say who agents are where there is no CA for their certificates. */
+  /** Without a CA for agents' certificates, tokens alone identify agents. */
   get #wantsCertificate(): boolean {
     return this.#options.tls.ca !== undefined || !this.#options.tokens;
   }
@@ -162,15 +177,11 @@ export class AgentListener {
   #admit(socket: TLSSocket): void {
     const { logger, whyDenied, onTunnel, onAgentCall, onRefused, handshakes, tokens } =
       this.#options;
-    // Only now: a peer that ends its side during the handshake is gone.
+    // Not before: a peer that ends its side during the handshake is gone.
     socket.allowHalfOpen = true;
-    // 'close' follows every error, and is what the transports listen for.
+    // The transports wait for 'close', which follows every error.
     socket.on('error', () => {});
-    const peer: AgentPeer = {
-      address: peerAddress(socket),
-      commonName: callerOfTls(socket).commonName,
-      certificate: certificateOf(socket),
-    };
+    const peer = peerOf(socket);
     const invalid = this.#wantsCertificate ? refusalOfPeer(socket) : undefined;
     const reason = invalid ?? whyDenied?.(peer);
     if (reason !== undefined) {
@@ -202,7 +213,7 @@ export class AgentListener {
     } else this.#webSockets.take(socket, { identify, onTunnel, onSilent: silent });
   }
 
-  /** Judges the token of a request. @throws TunnelError */
+  /** Verifies the token of a request. @throws TunnelError */
   async #identify(
     socket: TLSSocket,
     peer: AgentPeer,
@@ -226,7 +237,7 @@ export class AgentListener {
     }
   }
 
-  /** Tells a peer why it gets no tunnel, in the protocol that it chose by ALPN (spec 10.4), and closes. */
+  /** Sends the peer the reason in the protocol that it chose by ALPN (spec 10.4), and closes. */
   #refuse(socket: TLSSocket, error: TunnelError): void {
     if (socket.alpnProtocol === 'h2') {
       this.#http2.refuse(socket, error);

@@ -1,73 +1,22 @@
-import { type Session, type Target, TunnelError, type TunnelStream } from '@fairlead/protocol';
+import type { Target, TunnelStream } from '@fairlead/protocol';
+import type { AgentClaims } from './agent-identifiers.ts';
 import type { AgentPeer } from './agent-peer.ts';
-import { type AgentClaims, emptyClaims } from './auth/agent-authorization.ts';
 
-/**
- * The server's view of one agent's tunnel. Two tunnels of agents with the same ID are two backends: what
- * counts is the connection, not the name that its agent gave itself.
- */
+/** The server's view of one agent's tunnel. Two tunnels are two backends, even with the same agent ID. */
 export interface Backend {
   readonly agentId: string;
   readonly peer: AgentPeer;
-  /** What its agent serves; replaced as a whole when the agent says something new. */
+  /** Replaced as a whole when the agent's identifiers change. */
   readonly claims: AgentClaims;
   readonly isDraining: boolean;
-  /** Whether the agent leaves a sign of life wanting; chosen only when there is no other. */
+  /** Whether the agent leaves a PING unanswered; such a backend is picked only if there is no other. */
   readonly isSilent: boolean;
-  /** Streams that are dialling or open. */
+  /** Streams that are dialing or open. */
   readonly load: number;
   /**
-   * Opens a stream and resolves when the target is connected.
+   * Opens a stream; resolves when the agent has connected to the target.
    * @param signal aborting it cancels the dial; its reason is a TunnelError
    * @throws TunnelError
    */
   dial(target: Target, signal: AbortSignal): Promise<TunnelStream>;
-}
-
-/** A backend whose agent speaks docs/spec.md. */
-export class TunnelBackend implements Backend {
-  readonly agentId: string;
-  readonly peer: AgentPeer;
-  readonly session: Session;
-  claims: AgentClaims = emptyClaims;
-  readonly #onExhausted: () => void;
-
-  /** @param onExhausted its own dials have used up the tunnel's stream IDs, so that it drains */
-  constructor(session: Session, agentId: string, peer: AgentPeer, onExhausted: () => void) {
-    this.session = session;
-    this.agentId = agentId;
-    this.peer = peer;
-    this.#onExhausted = onExhausted;
-  }
-
-  get isDraining(): boolean {
-    return this.session.isDraining;
-  }
-
-  get isSilent(): boolean {
-    return this.session.isSilent;
-  }
-
-  get load(): number {
-    return this.session.streamCount;
-  }
-
-  dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
-    return new Promise((resolve, reject) => {
-      const onAbort = () => stream.reset(signal.reason as TunnelError);
-      const wasDraining = this.session.isDraining;
-      const stream = this.session.open(target, {
-        onOpened: () => {
-          signal.removeEventListener('abort', onAbort);
-          resolve(stream);
-        },
-        onClose: (error) => {
-          signal.removeEventListener('abort', onAbort);
-          reject(error ?? new TunnelError('tunnel_lost'));
-        },
-      });
-      signal.addEventListener('abort', onAbort);
-      if (this.session.isDraining && !wasDraining) this.#onExhausted();
-    });
-  }
 }

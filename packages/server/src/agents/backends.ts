@@ -1,42 +1,31 @@
 import { canonicalName, parseIpAddress } from '@fairlead/runtime/net';
-import { BackendPool, type ClaimRank, type PoolMember } from '../routing/backend-pool.ts';
+import { BackendPool, type PoolMember } from '../routing/backend-pool.ts';
 import type { Cidr } from '../routing/cidr.ts';
 import { PrefixTable } from '../routing/prefix-table.ts';
+import type { StrategyName } from '../routing/router.ts';
 import type { AgentIdentifiers } from './agent-identifiers.ts';
 import type { Backend } from './backend.ts';
 
 /** How many backends each strategy can choose from. */
-export interface BackendCounts {
-  readonly destHost: number;
-  readonly destCIDR: number;
-  readonly defaultRoute: number;
-  readonly default: number;
-}
+export type BackendCounts = Readonly<Record<StrategyName, number>>;
 
-interface Entry {
-  /** Whose counters it is part of. */
-  readonly counted: readonly (keyof BackendCounts)[];
-  /** Its places in all pools. */
-  readonly members: readonly PoolMember[];
-}
-
-/**
- * All backends that can be chosen, filed under what their agents serve, so that a dial looks at none
- * that does not match.
- */
+/** All backends, indexed by their claims, so that a dial looks only at those that match. */
 export class Backends {
-  readonly #entries = new Map<Backend, Entry>();
-  readonly #everyone = new BackendPool();
+  readonly #entries = new Map<
+    Backend,
+    { readonly counted: readonly StrategyName[]; readonly members: readonly PoolMember[] }
+  >();
+  readonly #all = new BackendPool();
   readonly #defaultRoute = new BackendPool();
   /** By canonical host or address. */
   readonly #hosts = new Map<string, BackendPool>();
   readonly #networks = new PrefixTable<BackendPool>();
   readonly #counts = { destHost: 0, destCIDR: 0, defaultRoute: 0, default: 0 };
-  readonly #onChange: (counts: BackendCounts, hasNew: boolean) => void;
+  readonly #listeners: ((counts: BackendCounts, isAdded: boolean) => void)[] = [];
 
-  /** @param onChange told of every change of the counts, and whether a backend came */
-  constructor(onChange: (counts: BackendCounts, hasNew: boolean) => void) {
-    this.#onChange = onChange;
+  /** Calls back after each change of the counts, with whether a backend was added. */
+  subscribe(onChange: (counts: BackendCounts, isAdded: boolean) => void): void {
+    this.#listeners.push(onChange);
   }
 
   get count(): number {
@@ -49,39 +38,39 @@ export class Backends {
 
   add(backend: Backend): void {
     this.#insert(backend);
-    this.#onChange(this.counts, true);
+    this.#notify(true);
   }
 
   remove(backend: Backend): void {
-    if (this.#take(backend)) this.#onChange(this.counts, false);
+    if (this.#take(backend)) this.#notify(false);
   }
 
   /** The backend's claims have changed. */
-  identify(backend: Backend): void {
+  reindex(backend: Backend): void {
     if (!this.#take(backend)) return;
     this.#insert(backend);
-    this.#onChange(this.counts, false);
+    this.#notify(false);
   }
 
-  /** The backend began to drain, fell silent, or was heard again. */
+  /** The backend began to drain, became silent, or answered again. */
   refresh(backend: Backend): void {
-    for (const member of this.#entries.get(backend)?.members ?? []) member.pool.refile(member);
+    for (const member of this.#entries.get(backend)?.members ?? []) member.pool.refresh(member);
   }
 
-  everyone(): BackendPool {
-    return this.#everyone;
+  all(): BackendPool {
+    return this.#all;
   }
 
   withDefaultRoute(): BackendPool {
     return this.#defaultRoute;
   }
 
-  /** Those that serve exactly this host or address, in whatever spelling. */
+  /** Backends that claim exactly this host or address, in any spelling. */
   forHost(host: string): BackendPool | undefined {
     return this.#hosts.get(parseIpAddress(host)?.text ?? canonicalName(host));
   }
 
-  /** Those that serve a network which holds the address, the longest prefix first; none for a name. */
+  /** Backends that claim a network of this address, the longest prefix first; none for a name. */
   forNetworksOf(host: string): Iterable<BackendPool> {
     const address = parseIpAddress(host);
     return address ? this.#networks.matches(address) : [];
@@ -89,11 +78,12 @@ export class Backends {
 
   #insert(backend: Backend): void {
     const { covered, uncovered } = backend.claims;
-    const claimed = this.#file(backend, covered, 'covered');
-    const pools = new Set(claimed.map(({ pool }) => pool));
-    // A pool holds a backend once, by its better claim.
-    const said = this.#file(backend, uncovered, 'uncovered', pools);
-    const members = [this.#everyone.add(backend, 'covered'), ...claimed, ...said];
+    const pools = new Set([this.#all, ...this.#poolsOf(covered)]);
+    const members = [...pools].map((pool) => pool.add(backend, 'covered'));
+    // A pool contains a backend once, by its better claim.
+    for (const pool of this.#poolsOf(uncovered)) {
+      if (!pools.has(pool)) members.push(pool.add(backend, 'uncovered'));
+    }
     const counted = countersOf(covered, uncovered);
     for (const name of counted) this.#counts[name]++;
     this.#entries.set(backend, { counted, members });
@@ -109,18 +99,16 @@ export class Backends {
     return true;
   }
 
-  #file(
-    backend: Backend,
-    identifiers: AgentIdentifiers,
-    rank: ClaimRank,
-    except: ReadonlySet<BackendPool> = new Set(),
-  ): PoolMember[] {
-    const pools: BackendPool[] = [];
-    for (const host of identifiers.hosts) pools.push(this.#poolOfHost(host));
-    for (const address of identifiers.addresses) pools.push(this.#poolOfHost(address));
-    for (const cidr of identifiers.cidrs) pools.push(this.#poolOfNetwork(cidr));
-    if (identifiers.defaultRoute) pools.push(this.#defaultRoute);
-    return pools.filter((pool) => !except.has(pool)).map((pool) => pool.add(backend, rank));
+  #poolsOf({ hosts, addresses, cidrs, defaultRoute }: AgentIdentifiers): BackendPool[] {
+    return [
+      ...[...hosts, ...addresses].map((name) => this.#poolOfHost(name)),
+      ...cidrs.map((cidr) => this.#poolOfNetwork(cidr)),
+      ...(defaultRoute ? [this.#defaultRoute] : []),
+    ];
+  }
+
+  #notify(isAdded: boolean): void {
+    for (const onChange of this.#listeners) onChange(this.counts, isAdded);
   }
 
   #poolOfHost(name: string): BackendPool {
@@ -142,9 +130,9 @@ export class Backends {
   }
 }
 
-function countersOf(...claims: readonly AgentIdentifiers[]): (keyof BackendCounts)[] {
+function countersOf(...claims: readonly AgentIdentifiers[]): StrategyName[] {
   const isAny = (has: (identifiers: AgentIdentifiers) => boolean) => claims.some(has);
-  const names: (keyof BackendCounts)[] = ['default'];
+  const names: StrategyName[] = ['default'];
   if (isAny(({ hosts, addresses }) => hosts.length + addresses.length > 0)) names.push('destHost');
   if (isAny(({ cidrs }) => cidrs.length > 0)) names.push('destCIDR');
   if (isAny(({ defaultRoute }) => defaultRoute)) names.push('defaultRoute');

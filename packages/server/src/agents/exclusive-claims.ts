@@ -1,22 +1,9 @@
 import type { Logger } from '@fairlead/runtime/process';
+import { claimTexts } from './agent-identifiers.ts';
 import { identityOf } from './agent-peer.ts';
-import type { AgentClaims } from './auth/agent-authorization.ts';
-import { claimTexts } from './auth/claim-constraints.ts';
+import type { Backend } from './backend.ts';
 
-/** A tunnel whose agent claims hosts and addresses. */
-export interface Claimant {
-  readonly agentId: string;
-  readonly claims: AgentClaims;
-  /** Whose certificate, or token, it is. */
-  readonly peer: {
-    readonly address: string;
-    readonly commonName: string | undefined;
-    readonly certificate: { readonly fingerprint: string } | undefined;
-    readonly token?: { readonly identity: string } | undefined;
-  };
-}
-
-/** A host or address that agents with different certificates claim. */
+/** A host or address that agents with different identities claim. */
 export interface ClaimConflict {
   readonly claim: string;
   readonly agents: readonly {
@@ -27,66 +14,58 @@ export interface ClaimConflict {
 }
 
 /**
- * Hosts and addresses are one agent's each. Two tunnels with one certificate are one agent (it has a
- * tunnel while the old one drains); two certificates are two agents, and one of them is wrong. So it is
- * with the nodes that tokens are bound to.
+ * Finds hosts and addresses that two agents claim. Two backends with one certificate (or with tokens of one
+ * node) are one agent, which opens a second tunnel while the first drains. Otherwise one of the two is wrong.
  */
 export class ExclusiveClaims {
   readonly #logger: Logger;
-  readonly #claimantsByClaim = new Map<string, Set<Claimant>>();
-  readonly #claimsByClaimant = new Map<Claimant, readonly string[]>();
+  readonly #backendsByClaim = new Map<string, Set<Backend>>();
+  readonly #claimsByBackend = new Map<Backend, readonly string[]>();
 
   constructor(logger: Logger) {
     this.#logger = logger;
   }
 
-  /** Notes what a tunnel claims now, in the place of what it claimed before. */
-  update(claimant: Claimant): void {
-    this.remove(claimant);
-    const { covered, uncovered } = claimant.claims;
-    const claims = [...claimTexts(covered), ...claimTexts(uncovered)].filter(isExclusive);
-    this.#claimsByClaimant.set(claimant, claims);
+  /** Replaces the recorded claims of a backend by its present ones. */
+  update(backend: Backend): void {
+    this.remove(backend);
+    const { covered, uncovered } = backend.claims;
+    const claims = [...claimTexts(covered), ...claimTexts(uncovered)].filter((claim) =>
+      /^(?:host|ipv4|ipv6)=/.test(claim),
+    );
+    this.#claimsByBackend.set(backend, claims);
     for (const claim of claims) {
-      const claimants = this.#claimantsByClaim.get(claim) ?? new Set();
-      this.#claimantsByClaim.set(claim, claimants.add(claimant));
-      const others = [...claimants].filter((other) => !isSameAgent(other, claimant));
-      if (others.length > 0) this.#logger.warn(conflictOf(claim, claimants), 'claimed twice');
+      const backends = this.#backendsByClaim.get(claim) ?? new Set();
+      this.#backendsByClaim.set(claim, backends.add(backend));
+      if (hasConflict(backends)) this.#logger.warn(conflictOf(claim, backends), 'claimed twice');
     }
   }
 
-  /** Forgets a tunnel. */
-  remove(claimant: Claimant): void {
-    for (const claim of this.#claimsByClaimant.get(claimant) ?? []) {
-      const claimants = this.#claimantsByClaim.get(claim);
-      claimants?.delete(claimant);
-      if (claimants?.size === 0) this.#claimantsByClaim.delete(claim);
+  remove(backend: Backend): void {
+    for (const claim of this.#claimsByBackend.get(backend) ?? []) {
+      const backends = this.#backendsByClaim.get(claim);
+      backends?.delete(backend);
+      if (backends?.size === 0) this.#backendsByClaim.delete(claim);
     }
-    this.#claimsByClaimant.delete(claimant);
+    this.#claimsByBackend.delete(backend);
   }
 
-  /** All that is claimed twice at the moment. */
   conflicts(): ClaimConflict[] {
-    const conflicts: ClaimConflict[] = [];
-    for (const [claim, claimants] of this.#claimantsByClaim) {
-      const [first, ...others] = claimants;
-      if (others.some((other) => !isSameAgent(first!, other))) {
-        conflicts.push(conflictOf(claim, claimants));
-      }
-    }
-    return conflicts;
+    return [...this.#backendsByClaim]
+      .filter(([, backends]) => hasConflict(backends))
+      .map(([claim, backends]) => conflictOf(claim, backends));
   }
 }
 
-const isExclusive = (claim: string): boolean => /^(?:host|ipv4|ipv6)=/.test(claim);
-
-function isSameAgent(one: Claimant, other: Claimant): boolean {
-  return one === other || identityOf(one.peer) === identityOf(other.peer);
+function hasConflict(backends: ReadonlySet<Backend>): boolean {
+  const [first, ...others] = backends;
+  return others.some((other) => identityOf(other.peer) !== identityOf(first!.peer));
 }
 
-function conflictOf(claim: string, claimants: ReadonlySet<Claimant>): ClaimConflict {
+function conflictOf(claim: string, backends: ReadonlySet<Backend>): ClaimConflict {
   return {
     claim,
-    agents: [...claimants].map(({ agentId, peer: { address, commonName } }) => ({
+    agents: [...backends].map(({ agentId, peer: { address, commonName } }) => ({
       agentId,
       address,
       commonName,

@@ -3,7 +3,6 @@ import type { TLSSocket } from 'node:tls';
 import { CONNECT_METHOD, GrpcError, toGrpcError } from '@fairlead/konnectivity';
 import {
   DuplexTransport,
-  type Transport,
   TUNNEL_CONTENT_TYPE,
   TUNNEL_PATH,
   TunnelError,
@@ -12,36 +11,25 @@ import {
 import { isGrpc, refuseGrpc } from '../front-end/grpc/grpc-answer.ts';
 import type { Http2Connections, Http2Handler } from '../http2/http2-connections.ts';
 import { refuseHttp2 } from '../http2/refuse-http2.ts';
-import type { AgentPeer } from './agent-peer.ts';
-import { authorizationsOf } from './auth/authorizations.ts';
-
-/** What a peer on an HTTP/2 connection may open. */
-export interface Http2TunnelHandler {
-  /** Says who makes a request. Rejects with a TunnelError whom to refuse. */
-  identify(authorizations: () => readonly string[]): AgentPeer | Promise<AgentPeer>;
-  onTunnel(transport: Transport, peer: AgentPeer): void;
-  /** A Konnectivity agent calls `AgentService/Connect`; nothing is answered yet. */
-  onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void;
-  /** The peer asked for nothing within the deadline and was cut off. */
-  onSilent(): void;
-}
+import type { AgentRequestHandler } from './agent-listener.ts';
+import { authorizationsOf } from './auth/agent-token.ts';
 
 /**
- * Tunnels in HTTP/2 streams (spec 10.3): a POST whose body and whose answer's body carry the frames. The
- * calls of Konnectivity's agents come the same way.
+ * Tunnels in HTTP/2 streams (spec 10.3): the bodies of a POST and of its response carry the frames. The calls
+ * of Konnectivity's agents also arrive here.
  */
 export class Http2Tunnels {
   readonly #http2: Http2Connections;
   readonly #sessions = new Set<ServerHttp2Session>();
-  /** Those that carry calls of Konnectivity's agents. */
+  /** Sessions with calls of Konnectivity's agents. */
   readonly #grpcSessions = new WeakSet<ServerHttp2Session>();
 
   constructor(http2: Http2Connections) {
     this.#http2 = http2;
   }
 
-  /** Takes an admitted connection. */
-  take(socket: TLSSocket, handler: Http2TunnelHandler): void {
+  /** Serves a connection that was admitted. */
+  take(socket: TLSSocket, handler: AgentRequestHandler): void {
     const { identify, onTunnel, onAgentCall, onSilent } = handler;
     const onRequest: Http2Handler['onRequest'] = async (stream, headers, rawHeaders) => {
       const authorizations = () => authorizationsOf(rawHeaders);
@@ -76,7 +64,7 @@ export class Http2Tunnels {
     this.#serve(socket, { onRequest, onSilent });
   }
 
-  /** Answers a request of a peer that was not admitted with the reason, and closes. */
+  /** Answers a request of a refused peer with the reason, and closes the connection. */
   refuse(socket: TLSSocket, error: TunnelError): void {
     const onRequest: Http2Handler['onRequest'] = (stream, headers) => {
       if (isGrpc(headers)) refuseGrpc(stream, toGrpcError(error));
@@ -87,8 +75,8 @@ export class Http2Tunnels {
   }
 
   /**
-   * Connections without a tunnel are closed; those with one get GOAWAY and go on. Not so Konnectivity's
-   * agents: at a GOAWAY they drop their connection with all that is open on it.
+   * Closes connections without a tunnel; those with one get GOAWAY and stay open. Konnectivity's agents get
+   * no GOAWAY: they would close their connection with all streams on it.
    */
   drain(): void {
     for (const session of this.#sessions) {

@@ -5,17 +5,81 @@ import type {
   TunnelError,
   TunnelStream,
 } from '@fairlead/protocol';
-import type { Pace } from './pace.ts';
 
-/** The bandwidth of one tunnel. */
-export interface TunnelPace {
+/** What one waiting stream may send before the next one. */
+const quantumBytes = 65_536;
+
+/** The part of a second's bytes that may be sent at once after a pause. */
+const burstShare = 0.1;
+
+/**
+ * Limits the rate of one direction of a tunnel: a token bucket. Bytes are counted after they were sent, so the
+ * balance can become negative; then senders wait in a queue until it is positive again.
+ */
+export class Pace {
+  readonly #bytesPerMs: number;
+  readonly #burstBytes: number;
+  readonly #waiting: (() => void)[] = [];
+  #balanceBytes: number;
+  #balancedAtMs = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(bytesPerSecond: number) {
+    this.#bytesPerMs = bytesPerSecond / 1000;
+    this.#burstBytes = Math.max(quantumBytes, bytesPerSecond * burstShare);
+    this.#balanceBytes = this.#burstBytes;
+  }
+
+  /** Counts bytes. @returns whether more may follow now; if not, see `whenFree` */
+  spend(bytes: number): boolean {
+    this.#refill();
+    this.#balanceBytes -= bytes;
+    return this.#balanceBytes > 0 && this.#waiting.length === 0;
+  }
+
+  /** Calls back when more may follow, in the order of the calls. */
+  whenFree(onFree: () => void): void {
+    this.#waiting.push(onFree);
+    this.#arm();
+  }
+
+  #arm(): void {
+    if (this.#timer || this.#waiting.length === 0) return;
+    const waitMs = Math.max(1, (quantumBytes - this.#balanceBytes) / this.#bytesPerMs);
+    this.#timer = setTimeout(() => this.#onTimer(), waitMs).unref();
+  }
+
+  #onTimer(): void {
+    this.#timer = undefined;
+    this.#refill();
+    // Each sender is expected to use its quantum before the next timer.
+    const senders = Math.max(1, Math.floor(this.#balanceBytes / quantumBytes));
+    for (const onFree of this.#waiting.splice(0, senders)) onFree();
+    this.#arm();
+  }
+
+  #refill(): void {
+    const nowMs = performance.now();
+    const earned = (nowMs - this.#balancedAtMs) * this.#bytesPerMs;
+    this.#balanceBytes = Math.min(this.#burstBytes, this.#balanceBytes + earned);
+    this.#balancedAtMs = nowMs;
+  }
+}
+
+/** The bandwidth limit of one tunnel (`--max-tunnel-bandwidth`). */
+export class TunnelPace {
   readonly toAgent: Pace;
   readonly fromAgent: Pace;
+
+  constructor(bytesPerSecond: number) {
+    this.toAgent = new Pace(bytesPerSecond);
+    this.fromAgent = new Pace(bytesPerSecond);
+  }
 }
 
 /**
- * A stream that shares its tunnel's bandwidth: towards the agent the writer is told to wait, from it the
- * credit is given back later. Nothing is held here, and no other tunnel notices.
+ * A stream within its tunnel's bandwidth limit. Towards the agent, `write` makes the writer wait; from the
+ * agent, credit is returned later. The stream buffers nothing and does not affect other tunnels.
  */
 export class PacedStream implements TunnelStream {
   readonly #stream: TunnelStream;

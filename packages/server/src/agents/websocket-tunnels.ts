@@ -3,7 +3,6 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import {
-  type Transport,
   TUNNEL_PATH,
   TUNNEL_SUBPROTOCOL,
   TunnelError,
@@ -14,33 +13,22 @@ import {
 import { WebSocketServer } from 'ws';
 import { endLingering } from '../front-end/lingering-end.ts';
 import { http1Refusal, refusalOf } from '../front-end/refusal.ts';
-import type { AgentPeer } from './agent-peer.ts';
-import { authorizationsOf } from './auth/authorizations.ts';
-
-/** What a peer on an HTTP/1.1 connection may ask for. */
-export interface WebSocketTunnelHandler {
-  /** Says who makes the request. Rejects with a TunnelError whom to refuse. */
-  identify(authorizations: () => readonly string[]): AgentPeer | Promise<AgentPeer>;
-  onTunnel(transport: Transport, peer: AgentPeer): void;
-  /** No complete request came within the deadline; the connection is closed. */
-  onSilent(): void;
-}
-
-interface Waiting {
-  readonly handler: WebSocketTunnelHandler;
-  readonly deadline: NodeJS.Timeout;
-}
+import type { AgentRequestHandler } from './agent-listener.ts';
+import { authorizationsOf } from './auth/agent-token.ts';
 
 /**
- * Tunnels in WebSockets (spec 10.2). A `node:http` server parses the request; it never listens, and since
- * its own timeouts run only while it listens, the deadline is ours.
+ * Tunnels in WebSockets (spec 10.2). A `node:http` server that does not listen parses the requests. Since its
+ * own timeouts run only while it listens, this class sets the deadline.
  */
 export class WebSocketTunnels {
   readonly #headTimeoutMs: number;
   readonly #server: Server;
   readonly #webSockets: WebSocketServer;
-  /** Connections whose request has not come. */
-  readonly #waiting = new Map<Duplex, Waiting>();
+  /** Connections without a complete request yet, each with its deadline. */
+  readonly #waiting = new Map<
+    Duplex,
+    { readonly handler: AgentRequestHandler; readonly deadline: NodeJS.Timeout }
+  >();
 
   constructor(headTimeoutMs: number) {
     this.#headTimeoutMs = headTimeoutMs;
@@ -63,8 +51,8 @@ export class WebSocketTunnels {
     });
   }
 
-  /** Takes an admitted connection. */
-  take(socket: TLSSocket, handler: WebSocketTunnelHandler): void {
+  /** Serves a connection that was admitted. */
+  take(socket: TLSSocket, handler: AgentRequestHandler): void {
     const deadline = setTimeout(() => {
       handler.onSilent();
       this.#settle(socket);
@@ -75,7 +63,7 @@ export class WebSocketTunnels {
     this.#server.emit('connection', socket);
   }
 
-  /** Closes the connections whose request has not come. */
+  /** Closes the connections without a complete request. */
   drain(): void {
     for (const socket of [...this.#waiting.keys()]) {
       this.#settle(socket);
@@ -84,9 +72,9 @@ export class WebSocketTunnels {
   }
 
   async #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const waiting = this.#settle(socket);
-    if (!waiting) return;
-    const { identify, onTunnel } = waiting.handler;
+    const handler = this.#settle(socket);
+    if (!handler) return;
+    const { identify, onTunnel } = handler;
     try {
       const error = refusalOfRequest(request);
       if (error) throw error;
@@ -104,12 +92,11 @@ export class WebSocketTunnels {
     if (this.#settle(socket)) endLingering(socket, http1Refusal(refusalOf(error, 0)));
   }
 
-  #settle(socket: Duplex): Waiting | undefined {
+  #settle(socket: Duplex): AgentRequestHandler | undefined {
     const waiting = this.#waiting.get(socket);
-    if (!waiting) return undefined;
-    clearTimeout(waiting.deadline);
+    clearTimeout(waiting?.deadline);
     this.#waiting.delete(socket);
-    return waiting;
+    return waiting?.handler;
   }
 }
 

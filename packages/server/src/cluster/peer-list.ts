@@ -4,7 +4,7 @@ import { readCheckedFile } from '@fairlead/runtime/options';
 import type { Logger } from '@fairlead/runtime/process';
 import { z } from 'zod';
 
-/** HELLO has 16 KiB for all of its fields (spec 2.4). */
+/** HELLO has 16 KiB for all its fields (spec 2.4). */
 const MAX_PEERS_BYTES = 8 * 1024;
 
 const notAPeer = 'is not HOST:PORT (IPv6 as "[ADDRESS]:PORT", in quotes)';
@@ -14,7 +14,7 @@ const peersSchema = z.array(
 );
 
 export interface PeerListOptions {
-  /** This server's own address for agents, and those of its fellow workers. */
+  /** The addresses for agents of this server and of all workers. */
   readonly own: readonly HostPort[];
   /** A YAML or JSON list of `host:port`. */
   readonly path: string | undefined;
@@ -23,7 +23,7 @@ export interface PeerListOptions {
   onChange(peers: readonly string[]): void;
 }
 
-/** The servers that agents are to dial: this one's own address, those of a file, and those of Leases. */
+/** The servers' addresses for agents: of this server, from a file, and from Leases. */
 export class PeerList {
   readonly #options: PeerListOptions;
   #fromFile: readonly string[] = [];
@@ -34,7 +34,7 @@ export class PeerList {
     this.#options = options;
   }
 
-  /** Reads the file, at the start and after a change. @throws UsageError when it cannot be used */
+  /** Reads the file. @throws UsageError if it cannot be used */
   read(): void {
     const { path } = this.#options;
     this.#fromFile =
@@ -42,7 +42,7 @@ export class PeerList {
     this.#update();
   }
 
-  /** The addresses, `host:port`, that other servers publish now. */
+  /** Replaces the addresses from Leases, each `host:port`. */
   setLeased(addresses: readonly string[]): void {
     this.#fromLeases = addresses;
     this.#update();
@@ -56,7 +56,7 @@ export class PeerList {
     while (Buffer.byteLength(JSON.stringify(peers)) > MAX_PEERS_BYTES) peers.pop();
     if (peers.length < all.length) {
       const leftOut = all.slice(peers.length);
-      logger.warn({ leftOut }, 'more peers than agents can be told of');
+      logger.warn({ leftOut }, 'too many peers: some are not sent to agents');
     }
     if (peers.join() === this.#peers.join()) return;
     this.#peers = peers;

@@ -1,137 +1,154 @@
-import type { Lease } from '@fairlead/kubernetes';
+import type { Lease, LeaseCuller, LeaseWatch, OwnLease } from '@fairlead/kubernetes';
 import { formatHostPort, parseHostPort } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
 import { Counter, type Registry } from 'prom-client';
 import type { ServerOptions } from '../options.ts';
 import { version } from '../version.ts';
-import { leaseNameOf } from './lease-name.ts';
 
-/** As Konnectivity's: a server that is gone without a word is known to be after this. */
+/** As in Konnectivity: the Lease of a server that crashed expires after this. */
 const durationSeconds = 30;
 const renewIntervalMs = 15_000;
 
 const prefix = 'konnectivity_network_proxy_server_';
 
-/** Of a Lease: where its server waits for agents, `host:port`. */
+/** Annotation of a Lease: `host:port` at which agents reach its server. */
 const agentAddressKey = 'fairlead/agent-address';
 
-/** What the Leases say of all servers together. */
-interface LeasedServers {
-  /** At least 1: this one. */
-  readonly count: number;
-  /** Of those that publish theirs, `host:port`. */
-  readonly agentAddresses: readonly string[];
+/** Called at first and after each change: `count` includes this server, the addresses are `host:port`. */
+type OnServers = (count: number, agentAddresses: readonly string[]) => void;
+
+/**
+ * The name of a server's Lease, by which Konnectivity's servers and agents find it.
+ * @returns undefined if the ID cannot be part of a name (RFC 1123 subdomain)
+ */
+export function leaseNameOf(serverId: string): string | undefined {
+  const name = `konnectivity-proxy-server-${serverId}`;
+  return name.length <= 253 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(name) ? name : undefined;
 }
 
-export interface ServerLeasesOptions {
-  readonly options: ServerOptions;
-  readonly logger: Logger;
-  readonly registry: Registry;
-  /** Called when the servers are known, and whenever they are others. */
-  onServers(servers: LeasedServers): void;
-}
+/** Publishes this server's Lease, and watches the Leases of the others. */
+export class ServerLeases {
+  readonly #name: string;
+  readonly #logger: Logger;
+  readonly #onServers: OnServers;
+  readonly #closeApi: () => void;
+  readonly #own: OwnLease;
+  readonly #culler: LeaseCuller;
+  readonly #watch: LeaseWatch;
+  #timer: NodeJS.Timeout | undefined;
+  /** Whether the watch has shown this server's own Lease. */
+  #isPublished = false;
+  #isWithdrawn = false;
+  #servers = '';
 
-/** This server's Lease, and what the Leases of the others say. */
-export interface ServerLeases {
+  /** @throws UsageError if the kubeconfig or the service account of this process cannot be used */
+  static async create(
+    options: ServerOptions,
+    logger: Logger,
+    registry: Registry,
+    onServers: OnServers,
+  ): Promise<ServerLeases> {
+    const kubernetes = await import('@fairlead/kubernetes');
+    return new ServerLeases(kubernetes, options, logger, registry, onServers);
+  }
+
+  private constructor(
+    kubernetes: typeof import('@fairlead/kubernetes'),
+    options: ServerOptions,
+    logger: Logger,
+    registry: Registry,
+    onServers: OnServers,
+  ) {
+    const { leaseNamespace: namespace, leaseLabel: labels, advertiseAgentAddress } = options;
+    this.#name = leaseNameOf(options.serverId) ?? '';
+    this.#logger = logger;
+    this.#onServers = onServers;
+    // Not shared with token reviews, so that renewals do not wait behind many agents.
+    const api = new kubernetes.ApiClient({
+      kubeconfig: options.kubeconfig,
+      userAgent: `fairlead-server/${version}`,
+      onStale: ({ message }) => logger.warn({ detail: message }, 'kubeconfig cannot be read again'),
+    });
+    this.#closeApi = () => api.close();
+    const onRequest = kubernetes.leaseMetrics(registry, {
+      totals: { list: `${prefix}lease_list_total`, delete: `${prefix}lease_delete_total` },
+      latencies: {
+        list: `${prefix}lease_list_latency_seconds`,
+        delete: `${prefix}lease_delete_latency_seconds`,
+      },
+    });
+    const culled = new Counter({
+      name: `${prefix}culled_leases_count`,
+      help: 'Expired Leases of other servers that this one has deleted',
+      registers: [registry],
+    });
+    const leases = new kubernetes.LeaseApi({ api, namespace, onRequest });
+    const annotations = advertiseAgentAddress && {
+      [agentAddressKey]: formatHostPort(advertiseAgentAddress),
+    };
+    this.#own = new kubernetes.OwnLease({
+      leases,
+      name: this.#name,
+      holder: options.serverId,
+      durationSeconds,
+      renewIntervalMs,
+      labels,
+      annotations: annotations ?? {},
+      logger,
+    });
+    this.#culler = new kubernetes.LeaseCuller({ leases, logger, onCulled: () => culled.inc() });
+    this.#watch = new kubernetes.LeaseWatch({
+      leases,
+      labelSelector: Object.entries(labels)
+        .map((label) => label.join('='))
+        .join(','),
+      logger,
+      onChange: (valid) => this.#onChange(valid),
+    });
+  }
+
   /** Begins to publish and to watch; returns at once. */
-  start(): void;
-  /** Deletes the Lease: this server takes nothing new any more. Never rejects. */
-  withdraw(): Promise<void>;
-  /** The same, and stops watching. */
-  close(): Promise<void>;
+  start(): void {
+    this.#own.start();
+    this.#watch.start();
+    this.#timer = setInterval(() => this.#cull(), renewIntervalMs).unref();
+  }
+
+  /** Deletes this server's Lease, so that agents go to other servers. Never rejects. */
+  withdraw(): Promise<void> {
+    this.#isWithdrawn = true;
+    return this.#own.remove();
+  }
+
+  /** Withdraws the Lease and stops watching. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#culler.close();
+    await Promise.all([this.#watch.close(), this.withdraw()]);
+    this.#closeApi();
+  }
+
+  #onChange(valid: readonly Lease[]): void {
+    // A Lease that has just expired is deleted at once; the timer finds the others.
+    this.#cull();
+    const others = valid.filter(({ metadata }) => metadata.name !== this.#name);
+    if (others.length < valid.length) this.#isPublished = true;
+    else if (this.#isPublished && !this.#isWithdrawn) this.#own.renewSoon();
+    const agentAddresses = others.map(agentAddressOf).filter((text) => text !== undefined);
+    const servers = { count: others.length + 1, agentAddresses };
+    const text = JSON.stringify(servers);
+    if (text === this.#servers) return;
+    this.#servers = text;
+    this.#logger.info(servers, 'servers by their leases');
+    this.#onServers(servers.count, agentAddresses);
+  }
+
+  #cull(): void {
+    void this.#culler.cull(this.#watch.expired);
+  }
 }
 
-/** @throws UsageError when the Kubernetes API cannot be asked with what was given */
-export async function createServerLeases({
-  options,
-  logger,
-  registry,
-  onServers,
-}: ServerLeasesOptions): Promise<ServerLeases> {
-  const { ApiClient, LeaseApi, LeaseCuller, LeaseWatch, leaseMetrics, OwnLease } = await import(
-    '@fairlead/kubernetes'
-  );
-  // A client of its own: renewals must not wait for a crowd of agents whose tokens are looked at.
-  const api = new ApiClient({
-    kubeconfig: options.kubeconfig,
-    userAgent: `fairlead-server/${version}`,
-    onStale: ({ message }) => logger.warn({ detail: message }, 'kubeconfig cannot be read again'),
-  });
-  const { leaseNamespace: namespace, leaseLabel: labels, advertiseAgentAddress } = options;
-  const onRequest = leaseMetrics(registry, {
-    totals: { list: `${prefix}lease_list_total`, delete: `${prefix}lease_delete_total` },
-    latencies: {
-      list: `${prefix}lease_list_latency_seconds`,
-      delete: `${prefix}lease_delete_latency_seconds`,
-    },
-  });
-  const culled = new Counter({
-    name: `${prefix}culled_leases_count`,
-    help: 'Expired Leases of other servers that this one has deleted',
-    registers: [registry],
-  });
-  const leases = new LeaseApi({ api, namespace, onRequest });
-  const name = leaseNameOf(options.serverId) ?? '';
-  const own = new OwnLease({
-    leases,
-    name,
-    holder: options.serverId,
-    durationSeconds,
-    renewIntervalMs,
-    labels,
-    annotations: advertiseAgentAddress
-      ? { [agentAddressKey]: formatHostPort(advertiseAgentAddress) }
-      : {},
-    logger,
-  });
-  let hasBeenSeen = false;
-  let isWithdrawn = false;
-  let told = '';
-  const culler = new LeaseCuller({ leases, logger, onCulled: () => culled.inc() });
-  const cull = () => void culler.cull(watch.expired);
-  const watch = new LeaseWatch({
-    leases,
-    labelSelector: Object.entries(labels)
-      .map((label) => label.join('='))
-      .join(','),
-    logger,
-    onChange: (valid) => {
-      // One that has just run out is deleted at once, those that were missed are when their time comes.
-      cull();
-      const others = valid.filter(({ metadata }) => metadata.name !== name);
-      if (others.length < valid.length) hasBeenSeen = true;
-      else if (hasBeenSeen && !isWithdrawn) own.renewSoon();
-      const agentAddresses = others.map(agentAddressOf).filter((text) => text !== undefined);
-      const servers = { count: others.length + 1, agentAddresses };
-      const text = JSON.stringify(servers);
-      if (text === told) return;
-      told = text;
-      logger.info(servers, 'servers by their leases');
-      onServers(servers);
-    },
-  });
-  let timer: NodeJS.Timeout | undefined;
-  const withdraw = () => {
-    isWithdrawn = true;
-    return own.remove();
-  };
-  return {
-    start: () => {
-      own.start();
-      watch.start();
-      timer = setInterval(cull, renewIntervalMs).unref();
-    },
-    withdraw,
-    close: async () => {
-      clearInterval(timer);
-      culler.close();
-      await Promise.all([watch.close(), withdraw()]);
-      api.close();
-    },
-  };
-}
-
-/** Whoever may write Leases may write nonsense. */
+/** The annotation can be invalid: others can also write Leases. */
 function agentAddressOf({ metadata }: Lease): string | undefined {
   const text = metadata.annotations?.[agentAddressKey];
   const address = text === undefined ? undefined : parseHostPort(text);

@@ -1,114 +1,110 @@
+import type { AgentClaims } from '../agents/agent-identifiers.ts';
 import type { Backend } from '../agents/backend.ts';
 
 /** In the order of preference. */
-const standings = ['ready', 'draining', 'silent'] as const;
-type Standing = (typeof standings)[number];
+const states = ['ready', 'draining', 'silent'] as const;
 
-function standingOf(backend: Backend): Standing {
+function stateOf(backend: Backend): PoolMember['state'] {
   if (backend.isSilent) return 'silent';
   return backend.isDraining ? 'draining' : 'ready';
 }
 
-/**
- * What a claim rests on: the agent's certificate, or its word alone. As long as anybody's certificate
- * covers a claim, those who merely make it are not picked.
- */
-export type ClaimRank = 'covered' | 'uncovered';
-
-/** A backend's place in a pool; whoever added it keeps it. */
+/** A backend's membership in a pool. */
 export interface PoolMember {
   readonly backend: Backend;
   readonly pool: BackendPool;
-  readonly rank: ClaimRank;
-  /** Where it is filed; only the pool changes these. */
-  standing: Standing;
-  position: number;
+  /** Backends with an uncovered claim are picked only if the pool has none with a covered one. */
+  readonly claim: keyof AgentClaims;
+  /** The list that contains the member, and its index there. Only the pool changes these. */
+  state: (typeof states)[number];
+  index: number;
 }
 
-type Files = Readonly<Record<Standing, PoolMember[]>>;
+/** Members with the same kind of claim, by state. */
+type MembersByState = Readonly<Record<PoolMember['state'], PoolMember[]>>;
 
-function isEmpty(files: Files): boolean {
-  return standings.every((standing) => files[standing].length === 0);
+function isEmpty(members: MembersByState): boolean {
+  return states.every((state) => members[state].length === 0);
 }
 
 /**
- * Backends that may all serve the same target. Adding, removing and picking take constant time: a
- * member knows its position, and the last one takes the place of one that goes.
+ * Interchangeable backends: each can serve the same targets. Adding, removing and picking take constant time: a
+ * member knows its index, and a removed member is replaced by the last one of its list.
  */
 export class BackendPool {
-  readonly #covered: Files = { ready: [], draining: [], silent: [] };
-  /** Made when needed: where claims must be covered, it never is. */
-  #uncovered: Files | undefined;
+  readonly #covered: MembersByState = { ready: [], draining: [], silent: [] };
+  /** Created when needed: with `--agent-authorization=enforce` it never is. */
+  #uncovered: MembersByState | undefined;
   readonly #onEmpty: () => void;
 
   constructor(onEmpty: () => void = () => {}) {
     this.#onEmpty = onEmpty;
   }
 
-  add(backend: Backend, rank: ClaimRank): PoolMember {
-    const member = { backend, pool: this, rank, standing: standingOf(backend), position: 0 };
-    this.#file(member);
+  add(backend: Backend, claim: PoolMember['claim']): PoolMember {
+    const member = { backend, pool: this, claim, state: stateOf(backend), index: 0 };
+    this.#insert(member);
     return member;
   }
 
   remove(member: PoolMember): void {
-    this.#unfile(member);
+    this.#take(member);
     if (isEmpty(this.#covered) && (!this.#uncovered || isEmpty(this.#uncovered))) this.#onEmpty();
   }
 
-  /** Files a member anew after its backend began to drain, fell silent or was heard again. */
-  refile(member: PoolMember): void {
-    this.#unfile(member);
-    member.standing = standingOf(member.backend);
-    this.#file(member);
+  /** Moves a member after its backend began to drain, became silent or answered again. */
+  refresh(member: PoolMember): void {
+    this.#take(member);
+    member.state = stateOf(member.backend);
+    this.#insert(member);
   }
 
   /**
-   * The less loaded of two backends at random; one that drains only where there is no other.
-   * @param exclude a backend that was tried already
+   * The less loaded of two backends at random; a draining one only if there is no other.
+   * @param exclude a backend that was already tried
    */
   pick(random: () => number, exclude?: Backend): Backend | undefined {
     const { ready, draining } = this.#eligible();
     return lessLoaded(ready, random, exclude) ?? lessLoaded(draining, random, exclude);
   }
 
-  /** The same among those that are not heard of, for when there is nobody else at all. */
+  /** The same among silent backends, if there is no other at all. */
   pickSilent(random: () => number, exclude?: Backend): Backend | undefined {
     return lessLoaded(this.#eligible().silent, random, exclude);
   }
 
-  /** All that `pick` and `pickSilent` pick from, the preferred ones first; for people, in linear time. */
+  /** All backends among which `pick` and `pickSilent` pick, the preferred ones first, in linear time. */
   eligible(): Backend[] {
-    const files = this.#eligible();
-    return standings.flatMap((standing) => files[standing].map(({ backend }) => backend));
+    const members = this.#eligible();
+    return states.flatMap((state) => members[state].map(({ backend }) => backend));
   }
 
-  #eligible(): Files {
+  #eligible(): MembersByState {
     return this.#uncovered && isEmpty(this.#covered) ? this.#uncovered : this.#covered;
   }
 
-  #filesOf({ rank }: PoolMember): Files {
-    if (rank === 'covered') return this.#covered;
+  #listOf({ claim, state }: PoolMember): PoolMember[] {
+    if (claim === 'covered') return this.#covered[state];
     this.#uncovered ??= { ready: [], draining: [], silent: [] };
-    return this.#uncovered;
+    return this.#uncovered[state];
   }
 
-  #file(member: PoolMember): void {
-    const members = this.#filesOf(member)[member.standing];
-    member.position = members.length;
-    members.push(member);
+  #insert(member: PoolMember): void {
+    const list = this.#listOf(member);
+    member.index = list.length;
+    list.push(member);
   }
 
-  #unfile(member: PoolMember): void {
-    const members = this.#filesOf(member)[member.standing];
-    const last = members.pop()!;
+  #take(member: PoolMember): void {
+    const list = this.#listOf(member);
+    const last = list.pop()!;
     if (last === member) return;
-    members[member.position] = last;
-    last.position = member.position;
+    list[member.index] = last;
+    last.index = member.index;
   }
 }
 
-/** Two different members at random, and of them the one with less to do. */
+/** The less loaded of two different members at random. */
 function lessLoaded(
   members: readonly PoolMember[],
   random: () => number,
@@ -120,7 +116,7 @@ function lessLoaded(
   return other && other.load < one.load ? other : one;
 }
 
-/** A backend at random that is neither of two. A pool holds a backend once, so three tries do. */
+/** A random backend other than `one` and `other`. A pool contains a backend once, so three attempts suffice. */
 function anyOther(
   members: readonly PoolMember[],
   random: () => number,
@@ -132,7 +128,7 @@ function anyOther(
   for (let tries = 0; tries < Math.min(3, count); tries++) {
     const { backend } = members[at]!;
     if (backend !== one && backend !== other) return backend;
-    // A jump of any length but a whole turn; after it, the neighbour must do.
+    // A random step that is not the full length; then the next neighbor.
     at = (at + (tries === 0 ? 1 + Math.floor(random() * (count - 1)) : 1)) % count;
   }
   return undefined;

@@ -1,6 +1,6 @@
 import { ipAddressOf, parseIpAddress } from '@fairlead/runtime/net';
 
-/** A network in its one canonical spelling: no bit beyond the prefix is set. */
+/** A network in its canonical form: no bit beyond the prefix is set. */
 export interface Cidr {
   /** Canonical, the network's first address. */
   readonly address: string;
@@ -8,14 +8,13 @@ export interface Cidr {
   readonly prefix: number;
 }
 
-/** How many of its bits an IPv4-mapped IPv6 address loses when it is read as IPv4. */
+/** The bits of an IPv4-mapped IPv6 address before its IPv4 address. */
 const mappedBits = 96;
 
 /**
- * Reads `ADDRESS/BITS`. Unlike in a policy, where they are a mistake, bits beyond the prefix are cleared,
- * as Go does it and Konnectivity's manifests may rely on. Networks of IPv4-mapped addresses
- * (`::ffff:10.0.0.0/104`) are those of IPv4.
- * @returns undefined for what is none
+ * Reads `ADDRESS/BITS`. Bits beyond the prefix are cleared, as in Go, since Konnectivity's manifests may rely on
+ * that; in a policy they are a mistake. A network of IPv4-mapped addresses (`::ffff:10.0.0.0/104`) becomes IPv4.
+ * @returns undefined if the text is not a network
  */
 export function parseCidr(text: string): Cidr | undefined {
   const match = /^([^/%]+)\/(\d{1,3})$/.exec(text);

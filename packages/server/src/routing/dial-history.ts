@@ -1,13 +1,13 @@
 import { formatTarget, type Target } from '@fairlead/protocol';
 
-/** How one dial went. */
+/** The result of one dial. */
 export interface DialRecord {
-  /** With `--workers`: who dialled. */
+  /** With `--workers`: the worker that dialed. */
   readonly worker?: number;
   /** ISO 8601. */
   readonly at: string;
   readonly caller: string;
-  /** Undefined when no agent was reached. */
+  /** Undefined if no agent was reached. */
   readonly agentId: string | undefined;
   readonly durationMs: number;
   /** `ok`, or the error's code. */
@@ -18,9 +18,9 @@ export interface DialRecord {
 const maxTargets = 2_000;
 const maxPerTarget = 5;
 
-/** The last dials to the targets that were asked for last; what operators ask about first. */
+/** The last dials of the most recent targets, for diagnosis. */
 export class DialHistory {
-  /** The target that was dialled last is the last one here. */
+  /** In the order of their last dial. */
   readonly #recordsByTarget = new Map<string, DialRecord[]>();
 
   add(target: Target, record: DialRecord): void {

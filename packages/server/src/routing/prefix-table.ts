@@ -8,76 +8,50 @@ import type { Cidr } from './cidr.ts';
  * and 129 for IPv6, however many networks there are. Real clusters use two or three lengths.
  */
 export class PrefixTable<T> {
-  readonly #families = { 4: new FamilyTable<T>(32), 6: new FamilyTable<T>(128) };
+  /** By family, the longest prefix first; no level is empty. */
+  readonly #levels: Record<4 | 6, readonly Level<T>[]> = { 4: [], 6: [] };
 
   get(cidr: Cidr): T | undefined {
-    const { family, value: bits } = parseIpAddress(cidr.address)!;
-    return this.#families[family].get(bits, cidr.prefix);
-  }
-
-  set(cidr: Cidr, value: T): void {
-    const { family, value: bits } = parseIpAddress(cidr.address)!;
-    this.#families[family].set(bits, cidr.prefix, value);
-  }
-
-  delete(cidr: Cidr): void {
-    const { family, value: bits } = parseIpAddress(cidr.address)!;
-    this.#families[family].delete(bits, cidr.prefix);
-  }
-
-  /** Values of all networks that hold the address, the longest prefix first. */
-  matches({ family, value }: IpAddress): Generator<T> {
-    return this.#families[family].matches(value);
-  }
-}
-
-interface Level<T> {
-  readonly prefix: number;
-  readonly shift: bigint;
-  readonly values: Map<bigint, T>;
-}
-
-/** Networks of one family. Keys are the bits of the prefix alone. */
-class FamilyTable<T> {
-  readonly #width: number;
-  /** Longest prefix first; none is empty. */
-  #levels: readonly Level<T>[] = [];
-
-  constructor(width: number) {
-    this.#width = width;
-  }
-
-  get(bits: bigint, prefix: number): T | undefined {
-    const level = this.#level(prefix);
+    const { level, bits } = this.#find(cidr);
     return level?.values.get(bits >> level.shift);
   }
 
-  set(bits: bigint, prefix: number, value: T): void {
-    const level = this.#level(prefix) ?? this.#addLevel(prefix);
-    level.values.set(bits >> level.shift, value);
+  set(cidr: Cidr, value: T): void {
+    const { family, bits, level: found } = this.#find(cidr);
+    const { prefix } = cidr;
+    const shift = BigInt((family === 4 ? 32 : 128) - prefix);
+    const level = found ?? { prefix, shift, values: new Map<bigint, T>() };
+    level.values.set(bits >> shift, value);
+    if (found) return;
+    const levels = [...this.#levels[family], level];
+    this.#levels[family] = levels.sort((one, other) => other.prefix - one.prefix);
   }
 
-  delete(bits: bigint, prefix: number): void {
-    const level = this.#level(prefix);
+  delete(cidr: Cidr): void {
+    const { family, bits, level } = this.#find(cidr);
     if (!level) return;
     level.values.delete(bits >> level.shift);
-    if (level.values.size === 0) this.#levels = this.#levels.filter((other) => other !== level);
+    if (level.values.size > 0) return;
+    this.#levels[family] = this.#levels[family].filter((other) => other !== level);
   }
 
-  *matches(bits: bigint): Generator<T> {
-    for (const { shift, values } of this.#levels) {
+  /** Values of all networks that contain the address, the longest prefix first. */
+  *matches({ family, value: bits }: IpAddress): Generator<T> {
+    for (const { shift, values } of this.#levels[family]) {
       const value = values.get(bits >> shift);
       if (value !== undefined) yield value;
     }
   }
 
-  #level(prefix: number): Level<T> | undefined {
-    return this.#levels.find((level) => level.prefix === prefix);
+  #find({ address, prefix }: Cidr) {
+    const { family, value: bits } = parseIpAddress(address)!;
+    return { family, bits, level: this.#levels[family].find((level) => level.prefix === prefix) };
   }
+}
 
-  #addLevel(prefix: number): Level<T> {
-    const level = { prefix, shift: BigInt(this.#width - prefix), values: new Map<bigint, T>() };
-    this.#levels = [...this.#levels, level].sort((a, b) => b.prefix - a.prefix);
-    return level;
-  }
+/** Networks of one prefix length, by the bits of their prefix. */
+interface Level<T> {
+  readonly prefix: number;
+  readonly shift: bigint;
+  readonly values: Map<bigint, T>;
 }

@@ -3,41 +3,34 @@ import type { Backend } from '../agents/backend.ts';
 import type { Backends } from '../agents/backends.ts';
 import type { BackendPool } from './backend-pool.ts';
 
-/** Finds the pools of backends that may carry a target, the best first; none passes to the next strategy. */
-type Strategy = (backends: Backends, target: Target) => Iterable<BackendPool>;
-
-/** Strategies by their names in `--proxy-strategies`. */
+/**
+ * Strategies by their names in `--proxy-strategies`. Each returns the pools of backends for a target, the best
+ * first; if it returns none, the next strategy is used.
+ */
 const strategies = {
-  /** Agents that name the target's host or address. */
+  /** Agents that claim the target's host or address. */
   destHost: (backends, { host }) => {
     const pool = backends.forHost(host);
     return pool ? [pool] : [];
   },
-  /** Agents that name a network of the target's address; the longest prefix wins. */
+  /** Agents that claim a network of the target's address; the longest prefix wins. */
   destCIDR: (backends, { host }) => backends.forNetworksOf(host),
-  /** Agents that say `default-route=true`. */
+  /** Agents that claim `default-route=true`. */
   defaultRoute: (backends) => [backends.withDefaultRoute()],
   /** Any agent. */
-  default: (backends) => [backends.everyone()],
-} as const satisfies Record<string, Strategy>;
+  default: (backends) => [backends.all()],
+} as const satisfies Record<string, (backends: Backends, target: Target) => Iterable<BackendPool>>;
 
 export type StrategyName = keyof typeof strategies;
 
-/** Who may carry a target. */
-export interface RouteMatches {
-  readonly strategy: StrategyName;
-  /** At least one; the preferred ones first. */
-  readonly backends: readonly Backend[];
-}
-
-/** Picks the agent for a target. */
+/** Picks the backend for a target. */
 export class Router {
   readonly #backends: Backends;
   readonly #names: readonly StrategyName[];
   readonly #random: () => number;
 
   /**
-   * @param names in the order in which they are asked, at least one
+   * @param names in the order of their use, at least one
    * @param random from 0 to below 1
    */
   constructor(backends: Backends, names: readonly StrategyName[], random = Math.random) {
@@ -52,8 +45,10 @@ export class Router {
     return first !== undefined && this.#backends.counts[first] > 0;
   }
 
-  /** What `pick` looks at first, for people who wonder; in time linear in what it finds. */
-  matches(target: Target): RouteMatches | undefined {
+  /** The backends among which `pick` picks, the preferred ones first, in linear time: for diagnosis. */
+  matches(
+    target: Target,
+  ): { readonly strategy: StrategyName; readonly backends: readonly Backend[] } | undefined {
     for (const strategy of this.#names) {
       for (const pool of strategies[strategy](this.#backends, target)) {
         const backends = pool.eligible();
@@ -64,9 +59,9 @@ export class Router {
   }
 
   /**
-   * A backend of the first strategy that has one: the less loaded of two at random, and a draining one
-   * only where there is no other. Silent ones are passed over, unless nobody else is left.
-   * @param exclude a backend that was tried already
+   * A backend of the first strategy that has one: the less loaded of two at random. A draining backend is
+   * picked only if its pool has no other, a silent one only if no strategy has another.
+   * @param exclude a backend that was already tried
    */
   pick(target: Target, exclude?: Backend): Backend | undefined {
     let silent: Backend | undefined;

@@ -1,22 +1,23 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { type ListenPlace, listen } from '@fairlead/runtime/net';
+import { listen } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
+import type { ServerOptions } from '../options.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
-/** Connections on their way to workers; beyond, new ones are closed, and their agents come again. */
+/** Connections on their way to workers. If there are more, new ones are closed, and their agents retry. */
 const MAX_PENDING = 4096;
 
 /**
- * The port that all agents share. The workers get its connections in turns, so that an agent which dials again
- * until it holds a tunnel to each of them is not left to luck.
+ * The port that all agents share. It distributes connections round robin, so that an agent that connects again
+ * and again soon has a tunnel to each worker.
  */
-export class AgentDoor {
+export class AgentPort {
   readonly #server: Server;
   readonly #workers: () => readonly WorkerProcess[];
   readonly #logger: Logger;
   #lastWorker = 0;
 
-  /** @param workers those that exist, in any order */
+  /** @param workers the present workers, in any order */
   constructor(workers: () => readonly WorkerProcess[], logger: Logger) {
     this.#workers = workers;
     this.#logger = logger;
@@ -24,7 +25,8 @@ export class AgentDoor {
   }
 
   /** @throws StartupError */
-  async listen(place: ListenPlace): Promise<void> {
+  async listen({ agentPort: port, agentBindAddress: host }: ServerOptions): Promise<void> {
+    const place = { listener: 'agent', flag: '--agent-port', port, host };
     await listen(this.#server, place, this.#logger);
   }
 
@@ -39,13 +41,13 @@ export class AgentDoor {
     else socket.destroy();
   }
 
-  /** The one whose turn it is, among those that are well. */
+  /** The next responsive worker. */
   #next(): WorkerProcess | undefined {
-    const well = this.#workers().filter(({ isResponsive }) => isResponsive);
-    const pending = well.reduce((sum, { pendingAgents }) => sum + pendingAgents, 0);
+    const responsive = this.#workers().filter(({ isResponsive }) => isResponsive);
+    const pending = responsive.reduce((sum, { pendingAgents }) => sum + pendingAgents, 0);
     if (pending >= MAX_PENDING) return undefined;
-    const numbers = well.toSorted((one, other) => one.worker - other.worker);
-    const next = numbers.find(({ worker }) => worker > this.#lastWorker) ?? numbers[0];
+    const byNumber = responsive.toSorted((one, other) => one.worker - other.worker);
+    const next = byNumber.find(({ worker }) => worker > this.#lastWorker) ?? byNumber[0];
     if (next) this.#lastWorker = next.worker;
     return next;
   }

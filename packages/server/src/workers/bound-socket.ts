@@ -1,38 +1,26 @@
 /**
- * Sockets that are bound here and listened on elsewhere: a worker inherits the file descriptor and takes
- * connections from it whenever it has nothing better to do, so that the system hands them to whoever is free,
- * and never to a process that has stopped.
+ * Sockets that the primary binds and its workers listen on. A worker inherits the file descriptor and accepts
+ * connections when it is idle, so the system gives none to a process that has stopped.
  *
- * Node's public interface binds and listens in one step. What cluster itself is built on does the first alone.
+ * Node's public API binds and listens in one step. The internal function below node:cluster only binds.
  */
 import { promises as dns } from 'node:dns';
 import net, { type AddressInfo } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { type ListenPlace, listenError } from '@fairlead/runtime/net';
 
-/** A socket that is bound, as libuv holds it. */
-interface Handle {
+/** A bound socket. */
+export interface BoundSocket {
+  /** In this process, for workers to inherit. */
   readonly fd: number;
+  /** Closes the socket in this process; workers still accept connections. */
   close(): void;
-  /** Fills in address and port. */
-  getsockname(out: object): number;
 }
 
-/** @returns a negative error number on failure */
-type CreateServerHandle = (
-  address: string | null,
-  port: number,
-  addressType: 4 | 6 | -1,
-  fd: -1,
-  flags: 0,
-) => Handle | number;
-
-/** A socket that workers can listen on. */
-export interface BoundSocket {
-  /** Of this process, to be inherited. */
-  readonly fd: number;
-  /** This process lets go; connections come as long as some other listens. */
-  close(): void;
+/** libuv's handle of a bound socket. */
+interface Handle extends BoundSocket {
+  /** Fills in address and port. */
+  getsockname(out: object): number;
 }
 
 /** @throws StartupError naming flag, address and reason */
@@ -46,7 +34,7 @@ export async function bindTcp(
     const handle = createHandle(at?.address ?? null, port, family);
     const address = {} as AddressInfo;
     handle.getsockname(address);
-    // libuv keeps "in use" for listen(), which would pick another port.
+    // libuv reports EADDRINUSE only in listen(), and would bind another port here.
     if (port !== 0 && address.port !== port) {
       handle.close();
       throw systemError('EADDRINUSE');
@@ -57,14 +45,23 @@ export async function bindTcp(
   }
 }
 
-/** Makes a socket file before it returns. Its file is removed with `close` if it is still there. */
+/** Creates the socket file before it returns. `close` removes the file if it still exists. */
 export async function bindUds(path: string): Promise<BoundSocket> {
   const handle = createHandle(path, -1, -1);
   return { fd: handle.fd, close: () => handle.close() };
 }
 
 function createHandle(address: string | null, port: number, type: 4 | 6 | -1): Handle {
-  const { _createServerHandle } = net as unknown as { _createServerHandle: CreateServerHandle };
+  const { _createServerHandle } = net as unknown as {
+    /** @returns a negative error number on failure */
+    _createServerHandle(
+      address: string | null,
+      port: number,
+      addressType: 4 | 6 | -1,
+      fd: -1,
+      flags: 0,
+    ): Handle | number;
+  };
   const handle = _createServerHandle(address, port, type, -1, 0);
   if (typeof handle === 'number') throw systemError(getSystemErrorName(handle));
   return handle;

@@ -1,36 +1,36 @@
 import { AggregatorRegistry, type PrometheusContentType, Registry } from 'prom-client';
 
-/** A metric as `getMetricsAsJSON` of prom-client gives it. */
+/** A metric as prom-client's `getMetricsAsJSON` returns it. */
 export interface MetricObject {
   readonly name: string;
   readonly help: string;
   readonly type: unknown;
-  /** How values of several processes become one. */
+  /** How values of several processes are combined. */
   readonly aggregator: string;
   readonly values: readonly object[];
 }
 
 /**
- * The metrics of all workers as those of one server. What a worker had counted when it ended is kept: a
- * counter that went back would look like one that began anew, with all others' counts on top.
+ * Combines the metrics of all workers into those of one server. The counts of a worker that has ended are kept:
+ * Prometheus would read a decrease as a restart from zero, and count the sum of all workers again.
  */
 export class MergedMetrics {
   readonly #ownRegistry: Registry;
   readonly #latestByWorker = new Map<number, readonly MetricObject[]>();
-  /** Sums of the workers that are gone. */
+  /** Sums of the workers that have ended. */
   #retired: Promise<readonly MetricObject[]> = Promise.resolve([]);
 
-  /** @param ownRegistry what the primary itself counts */
+  /** @param ownRegistry the primary's own metrics */
   constructor(ownRegistry: Registry) {
     this.#ownRegistry = ownRegistry;
   }
 
-  /** Notes what a worker says; it stands until the worker says something new or is gone. */
+  /** Replaces the metrics of a running worker. */
   update(worker: number, metrics: readonly MetricObject[]): void {
     this.#latestByWorker.set(worker, metrics);
   }
 
-  /** A worker has ended: its counts stay, what it held is gone. */
+  /** A worker has ended: keeps its counters and histograms, removes its gauges. */
   retire(worker: number): void {
     const latest = this.#latestByWorker.get(worker);
     this.#latestByWorker.delete(worker);

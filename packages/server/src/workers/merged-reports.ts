@@ -1,15 +1,15 @@
-/** What several workers say of themselves, as one server would say it. */
+/** Combines the reports of several workers into the report of one server. */
 import { type AdminReply, jsonReply } from '@fairlead/runtime/admin';
 import type { AgentStatus, ServerStatus, WorkerStatus } from '../admin/status.ts';
 import type { WhyReport } from '../admin/why.ts';
 
-/** A worker's answer. */
+/** A worker's report. */
 export interface WorkerReply {
   readonly worker: number;
   readonly reply: AdminReply;
 }
 
-/** One conflict for each claim: every worker knows the same agents. */
+/** One conflict per claim: all workers have the same agents. */
 function mergedConflicts(reports: readonly ServerStatus[]): ServerStatus['conflicts'] {
   const conflicts = new Map(
     reports.flatMap((report) => report.conflicts.map((conflict) => [conflict.claim, conflict])),

@@ -1,56 +1,51 @@
-/** What the primary and its workers say to each other. */
+/** The messages between the primary and its workers. */
 import type { AdminReply } from '@fairlead/runtime/admin';
 import type { HostPort } from '@fairlead/runtime/net';
 import type { ServerOptions } from '../options.ts';
 import type { MetricObject } from './merged-metrics.ts';
 
-/** What a worker has in the place of ports of its own. */
-export interface WorkerPlace {
-  /** Bound sockets of the primary, as open in this process; undefined where there is none. */
+/** What the primary gives a worker's server instead of ports of its own. */
+export interface WorkerResources {
+  /** File descriptors of bound sockets that the worker has inherited. */
   readonly sockets: {
     readonly frontEnd: number | undefined;
     readonly uds: { readonly fd: number; onStop(): void } | undefined;
-    /** The address at which agents reach this worker and no other. */
+    /** For agents that connect to this worker only. */
     readonly agent: number | undefined;
   };
-  /** What all workers make their TLS ticket keys of. */
+  /** From which all workers derive their TLS session ticket keys. */
   readonly ticketSecret: Uint8Array;
-  /** Addresses for agents of all workers. */
-  readonly fellows: readonly HostPort[];
+  /** Where agents reach each worker; empty without --advertise-agent-address. */
+  readonly workerAddresses: readonly HostPort[];
 }
 
 /** The first message to a worker. */
-export interface WorkerStart {
+export interface WorkerStart extends Omit<WorkerResources, 'sockets'> {
   /** From 1. */
   readonly worker: number;
-  /** Those of this server: its own ID, its own address for agents. */
+  /** Of the worker's server: its own ID, its own address for agents. */
   readonly options: ServerOptions;
-  /** File descriptors that the worker was born with. */
-  readonly sockets: Readonly<Record<SharedSocketName, number | undefined>>;
-  readonly ticketSecret: Uint8Array;
-  readonly fellows: readonly HostPort[];
-  /** Whether others serve clients, so that this one had better wait until it is ready. */
-  readonly holdsBack: boolean;
+  readonly sockets: SharedFds;
+  /** Whether other workers serve clients, so that this one waits until it is ready. */
+  readonly waitsUntilReady: boolean;
 }
 
-export type SharedSocketName = 'frontEnd' | 'uds' | 'agent';
+/** File descriptors of sockets that the primary has bound. */
+export type SharedFds = Readonly<Record<keyof WorkerResources['sockets'], number | undefined>>;
 
-interface WorkerReadiness {
-  readonly whyNotReady: string | undefined;
-  /** Whether clients can come to this worker. */
-  readonly isFrontEndOpen: boolean;
-}
-
-/** What a worker can be asked for. */
+/** Questions to a worker. */
 export type WorkerQuestion =
-  /** `decides`: whether somebody asks who will stay away from a server that is not ready. */
-  | { readonly what: 'readiness'; readonly decides: boolean }
+  /** `isProbe`: whether the asker directs clients by the answer, see Readiness. */
+  | { readonly what: 'readiness'; readonly isProbe: boolean }
   | { readonly what: 'metrics' }
   | { readonly what: 'report'; readonly path: string; readonly query: string };
 
 /** The answer's type by the question. */
 export interface WorkerAnswers {
-  readonly readiness: WorkerReadiness;
+  readonly readiness: {
+    readonly whyNotReady: string | undefined;
+    readonly isFrontEndOpen: boolean;
+  };
   readonly metrics: readonly MetricObject[];
   readonly report: AdminReply;
 }
@@ -59,11 +54,11 @@ export type ToWorker =
   | { readonly type: 'start'; readonly start: WorkerStart }
   | { readonly type: 'ping' }
   | { readonly type: 'ask'; readonly id: number; readonly question: WorkerQuestion }
-  /** With it comes a connection of an agent. */
+  /** Carries an agent's TCP connection. */
   | { readonly type: 'agent'; readonly id: number }
   | { readonly type: 'openFrontEnd' }
   | { readonly type: 'reload' }
-  /** `isWatched`: whether somebody asks for readiness, and is to notice before new streams are refused. */
+  /** `isWatched`: whether probes check readiness, and must see the change before new streams are refused. */
   | { readonly type: 'drain'; readonly isWatched: boolean };
 
 export type FromWorker =
@@ -73,5 +68,5 @@ export type FromWorker =
   | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }
   | { readonly type: 'agentTaken'; readonly id: number }
   | { readonly type: 'frontEndOpen' }
-  /** No client is accepted on the Unix domain socket any more. */
+  /** The Unix domain socket no longer accepts clients. */
   | { readonly type: 'udsStopped' };

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { type AdminRoutes, HttpAdmin, healthRoutes, metricsRoutes } from '@fairlead/runtime/admin';
+import type { AdminRoutes } from '@fairlead/runtime/admin';
 import type { HostPort } from '@fairlead/runtime/net';
 import type { Logger, RunningProgram } from '@fairlead/runtime/process';
 import { Counter, Gauge, Registry } from 'prom-client';
-import { RECENTLY_MS } from '../admin/readiness.ts';
+import { AdminPorts } from '../admin/admin-ports.ts';
+import { PROBE_MEMORY_MS } from '../admin/readiness.ts';
 import type { WorkerStatus } from '../admin/status.ts';
-import { type ServerOptions, workerServerId } from '../options.ts';
-import { AgentDoor } from './agent-port.ts';
+import { workerServerId } from '../options/worker-options.ts';
+import type { ServerOptions } from '../options.ts';
+import { AgentPort } from './agent-port.ts';
 import { MergedMetrics } from './merged-metrics.ts';
 import { mergeStatus, mergeWhy, type WorkerReply } from './merged-reports.ts';
 import { SharedPorts } from './shared-ports.ts';
@@ -14,18 +16,18 @@ import { type WorkerEnd, WorkerProcess } from './worker-process.ts';
 import { WorkerSlot } from './worker-slot.ts';
 
 const TICKET_SECRET_BYTES = 48;
-/** Signs of life that a worker is asked for within `--worker-timeout`. */
-const LOOKS_PER_TIMEOUT = 5;
-/** Kubernetes gives a probe one second. */
+/** Pings of a worker within `--worker-timeout`. */
+const PINGS_PER_TIMEOUT = 5;
+/** Kubernetes' default timeout of a probe is one second. */
 const PROBE_TIMEOUT_MS = 500;
-/** Beyond `--graceful-shutdown-timeout`, for workers to close their tunnels and write their logs. */
-const LAST_WORDS_MS = 5_000;
+/** After `--graceful-shutdown-timeout`, for workers to close their tunnels and write their logs. */
+const EXIT_MS = 5_000;
 
 /**
- * Starts `--workers` servers in processes of their own, and keeps them running. This process owns the ports and
- * answers for all on health and admin port; it sees no byte of any stream.
+ * Starts `--workers` servers in separate processes, and replaces those that end. This process owns the ports, and
+ * answers on the health and admin ports for all workers. No bytes of streams pass through it.
  *
- * @throws UsageError, StartupError for what keeps this process or the first workers from starting
+ * @throws UsageError, StartupError if this process or one of the first workers cannot start
  */
 export async function startWorkers(
   options: ServerOptions,
@@ -41,35 +43,33 @@ class Primary implements RunningProgram {
   readonly #logger: Logger;
   readonly #ticketSecret = randomBytes(TICKET_SECRET_BYTES);
   readonly #ports: SharedPorts;
-  readonly #door: AgentDoor;
+  readonly #agentPort: AgentPort;
   readonly #slots: readonly WorkerSlot[];
-  readonly #health: HttpAdmin;
-  readonly #admin: HttpAdmin;
+  readonly #adminPorts: AdminPorts;
   readonly #registry = new Registry();
   readonly #metrics = new MergedMetrics(this.#registry);
   readonly #ends = new Counter({
     name: 'fairlead_server_worker_ends_total',
-    help: 'Workers that ended though nobody asked them to, by how',
+    help: 'Workers that ended unexpectedly, by exit code, signal or reason',
     labelNames: ['how'],
     registers: [this.#registry],
   });
-  #heartbeat: NodeJS.Timeout | undefined;
-  /** While the first workers start: told of each that serves, or has failed. */
+  #pingTimer: NodeJS.Timeout | undefined;
+  /** While the first workers start: called for each that serves or has failed. */
   #onFirst: ((failed: WorkerEnd | undefined) => void) | undefined;
   #isUp = false;
-  /** When somebody last asked for readiness. */
-  #askedAtMs = -Infinity;
+  /** The time of the last readiness probe. */
+  #probedAtMs = -Infinity;
   #isDraining = false;
 
   constructor(options: ServerOptions, logger: Logger) {
     this.#options = options;
     this.#logger = logger;
     this.#ports = new SharedPorts(logger);
-    this.#door = new AgentDoor(() => this.#workers, logger);
+    this.#agentPort = new AgentPort(() => this.#workers, logger);
     this.#slots = Array.from(
       { length: options.workers },
-      (_, index) =>
-        new WorkerSlot({ worker: index + 1, logger, spawn: (slot) => this.#spawn(slot) }),
+      (_, index) => new WorkerSlot(index + 1, logger, (slot) => this.#spawn(slot)),
     );
     const workers = () => this.#workers.filter(({ isStarted }) => isStarted).length;
     new Gauge({
@@ -80,45 +80,25 @@ class Primary implements RunningProgram {
         this.set(workers());
       },
     });
-    const metrics = metricsRoutes({
-      contentType: this.#metrics.contentType,
-      metrics: () => this.#collectMetrics(),
-    });
-    this.#health = new HttpAdmin(
-      { ...healthRoutes(() => this.#whyNotReady(), 500), ...metrics },
+    this.#adminPorts = new AdminPorts(
+      options,
       logger,
+      () => this.#whyNotReady(),
+      { contentType: this.#metrics.contentType, metrics: () => this.#collectMetrics() },
+      this.#reportRoutes(),
     );
-    this.#admin = new HttpAdmin({ ...metrics, ...this.#reportRoutes() }, logger);
   }
 
   async start(): Promise<void> {
-    const { agentPort, agentBindAddress, healthPort, healthBindAddress } = this.#options;
-    const { adminPort, adminBindAddress, workerTimeout } = this.#options;
-    // However this process ends, no worker is left behind.
+    // However this process ends, its workers end with it.
     process.once('exit', () => {
       for (const worker of this.#workers) worker.kill();
     });
     try {
-      await this.#health.listen({
-        listener: 'health',
-        flag: '--health-port',
-        port: healthPort,
-        host: healthBindAddress,
-      });
-      await this.#admin.listen({
-        listener: 'admin',
-        flag: '--admin-port',
-        port: adminPort,
-        host: adminBindAddress,
-      });
+      await this.#adminPorts.listen();
       await this.#ports.bind(this.#options);
       await this.#startFirst();
-      await this.#door.listen({
-        listener: 'agent',
-        flag: '--agent-port',
-        port: agentPort,
-        host: agentBindAddress,
-      });
+      await this.#agentPort.listen(this.#options);
       await this.#ports.publish();
     } catch (error) {
       this.#ports.releaseUds();
@@ -127,46 +107,46 @@ class Primary implements RunningProgram {
       throw error;
     }
     this.#isUp = true;
-    this.#heartbeat = setInterval(() => {
-      for (const worker of this.#workers) worker.checkLife();
-    }, workerTimeout / LOOKS_PER_TIMEOUT);
+    this.#pingTimer = setInterval(() => {
+      for (const worker of this.#workers) worker.ping();
+    }, this.#options.workerTimeout / PINGS_PER_TIMEOUT);
   }
 
   reload(): void {
-    for (const worker of this.#workers) worker.reload();
+    for (const worker of this.#workers) worker.send({ type: 'reload' });
   }
 
   async drain(): Promise<void> {
     this.#isDraining = true;
-    this.#door.stop();
+    this.#agentPort.stop();
     this.#ports.close();
     const ended = Promise.all(this.#slots.map((slot) => slot.close()));
-    const isWatched = performance.now() - this.#askedAtMs < RECENTLY_MS;
-    for (const worker of this.#workers) worker.drain(isWatched);
+    const isWatched = performance.now() - this.#probedAtMs < PROBE_MEMORY_MS;
+    for (const worker of this.#workers) worker.send({ type: 'drain', isWatched });
     const timer = setTimeout(() => {
       for (const worker of this.#workers) worker.kill();
-    }, this.#options.gracefulShutdownTimeout + LAST_WORDS_MS);
+    }, this.#options.gracefulShutdownTimeout + EXIT_MS);
     await ended;
     clearTimeout(timer);
     await this.#end();
   }
 
-  /** Ends what is left, at once. */
+  /** Ends everything at once. */
   async #end(): Promise<void> {
-    clearInterval(this.#heartbeat);
+    clearInterval(this.#pingTimer);
     const ended = Promise.all(this.#slots.map((slot) => slot.close()));
     for (const worker of this.#workers) worker.kill();
     await ended;
-    this.#door.stop();
+    this.#agentPort.stop();
     this.#ports.releaseUds();
-    await Promise.all([this.#health.close(), this.#admin.close()]);
+    await this.#adminPorts.close();
   }
 
   get #workers(): WorkerProcess[] {
     return this.#slots.flatMap(({ process: worker }) => worker ?? []);
   }
 
-  /** Resolves when all serve. @throws StartupError why one of them cannot */
+  /** Resolves when all workers serve agents. @throws StartupError if one of them cannot */
   async #startFirst(): Promise<void> {
     const { length } = this.#slots;
     await new Promise<void>((resolve, reject) => {
@@ -175,7 +155,7 @@ class Primary implements RunningProgram {
         if (failed) reject(failed.startError ?? new Error(`a worker ended with ${howOf(failed)}`));
         else if (--left === 0) resolve();
       };
-      for (const slot of this.#slots) slot.fill();
+      for (const slot of this.#slots) slot.start();
     }).finally(() => {
       this.#onFirst = undefined;
     });
@@ -190,8 +170,8 @@ class Primary implements RunningProgram {
         worker,
         options: this.#optionsOf(worker),
         ticketSecret: this.#ticketSecret,
-        fellows: this.#fellows,
-        holdsBack: this.#workers.some(({ isFrontEndOpen }) => isFrontEndOpen),
+        workerAddresses: this.#workerAddresses,
+        waitsUntilReady: this.#workers.some(({ isFrontEndOpen }) => isFrontEndOpen),
       },
       onStarted: () => {
         const { serverId, pid } = started;
@@ -202,56 +182,56 @@ class Primary implements RunningProgram {
       onEnd: (end) => {
         this.#metrics.retire(worker);
         if (!this.#isDraining) this.#ends.inc({ how: howOf(end) });
-        // Before all have started, the end of one is the end of the program.
+        // If one of the first workers cannot start, the program ends.
         if (!this.#isUp) void slot.close();
         slot.onEnd(end);
         this.#onFirst?.(end);
-        this.#openSomeFrontEnd();
+        this.#openFrontEnds();
       },
     });
     return started;
   }
 
-  /** A worker that waits for its agents waits in vain for others when there are none. */
-  #openSomeFrontEnd(): void {
+  /** If no worker accepts clients, there is no reason for the others to wait until they are ready. */
+  #openFrontEnds(): void {
     if (this.#isDraining || this.#workers.some(({ isFrontEndOpen }) => isFrontEndOpen)) return;
-    for (const worker of this.#workers) worker.openFrontEnd();
+    for (const worker of this.#workers) worker.send({ type: 'openFrontEnd' });
   }
 
-  /** Of the server that a worker is. */
+  /** The options of a worker's server. */
   #optionsOf(worker: number): ServerOptions {
     const options = this.#options;
     const { workers, serverId, serverCount, maxTunnelWindow, maxStreamWindow } = options;
-    // The memory is the machine's; all other limits are each worker's own.
+    // The workers share the memory of the machine. All other limits apply to each worker.
     const maxProcessWindow = Math.ceil(options.maxProcessWindow / workers);
     return {
       ...options,
       workers: 1,
       serverId: workerServerId(serverId, worker),
       serverCount: serverCount * workers,
-      advertiseAgentAddress: this.#fellows[worker - 1],
+      advertiseAgentAddress: this.#workerAddresses[worker - 1],
       maxProcessWindow,
       maxTunnelWindow: Math.min(maxTunnelWindow, maxProcessWindow),
       maxStreamWindow: Math.min(maxStreamWindow, maxProcessWindow),
     };
   }
 
-  /** Where agents reach each worker, in the order of workers. */
-  get #fellows(): HostPort[] {
+  /** Where agents reach each worker, in the order of workers; empty without --advertise-agent-address. */
+  get #workerAddresses(): HostPort[] {
     const host = this.#options.advertiseAgentAddress?.host;
     return host === undefined ? [] : this.#ports.agentPorts.map((port) => ({ host, port }));
   }
 
-  /** Ready when all workers to whom clients can come are. Who is frozen, or still waits for agents, gets none. */
+  /** Ready if all workers that accept clients are ready. Unresponsive workers accept none. */
   async #whyNotReady(): Promise<string | undefined> {
-    this.#askedAtMs = performance.now();
+    this.#probedAtMs = performance.now();
     if (this.#isDraining) return 'the server is draining';
     const answers = await Promise.all(
       this.#workers
         .filter(({ isResponsive }) => isResponsive)
         .map(async (process) => ({
           worker: process.worker,
-          answer: await process.ask({ what: 'readiness', decides: true }, PROBE_TIMEOUT_MS),
+          answer: await process.ask({ what: 'readiness', isProbe: true }, PROBE_TIMEOUT_MS),
         })),
     );
     const open = answers.filter(({ answer }) => answer?.isFrontEndOpen);
@@ -298,17 +278,11 @@ class Primary implements RunningProgram {
 
 async function statusOf(slot: WorkerSlot, serverId: string): Promise<WorkerStatus> {
   const { worker, process, replacements } = slot;
-  const answer = await process?.ask({ what: 'readiness', decides: false });
+  const answer = await process?.ask({ what: 'readiness', isProbe: false });
   const reason = answer?.whyNotReady;
-  const state = answer
-    ? reason === undefined
-      ? 'ready'
-      : 'not ready'
-    : process === undefined
-      ? 'ended'
-      : process.isStarted
-        ? 'no answer'
-        : 'starting';
+  let state: WorkerStatus['state'] = 'ended';
+  if (answer) state = reason === undefined ? 'ready' : 'not ready';
+  else if (process) state = process.isStarted ? 'no answer' : 'starting';
   return {
     worker,
     serverId: workerServerId(serverId, worker),
@@ -320,7 +294,7 @@ async function statusOf(slot: WorkerSlot, serverId: string): Promise<WorkerStatu
   };
 }
 
-/** In metrics. */
+/** The `how` label of a worker's end. */
 function howOf({ code, signal, startError, wasSilent }: WorkerEnd): string {
   if (wasSilent) return 'silent';
   if (startError) return 'not_started';

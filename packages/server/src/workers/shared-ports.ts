@@ -1,22 +1,22 @@
-import { type ListenPlace, logListening } from '@fairlead/runtime/net';
+import { logListening } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
 import { UdsPlace } from '../listeners/uds-place.ts';
-import { frontEndPort, type ServerOptions, workerAgentPorts } from '../options.ts';
+import { frontEndPort } from '../options/front-end-options.ts';
+import { workerAgentPorts } from '../options/worker-options.ts';
+import type { ServerOptions } from '../options.ts';
 import { type BoundSocket, bindTcp, bindUds } from './bound-socket.ts';
-import type { SharedSocketName } from './messages.ts';
-
-type TcpSocket = Awaited<ReturnType<typeof bindTcp>>;
+import type { SharedFds } from './messages.ts';
 
 /**
- * The sockets that belong to the primary and on which workers listen. They outlive each worker: a port stays
- * the same, and who comes while a worker is replaced waits for the next.
+ * The sockets that the primary binds and on which its workers listen. They outlive each worker: ports stay the
+ * same, and clients that connect while a worker is replaced wait for its replacement.
  */
 export class SharedPorts {
   readonly #logger: Logger;
-  #frontEnd: TcpSocket | undefined;
+  #frontEnd: Awaited<ReturnType<typeof bindTcp>> | undefined;
   #uds: { readonly socket: BoundSocket; readonly place: UdsPlace } | undefined;
-  /** By worker, from the first on; empty when agents are not told of them. */
-  readonly #agents: TcpSocket[] = [];
+  /** In the order of workers; empty without --advertise-agent-address. */
+  readonly #agents: Awaited<ReturnType<typeof bindTcp>>[] = [];
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -34,15 +34,17 @@ export class SharedPorts {
     const port = frontEndPort(options);
     const host = options.serverBindAddress;
     if (port !== undefined) {
-      this.#frontEnd = await bindTcp(placeOf('frontend', '--server-port', port, host));
+      const place = { listener: 'frontend', flag: '--server-port', port, host };
+      this.#frontEnd = await bindTcp(place);
     }
     for (const { name, port, address } of workerAgentPorts(options)) {
-      this.#agents.push(await bindTcp(placeOf('worker-agent', `--${name}`, port, address)));
+      const place = { listener: 'worker-agent', flag: `--${name}`, port, host: address };
+      this.#agents.push(await bindTcp(place));
     }
   }
 
   /** The file descriptors for a worker. */
-  fdsOf(worker: number): Readonly<Record<SharedSocketName, number | undefined>> {
+  fdsOf(worker: number): SharedFds {
     return {
       frontEnd: this.#frontEnd?.fd,
       uds: this.#uds?.socket.fd,
@@ -50,41 +52,32 @@ export class SharedPorts {
     };
   }
 
-  /** The port at which agents reach each worker alone, in the order of workers. */
+  /** The port of each worker for agents, in the order of workers. */
   get agentPorts(): readonly number[] {
     return this.#agents.map(({ address }) => address.port);
   }
 
-  /** The workers listen: clients may know. @throws StartupError */
+  /** Shows the socket path and logs the ports, once the workers listen. @throws StartupError */
   async publish(): Promise<void> {
     await this.#uds?.place.publish();
     if (this.#frontEnd) {
       const { address, port } = this.#frontEnd.address;
       logListening(this.#logger, 'frontend', { address, port });
     }
-    for (const [index, { address }] of this.#agents.entries()) {
-      const { address: host, port } = address;
+    for (const [index, socket] of this.#agents.entries()) {
+      const { address, port } = socket.address;
       const logger = this.#logger.child({ worker: index + 1 });
-      logListening(logger, 'worker-agent', { address: host, port });
+      logListening(logger, 'worker-agent', { address, port });
     }
   }
 
-  /** Lets go of the sockets: when the last worker does the same, nobody can connect any more. */
+  /** Closes the sockets in this process. Clients can connect until the last worker closes them too. */
   close(): void {
     for (const socket of [this.#frontEnd, this.#uds?.socket, ...this.#agents]) socket?.close();
   }
 
-  /** Removes the path of the Unix domain socket, if it is still ours. */
+  /** Removes the Unix domain socket's path if it still belongs to this process. */
   releaseUds(): void {
     this.#uds?.place.release();
   }
-}
-
-function placeOf(
-  listener: string,
-  flag: string,
-  port: number,
-  host: string | undefined,
-): ListenPlace {
-  return { listener, flag, port, host };
 }

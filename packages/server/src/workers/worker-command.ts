@@ -1,19 +1,8 @@
 /** The environment variable that makes a process a worker; its value is the worker's number. */
 const VARIABLE = 'FAIRLEAD_SERVER_WORKER';
 
-/** How this program is started once more. */
-export interface WorkerCommand {
-  readonly file: string;
-  readonly args: readonly string[];
-  readonly argv0: string;
-  readonly env: NodeJS.ProcessEnv;
-}
-
-/**
- * The same program with the same arguments: from a script by node, from a single-file executable by itself,
- * which takes no script.
- */
-export function workerCommand(worker: number): WorkerCommand {
+/** How to start this program again with the same arguments. A single-file executable needs no script. */
+export function workerCommand(worker: number) {
   const { argv, argv0, env, execArgv, execPath } = process;
   const args = argv.slice(2);
   return {
@@ -24,7 +13,7 @@ export function workerCommand(worker: number): WorkerCommand {
   };
 }
 
-/** Whether this process was started as a worker, and has somebody to tell it what to do. */
+/** Whether a primary has started this process as a worker. */
 export function isWorker(): boolean {
   return process.env[VARIABLE] !== undefined && process.send !== undefined;
 }

@@ -11,15 +11,15 @@ import {
 import { assembleServer } from '../server.ts';
 import type { FromWorker, ToWorker, WorkerQuestion, WorkerStart } from './messages.ts';
 
-/** How often a worker that holds back looks whether it is ready. */
+/** How often a worker that waits until it is ready checks that. */
 const READY_INTERVAL_MS = 100;
-/** Looks without a word of the primary after which it is given up; as many as it gives a worker. */
+/** Intervals without a message of the primary after which a worker exits. */
 const MAX_MISSED = 5;
 
-/** Runs this process as a worker of the one that started it, and ends with it. */
+/** Runs this process as a worker. It exits when its primary does. */
 export async function runWorker(): Promise<void> {
   letHeapGrow();
-  // A terminal and a service manager signal every process of a group; what follows is the primary's business.
+  // A terminal and a service manager signal all processes of a group. The primary tells its workers what to do.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
   const exit = () => process.exit(1);
   process.once('disconnect', exit);
@@ -31,7 +31,7 @@ export async function runWorker(): Promise<void> {
   process.on('disconnect', () => void exitFatal(log, new Error('the primary is gone'), 'primary'));
   process.on('uncaughtException', (err, origin) => void exitFatal(log, err, origin));
   try {
-    // A message without a listener is lost, and the parts of a worker may take a while to load.
+    // Node drops messages without a listener, and assembling a worker can take a while.
     const assembling = Worker.assemble(start, log);
     process.on('message', (message: ToWorker, socket?: Socket) =>
       assembling.then(
@@ -47,18 +47,20 @@ export async function runWorker(): Promise<void> {
   }
 }
 
-type AssembledServer = Awaited<ReturnType<typeof assembleServer>>;
-
-/** One server of several: does as the primary says, and answers its questions. */
+/** One server of several: obeys its primary and answers its questions. */
 class Worker {
   readonly #start: WorkerStart;
   readonly #log: ProgramLog;
-  readonly #server: AssembledServer;
+  readonly #server: Awaited<ReturnType<typeof assembleServer>>;
   #isFrontEndOpen = false;
   #isDraining = false;
   #missed = 0;
 
-  private constructor(start: WorkerStart, log: ProgramLog, server: AssembledServer) {
+  private constructor(
+    start: WorkerStart,
+    log: ProgramLog,
+    server: Awaited<ReturnType<typeof assembleServer>>,
+  ) {
     this.#start = start;
     this.#log = log;
     this.#server = server;
@@ -71,16 +73,16 @@ class Worker {
     const server = await assembleServer(start.options, log.logger, {
       sockets: { frontEnd, uds: uds === undefined ? undefined : { fd: uds, onStop }, agent },
       ticketSecret: start.ticketSecret,
-      fellows: start.fellows,
+      workerAddresses: start.workerAddresses,
     });
     return new Worker(start, log, server);
   }
 
-  /** Opens what is this worker's to open. @throws StartupError */
+  /** @throws StartupError */
   async serve(): Promise<void> {
-    const { holdsBack, options } = this.#start;
-    await this.#server.worker.start();
-    if (holdsBack) this.#openWhenReady();
+    const { waitsUntilReady, options } = this.#start;
+    await this.#server.lifecycle.startWorker();
+    if (waitsUntilReady) this.#openWhenReady();
     else await this.#openFrontEnd();
     setInterval(() => this.#checkPrimary(), options.workerTimeout / MAX_MISSED);
     tell({ type: 'started' });
@@ -97,18 +99,18 @@ class Worker {
         break;
       case 'agent':
         tell({ type: 'agentTaken', id: message.id });
-        // None when the agent went away meanwhile.
-        if (socket) this.#server.worker.takeAgent(socket);
+        // Undefined if the agent has disconnected meanwhile.
+        if (socket) this.#server.lifecycle.takeAgent(socket);
         break;
       case 'openFrontEnd':
         void this.#openFrontEnd();
         break;
       case 'reload':
         this.#log.reopen();
-        this.#server.reload();
+        this.#server.lifecycle.running.reload();
         break;
       case 'drain':
-        if (message.isWatched) this.#server.worker.readiness.noteWatcher();
+        if (message.isWatched) this.#server.readiness.noteProbe();
         void this.#drain();
         break;
     }
@@ -119,11 +121,11 @@ class Worker {
   }
 
   #answerTo(question: WorkerQuestion): unknown {
-    const { readiness, registry, reports } = this.#server.worker;
+    const { readiness, registry, reports } = this.#server;
     switch (question.what) {
       case 'readiness':
         return {
-          whyNotReady: question.decides ? readiness.whyNotReady() : readiness.reason,
+          whyNotReady: question.isProbe ? readiness.whyNotReady() : readiness.reason,
           isFrontEndOpen: this.#isFrontEndOpen,
         };
       case 'metrics':
@@ -135,15 +137,11 @@ class Worker {
     }
   }
 
-  /** Clients that came before this worker's agents would be refused, though other workers could serve them. */
+  /** Before this worker has agents, it would refuse clients that other workers can serve. */
   #openWhenReady(): void {
     const timer = setInterval(() => {
-      if (
-        !this.#isFrontEndOpen &&
-        !this.#isDraining &&
-        this.#server.worker.readiness.reason !== undefined
-      )
-        return;
+      const isWaiting = !this.#isFrontEndOpen && !this.#isDraining;
+      if (isWaiting && this.#server.readiness.reason !== undefined) return;
       clearInterval(timer);
       void this.#openFrontEnd();
     }, READY_INTERVAL_MS);
@@ -152,21 +150,21 @@ class Worker {
   async #openFrontEnd(): Promise<void> {
     if (this.#isFrontEndOpen || this.#isDraining) return;
     this.#isFrontEndOpen = true;
-    await this.#server.worker.openFrontEnd();
+    await this.#server.lifecycle.openFrontEnd();
     tell({ type: 'frontEndOpen' });
   }
 
-  /** Whether there still is somebody who would replace this process, or end it. */
+  /** A worker without a primary would neither be replaced nor stopped. */
   #checkPrimary(): void {
     if (this.#missed++ < MAX_MISSED) return;
-    void exitFatal(this.#log, new Error('the primary gives no sign of life'), 'primary');
+    void exitFatal(this.#log, new Error('the primary does not respond'), 'primary');
   }
 
   async #drain(): Promise<void> {
     if (this.#isDraining) return;
     this.#isDraining = true;
     try {
-      await this.#server.drain();
+      await this.#server.lifecycle.running.drain();
     } catch (err) {
       await exitFatal(this.#log, err, 'drain');
     }
@@ -176,6 +174,6 @@ class Worker {
 }
 
 function tell(message: FromWorker, onSent: () => void = () => {}): void {
-  // The end of the primary is told by 'disconnect'.
+  // After the primary has ended, 'disconnect' ends this process.
   if (process.connected) process.send?.(message, undefined, undefined, onSent);
 }

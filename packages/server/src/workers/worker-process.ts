@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { type Logger, StartupError, UsageError } from '@fairlead/runtime/process';
 import type {
   FromWorker,
-  SharedSocketName,
+  SharedFds,
   ToWorker,
   WorkerAnswers,
   WorkerQuestion,
@@ -13,36 +13,36 @@ import { workerCommand } from './worker-command.ts';
 
 export interface WorkerProcessOptions {
   readonly logger: Logger;
-  /** Sockets of this process that the worker inherits. */
-  readonly fds: Readonly<Record<SharedSocketName, number | undefined>>;
+  /** Of this process; the worker inherits them. */
+  readonly fds: SharedFds;
   readonly start: Omit<WorkerStart, 'sockets'>;
-  /** The worker serves. */
+  /** The worker serves agents. */
   onStarted(): void;
   onUdsStopped(): void;
-  /** The last call. */
+  /** Called once, as the last callback. */
   onEnd(end: WorkerEnd): void;
 }
 
-/** How a worker ended; code or signal is null. */
+/** How a worker process ended; either code or signal is null. */
 export interface WorkerEnd {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** Why it did not start, if it said so. */
+  /** Why it could not start, if it reported a reason. */
   readonly startError: StartupError | undefined;
-  /** Whether it was killed because it gave no sign of life. */
+  /** Whether it was killed because it did not respond. */
   readonly wasSilent: boolean;
 }
 
-/** Behind stdin, stdout, stderr and the channel. */
+/** After stdin, stdout, stderr and the IPC channel. */
 const FIRST_INHERITED_FD = 4;
-/** A worker that does not answer a question sooner is left out of the answer. */
+/** Reports omit a worker that takes longer to answer. */
 const ANSWER_TIMEOUT_MS = 1_000;
-/** A worker that has not started after this long never will. */
+/** A worker that takes longer to start is killed. */
 const START_TIMEOUT_MS = 30_000;
-/** Looks at a worker without a sign of life after which it is given up. */
+/** A worker is killed after this many unanswered pings. */
 const MAX_MISSED = 5;
 
-/** One worker as its primary sees it, from its birth to its end. */
+/** The primary's view of one worker process, from its start to its end. */
 export class WorkerProcess {
   readonly worker: number;
   readonly serverId: string;
@@ -50,8 +50,8 @@ export class WorkerProcess {
   readonly #options: WorkerProcessOptions;
   readonly #child: ChildProcess;
   readonly #answers = new Map<number, (answer: unknown) => void>();
-  /** Connections of agents on their way to the worker. */
-  readonly #handedOn = new Map<number, Socket>();
+  /** Agents' connections on their way to the worker. */
+  readonly #pendingAgents = new Map<number, Socket>();
   readonly #startTimer: NodeJS.Timeout;
   #lastId = 0;
   #missed = 0;
@@ -74,7 +74,7 @@ export class WorkerProcess {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...inherited.map(([, fd]) => fd)],
     });
-    this.#startTimer = setTimeout(() => this.#giveUp('it does not start'), START_TIMEOUT_MS);
+    this.#startTimer = setTimeout(() => this.#killSilent('it does not start'), START_TIMEOUT_MS);
     this.#child.on('message', (message: FromWorker) => this.#onMessage(message));
     this.#child.on('error', (error) => {
       this.#startError ??= new StartupError(`a worker cannot be started: ${error.message}`);
@@ -82,14 +82,14 @@ export class WorkerProcess {
     });
     this.#child.on('exit', (code, signal) => {
       const end = () => this.#onExit(code, signal);
-      // Its last words may still be on their way.
+      // Its last messages may still arrive.
       if (this.#child.connected) this.#child.once('disconnect', end);
       else end();
     });
     const sockets = Object.fromEntries(
       inherited.map(([name], index) => [name, FIRST_INHERITED_FD + index]),
     ) as WorkerStart['sockets'];
-    this.#send({ type: 'start', start: { ...start, sockets } });
+    this.send({ type: 'start', start: { ...start, sockets } });
   }
 
   get pid(): number | undefined {
@@ -101,31 +101,31 @@ export class WorkerProcess {
     return this.#isStarted && !this.#hasEnded;
   }
 
-  /** Whether clients can come to it. */
+  /** Whether it accepts clients. */
   get isFrontEndOpen(): boolean {
     return this.#isFrontEndOpen && !this.#hasEnded;
   }
 
-  /** Whether it has answered the last sign of life that it was asked for. */
+  /** Whether at most one ping is unanswered. */
   get isResponsive(): boolean {
     return this.isStarted && this.#missed <= 1;
   }
 
   /**
-   * Asks for a sign of life, and kills a worker that has left several such questions unanswered. Counted
-   * instead of timed: when the whole machine was paused, the worker is given its chance.
+   * Pings the worker, and kills it after several unanswered pings. They are counted instead of timed, so that a
+   * worker survives a pause of the whole machine.
    */
-  checkLife(): void {
+  ping(): void {
     if (!this.isStarted) return;
     if (this.#missed >= MAX_MISSED) {
-      this.#giveUp('it gives no sign of life');
+      this.#killSilent('it does not respond');
       return;
     }
     this.#missed++;
-    this.#send({ type: 'ping' });
+    this.send({ type: 'ping' });
   }
 
-  /** @returns undefined when the worker does not answer */
+  /** @returns undefined if the worker does not answer */
   async ask<W extends WorkerQuestion['what']>(
     question: WorkerQuestion & { readonly what: W },
     timeoutMs = ANSWER_TIMEOUT_MS,
@@ -138,34 +138,22 @@ export class WorkerProcess {
         clearTimeout(timer);
         resolve(value);
       });
-      this.#send({ type: 'ask', id, question });
+      this.send({ type: 'ask', id, question });
     });
     this.#answers.delete(id);
     return answer as WorkerAnswers[W] | undefined;
   }
 
-  /** Hands an agent's connection on. It stays open here too until the worker has it, and ends with the worker. */
+  /** Sends an agent's connection to the worker. It stays open here until the worker confirms it. */
   takeAgent(socket: Socket): void {
     const id = ++this.#lastId;
-    this.#handedOn.set(id, socket);
-    this.#send({ type: 'agent', id }, socket);
+    this.#pendingAgents.set(id, socket);
+    this.send({ type: 'agent', id }, socket);
   }
 
-  /** How many agents' connections it has not taken yet. */
+  /** Agents' connections that the worker has not confirmed yet. */
   get pendingAgents(): number {
-    return this.#handedOn.size;
-  }
-
-  openFrontEnd(): void {
-    this.#send({ type: 'openFrontEnd' });
-  }
-
-  reload(): void {
-    this.#send({ type: 'reload' });
-  }
-
-  drain(isWatched: boolean): void {
-    this.#send({ type: 'drain', isWatched });
+    return this.#pendingAgents.size;
   }
 
   kill(): void {
@@ -173,7 +161,7 @@ export class WorkerProcess {
   }
 
   #onMessage(message: FromWorker): void {
-    // Whatever it says, it is alive.
+    // Any message shows that the worker responds.
     this.#missed = 0;
     switch (message.type) {
       case 'started':
@@ -190,8 +178,8 @@ export class WorkerProcess {
         this.#answers.get(message.id)?.(message.answer);
         break;
       case 'agentTaken':
-        this.#handedOn.get(message.id)?.destroy();
-        this.#handedOn.delete(message.id);
+        this.#pendingAgents.get(message.id)?.destroy();
+        this.#pendingAgents.delete(message.id);
         break;
       case 'frontEndOpen':
         this.#isFrontEndOpen = true;
@@ -202,7 +190,7 @@ export class WorkerProcess {
     }
   }
 
-  #giveUp(reason: string): void {
+  #killSilent(reason: string): void {
     if (this.#wasSilent) return;
     this.#wasSilent = true;
     const { worker, pid } = this;
@@ -215,9 +203,9 @@ export class WorkerProcess {
     this.#hasEnded = true;
     clearTimeout(this.#startTimer);
     for (const answer of this.#answers.values()) answer(undefined);
-    // Nobody else may go on with them: the worker may have begun its handshake. The agents dial again.
-    for (const socket of this.#handedOn.values()) socket.destroy();
-    this.#handedOn.clear();
+    // The worker may have begun their handshakes, so no other process can use them. The agents retry.
+    for (const socket of this.#pendingAgents.values()) socket.destroy();
+    this.#pendingAgents.clear();
     this.#options.onEnd({
       code,
       signal,
@@ -226,9 +214,10 @@ export class WorkerProcess {
     });
   }
 
-  #send(message: ToWorker, socket?: Socket): void {
+  /** Does nothing if the worker has ended. */
+  send(message: ToWorker, socket?: Socket): void {
     if (!this.#child.connected) return;
-    // Without a callback an error, which the end of the process explains, would be thrown.
+    // Without a callback, Node would throw the error that the end of the process causes.
     this.#child.send(message, socket, { keepOpen: true }, () => {});
   }
 }

@@ -2,22 +2,16 @@ import { Backoff } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
 import type { WorkerEnd, WorkerProcess } from './worker-process.ts';
 
-/** The first pause before a replacement is one to two of these, each further one twice as long. */
+/** The first backoff before a replacement is one to two of these, each further one twice as long. */
 const FIRST_PAUSE_MS = 100;
-/** A worker that lived this long has not failed for the reason of the one before. */
+/** After this lifetime, an end is not counted as a repeated failure. */
 const LASTING_MS = 60_000;
 
-export interface WorkerSlotOptions {
-  readonly worker: number;
-  readonly logger: Logger;
-  /** Starts a process; its end is told to the slot. */
-  spawn(slot: WorkerSlot): WorkerProcess;
-}
-
-/** The place of one worker: who has it now, and who gets it next. */
+/** One of the `--workers` slots: starts its worker process and replaces it when it ends. */
 export class WorkerSlot {
   readonly worker: number;
-  readonly #options: WorkerSlotOptions;
+  readonly #logger: Logger;
+  readonly #spawn: (slot: WorkerSlot) => WorkerProcess;
   readonly #backoff = new Backoff({ minMs: FIRST_PAUSE_MS });
   #process: WorkerProcess | undefined;
   #replacements = 0;
@@ -25,9 +19,11 @@ export class WorkerSlot {
   #isClosed = false;
   readonly #onEmpty = new Set<() => void>();
 
-  constructor(options: WorkerSlotOptions) {
-    this.worker = options.worker;
-    this.#options = options;
+  /** @param spawn starts a process, and calls the slot's `onEnd` when the process ends */
+  constructor(worker: number, logger: Logger, spawn: (slot: WorkerSlot) => WorkerProcess) {
+    this.worker = worker;
+    this.#logger = logger;
+    this.#spawn = spawn;
   }
 
   get process(): WorkerProcess | undefined {
@@ -38,12 +34,12 @@ export class WorkerSlot {
     return this.#replacements;
   }
 
-  /** Starts the worker. */
-  fill(): void {
-    this.#process = this.#options.spawn(this);
+  /** Starts the worker process. */
+  start(): void {
+    this.#process = this.#spawn(this);
   }
 
-  /** The process has ended: another one takes its place, the later the more often that happens. */
+  /** Replaces a process that has ended, after a backoff. */
   onEnd({ code, signal, startError, wasSilent }: WorkerEnd): void {
     const { worker } = this;
     const { pid, startedAt } = this.#process!;
@@ -53,14 +49,14 @@ export class WorkerSlot {
     if (Date.now() - startedAt.getTime() >= LASTING_MS) this.#backoff.reset();
     const waitMs = Math.round(this.#backoff.next());
     const fields = { worker, pid, code, signal, wasSilent, detail: startError?.message, waitMs };
-    this.#options.logger.error(fields, 'worker has ended and is replaced');
+    this.#logger.error(fields, 'worker has ended and is replaced');
     this.#timer = setTimeout(() => {
       this.#replacements++;
-      this.fill();
+      this.start();
     }, waitMs);
   }
 
-  /** Lets nobody follow. Resolves when the process there has ended. */
+  /** Starts no further process; resolves when the present one has ended. */
   close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);

@@ -1,45 +1,26 @@
 import { TunnelError } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime/process';
-import { type AgentIdentifiers, parseAgentIdentifiers } from '../agent-identifiers.ts';
-import { type AgentPeer, nameOf } from '../agent-peer.ts';
-import {
-  type ClaimConstraints,
-  claimTexts,
-  noConstraints,
-  splitClaims,
-  withNode,
-} from './claim-constraints.ts';
-
-/** `--agent-authorization`. */
-type AuthorizationMode = 'off' | 'audit' | 'enforce';
-
-/** What an agent serves, as far as it may say so. */
-export interface AgentClaims {
-  /** Backed by the agent's certificate or token; all claims where authorization is off. */
-  readonly covered: AgentIdentifiers;
-  /** Taken on the agent's word alone (`audit`). */
-  readonly uncovered: AgentIdentifiers;
-}
-
-const noClaims: AgentIdentifiers = parseAgentIdentifiers('');
-
-/** Before an agent has claimed anything. */
-export const emptyClaims: AgentClaims = { covered: noClaims, uncovered: noClaims };
+import type { ServerOptions } from '../../options.ts';
+import { type AgentClaims, claimTexts, parseAgentIdentifiers } from '../agent-identifiers.ts';
+import { type AgentPeer, nameOf, peerFields } from '../agent-peer.ts';
+import { noConstraints, splitClaims, withNode } from './claim-constraints.ts';
 
 export interface AgentAuthorizerOptions {
-  readonly mode: AuthorizationMode;
+  readonly mode: ServerOptions['agentAuthorization'];
   readonly logger: Logger;
-  /** Told of each claim that no credential covers, and whether its agent was refused for it. */
-  onUncovered(kind: ClaimKind, refused: boolean): void;
+  /** Called for each claim that no credential covers. */
+  onUncovered(kind: ClaimKind, isRefused: boolean): void;
+  /** Called for each agent that is refused for its claims. */
+  onRefused(): void;
 }
 
 /** The key of an agent identifier. */
 export type ClaimKind = 'host' | 'ipv4' | 'ipv6' | 'cidr' | 'default-route';
 
-/** No more claims than these are named in a log line or an error. */
+/** Claims that one log line or one error names at most. */
 const maxNamed = 8;
 
-/** Decides what an agent may claim, whatever protocol it speaks. */
+/** Decides which claims of an agent are accepted. */
 export class AgentAuthorizer {
   readonly #options: AgentAuthorizerOptions;
 
@@ -48,26 +29,25 @@ export class AgentAuthorizer {
   }
 
   /**
-   * Judges an agent's identifiers, at its start and whenever it repeats them.
+   * Checks an agent's identifiers, when it connects and when they change.
+   * @param identifiers as the agent sent them, see parseAgentIdentifiers
    * @throws TunnelError `unauthorized` that names the claims, with mode `enforce`
    */
   authorize(agentId: string, identifiers: string | undefined, peer: AgentPeer): AgentClaims {
-    const { mode, logger, onUncovered } = this.#options;
+    const { mode, logger, onUncovered, onRefused } = this.#options;
     const claims = parseAgentIdentifiers(identifiers ?? '');
-    const who = {
-      agent: agentId,
-      address: peer.address,
-      commonName: peer.commonName,
-      account: peer.token?.username,
-      node: peer.token?.nodeName,
-    };
-    const credential = peer.certificate ? 'certificate' : 'token';
+    const agent = { agent: agentId, ...peerFields(peer) };
     if (claims.warnings.length > 0) {
       const warnings = claims.warnings.slice(0, maxNamed);
-      logger.warn({ ...who, warnings }, 'agent identifiers that cannot be read never match');
+      logger.warn({ ...agent, warnings }, 'agent identifiers that cannot be read never match');
     }
-    if (mode === 'off') return { covered: claims, uncovered: noClaims };
-    const split = splitClaims(claims, constraintsOfPeer(peer));
+    if (mode === 'off') return { covered: claims, uncovered: parseAgentIdentifiers('') };
+    const constraints = peer.certificate?.constraints ?? noConstraints;
+    const node = peer.token?.nodeName;
+    const split = splitClaims(
+      claims,
+      node === undefined ? constraints : withNode(constraints, node),
+    );
     const uncovered = claimTexts(split.uncovered);
     if (uncovered.length === 0) return split;
     for (const claim of uncovered) {
@@ -75,19 +55,17 @@ export class AgentAuthorizer {
     }
     const named = uncovered.slice(0, maxNamed);
     if (uncovered.length > maxNamed) named.push(`${uncovered.length - maxNamed} more`);
+    const fields = { ...agent, claims: named };
+    const credential = peer.certificate ? 'certificate' : 'token';
     if (mode === 'audit') {
-      logger.warn({ ...who, claims: named }, `claims that the ${credential} does not cover`);
+      logger.warn(fields, `claims that the ${credential} does not cover`);
       return split;
     }
-    logger.warn({ ...who, claims: named }, `agent refused: its ${credential} does not cover it`);
+    logger.warn(fields, `agent refused: its ${credential} does not cover it`);
+    onRefused();
     throw new TunnelError(
       'unauthorized',
       `the ${credential} of ${nameOf(peer) ?? 'the agent'} does not cover ${named.join(', ')}`,
     );
   }
-}
-
-function constraintsOfPeer({ certificate, token }: AgentPeer): ClaimConstraints {
-  const constraints = certificate?.constraints ?? noConstraints;
-  return token?.nodeName === undefined ? constraints : withNode(constraints, token.nodeName);
 }

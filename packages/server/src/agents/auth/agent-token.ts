@@ -1,28 +1,32 @@
 import type { TokenReview } from '@fairlead/kubernetes';
 import { cleanText, TunnelError } from '@fairlead/protocol';
+import type { TokenAuthenticatorOptions } from './token-authenticator.ts';
 
-/** What a token says of an agent, for as long as its tunnel lives; not the token itself. */
+/** What a verified token proves about an agent. The token itself is not kept. */
 export interface AgentToken {
   /** `system:serviceaccount:NAMESPACE:NAME`. */
   readonly username: string;
-  /** The node that the token is bound to; undefined for one that is bound to none. */
+  /** The node that the token is bound to, if any. */
   readonly nodeName: string | undefined;
-  /** The same for the agents of one node, or else of one pod, and different for all others. */
+  /** Equal for the agents of one node (without a node: of one pod), different for all others. */
   readonly identity: string;
-}
-
-/** Whose tokens are taken. */
-export interface WantedAccount {
-  readonly namespace: string;
-  readonly serviceAccount: string;
-  readonly audience: string;
 }
 
 const nodeNameKey = 'authentication.kubernetes.io/node-name';
 const podUidKey = 'authentication.kubernetes.io/pod-uid';
 
 /**
- * The token of an agent's request: each Authorization header that it had.
+ * All Authorization headers of a request. Node's parsed headers omit all but the first.
+ * @param rawHeaders alternating names and values
+ */
+export function authorizationsOf(rawHeaders: readonly string[]): string[] {
+  return rawHeaders.filter(
+    (_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === 'authorization',
+  );
+}
+
+/**
+ * The token in a request's Authorization headers.
  * @throws TunnelError `unauthenticated` unless there is one bearer token (RFC 6750 section 2.1)
  */
 export function bearerToken(authorizations: readonly string[]): string {
@@ -30,50 +34,53 @@ export function bearerToken(authorizations: readonly string[]): string {
   if (authorization === undefined) {
     throw new TunnelError(
       'unauthenticated',
-      'no token was given: the agent needs --service-account-token-path',
+      'the agent sent no token: set --service-account-token-path on the agent',
     );
   }
   if (others.length > 0) {
-    const text = `${authorizations.length} tokens were given, there must be one`;
+    const text = `the agent sent ${authorizations.length} tokens: it must send one`;
     throw new TunnelError('unauthenticated', text);
   }
   const [, token] = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization) ?? [];
   if (token === undefined) {
-    const text = 'the Authorization is no bearer token ("Bearer TOKEN")';
+    const text = 'the Authorization header is not a bearer token ("Bearer TOKEN")';
     throw new TunnelError('unauthenticated', text);
   }
   return token;
 }
 
 /**
- * Judges what the Kubernetes API says of a token.
+ * Checks the Kubernetes API's review of a token against the service account and audience of agents.
  * @throws TunnelError `unauthenticated` with the reason
  */
-export function judgeReview(review: TokenReview, wanted: WantedAccount): AgentToken {
+export function checkReview(
+  review: TokenReview,
+  wanted: TokenAuthenticatorOptions['wanted'],
+): AgentToken {
   const { isAuthenticated, error, audiences, username, extra } = review;
   const refuse = (text: string): never => {
     throw new TunnelError('unauthenticated', text);
   };
   if (error) refuse(`the Kubernetes API refused the token: ${cleanText(error)}`);
-  if (!isAuthenticated) refuse('the Kubernetes API does not take the token for valid');
-  // Without audiences in the answer, the token is for the Kubernetes API itself.
+  if (!isAuthenticated) refuse('the token is invalid according to the Kubernetes API');
+  // A review without audiences means that the token is for the Kubernetes API itself.
   if (!audiences.includes(wanted.audience)) {
     refuse(`the token is not for the audience "${wanted.audience}"`);
   }
   const parts = username.split(':');
   const [system, kind, namespace, account] = parts;
   if (parts.length !== 4 || system !== 'system' || kind !== 'serviceaccount') {
-    refuse(`the token is of "${cleanText(username)}", which is no service account`);
+    refuse(`the token belongs to "${cleanText(username)}", which is not a service account`);
   }
   if (namespace !== wanted.namespace) {
-    const text = `the token is of namespace "${cleanText(namespace ?? '')}"`;
-    refuse(`${text}, those of agents are of "${wanted.namespace}"`);
+    const text = `the token belongs to namespace "${cleanText(namespace ?? '')}"`;
+    refuse(`${text}, but agents belong to "${wanted.namespace}" (--agent-namespace)`);
   }
   if (account !== wanted.serviceAccount) {
-    const text = `the token is of service account "${cleanText(account ?? '')}"`;
-    refuse(`${text}, those of agents are of "${wanted.serviceAccount}"`);
+    const text = `the token belongs to service account "${cleanText(account ?? '')}"`;
+    refuse(`${text}, but agents use "${wanted.serviceAccount}" (--agent-service-account)`);
   }
   const nodeName = extra.get(nodeNameKey);
-  const place = nodeName ?? extra.get(podUidKey) ?? '';
-  return { username, nodeName, identity: `${username} ${place}` };
+  const boundTo = nodeName ?? extra.get(podUidKey) ?? '';
+  return { username, nodeName, identity: `${username} ${boundTo}` };
 }

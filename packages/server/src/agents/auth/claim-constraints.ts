@@ -7,18 +7,18 @@ import {
   parseIpNetwork,
 } from '@fairlead/runtime/net';
 import { parseAlternativeNames } from '@fairlead/runtime/tls';
-import type { AgentIdentifiers } from '../agent-identifiers.ts';
+import type { AgentClaims, AgentIdentifiers } from '../agent-identifiers.ts';
 
-/** What an agent may claim. */
+/** The claims that an agent's certificate or token covers. */
 export interface ClaimConstraints {
   readonly hosts: ReadonlySet<string>;
   readonly addresses: ReadonlySet<string>;
-  /** A network may be claimed itself, and parts of it down to `maxPrefixBits`. */
+  /** Each covers the network itself and parts of it down to `maxPrefixBits`. */
   readonly networks: readonly { readonly network: IpNetwork; readonly maxPrefixBits: number }[];
   readonly defaultRoute: boolean;
 }
 
-/** A certificate without constraints that can be read: it covers nothing. */
+/** Of a certificate without readable constraints: it covers nothing. */
 export const noConstraints: ClaimConstraints = {
   hosts: new Set(),
   addresses: new Set(),
@@ -26,7 +26,7 @@ export const noConstraints: ClaimConstraints = {
   defaultRoute: false,
 };
 
-/** The same, and the name of a node besides: what the token that is bound to it covers. */
+/** Adds the name of the node that the agent's token is bound to. */
 export function withNode(constraints: ClaimConstraints, nodeName: string): ClaimConstraints {
   return { ...constraints, hosts: new Set([...constraints.hosts, canonicalName(nodeName)]) };
 }
@@ -45,7 +45,7 @@ export function constraintsOf(certificate: X509Certificate): ClaimConstraints {
   const uris = valuesOf('URI');
   const addresses = valuesOf('IP Address').map((text) => parseIpAddress(text)?.text);
   return {
-    // A wildcard stands for no host in particular, and covers none.
+    // A wildcard names no particular host, so it covers none.
     hosts: new Set(valuesOf('DNS').map(canonicalName)),
     addresses: new Set(addresses.filter((text) => text !== undefined)),
     networks: uris.map(networkOf).filter((network) => network !== undefined),
@@ -63,14 +63,8 @@ function networkOf(uri: string): ClaimConstraints['networks'][number] | undefine
   return isPossible ? { network, maxPrefixBits } : undefined;
 }
 
-/** The identifiers that the constraints cover, and those that they do not. */
-export interface SplitClaims {
-  readonly covered: AgentIdentifiers;
-  readonly uncovered: AgentIdentifiers;
-}
-
-/** Tells claims that the constraints cover from those that they do not. */
-export function splitClaims(claims: AgentIdentifiers, constraints: ClaimConstraints): SplitClaims {
+/** Splits claims into those that the constraints cover and the others. */
+export function splitClaims(claims: AgentIdentifiers, constraints: ClaimConstraints): AgentClaims {
   const coversCidr = ({ address, prefix }: AgentIdentifiers['cidrs'][number]): boolean => {
     const claimed = parseIpNetwork(`${address}/${prefix}`);
     return constraints.networks.some(
@@ -88,14 +82,4 @@ export function splitClaims(claims: AgentIdentifiers, constraints: ClaimConstrai
     warnings: [],
   });
   return { covered: pick(true), uncovered: pick(false) };
-}
-
-/** Identifiers as texts, as an agent writes them: `host=node-1`. */
-export function claimTexts(claims: AgentIdentifiers): string[] {
-  return [
-    ...claims.hosts.map((host) => `host=${host}`),
-    ...claims.addresses.map((address) => `${address.includes(':') ? 'ipv6' : 'ipv4'}=${address}`),
-    ...claims.cidrs.map(({ address, prefix }) => `cidr=${address}/${prefix}`),
-    ...(claims.defaultRoute ? ['default-route=true'] : []),
-  ];
 }

@@ -1,0 +1,111 @@
+import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { counted } from '@fairlead/runtime/process';
+import type { createAdminSide } from './admin-side.ts';
+import type { AgentSide } from './agent-side.ts';
+import type { FrontEndSide } from './front-end-side.ts';
+import type { createReload } from './reload.ts';
+import type { ServerContext } from './server-context.ts';
+
+/** Where a server listens. */
+export interface ServerAddresses {
+  readonly agent: AddressInfo;
+  readonly health: AddressInfo;
+  readonly admin: AddressInfo;
+  /** Undefined if the front end has only a Unix domain socket. */
+  readonly frontEnd: AddressInfo | undefined;
+}
+
+/** Starts, drains and closes one server, whose parts exist already. */
+export function createLifecycle(
+  { options, logger, worker }: ServerContext,
+  { readiness, listener, connections, peers, leases, tokens }: AgentSide,
+  frontEndSide: FrontEndSide,
+  admin: ReturnType<typeof createAdminSide>,
+  reload: ReturnType<typeof createReload>,
+) {
+  const { frontEnd, accessLog } = frontEndSide;
+  const activeStreams = () => frontEnd.activeStreams;
+
+  const close = async () => {
+    readiness.drain();
+    listener.stop();
+    const withdrawn = leases?.close();
+    await frontEnd.destroyAll();
+    await connections.close();
+    listener.destroyAll();
+    await withdrawn;
+    tokens?.close();
+    reload.close();
+    await Promise.all([admin.ports.close(), accessLog?.close()]);
+  };
+
+  const drain = async () => {
+    const { gracefulShutdownTimeout: timeoutMs, shutdownDelay } = options;
+    const untilMs = performance.now() + timeoutMs;
+    readiness.drain();
+    listener.stop();
+    connections.drain();
+    const progress = setInterval(() => {
+      logger.info({ streams: activeStreams(), secondsLeft: secondsUntil(untilMs) }, 'draining');
+    }, 1_000);
+    if (readiness.isWatched) await pause(Math.min(shutdownDelay, timeoutMs));
+    // Not earlier: agents leave a server whose Lease is gone.
+    void leases?.withdraw();
+    const isTimeout = await timesOut(frontEnd.drain(), untilMs - performance.now());
+    clearInterval(progress);
+    if (isTimeout) logger.warn({ streams: activeStreams() }, 'open streams are cut');
+    await close();
+  };
+
+  /** @throws UsageError, StartupError; the server is closed then */
+  const open = async <T>(listen: () => Promise<T>): Promise<T> => {
+    try {
+      peers.read();
+      const result = await listen();
+      reload.start();
+      leases?.start();
+      return result;
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  };
+
+  return {
+    /** Opens all ports. @throws UsageError, StartupError */
+    start: (): Promise<ServerAddresses> =>
+      open(async () => ({
+        ...(await admin.ports.listen()),
+        agent: await listener.listen(),
+        frontEnd: await frontEndSide.listen(),
+      })),
+    /** Opens only the worker's own agent port, if it has one. @throws UsageError, StartupError */
+    startWorker: () =>
+      open(async () => worker?.sockets.agent !== undefined && (await listener.listen())),
+    openFrontEnd: () => frontEndSide.listen(),
+    /** Serves an agent's TCP connection that the primary has accepted. */
+    takeAgent: (socket: Socket) => listener.take(socket),
+    /** The other methods of `FairleadServer`. */
+    running: {
+      drain,
+      close,
+      reload: () => reload.check(),
+      describe: () =>
+        `${counted(connections.serving.length, 'agent')}, ${counted(activeStreams(), 'stream')}`,
+    },
+  };
+}
+
+const secondsUntil = (ms: number): number => Math.ceil((ms - performance.now()) / 1000);
+
+/** @returns true if the time was over first */
+async function timesOut(work: Promise<void>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeUp = new Promise<true>((resolve) => {
+    timer = setTimeout(resolve, ms, true);
+  });
+  const isTimeout = await Promise.race([work.then(() => false), timeUp]);
+  clearTimeout(timer);
+  return isTimeout;
+}
