@@ -70,9 +70,9 @@ t.test('a server more, a server less, and the API gone for a while', async (t) =
   await Promise.all(agents.map(({ log }) => log.line('peer removed')));
 
   await api.pause();
-  await first.log.line('leases cannot be watched, those known stay in force');
+  await first.log.line('cannot watch leases, known leases stay valid');
   const fourth = await start('d');
-  await fourth.log.line('lease cannot be renewed');
+  await fourth.log.line('cannot renew lease');
   await api.resume();
   await fourth.untilAgents(2);
   t.same(leaseIds(api), ['a', 'c', 'd']);

@@ -63,22 +63,28 @@ t.test('tokens, and names with passwords', async (t) => {
   const path = join(directory, 'config');
   writeFileSync(path, JSON.stringify(config({ token: 'abc', tokenFile })));
   const { authorization } = readClusterSettings({ kubeconfig: path });
-  t.equal(authorization, 'Bearer from-file', 'a file goes before a token, as for kubectl');
+  t.equal(authorization, 'Bearer from-file', 'a file takes precedence over a token, as in kubectl');
   const basic = read(t, config({ username: 'me', password: 'x' })).authorization;
   t.equal(basic, `Basic ${encode('me:x')}`);
 });
 
-t.test('what cannot be used is told with place and cure', async (t) => {
+t.test('an invalid kubeconfig is reported with its position and cure', async (t) => {
   const bad: [object | string, RegExp][] = [
     ['', /^--kubeconfig: .*config:1: .*/],
     ['a: [', /^--kubeconfig: .*config:1: /],
     [{ ...config({}), 'current-context': '' }, /current-context: is empty$/],
-    [{ ...config({}), 'current-context': 'x' }, /there is no context "x", which current-context/],
-    [{ ...config({}), 'current-context': 'a' }, /there is no cluster "none"/],
-    [{ ...config({}), users: [] }, /there is no user "u"/],
+    [
+      { ...config({}), 'current-context': 'x' },
+      /context "x" not found; current-context refers to it/,
+    ],
+    [{ ...config({}), 'current-context': 'a' }, /cluster "none" not found/],
+    [{ ...config({}), users: [] }, /user "u" not found/],
     [config({}, { server: 'api:6443' }), /clusters\.0\.cluster\.server: is not an https:\/\/ URL$/],
     [config({}, { 'proxy-url': 'http://p' }), /proxy-url: is not supported/],
-    [config({ 'auth-provider': { name: 'gcp', config: {} } }), /auth-provider\.name: is none/],
+    [
+      config({ 'auth-provider': { name: 'gcp', config: {} } }),
+      /auth-provider\.name: is not supported/,
+    ],
     [config({}, { 'certificate-authority': 'gone' }), /^--kubeconfig: .*gone: no such file/],
   ];
   for (const [content, expected] of bad)
@@ -92,7 +98,7 @@ t.test('what cannot be used is told with place and cure', async (t) => {
   );
 });
 
-t.test('in a pod, and where there is none', async (t) => {
+t.test('in a pod, and outside of one', async (t) => {
   t.match(
     complaint(() => readClusterSettings({ env: {} })),
     /^--kubeconfig is missing, and this/,

@@ -106,7 +106,7 @@ t.test('410 Gone, in a watch and in answer to one, leads to a new list', async (
   // A watch that told nothing is followed by a pause.
   await passTimeUntil(time, 'no lease holds', () => last(watched) === '');
   t.equal(api.count('GET list'), 3);
-  t.notMatch(logged, ['leases cannot be watched, those known stay in force']);
+  t.notMatch(logged, ['cannot watch leases, known leases stay valid']);
 });
 
 t.test('a lease that is not renewed expires', async (t) => {
@@ -127,14 +127,14 @@ t.test('while the API is down no lease expires, and then all can be renewed', as
   await eventually('a watch', () => api.watchCount === 1);
   await api.pause();
   await eventually('the failure in the log', () =>
-    logged.includes('leases cannot be watched, those known stay in force'),
+    logged.includes('cannot watch leases, known leases stay valid'),
   );
   // Longer than any of them lasts.
   await time.advance(40_000);
   t.same(told, ['a b']);
   t.same(watch.expired, []);
   await api.resume();
-  await passTimeUntil(time, 'a watch again', () => logged.includes('leases are watched again'));
+  await passTimeUntil(time, 'a watch again', () => logged.includes('watching leases again'));
   t.same(told, ['a b'], 'no holder was able to renew its lease');
   api.leases.update(namespace, 'a', leaseOf('a', 3_600));
   await passTimeUntil(time, 'one lease holds', () => last(watched) === 'a');
@@ -158,7 +158,7 @@ t.test('what the API refuses is told once, and tried again', async (t) => {
   watch.start();
   t.teardown(() => watch.close());
   await passTimeUntil(time, 'more requests', () => fixture.api.count('GET list') > 2);
-  t.same(fixture.logged, ['leases cannot be watched, those known stay in force']);
+  t.same(fixture.logged, ['cannot watch leases, known leases stay valid']);
   fixture.api.fault = undefined;
   await passTimeUntil(time, 'a list', () => told.length === 1);
 });

@@ -81,14 +81,14 @@ t.test('an API that is down delays it', async (t) => {
   const lease = own(fixture);
   lease.start();
   await eventually('a failed renewal in the log', () =>
-    fixture.logged.includes('lease cannot be renewed'),
+    fixture.logged.includes('cannot renew lease'),
   );
   await fixture.api.resume();
   await eventually('the lease is stored', () => stored(fixture) !== undefined);
   await eventually('a renewal in the log', () => fixture.logged.includes('lease is renewed again'));
   await fixture.api.pause();
   await lease.remove();
-  t.equal(fixture.logged.at(-1), 'lease stays until it expires');
+  t.equal(fixture.logged.at(-1), 'cannot delete lease, it stays until it expires');
 });
 
 t.test('a successor of the same name keeps it', async (t) => {
@@ -141,5 +141,5 @@ t.test('expired ones are deleted, unless they are renewed meanwhile', async (t) 
   await eventually('one lease expired', () => watch.expired.length === 1);
   api.fault = () => new ApiStatus(403, 'Forbidden', 'no');
   await culler.cull(watch.expired);
-  t.match(logged, ['expired lease deleted', 'expired lease cannot be deleted']);
+  t.match(logged, ['expired lease deleted', 'cannot delete expired lease']);
 });

@@ -4,12 +4,12 @@ import { z } from 'zod';
 import { ApiError, toApiError } from './api-error.ts';
 import { type ClusterSettings, type ClusterSource, readClusterSettings } from './kube-config.ts';
 import { PluginRunner } from './plugin-credentials.ts';
-import { RequestRate, type RequestRateOptions } from './request-rate.ts';
+import { RequestRate } from './request-rate.ts';
 
-/** How long settings and credentials are used before the files are looked at again, as in client-go. */
-const lookAgainMs = 60_000;
+/** How long settings and credentials are used before the files are read again, as in client-go. */
+const rereadMs = 60_000;
 const requestTimeoutMs = 10_000;
-/** A list of Leases is some KiB. */
+/** A list of Leases has a few KiB. */
 const maxAnswerBytes = 16 * 1024 * 1024;
 
 const statusSchema = z.object({
@@ -18,11 +18,11 @@ const statusSchema = z.object({
 });
 
 export interface ApiClientOptions extends ClusterSource {
-  /** Without it requests leave at once. */
-  readonly rate?: RequestRateOptions;
+  /** Undefined: no limit. */
+  readonly rate?: ConstructorParameters<typeof RequestRate>[0];
   /** For the API's audit log: `fairlead-server/1.2.3`. */
   readonly userAgent: string;
-  /** Told when settings or credentials could not be read again; the earlier ones are used. */
+  /** Called if settings or credentials cannot be read again; the previous ones stay in use. */
   onStale(error: Error): void;
 }
 
@@ -41,7 +41,7 @@ interface Connection {
   readonly readAtMs: number;
 }
 
-/** Speaks JSON with the Kubernetes API, on connections that are kept. */
+/** Sends JSON requests to the Kubernetes API over keep-alive connections. */
 export class ApiClient {
   readonly #options: ApiClientOptions;
   readonly #rate: RequestRate | undefined;
@@ -50,7 +50,7 @@ export class ApiClient {
   #connection: Connection | undefined;
   #connecting: Promise<Connection> | undefined;
 
-  /** @throws UsageError for settings that cannot be used */
+  /** @throws UsageError if the settings are invalid */
   constructor(options: ApiClientOptions) {
     this.#options = options;
     this.#rate = options.rate && new RequestRate(options.rate);
@@ -63,11 +63,17 @@ export class ApiClient {
   }
 
   /**
-   * Sends a request, in its turn, and reads its answer.
-   * @throws ApiError for every answer but 2xx, and for none within 10 s
+   * Sends a request, within the rate limit, and reads its answer.
+   * @throws ApiError for any status other than 2xx, and if there is no answer within 10 s
    */
   async request(request: ApiRequest): Promise<unknown> {
-    await this.#takeTurn(request.signal);
+    if (this.#rate && !(await this.#rate.take(request.signal))) {
+      throw new ApiError(
+        0,
+        '',
+        'too many requests to the Kubernetes API are queued (--kubeconfig-qps)',
+      );
+    }
     const timeout = AbortSignal.timeout(requestTimeoutMs);
     const signal = request.signal ? AbortSignal.any([request.signal, timeout]) : timeout;
     try {
@@ -80,13 +86,13 @@ export class ApiClient {
   }
 
   /**
-   * Begins a watch and resolves with its answer, a stream of lines.
-   * @throws ApiError as `request` does; later failures are the stream's
+   * Starts a watch and resolves with its answer, a stream of lines.
+   * @throws ApiError as `request` does; later failures are errors of the stream
    */
   async watch(request: ApiRequest): Promise<IncomingMessage> {
-    const begun = new AbortController();
-    const timer = setTimeout(() => begun.abort(), requestTimeoutMs).unref();
-    const signal = request.signal ? AbortSignal.any([request.signal, begun.signal]) : begun.signal;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), requestTimeoutMs).unref();
+    const signal = request.signal ? AbortSignal.any([request.signal, late.signal]) : late.signal;
     try {
       return await this.#send(request, signal);
     } catch (error) {
@@ -96,18 +102,12 @@ export class ApiClient {
     }
   }
 
-  /** Closes connections that nobody uses any more. */
+  /** Closes idle connections. */
   close(): void {
     this.#connection?.agent.destroy();
   }
 
-  async #takeTurn(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#rate && !(await this.#rate.take(signal))) {
-      throw new ApiError(0, '', 'too many requests wait for the Kubernetes API (--kubeconfig-qps)');
-    }
-  }
-
-  /** One request, and another one where the first met a connection or credentials that are over. */
+  /** Sends a request, and retries once if the connection was closed or the credentials have expired. */
   async #send(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
     let mayRetry = true;
     for (;;) {
@@ -159,21 +159,21 @@ export class ApiClient {
 
   #connect(): Promise<Connection> {
     const current = this.#connection;
-    if (current && performance.now() - current.readAtMs < lookAgainMs) {
+    if (current && performance.now() - current.readAtMs < rereadMs) {
       return Promise.resolve(current);
     }
-    this.#connecting ??= this.#lookAgain().finally(() => {
+    this.#connecting ??= this.#reread().finally(() => {
       this.#connecting = undefined;
     });
     return this.#connecting;
   }
 
-  async #lookAgain(): Promise<Connection> {
-    const before = this.#connection;
+  async #reread(): Promise<Connection> {
+    const previous = this.#connection;
     try {
       this.#settings = readClusterSettings(this.#options);
     } catch (error) {
-      // A file that is being replaced; what was read last may still do.
+      // A file may be in the middle of a replacement; the previous settings may still work.
       this.#options.onStale(error as Error);
     }
     const settings = this.#settings;
@@ -181,10 +181,10 @@ export class ApiClient {
       ? await this.#plugins.run(settings.plugin)
       : {};
     const tls = { ...settings.tls, ...certificate };
-    const isSame = before && JSON.stringify(tls) === JSON.stringify(before.settings.tls);
+    const isSame = previous && JSON.stringify(tls) === JSON.stringify(previous.settings.tls);
     this.#connection = {
       settings: { ...settings, tls },
-      agent: isSame ? before.agent : newAgent(settings.server, tls),
+      agent: isSame ? previous.agent : newAgent(settings.server, tls),
       authorization: authorization ?? settings.authorization,
       readAtMs: performance.now(),
     };
@@ -197,7 +197,7 @@ export class ApiClient {
   }
 }
 
-/** A kept connection that the server had closed meanwhile: nothing was sent, or nobody looked at it. */
+/** The server had already closed the keep-alive connection and did not process the request. */
 class StaleConnection extends Error {}
 
 function newAgent(server: string, tls: ClusterSettings['tls']): HttpAgent {
@@ -212,14 +212,14 @@ const isSuccess = ({ statusCode = 0 }: IncomingMessage): boolean =>
 
 async function errorOf({ method, path }: ApiRequest, answer: IncomingMessage): Promise<ApiError> {
   const { statusCode = 0, statusMessage = '' } = answer;
-  let said: z.infer<typeof statusSchema> = { reason: '', message: '' };
+  let status: z.infer<typeof statusSchema> = { reason: '', message: '' };
   try {
-    said = statusSchema.parse(JSON.parse(await textOf(answer)));
+    status = statusSchema.parse(JSON.parse(await textOf(answer)));
   } catch {
-    // A proxy's page, or an answer that broke off: the status has to do.
+    // Not a Status object, for example a proxy's error page: the HTTP status must do.
   }
-  const text = oneLine(said.message || statusMessage);
-  return new ApiError(statusCode, said.reason, `${method} ${path}: ${statusCode} ${text}`);
+  const text = oneLine(status.message || statusMessage);
+  return new ApiError(statusCode, status.reason, `${method} ${path}: ${statusCode} ${text}`);
 }
 
 function oneLine(text: string): string {

@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 const flag = '--kubeconfig';
 
-/** Where Kubernetes mounts what a pod needs to reach the API. */
+/** Where Kubernetes mounts a pod's credentials for the API. */
 const serviceAccountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 const base64 = z
@@ -22,7 +22,7 @@ const clusterSchema = z.object({
   'certificate-authority-data': base64,
   'tls-server-name': z.string().optional(),
   'insecure-skip-tls-verify': z.boolean().default(false),
-  'proxy-url': z.undefined('is not supported; let the API be reached directly').optional(),
+  'proxy-url': z.undefined('is not supported; use an API server that needs no proxy').optional(),
 });
 
 const userSchema = z.object({
@@ -44,7 +44,7 @@ const userSchema = z.object({
     .optional(),
   'auth-provider': z
     .object({
-      name: z.literal('oidc', 'is none that is supported; only oidc is, and exec besides'),
+      name: z.literal('oidc', 'is not supported; use oidc, or an exec plugin'),
       config: z.record(z.string(), z.string()),
     })
     .optional(),
@@ -59,16 +59,16 @@ const kubeConfigSchema = z.object({
   users: z.array(z.object({ name: z.string(), user: userSchema })),
 });
 
-/** A program, or an OpenID provider, that gives credentials. */
+/** A program or an OpenID provider that supplies credentials. */
 export interface CredentialPlugin {
   readonly userName: string;
   readonly exec?: NonNullable<z.infer<typeof userSchema>['exec']>;
   readonly oidc?: NonNullable<z.infer<typeof userSchema>['auth-provider']>;
 }
 
-/** How the Kubernetes API is reached, with the contents of all files. */
+/** How to reach the Kubernetes API, with the contents of all files. */
 export interface ClusterSettings {
-  /** Of the API, without a slash at the end. */
+  /** URL of the API, without a trailing slash. */
   readonly server: string;
   readonly tls: {
     readonly ca?: string;
@@ -77,12 +77,12 @@ export interface ClusterSettings {
     readonly servername?: string;
     readonly rejectUnauthorized?: false;
   };
-  /** Of the Authorization header. */
+  /** Value of the Authorization header. */
   readonly authorization?: string;
   readonly plugin?: CredentialPlugin;
 }
 
-/** Where the settings come from; the defaults are a pod's. */
+/** Where to read the settings; the defaults are those of a pod. */
 export interface ClusterSource {
   /** `--kubeconfig`; without it the process must run in a pod of the cluster. */
   readonly kubeconfig?: string | undefined;
@@ -92,7 +92,7 @@ export interface ClusterSource {
 
 /**
  * Reads how to reach the API.
- * @throws UsageError that names flag, file, place and cure
+ * @throws UsageError with the flag, the file, the position and the cure
  */
 export function readClusterSettings(source: ClusterSource): ClusterSettings {
   return source.kubeconfig === undefined
@@ -104,7 +104,7 @@ function readInCluster({ env = process.env, ...source }: ClusterSource): Cluster
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env;
   if (!host || !port) {
     throw new UsageError(
-      `${flag} is missing, and this process does not run in a pod of a cluster (KUBERNETES_SERVICE_HOST is not set)`,
+      `${flag} is missing, and this process does not run in a pod (KUBERNETES_SERVICE_HOST is not set)`,
     );
   }
   const directory = source.serviceAccountDirectory ?? serviceAccountDirectory;
@@ -128,7 +128,7 @@ function readKubeConfig(path: string): ClusterSettings {
       : !cluster
         ? `cluster "${context.cluster}"`
         : `user "${context.user}"`;
-    throw new UsageError(`${flag}: ${path}: there is no ${missing}, which current-context needs`);
+    throw new UsageError(`${flag}: ${path}: ${missing} not found; current-context refers to it`);
   }
   const fileOf = (named: string | undefined, data: string | undefined) =>
     data ?? (named === undefined ? undefined : readNamedFile(flag, resolve(dirname(path), named)));

@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 import type { ApiClient } from './api-client.ts';
-import { readAnswer } from './read-answer.ts';
+import { readAnswer } from './api-error.ts';
 
-/** What all objects of the Kubernetes API have, as far as requests need it. */
-export interface ApiObject {
+/** The fields of every API object that requests need. */
+interface ApiObject {
   readonly metadata: {
     readonly name: string;
     readonly uid?: string | undefined;
@@ -11,11 +11,11 @@ export interface ApiObject {
   };
 }
 
-export interface ObjectApiOptions<T> {
+interface ObjectApiOptions<T> {
   readonly api: ApiClient;
   readonly apiVersion: string;
   readonly kind: string;
-  /** Where a list of them is, without a slash at the end. */
+  /** Path of the list, without a trailing slash. */
   readonly path: string;
   readonly schema: z.ZodType<T>;
 }
@@ -39,14 +39,14 @@ export class ObjectApi<T extends ApiObject> {
     return this.#read(await api.request({ method: 'POST', path, body, signal }));
   }
 
-  /** Replaces an object that is still the one that was read; else status 409. */
+  /** Replaces an object; status 409 if it has changed since it was read. */
   async update(object: T, signal: AbortSignal): Promise<T> {
     const { api, path: directory } = this.#options;
     const path = `${directory}/${object.metadata.name}`;
     return this.#read(await api.request({ method: 'PUT', path, body: object, signal }));
   }
 
-  /** Deletes an object that is still the one that was read; else status 409. */
+  /** Deletes an object; status 409 if it has changed since it was read. */
   async delete({ metadata }: T, signal: AbortSignal): Promise<void> {
     const { api, path: directory } = this.#options;
     const { name, uid, resourceVersion } = metadata;

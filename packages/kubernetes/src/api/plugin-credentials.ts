@@ -1,8 +1,8 @@
 import type { RequestOptions } from 'node:https';
 import type { CredentialPlugin } from './kube-config.ts';
 
-/** What a credential plugin gives: a header, or a client certificate. */
-export interface PluginCredentials {
+/** A plugin's credentials: a header, or a client certificate. */
+interface PluginCredentials {
   readonly authorization?: string;
   readonly cert?: string;
   readonly key?: string;
@@ -13,15 +13,15 @@ type User = Parameters<
 >[0];
 
 /**
- * Runs what a kubeconfig names: a program (KEP-541) or an OpenID provider.
+ * Runs a kubeconfig's credential plugin: a program (KEP-541) or an OpenID provider.
  *
- * Of @kubernetes/client-node only the file at hand is loaded: its index, and with it KubeConfig, loads a
- * model for every kind of object that Kubernetes has, which takes 70 MiB and some seconds.
+ * Imports single files of @kubernetes/client-node: its index loads the models of all Kubernetes objects,
+ * which takes 70 MiB and some seconds.
  */
 export class PluginRunner {
   #authenticator: Promise<Authenticator> | undefined;
 
-  /** @throws Error with what the program or the provider said */
+  /** @throws Error with the message of the program or the provider */
   async run({ userName, exec, oidc }: CredentialPlugin): Promise<PluginCredentials> {
     this.#authenticator ??= loadAuthenticator(exec !== undefined);
     const authenticator = await this.#authenticator;
@@ -54,7 +54,7 @@ async function loadAuthenticator(isExec: boolean): Promise<Authenticator> {
   return new OpenIDConnectAuth();
 }
 
-/** Programs look here for the version of the answer that is wanted; client-node does not say it. */
+/** The variable from which plugins read the wanted API version; client-node does not set it. */
 function execInfo(apiVersion = 'client.authentication.k8s.io/v1') {
   const info = { apiVersion, kind: 'ExecCredential', spec: { interactive: false } };
   return { name: 'KUBERNETES_EXEC_INFO', value: JSON.stringify(info) };

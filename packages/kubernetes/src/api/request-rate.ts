@@ -1,23 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** As client-go's: so many requests a second, and so many at once after a pause. */
-export interface RequestRateOptions {
-  readonly perSecond: number;
-  readonly burst: number;
-  /** More do not wait; default 1,000. */
-  readonly maxWaiting?: number;
-}
-
-/** Makes requests wait their turn. */
+/** A token bucket that queues requests, as in client-go. */
 export class RequestRate {
   readonly #intervalMs: number;
   readonly #burst: number;
   readonly #maxWaiting: number;
-  /** When the bucket was, or will be, empty down to the last place: each request moves it on. */
+  /** When the next token is due once the bucket is empty; each request adds one interval. */
   #nextMs = Number.NEGATIVE_INFINITY;
   #waiting = 0;
 
-  constructor({ perSecond, burst, maxWaiting = 1_000 }: RequestRateOptions) {
+  /**
+   * @param options.perSecond rate after the burst
+   * @param options.burst requests that may leave at once after a pause
+   * @param options.maxWaiting length of the queue; default 1,000
+   */
+  constructor({
+    perSecond,
+    burst,
+    maxWaiting = 1_000,
+  }: {
+    readonly perSecond: number;
+    readonly burst: number;
+    readonly maxWaiting?: number;
+  }) {
     this.#intervalMs = 1_000 / perSecond;
     this.#burst = Math.max(1, burst);
     this.#maxWaiting = maxWaiting;
@@ -25,7 +30,7 @@ export class RequestRate {
 
   /**
    * Resolves when the request may leave.
-   * @returns false if too many wait already
+   * @returns false if the queue is full
    */
   async take(signal?: AbortSignal): Promise<boolean> {
     const nowMs = performance.now();

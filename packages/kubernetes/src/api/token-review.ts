@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ApiClient } from './api-client.ts';
-import { readAnswer } from './read-answer.ts';
+import { readAnswer } from './api-error.ts';
 
 const answerSchema = z.object({
   status: z
@@ -18,22 +18,22 @@ const answerSchema = z.object({
     .default({ authenticated: false }),
 });
 
-/** What the API says of a token (authentication.k8s.io/v1 TokenReview). */
+/** The API's verdict on a token (authentication.k8s.io/v1 TokenReview). */
 export interface TokenReview {
   readonly isAuthenticated: boolean;
-  /** Why it is not. */
+  /** Why the token is not authenticated. */
   readonly error: string | undefined;
-  /** Of those that were asked for, the ones that the token is for. */
+  /** The requested audiences that the token is valid for. */
   readonly audiences: readonly string[];
   readonly username: string;
-  /** `authentication.kubernetes.io/node-name` and its like; the first value of each. */
+  /** Such as `authentication.kubernetes.io/node-name`; the first value of each. */
   readonly extra: ReadonlyMap<string, string>;
 }
 
 /**
- * Asks the API whose token it is. Needs the permission to create tokenreviews (ClusterRole
+ * Asks the API whose token this is. Needs the permission to create tokenreviews (ClusterRole
  * system:auth-delegator).
- * @throws ApiError when there is no verdict
+ * @throws ApiError if the API gives no verdict
  */
 export async function reviewToken(
   api: ApiClient,

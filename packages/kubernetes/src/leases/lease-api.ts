@@ -1,30 +1,57 @@
 import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
 import type { ApiClient } from '../api/api-client.ts';
-import { toApiError } from '../api/api-error.ts';
+import { readAnswer, toApiError } from '../api/api-error.ts';
 import { ObjectApi } from '../api/object-api.ts';
-import { readAnswer } from '../api/read-answer.ts';
-import { type Lease, leaseListSchema, leaseSchema } from './lease.ts';
 
-/** Requests that metrics are about. */
+const microTime = z.string().refine((text) => !Number.isNaN(Date.parse(text)));
+
+/** A Lease (coordination.k8s.io/v1). Fields that are not listed here are kept unchanged. */
+export const leaseSchema = z.looseObject({
+  metadata: z.looseObject({
+    name: z.string(),
+    uid: z.string().optional(),
+    resourceVersion: z.string().default(''),
+    labels: z.record(z.string(), z.string()).nullish(),
+    annotations: z.record(z.string(), z.string()).nullish(),
+  }),
+  spec: z
+    .looseObject({
+      holderIdentity: z.string().nullish(),
+      leaseDurationSeconds: z.number().nullish(),
+      acquireTime: microTime.nullish(),
+      renewTime: microTime.nullish(),
+    })
+    .default({}),
+});
+
+export type Lease = z.infer<typeof leaseSchema>;
+
+const leaseListSchema = z.object({
+  metadata: z.object({ resourceVersion: z.string().default('') }),
+  items: z
+    .array(leaseSchema)
+    .nullish()
+    .transform((items) => items ?? []),
+});
+
+/**
+ * When a Lease expires by its own fields, in ms since the epoch: its duration after the last renewal, or
+ * after its acquisition. A Lease without these times has expired.
+ */
+export function leaseEndMs({ spec }: Lease): number {
+  const since = spec.renewTime ?? spec.acquireTime;
+  return since ? Date.parse(since) + (spec.leaseDurationSeconds ?? 0) * 1_000 : 0;
+}
+
+/** The kinds of request that metrics count. */
 export type LeaseRequestKind = 'list' | 'watch' | 'delete';
 
-/** How a request went, for metrics; status 0 if there was no answer. */
+/** Receives the result of each request; status 0 means no answer. */
 export type LeaseRequestObserver = (
   kind: LeaseRequestKind,
   result: { readonly status: number; readonly reason: string; readonly durationMs: number },
 ) => void;
-
-export interface LeaseApiOptions {
-  readonly api: ApiClient;
-  readonly namespace: string;
-  readonly onRequest?: LeaseRequestObserver;
-}
-
-export interface LeaseList {
-  readonly leases: readonly Lease[];
-  /** From where a watch goes on. */
-  readonly resourceVersion: string;
-}
 
 /** The Leases of a namespace. All methods throw ApiError. */
 export class LeaseApi extends ObjectApi<Lease> {
@@ -32,7 +59,15 @@ export class LeaseApi extends ObjectApi<Lease> {
   readonly #path: string;
   readonly #onRequest: LeaseRequestObserver;
 
-  constructor({ api, namespace, onRequest = () => {} }: LeaseApiOptions) {
+  constructor({
+    api,
+    namespace,
+    onRequest = () => {},
+  }: {
+    readonly api: ApiClient;
+    readonly namespace: string;
+    readonly onRequest?: LeaseRequestObserver;
+  }) {
     const apiVersion = 'coordination.k8s.io/v1';
     const path = `/apis/${apiVersion}/namespaces/${encodeURIComponent(namespace)}/leases`;
     super({ api, apiVersion, kind: 'Lease', path, schema: leaseSchema });
@@ -41,7 +76,11 @@ export class LeaseApi extends ObjectApi<Lease> {
     this.#onRequest = onRequest;
   }
 
-  async list(labelSelector: string, signal: AbortSignal): Promise<LeaseList> {
+  /** @returns the Leases, and the version from which a watch continues */
+  async list(
+    labelSelector: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly leases: readonly Lease[]; readonly resourceVersion: string }> {
     const answer = await this.#observe('list', () =>
       this.#api.request({ method: 'GET', path: this.#path, query: { labelSelector }, signal }),
     );
@@ -49,7 +88,7 @@ export class LeaseApi extends ObjectApi<Lease> {
     return { leases: items, resourceVersion: metadata.resourceVersion };
   }
 
-  /** Begins to watch; the answer's body are lines of events. */
+  /** Starts a watch. The body of the answer is one event per line. */
   watch(
     query: { readonly labelSelector: string; readonly resourceVersion: string },
     timeoutSeconds: number,
@@ -74,17 +113,17 @@ export class LeaseApi extends ObjectApi<Lease> {
     return this.#observe('delete', () => super.delete(lease, signal));
   }
 
-  async #observe<T>(kind: LeaseRequestKind, work: () => Promise<T>): Promise<T> {
+  async #observe<T>(kind: LeaseRequestKind, request: () => Promise<T>): Promise<T> {
     const startedAtMs = performance.now();
-    const tell = (status: number, reason: string) =>
+    const report = (status: number, reason: string) =>
       this.#onRequest(kind, { status, reason, durationMs: performance.now() - startedAtMs });
     try {
-      const result = await work();
-      tell(200, '');
+      const result = await request();
+      report(200, '');
       return result;
     } catch (error) {
       const { status, reason } = toApiError(error);
-      tell(status, reason);
+      report(status, reason);
       throw error;
     }
   }

@@ -1,38 +1,38 @@
 import type { Logger } from '@fairlead/runtime/process';
 import { toApiError } from '../api/api-error.ts';
-import type { Lease } from './lease.ts';
-import type { LeaseApi } from './lease-api.ts';
+import type { Lease, LeaseApi } from './lease-api.ts';
 
-export interface LeaseCullerOptions {
-  readonly leases: LeaseApi;
-  readonly logger: Logger;
-  /** One is gone that nobody renewed. */
-  onCulled(): void;
-}
-
-/** Deletes Leases whose holders are gone without a word. Every server does it: whoever comes first. */
+/** Deletes expired Leases of servers that did not delete them themselves. Every server does this. */
 export class LeaseCuller {
-  readonly #options: LeaseCullerOptions;
+  readonly #leases: LeaseApi;
+  readonly #logger: Logger;
+  readonly #onCulled: () => void;
   readonly #stop = new AbortController();
 
-  constructor(options: LeaseCullerOptions) {
-    this.#options = options;
+  /** @param options.onCulled called after each deletion */
+  constructor(options: {
+    readonly leases: LeaseApi;
+    readonly logger: Logger;
+    onCulled(): void;
+  }) {
+    this.#leases = options.leases;
+    this.#logger = options.logger;
+    this.#onCulled = () => options.onCulled();
   }
 
-  /** Deletes those that nobody renews meanwhile; never rejects. */
+  /** Deletes the Leases unless they are renewed meanwhile; never rejects. */
   async cull(expired: readonly Lease[]): Promise<void> {
-    const { leases, logger, onCulled } = this.#options;
     for (const lease of expired) {
       const { name } = lease.metadata;
       try {
-        await leases.delete(lease, this.#stop.signal);
-        onCulled();
-        logger.info({ lease: name }, 'expired lease deleted');
+        await this.#leases.delete(lease, this.#stop.signal);
+        this.#onCulled();
+        this.#logger.info({ lease: name }, 'expired lease deleted');
       } catch (thrown) {
         const { status, message } = toApiError(thrown);
-        // Renewed, or deleted by another server: as it should be.
+        // Its server renewed it, or another server deleted it: both are expected.
         if (status === 404 || status === 409 || this.#stop.signal.aborted) continue;
-        logger.warn({ lease: name, detail: message }, 'expired lease cannot be deleted');
+        this.#logger.warn({ lease: name, detail: message }, 'cannot delete expired lease');
       }
     }
   }

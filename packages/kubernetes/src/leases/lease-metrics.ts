@@ -1,19 +1,19 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { LeaseRequestKind, LeaseRequestObserver } from './lease-api.ts';
 
-/** Konnectivity's: 5 ms to 30 s. */
+/** In seconds; Konnectivity's own. */
 const buckets = [0.005, 0.025, 0.1, 0.5, 2.5, 10, 30];
 
-/** Names and helps of metrics, by what they count. */
-type Named = Readonly<Partial<Record<LeaseRequestKind, string>>>;
+/** Names of metrics by the kind of request. */
+type MetricNames = Readonly<Partial<Record<LeaseRequestKind, string>>>;
 
 /**
- * Metrics of requests about Leases, under Konnectivity's names, which differ between server and agent.
- * @returns what to tell of each request
+ * Creates metrics of Lease requests under Konnectivity's names, which differ between server and agent.
+ * @returns the observer for `LeaseApi`
  */
 export function leaseMetrics(
   registry: Registry,
-  { totals, latencies }: { readonly totals: Named; readonly latencies: Named },
+  { totals, latencies }: { readonly totals: MetricNames; readonly latencies: MetricNames },
 ): LeaseRequestObserver {
   const counters = new Map<string, Counter>();
   for (const [kind, name] of Object.entries(totals)) {
@@ -21,7 +21,7 @@ export function leaseMetrics(
       kind,
       new Counter({
         name,
-        help: `Requests to ${kind} Leases, by what the Kubernetes API answered; code 0 is no answer`,
+        help: `Requests to ${kind} Leases, by the API's HTTP status; 0 means no answer`,
         labelNames: ['http_response_code', 'reason'],
         registers: [registry],
       }),

@@ -1,18 +1,17 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Backoff } from '@fairlead/runtime/net';
 import { maxTimerMs } from '@fairlead/runtime/options';
 import type { Logger } from '@fairlead/runtime/process';
 import { z } from 'zod';
 import { ApiError, toApiError } from '../api/api-error.ts';
-import { RetryPause } from '../api/retry-pause.ts';
-import { type Lease, leaseEndMs, leaseSchema } from './lease.ts';
-import type { LeaseApi } from './lease-api.ts';
+import { type Lease, type LeaseApi, leaseEndMs, leaseSchema } from './lease-api.ts';
 
-/** After this the API ends a watch, and it is begun again where it was. */
+/** The API ends a watch after this time; the next one continues from the same version. */
 const watchSeconds = 300;
 /**
- * A Lease of a server that lives is renewed every 15 s, and a watch that told of none for this long is
- * taken for dead: TCP alone would leave it hanging for minutes.
+ * A running server renews its Lease every 15 s. A watch that is silent for this long counts as dead: TCP
+ * alone would detect that minutes later.
  */
 const silenceMs = 60_000;
 
@@ -32,30 +31,31 @@ const eventSchema = z.discriminatedUnion('type', [
   }),
 ]);
 
-export interface LeaseWatchOptions {
+interface LeaseWatchOptions {
   readonly leases: LeaseApi;
   readonly labelSelector: string;
   readonly logger: Logger;
-  /** Called with the Leases that hold, when they are known and whenever they are others than before. */
+  /** Called with the valid Leases after the first list, and after each change. */
   onChange(valid: readonly Lease[]): void;
 }
 
 /**
- * Follows the Leases of a label, by list and watch.
+ * Tracks the Leases with a label, by list and watch.
  *
- * What was known is kept while the API does not answer, for then nobody can renew a Lease: one that has run
- * out is given up only when a new list shows it as it was. After a time without answers each has its whole
- * duration to be renewed.
+ * While the API does not answer, no server can renew its Lease, so all known Leases stay valid. A Lease
+ * becomes invalid only when a new list shows it without a renewal. When the API answers again, each Lease
+ * stays valid for its whole duration.
  */
 export class LeaseWatch {
   readonly #options: LeaseWatchOptions;
   readonly #stop = new AbortController();
-  readonly #retry = new RetryPause({ minMs: 200, maxMs: 10_000 });
+  readonly #backoff = new Backoff({ minMs: 100, maxMs: 10_000 });
   readonly #leases = new Map<string, Lease>();
-  /** Until when a Lease holds, whatever it says itself; ms since the epoch. */
+  /** Until when a Lease is valid regardless of its own fields; ms since the epoch. */
   readonly #graceMs = new Map<string, number>();
   #resourceVersion = '';
-  #known: string | undefined;
+  /** Serialized, to detect a change. */
+  #lastValid: string | undefined;
   #valid: readonly Lease[] = [];
   #isFailing = false;
   #running: Promise<void> | undefined;
@@ -64,12 +64,12 @@ export class LeaseWatch {
     this.#options = options;
   }
 
-  /** Begins; returns at once. */
+  /** Starts watching in the background. */
   start(): void {
     this.#running = this.#run();
   }
 
-  /** Leases that do not hold any more and are still there; none while the API does not answer. */
+  /** Leases that have expired and still exist; empty while the API does not answer. */
   get expired(): readonly Lease[] {
     if (this.#isFailing) return [];
     const nowMs = Date.now();
@@ -92,12 +92,11 @@ export class LeaseWatch {
       } catch (thrown) {
         if (signal.aborted) return;
         const error = toApiError(thrown);
-        // 410: what followed that version is forgotten (Kubernetes, "Efficient detection of changes").
-        const isForgotten = error.status === 410;
-        if (isForgotten || error.status !== 0) isListed = false;
-        if (isForgotten) continue;
+        if (error.status !== 0) isListed = false;
+        // 410: the API has dropped that version (Kubernetes, "Efficient detection of changes").
+        if (error.status === 410) continue;
         this.#onFailure(error);
-        await delay(this.#retry.next(), undefined, { signal, ref: false }).catch(() => {});
+        await delay(this.#backoff.next(), undefined, { signal, ref: false }).catch(() => {});
       }
     }
   }
@@ -112,11 +111,11 @@ export class LeaseWatch {
     this.#update();
   }
 
-  /** @returns whether the watch may go on where it was; if not, a new list is due */
+  /** @returns whether the next watch can continue; otherwise a new list is needed */
   async #watch(): Promise<boolean> {
     const end = new AbortController();
     const signal = AbortSignal.any([this.#stop.signal, end.signal]);
-    let mayGoOn = true;
+    let canContinue = true;
     let silence: NodeJS.Timeout | undefined;
     let expiry: NodeJS.Timeout | undefined;
     const restartTimers = () => {
@@ -124,7 +123,7 @@ export class LeaseWatch {
       clearTimeout(expiry);
       silence = setTimeout(() => end.abort(), silenceMs).unref();
       expiry = setTimeout(() => {
-        mayGoOn = false;
+        canContinue = false;
         end.abort();
       }, this.#untilNextEndMs()).unref();
     };
@@ -137,7 +136,7 @@ export class LeaseWatch {
       );
       this.#onAnswer();
       const lines = createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY });
-      // What ends the answer early ends the loop, and the loop is what counts.
+      // readline does not end by itself if its input fails.
       answer.on('error', () => lines.close());
       let count = 0;
       for await (const line of lines) {
@@ -145,8 +144,11 @@ export class LeaseWatch {
         count += 1;
         restartTimers();
       }
-      // An API that ends every watch at once is not asked in a loop.
-      if (count === 0 && !end.signal.aborted) await this.#pauseAfterEmptyWatch();
+      // Without a pause, an API that ends every watch at once would be asked in a busy loop.
+      if (count === 0 && !end.signal.aborted) {
+        const { signal: stop } = this.#stop;
+        await delay(1_000, undefined, { signal: stop, ref: false }).catch(() => {});
+      }
     } catch (error) {
       if (!end.signal.aborted) throw error;
     } finally {
@@ -154,21 +156,16 @@ export class LeaseWatch {
       clearTimeout(expiry);
       end.abort();
     }
-    return mayGoOn;
+    return canContinue;
   }
 
-  async #pauseAfterEmptyWatch(): Promise<void> {
-    const { signal } = this.#stop;
-    await delay(1_000, undefined, { signal, ref: false }).catch(() => {});
-  }
-
-  /** @throws ApiError for an event that is an error */
+  /** @throws ApiError for an ERROR event */
   #onEvent(line: string): void {
     const event = readEvent(line);
     if (!event) return;
     if (event.type === 'ERROR') {
       const { code, reason, message } = event.object;
-      throw new ApiError(code, reason, `the watch of Leases ended: ${message}`);
+      throw new ApiError(code, reason, `the watch of Leases failed: ${message}`);
     }
     const { metadata } = event.object;
     this.#resourceVersion = metadata.resourceVersion;
@@ -184,11 +181,11 @@ export class LeaseWatch {
       if (untilMs <= nowMs || !this.#leases.has(name)) this.#graceMs.delete(name);
     }
     this.#valid = [...this.#leases.values()].filter((lease) => this.#endMs(lease) > nowMs);
-    const known = JSON.stringify(
+    const serialized = JSON.stringify(
       this.#valid.map(({ metadata: { name, annotations } }) => [name, annotations]).sort(),
     );
-    if (known === this.#known) return;
-    this.#known = known;
+    if (serialized === this.#lastValid) return;
+    this.#lastValid = serialized;
     this.#options.onChange(this.#valid);
   }
 
@@ -202,10 +199,10 @@ export class LeaseWatch {
   }
 
   #onAnswer(): void {
-    this.#retry.reset();
+    this.#backoff.reset();
     if (!this.#isFailing) return;
     this.#isFailing = false;
-    this.#options.logger.info('leases are watched again');
+    this.#options.logger.info('watching leases again');
     const nowMs = Date.now();
     for (const { metadata, spec } of this.#valid) {
       this.#graceMs.set(metadata.name, nowMs + (spec.leaseDurationSeconds ?? 0) * 1_000);
@@ -214,8 +211,8 @@ export class LeaseWatch {
 
   #onFailure({ message }: ApiError): void {
     const { logger } = this.#options;
-    if (this.#isFailing) logger.debug({ detail: message }, 'leases cannot be watched');
-    else logger.warn({ detail: message }, 'leases cannot be watched, those known stay in force');
+    if (this.#isFailing) logger.debug({ detail: message }, 'cannot watch leases');
+    else logger.warn({ detail: message }, 'cannot watch leases, known leases stay valid');
     this.#isFailing = true;
   }
 }
@@ -224,7 +221,7 @@ function readEvent(line: string): z.infer<typeof eventSchema> | undefined {
   try {
     return eventSchema.safeParse(JSON.parse(line)).data;
   } catch {
-    // The last line of an answer that broke off.
+    // An answer that broke off ends with half a line.
     return undefined;
   }
 }

@@ -1,31 +1,30 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Backoff } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
-import { type ApiError, toApiError } from '../api/api-error.ts';
-import { RetryPause } from '../api/retry-pause.ts';
-import { formatMicroTime, type Lease } from './lease.ts';
-import type { LeaseApi } from './lease-api.ts';
+import { toApiError } from '../api/api-error.ts';
+import type { Lease, LeaseApi } from './lease-api.ts';
 
 /** Conflicts in a row before the next attempt waits. */
 const maxConflicts = 5;
 const removeTimeoutMs = 3_000;
 
-export interface OwnLeaseOptions {
+interface OwnLeaseOptions {
   readonly leases: LeaseApi;
   readonly name: string;
   readonly holder: string;
   readonly durationSeconds: number;
-  /** From one renewal to the next; up to 4 % more, at random. */
+  /** Between two renewals; up to 4 % more, at random. */
   readonly renewIntervalMs: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly logger: Logger;
 }
 
-/** A Lease that this process holds: published, renewed, and deleted at the end. */
+/** A Lease that this process holds: it publishes it, renews it, and deletes it at the end. */
 export class OwnLease {
   readonly #options: OwnLeaseOptions;
   readonly #stop = new AbortController();
-  readonly #retry: RetryPause;
+  readonly #backoff: Backoff;
   #lease: Lease | undefined;
   #running: Promise<void> | undefined;
   #removing: Promise<void> | undefined;
@@ -35,20 +34,20 @@ export class OwnLease {
 
   constructor(options: OwnLeaseOptions) {
     this.#options = options;
-    this.#retry = new RetryPause({ minMs: 200, maxMs: options.renewIntervalMs / 3 });
+    this.#backoff = new Backoff({ minMs: 100, maxMs: options.renewIntervalMs / 3 });
   }
 
-  /** Begins; returns at once. */
+  /** Starts publishing and renewing in the background. */
   start(): void {
     this.#running = this.#run();
   }
 
-  /** Writes it without waiting for its time: it is said to be gone. */
+  /** Renews without waiting for the interval: a watch reported the Lease as deleted. */
   renewSoon(): void {
     this.#pause.abort();
   }
 
-  /** Deletes the Lease unless somebody else has taken it over; never rejects. */
+  /** Deletes the Lease unless another holder has taken it over; never rejects. */
   remove(): Promise<void> {
     this.#removing ??= this.#remove();
     return this.#removing;
@@ -60,12 +59,12 @@ export class OwnLease {
       this.#pause = new AbortController();
       const pauseMs = await this.#renewOnce();
       const either = AbortSignal.any([signal, this.#pause.signal]);
-      // Only these two can reject it.
+      // Only an abort rejects it.
       await delay(pauseMs, undefined, { signal: either, ref: false }).catch(() => {});
     }
   }
 
-  /** @returns how long to wait */
+  /** @returns the pause until the next renewal, in ms */
   async #renewOnce(): Promise<number> {
     const { logger, name, renewIntervalMs } = this.#options;
     try {
@@ -73,16 +72,16 @@ export class OwnLease {
       if (this.#isPublished === undefined) logger.info({ lease: name }, 'lease published');
       else if (!this.#isPublished) logger.info({ lease: name }, 'lease is renewed again');
       this.#isPublished = true;
-      this.#retry.reset();
+      this.#backoff.reset();
       return renewIntervalMs * (1 + Math.random() * 0.04);
     } catch (thrown) {
       if (this.#stop.signal.aborted) return 0;
       const { message } = toApiError(thrown);
       const fields = { lease: name, detail: message };
-      if (this.#isPublished === false) logger.debug(fields, 'lease cannot be renewed');
-      else logger.warn(fields, 'lease cannot be renewed');
+      if (this.#isPublished === false) logger.debug(fields, 'cannot renew lease');
+      else logger.warn(fields, 'cannot renew lease');
       this.#isPublished = false;
-      return this.#retry.next();
+      return this.#backoff.next();
     }
   }
 
@@ -97,8 +96,10 @@ export class OwnLease {
         return;
       } catch (thrown) {
         this.#lease = undefined;
-        // Somebody wrote or deleted it meanwhile: look again, and once more.
-        if (!isConflict(toApiError(thrown)) || conflicts === maxConflicts) throw thrown;
+        const { status } = toApiError(thrown);
+        // Changed or deleted since it was read: read it again.
+        const isConflict = status === 409 || status === 404;
+        if (!isConflict || conflicts === maxConflicts) throw thrown;
       }
     }
   }
@@ -114,7 +115,8 @@ export class OwnLease {
 
   #renewed(lease?: Lease): Lease {
     const { name, holder, durationSeconds, labels, annotations } = this.#options;
-    const now = formatMicroTime(Date.now());
+    // A MicroTime: the API accepts exactly six digits.
+    const now = new Date().toISOString().replace('Z', '000Z');
     return {
       ...lease,
       metadata: {
@@ -141,16 +143,17 @@ export class OwnLease {
     const { leases, logger, name } = this.#options;
     const signal = AbortSignal.timeout(removeTimeoutMs);
     try {
-      // What the last answer said may be out of date: a request was cut off.
+      // #lease is undefined if the abort cut off a request.
       const lease = this.#lease ?? (await leases.get(name, signal));
       if (lease.spec.holderIdentity === this.#options.holder) await leases.delete(lease, signal);
       logger.info({ lease: name }, 'lease deleted');
     } catch (thrown) {
       const error = toApiError(thrown);
       if (error.status === 404 || error.status === 409) return;
-      logger.warn({ lease: name, detail: error.message }, 'lease stays until it expires');
+      logger.warn(
+        { lease: name, detail: error.message },
+        'cannot delete lease, it stays until it expires',
+      );
     }
   }
 }
-
-const isConflict = ({ status }: ApiError): boolean => status === 409 || status === 404;
