@@ -55,7 +55,7 @@ t.test('a list of peers reaches the agents, and so do its changes', async (t) =>
   await b.log.line('agent disconnected');
   t.equal(b.log.of('agent connected').length, 1, 'and is not dialled again');
 
-  const refused = 'the new files are no good, the old ones stay in use';
+  const refused = 'new files are invalid, the previous ones stay in use';
   volume.write('- not an address');
   t.match(await a.log.line(refused), {
     files: 'peers',

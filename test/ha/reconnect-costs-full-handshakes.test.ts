@@ -69,7 +69,7 @@ t.test('a key that changes is used without a restart; a bad one is not', async (
   await startAgent(t, server.agentPort, { agentId: 'x' });
   await server.log.line('agent connected');
   writeFileSync(path, 'too short');
-  t.match(await server.log.line('the new files are no good, the old ones stay in use'), {
+  t.match(await server.log.line('new files are invalid, the previous ones stay in use'), {
     detail: `--tls-ticket-key-file: ${path}: the secret has 9 bytes, it needs at least 32. Create one with: openssl rand -hex 48`,
   });
   writeFileSync(path, secret());

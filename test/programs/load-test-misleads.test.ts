@@ -352,7 +352,7 @@ const failures: Record<string, { args: string[]; code: 1 | 2; says: RegExp }> = 
   'a file that is missing': {
     args: [...mtls, '--proxy-ca-cert=/no/such.crt', '--target', echoTarget],
     code: 2,
-    says: /--proxy-ca-cert: \/no\/such\.crt: no such file/,
+    says: /--proxy-ca-cert: \/no\/such\.crt: file not found/,
   },
   'a key of another certificate': {
     args: [...mtls, '--proxy-key', pki.foreign.client.keyFile, '--target', echoTarget],

@@ -19,7 +19,7 @@ const expiredNode = await issueCertificate(deadCa, {
   ...{ name: 'node', kind: 'agent', now: longAgo, days: 1 },
 });
 
-const refusals = (log: LogWatch) => log.of('the new files are no good, the old ones stay in use');
+const refusals = (log: LogWatch) => log.of('new files are invalid, the previous ones stay in use');
 
 t.test('on the server', async (t) => {
   const [clusterCert, clusterKey, clusterCaCert] = await Promise.all([
@@ -38,7 +38,7 @@ t.test('on the server', async (t) => {
   };
   t.match(
     put(expired, pki.agentCa.certPem),
-    /^--cluster-cert: .*c\.crt: CN=untimely expired at .*, while what is in use is still valid; issue/,
+    /^--cluster-cert: .*c\.crt: CN=untimely expired at .*, while the certificate in use is still valid\. Issue/,
   );
   t.match(put(good, oldCa.certPem), /^--cluster-ca-cert: .*CN=a CA of long ago expired at/);
   t.match(put(node, pki.agentCa.certPem), /^--cluster-cert: .* for clientAuth and not for serverA/);
@@ -70,7 +70,10 @@ t.test('on the agent', async (t) => {
     agent.reload();
     return refusals(log).at(-1)?.detail;
   };
-  t.match(put(expiredNode), /^--agent-cert: .*n\.crt: CN=node expired at .*, while what is in use/);
+  t.match(
+    put(expiredNode),
+    /^--agent-cert: .*n\.crt: CN=node expired at .*, while the certificate in use/,
+  );
   t.match(put(good), /^--agent-cert: .* is for serverAuth and not for clientAuth/);
   t.equal(log.of('reloaded').length, 0);
 });

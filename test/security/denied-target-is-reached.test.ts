@@ -96,7 +96,7 @@ t.test('allow and deny rules, and a file that changes under way', async (t) => {
   const kept = await connectThrough({ via: server.uds, target: `${loopback}:${open.port}` });
   writeFileSync(policyFile, 'deny: [10.0.0.1/8]\n');
   agent.reload();
-  t.match(log.of('the new files are no good, the old ones stay in use'), [
+  t.match(log.of('new files are invalid, the previous ones stay in use'), [
     {
       files: 'policy',
       detail: /^--policy-file: .*agent-policy\.yaml:1: deny\.0: "10\.0\.0\.1\/8"/,
@@ -167,7 +167,7 @@ t.test(
 
     writeFileSync(frontendPolicy, 'rules: nonsense\n');
     server.server.reload();
-    t.match(server.log.of('the new files are no good, the old ones stay in use'), [
+    t.match(server.log.of('new files are invalid, the previous ones stay in use'), [
       { files: 'front-end policy', detail: /front-end-policy\.yaml:1: rules: / },
     ]);
     t.match(await askAs(t, server, 'mallory', address), denial, 'the old policy holds');
@@ -191,6 +191,7 @@ t.test('a policy that makes no sense is a mistake at start', async (t) => {
   const empty = await pki.file('empty.yaml', 'deny: []\nallow: []\n');
   await t.rejects(startAgent(t, server, node, { policyFile: empty }), {
     name: 'UsageError',
-    message: /^--policy-file: .*empty\.yaml:2: allow: names no rule, .*; leave it out or name one$/,
+    message:
+      /^--policy-file: .*empty\.yaml:2: allow: contains no rule\. Remove it to allow .*, or add a rule$/,
   });
 });

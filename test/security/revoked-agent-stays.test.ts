@@ -119,7 +119,7 @@ t.test('entries that could deny nobody are refused', async (t) => {
     const agentDenylist = await pki.file('denied-in-vain', `${entry}\n`);
     await t.rejects(
       startServer(t, { agentDenylist }),
-      { name: 'UsageError', message: `:1: "${entry}" is none of serial:HEX` },
+      { name: 'UsageError', message: `:1: "${entry}" is not an entry: write serial:HEX` },
       entry,
     );
   }
@@ -133,8 +133,11 @@ t.test('a list that makes no sense keeps the old one', async (t) => {
   const agentDenylist = await pki.file('denied-badly', 'cn:revoked\n');
   const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
   writeFileSync(agentDenylist, 'cn:revoked\nserial:xyz\n');
-  const told = await server.log.line('the new files are no good, the old ones stay in use');
-  t.match(told.detail, /^--agent-denylist: .*denied-badly:2: "serial:xyz" is none of serial:HEX, /);
+  const told = await server.log.line('new files are invalid, the previous ones stay in use');
+  t.match(
+    told.detail,
+    /^--agent-denylist: .*denied-badly:2: "serial:xyz" is not an entry: write serial:HEX, /,
+  );
   const revoked = await pki.agent({ name: 'revoked' });
   await startAgent(t, server, revoked);
   await server.log.line('agent refused');

@@ -283,7 +283,7 @@ t.test('a token comes from a file or the environment, never from the command lin
   t.match(await flagged.exit, { code: 2 });
   t.match(
     wordsOf(flagged),
-    /--enrollment-token: everybody on this machine can read a command line; use --enrollment-token-file or FAIRLEAD_ENROLLMENT_TOKEN/,
+    /--enrollment-token: all users of this machine can read a command line; use --enrollment-token-file or FAIRLEAD_ENROLLMENT_TOKEN/,
   );
   t.notMatch(wordsOf(flagged), text.slice(0, 20));
   const enrollmentServer = { host: loopback, port: 1 };

@@ -417,7 +417,7 @@ t.test('a server that cannot ask the API does not start', async (t) => {
   );
   for (const [more, says] of [
     [[], /--kubeconfig is missing, and this process does not run in a pod/],
-    [['--kubeconfig=/no/such'], /--kubeconfig: \/no\/such: no such file/],
+    [['--kubeconfig=/no/such'], /--kubeconfig: \/no\/such: file not found/],
   ] as const) {
     const server = await RunningProcess.start(programs.server, [...given, ...more]);
     t.match(await server.exit, { code: 2 });

@@ -93,7 +93,7 @@ t.test('what goes wrong at a proxy', async (t) => {
     const proxy = proxies.for(server);
     const error = await failure(connectTls(server, agentTls, { timeoutMs, proxy }));
     t.equal(error.reason, 'proxy_failed');
-    t.match(error.message, /signed by a CA that is not among the trusted ones/);
+    t.match(error.message, /a CA that is not trusted signed it/);
     t.same(secured.requests, []);
   });
 

@@ -92,8 +92,8 @@ t.test('policy rules, repeated or with commas', async (t) => {
 
 t.test('what could not work is refused', async (t) => {
   const complaints: readonly [string[], RegExp][] = [
-    [['--agent-key='], /^--agent-key is missing: it goes with --agent-cert$/],
-    [['--agent-cert='], /^--agent-cert is missing: it goes with --agent-key$/],
+    [['--agent-key='], /^--agent-key is missing: --agent-cert needs it$/],
+    [['--agent-cert='], /^--agent-cert is missing: --agent-key needs it$/],
     [['--server-count-source=min'], /^--server-count-source: "min" is none of default, max$/],
     [['--transport=quic'], /^--transport: "quic" is none of auto, /],
     [['--proxy-server-host=,'], /^--proxy-server-host is empty/],
@@ -101,8 +101,8 @@ t.test('what could not work is refused', async (t) => {
     [['--proxy-server-port=0'], /^--proxy-server-port: "0" is not a whole number from 1 to 65535$/],
     [['--reconnect-min=1m'], /^--reconnect-min must not be above --reconnect-max$/],
     [['--health-server-port=8094'], /^--health-server-port and --admin-server-port are both 8094/],
-    [['--allow', ''], /^--allow: "" names no rule, [^;]*; leave it out or name one$/],
-    [['--allow=,'], /^--allow: "," names no rule, /],
+    [['--allow', ''], /^--allow: "" contains no rule\. Remove it to allow [^;]*, or add a rule$/],
+    [['--allow=,'], /^--allow: "," contains no rule\. /],
     [['--allow=10.0.0.1/8'], /^--allow: "10\.0\.0\.1\/8" is not a rule such as /],
     [['--deny=10.0.0.256'], /^--deny: "10\.0\.0\.256" is not a rule/],
     [['--max-stream-window=65535'], /^--max-stream-window: "65535" is below 64KiB$/],

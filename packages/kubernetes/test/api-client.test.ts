@@ -8,7 +8,7 @@ import { namespace, start } from './api-fixture.ts';
 const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
 const list = (client: ApiClient) => client.request({ method: 'GET', path });
 
-t.test('an error of the API is told in one line', async (t) => {
+t.test('an error of the API is one line', async (t) => {
   const { client } = await start(t);
   await t.rejects(client.request({ method: 'GET', path: `${path}/x` }), {
     name: 'ApiError',
@@ -18,7 +18,7 @@ t.test('an error of the API is told in one line', async (t) => {
   });
 });
 
-t.test('an API that is down, and back', async (t) => {
+t.test('an API that is down and returns', async (t) => {
   const { api, client } = await start(t);
   await list(client);
   await api.pause();
@@ -29,7 +29,7 @@ t.test('an API that is down, and back', async (t) => {
   t.match(await list(client), { items: [] });
 });
 
-t.test('a connection that the API closed meanwhile costs nothing', async (t) => {
+t.test('a request succeeds after the API closed its idle connection', async (t) => {
   const { api, client } = await start(t);
   for (let round = 0; round < 5; round++) {
     await list(client);
@@ -39,7 +39,7 @@ t.test('a connection that the API closed meanwhile costs nothing', async (t) => 
   t.equal(api.count('GET list'), 5);
 });
 
-t.test('a token of our own that was replaced is read again', async (t) => {
+t.test('a replaced service account token is read again', async (t) => {
   const { api } = await start(t);
   const directory = t.testdir({});
   const [kubeconfig, tokenFile] = [join(directory, 'config'), join(directory, 'token')];
@@ -65,10 +65,10 @@ t.test('a token of our own that was replaced is read again', async (t) => {
   await rename(tokenFile, `${tokenFile}.gone`);
   api.callers.clear();
   await t.rejects(list(client), { name: 'ApiError', status: 401 });
-  t.match(stale, [/token: no such file/], 'what was read last stays in use');
+  t.match(stale, [/token: file not found/], 'the previous token stays in use');
 });
 
-t.test('credentials of a program', async (t) => {
+t.test('credentials from a plugin', async (t) => {
   const { api } = await start(t);
   const credential = `{apiVersion: i.apiVersion, kind: i.kind, status: {token: process.argv[1]}}`;
   const script = `const i = JSON.parse(process.env.KUBERNETES_EXEC_INFO); console.log(JSON.stringify(${credential}))`;
@@ -83,7 +83,7 @@ t.test('credentials of a program', async (t) => {
   await t.rejects(list(await client('other')), { name: 'ApiError', status: 401 });
 });
 
-t.test('a server of another CA is not spoken to', async (t) => {
+t.test('a server with a certificate of another CA is refused', async (t) => {
   const { api } = await start(t);
   const kubeconfig = join(t.testdir({}), 'config');
   const config = JSON.stringify(api.kubeconfigFor({ token: 'secret' }));
@@ -93,7 +93,7 @@ t.test('a server of another CA is not spoken to', async (t) => {
   t.same(api.requests, []);
 });
 
-t.test('a review says whose the token is, and for which audiences', async (t) => {
+t.test('a token review returns the user and the audiences', async (t) => {
   const { api, client } = await start(t);
   const owner: TokenOwner = {
     username: 'system:serviceaccount:kube-system:agent',

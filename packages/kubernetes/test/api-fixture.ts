@@ -11,11 +11,11 @@ export interface Fixture {
   readonly client: ApiClient;
   readonly leases: LeaseApi;
   readonly logger: Logger;
-  /** Texts of the log so far. */
+  /** Messages of the log so far. */
   readonly logged: string[];
 }
 
-/** An API and a client of it; gone with the test. */
+/** An API and its client, closed at the end of the test. */
 export async function start(t: Test): Promise<Fixture> {
   const api = await KubernetesApi.start();
   const logged: string[] = [];

@@ -85,7 +85,7 @@ t.test('an invalid kubeconfig is reported with its position and cure', async (t)
       config({ 'auth-provider': { name: 'gcp', config: {} } }),
       /auth-provider\.name: is not supported/,
     ],
-    [config({}, { 'certificate-authority': 'gone' }), /^--kubeconfig: .*gone: no such file/],
+    [config({}, { 'certificate-authority': 'gone' }), /^--kubeconfig: .*gone: file not found/],
   ];
   for (const [content, expected] of bad)
     t.match(
@@ -94,7 +94,7 @@ t.test('an invalid kubeconfig is reported with its position and cure', async (t)
     );
   t.match(
     complaint(() => readClusterSettings({ kubeconfig: '/nowhere' })),
-    '--kubeconfig: /nowhere: no such file',
+    '--kubeconfig: /nowhere: file not found',
   );
 });
 
@@ -112,6 +112,6 @@ t.test('in a pod, and outside of one', async (t) => {
   });
   t.match(
     complaint(() => readClusterSettings({ env, serviceAccountDirectory: '/nowhere' })),
-    /^service account of this pod: \/nowhere\/ca\.crt: no such file/,
+    /^service account of this pod: \/nowhere\/ca\.crt: file not found/,
   );
 });

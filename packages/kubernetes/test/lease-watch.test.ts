@@ -8,13 +8,13 @@ import {
 import t, { type Test } from 'tap';
 import { type Fixture, leaseOf, namespace, start } from './api-fixture.ts';
 
-/** Lets time pass, in halves of a second, until the check holds. */
+/** Advances time in steps of half a second until the check is true. */
 const passTimeUntil = (time: ControlledTime, what: string, check: () => boolean) =>
   passTimeOf(time, what, check, { stepMs: 500 });
 
 interface Watched extends Fixture {
   readonly watch: LeaseWatch;
-  /** Names of the Leases that hold, each time that they were told. */
+  /** Names of the valid Leases, one entry per call of onChange. */
   readonly told: string[];
 }
 
@@ -42,7 +42,7 @@ async function startWatch(t: Test, before: readonly object[] = []): Promise<Watc
 
 const last = ({ told }: Watched) => told.at(-1);
 
-t.test('what is there, what comes and what goes', async (t) => {
+t.test('reports existing, new and deleted Leases', async (t) => {
   const watched = await startWatch(t, [leaseOf('a'), leaseOf('old', 30, 60_000)]);
   const { api, watch, told } = watched;
   await eventually('a watch', () => api.watchCount === 1);
@@ -62,12 +62,12 @@ t.test('what is there, what comes and what goes', async (t) => {
   t.equal(api.count('GET list'), 1);
 });
 
-t.test('nothing at all is news, too', async (t) => {
+t.test('reports an empty list', async (t) => {
   const watched = await startWatch(t);
   await eventually('no lease holds', () => last(watched) === '');
 });
 
-t.test('a watch that ends in order goes on where a bookmark says', async (t) => {
+t.test('after a regular end, the watch continues from the bookmark', async (t) => {
   const watched = await startWatch(t, [leaseOf('a')]);
   const { api } = watched;
   await eventually('a watch', () => api.watchCount === 1);
@@ -83,7 +83,7 @@ t.test('a watch that ends in order goes on where a bookmark says', async (t) => 
   t.equal(api.count('GET list'), 1);
 });
 
-t.test('410 Gone, in a watch and in answer to one, leads to a new list', async (t) => {
+t.test('410 Gone, in a watch or as its answer, causes a new list', async (t) => {
   const time = controlTime(t);
   const watched = await startWatch(t, [leaseOf('a', 3_600)]);
   const { api, logged } = watched;
@@ -94,7 +94,7 @@ t.test('410 Gone, in a watch and in answer to one, leads to a new list', async (
     () => api.count('GET list') === 2 && api.watchCount === 1,
   );
 
-  // Whatever was deleted meanwhile is only seen by its absence.
+  // A deletion in between shows only as an absence in the list.
   let isGone = true;
   api.fault = ({ url }) => {
     if (!isGone || !url.searchParams.has('watch')) return undefined;
@@ -103,7 +103,7 @@ t.test('410 Gone, in a watch and in answer to one, leads to a new list', async (
     return new ApiStatus(410, 'Expired', 'too old resource version');
   };
   api.endWatches();
-  // A watch that told nothing is followed by a pause.
+  // An empty watch is followed by a pause.
   await passTimeUntil(time, 'no lease holds', () => last(watched) === '');
   t.equal(api.count('GET list'), 3);
   t.notMatch(logged, ['cannot watch leases, known leases stay valid']);
@@ -117,10 +117,10 @@ t.test('a lease that is not renewed expires', async (t) => {
   await time.advance(29_900);
   t.same(told, ['a b']);
   await passTimeUntil(time, 'one lease holds', () => last(watched) === 'a');
-  t.equal(api.count('GET list'), 2, 'not without a look at what is there');
+  t.equal(api.count('GET list'), 2, 'only after a new list');
 });
 
-t.test('while the API is down no lease expires, and then all can be renewed', async (t) => {
+t.test('no lease expires while the API is down, nor before it could be renewed', async (t) => {
   const time = controlTime(t);
   const watched = await startWatch(t, [leaseOf('a'), leaseOf('b')]);
   const { api, told, logged, watch } = watched;
@@ -144,7 +144,7 @@ t.test('while the API is down no lease expires, and then all can be renewed', as
   );
 });
 
-t.test('what the API refuses is told once, and tried again', async (t) => {
+t.test('a refusal of the API is logged once, and the request is retried', async (t) => {
   const time = controlTime(t);
   const fixture = await start(t);
   fixture.api.fault = () => new ApiStatus(403, 'Forbidden', 'leases is forbidden');

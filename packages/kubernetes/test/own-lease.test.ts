@@ -21,7 +21,7 @@ function own({ leases, logger }: Fixture, renewIntervalMs = 60_000): OwnLease {
 const stored = ({ api }: Fixture): StoredLease | undefined =>
   api.leases.all(namespace).find(({ metadata }) => metadata.name === name);
 
-t.test('it is published, renewed, and deleted at the end', async (t) => {
+t.test('the lease is published, renewed, and deleted at the end', async (t) => {
   const fixture = await start(t);
   const lease = own(fixture, 50);
   lease.start();
@@ -41,7 +41,7 @@ t.test('it is published, renewed, and deleted at the end', async (t) => {
   t.same(fixture.logged, ['lease published', 'lease deleted']);
 });
 
-t.test('one that is there already is taken over, with what others wrote into it', async (t) => {
+t.test("an existing lease is taken over, and other writers' fields are kept", async (t) => {
   const fixture = await start(t);
   const before = leaseOf(name, 30, 60_000) as { metadata: object };
   const metadata = { ...before.metadata, annotations: { note: 'x' } };
@@ -56,7 +56,7 @@ t.test('one that is there already is taken over, with what others wrote into it'
   await lease.remove();
 });
 
-t.test('a conflict means another look, and no complaint', async (t) => {
+t.test('a conflict causes another read and no warning', async (t) => {
   const fixture = await start(t);
   const lease = own(fixture, 50);
   lease.start();
@@ -75,7 +75,7 @@ t.test('a conflict means another look, and no complaint', async (t) => {
   await lease.remove();
 });
 
-t.test('an API that is down delays it', async (t) => {
+t.test('an API that is down delays the renewal', async (t) => {
   const fixture = await start(t);
   await fixture.api.pause();
   const lease = own(fixture);
@@ -91,7 +91,7 @@ t.test('an API that is down delays it', async (t) => {
   t.equal(fixture.logged.at(-1), 'cannot delete lease, it stays until it expires');
 });
 
-t.test('a successor of the same name keeps it', async (t) => {
+t.test('a successor with the same name keeps the lease', async (t) => {
   const fixture = await start(t);
   const [lease, successor] = [own(fixture), own(fixture)];
   lease.start();
@@ -105,7 +105,7 @@ t.test('a successor of the same name keeps it', async (t) => {
   t.equal(stored(fixture), undefined);
 });
 
-t.test('it is written again as soon as it is said to be gone', async (t) => {
+t.test('the lease is written again as soon as it is reported deleted', async (t) => {
   const fixture = await start(t);
   const lease = own(fixture);
   lease.start();
@@ -116,7 +116,7 @@ t.test('it is written again as soon as it is said to be gone', async (t) => {
   await lease.remove();
 });
 
-t.test('expired ones are deleted, unless they are renewed meanwhile', async (t) => {
+t.test('expired leases are deleted unless they are renewed meanwhile', async (t) => {
   const fixture = await start(t);
   const { api, leases, logger, logged } = fixture;
   for (const [index, each] of ['a', 'b', 'c', 'd'].entries()) {

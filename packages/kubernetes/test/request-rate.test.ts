@@ -2,7 +2,7 @@ import { RequestRate } from '@fairlead/kubernetes/internal';
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import t from 'tap';
 
-t.test('as many at once as the burst allows, then one after the other', async (t) => {
+t.test('sends the burst at once, then one request after another', async (t) => {
   const time = controlTime(t);
   const rate = new RequestRate({ perSecond: 20, burst: 5 });
   const startedAtMs = performance.now();
@@ -18,7 +18,7 @@ t.test('as many at once as the burst allows, then one after the other', async (t
   t.same(times, [0, 0, 0, 0, 0, 50, 100, 150, 200]);
 });
 
-t.test('no more wait than may, and who goes away does not hold up the next', async (t) => {
+t.test('limits the queue, and an aborted request does not delay the next one', async (t) => {
   const rate = new RequestRate({ perSecond: 0.001, burst: 1, maxWaiting: 2 });
   t.equal(await rate.take(), true);
   const stop = new AbortController();

@@ -5,7 +5,7 @@ import t from 'tap';
 
 const dayMs = 86_400_000;
 
-t.test('the end of certificates is a metric, and a warning from 30 days before', async (t) => {
+t.test('certificate expiry is a metric, and a warning from 30 days before', async (t) => {
   const warnings: { flag: string; daysLeft: number; msg: string }[] = [];
   const logger = createLogger('info', { write: (text) => warnings.push(JSON.parse(text)) });
   const registry = new Registry();
@@ -18,8 +18,8 @@ t.test('the end of certificates is a metric, and a warning from 30 days before',
   });
   expiry.update([file('--long', 31), file('--short', 29), file('--past', -2)]);
   t.match(warnings, [
-    { flag: '--short', daysLeft: 29, msg: 'a certificate ends soon; renew it' },
-    { flag: '--past', daysLeft: -2, msg: 'a certificate has ended; renew it' },
+    { flag: '--short', daysLeft: 29, msg: 'certificate expires soon, renew it' },
+    { flag: '--past', daysLeft: -2, msg: 'certificate has expired, renew it' },
   ]);
   t.equal(warnings.length, 2);
   const seconds = async (flag: string) => {

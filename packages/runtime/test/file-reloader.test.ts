@@ -9,17 +9,17 @@ import t, { type Test } from 'tap';
 interface Watch {
   readonly reloader: FileReloader;
   readonly registry: Registry;
-  /** What was put to use, the latest last. */
+  /** The contents that were used, latest last. */
   readonly used: string[];
   readonly warnings: { files: string; detail: string }[];
-  /** Resolves when `isDone` holds after a reload or a refusal. */
+  /** Resolves when `isDone` is true after a reload or a refusal. */
   until(isDone: () => boolean): Promise<void>;
 }
 
-/** A content that is no good until it is over. */
+/** Content that is not valid yet, until this is reset. */
 const untimely = { text: 'early', isOver: false, looks: 0 };
 
-/** Watches a file; content that begins with `bad` is no good. */
+/** Watches a file. Content that starts with `bad` is invalid. */
 function watchFile(t: Test, path: string, intervalMs: number): Watch {
   const used: string[] = [];
   const warnings: Watch['warnings'] = [];
@@ -43,7 +43,7 @@ function watchFile(t: Test, path: string, intervalMs: number): Watch {
         untimely.looks++;
         if (!untimely.isOver) throw new UntimelyFilesError(`${path}: too early`);
       }
-      if (text.startsWith('bad')) throw new Error(`${path}: no good`);
+      if (text.startsWith('bad')) throw new Error(`${path}: invalid`);
       used.push(text);
     },
   });
@@ -60,14 +60,14 @@ function watchFile(t: Test, path: string, intervalMs: number): Watch {
 
 const never = 2 ** 30;
 
-t.test('a file that is written anew is noticed', async (t) => {
+t.test('a rewritten file is reloaded', async (t) => {
   const path = join(t.testdir({ policy: 'one' }), 'policy');
   const { used, until } = watchFile(t, path, never);
   writeFileSync(path, 'two');
   await until(() => used.at(-1) === 'two');
 });
 
-t.test("Kubernetes' swap of a symbolic link is noticed", async (t) => {
+t.test('a symbolic link that Kubernetes swaps is reloaded', async (t) => {
   const directory = t.testdir({ '..1': { policy: 'one' } });
   symlinkSync('..1', join(directory, '..data'));
   symlinkSync(join('..data', 'policy'), join(directory, 'policy'));
@@ -80,9 +80,9 @@ t.test("Kubernetes' swap of a symbolic link is noticed", async (t) => {
   t.same(used, ['two']);
 });
 
-t.test('where the system tells nothing, the interval helps', async (t) => {
+t.test('without file system events, the interval detects a change', async (t) => {
   const directory = t.testdir({ elsewhere: { policy: 'one' } });
-  // A change behind a link is no change in the link's directory.
+  // A change of a link's target is not an event in the link's directory.
   mkdirSync(join(directory, 'watched'));
   symlinkSync('../elsewhere/policy', join(directory, 'watched', 'policy'));
   const { used, until } = watchFile(t, join(directory, 'watched', 'policy'), 20);
@@ -90,13 +90,13 @@ t.test('where the system tells nothing, the interval helps', async (t) => {
   await until(() => used.at(-1) === 'two');
 });
 
-t.test('a file that is no good is told once, and the old one stays in use', async (t) => {
+t.test('an invalid file is logged once, and the previous one stays in use', async (t) => {
   const path = join(t.testdir({ policy: 'one' }), 'policy');
   const { reloader, registry, used, warnings } = watchFile(t, path, never);
   writeFileSync(path, 'bad');
   reloader.check();
   reloader.check();
-  t.match(warnings, [{ files: 'policy', detail: `${path}: no good` }]);
+  t.match(warnings, [{ files: 'policy', detail: `${path}: invalid` }]);
   t.equal(warnings.length, 1);
   t.same(used, []);
   writeFileSync(path, 'three');
@@ -126,7 +126,7 @@ t.test(
   },
 );
 
-t.test('a file that goes away is no good, and may come back', async (t) => {
+t.test('a deleted file is invalid, and may come back', async (t) => {
   const directory = t.testdir({ policy: 'one' });
   const path = join(directory, 'policy');
   const { reloader, used, warnings } = watchFile(t, path, never);

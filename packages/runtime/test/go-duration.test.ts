@@ -20,13 +20,13 @@ t.test('reads what Go reads', async (t) => {
   for (const [text, durationMs] of durations) t.equal(parseGoDuration(text), durationMs, text);
 });
 
-t.test('refuses what is no duration', async (t) => {
+t.test('rejects what is not a duration', async (t) => {
   for (const text of ['', '5', '5x', 's', '-1s', '1 s', '1h 5m', '1s5', '1e3s', 'h1', '..5s']) {
     t.equal(parseGoDuration(text), undefined, `"${text}"`);
   }
 });
 
-t.test('writes what it reads', async (t) => {
+t.test('writes what it reads back', async (t) => {
   t.equal(formatGoDuration(0), '0s');
   t.equal(formatGoDuration(90_000), '1m30s');
   t.equal(formatGoDuration(3_600_000), '1h');

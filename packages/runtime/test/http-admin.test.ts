@@ -42,7 +42,7 @@ t.test('health: alive always, ready or the reason', async (t) => {
   t.match(await ask('/readyz'), { status: 200, body: 'ok\n' });
 });
 
-t.test('an agent that is not ready says 503', async (t) => {
+t.test('an agent that is not ready answers 503', async (t) => {
   const { ask } = await start(
     t,
     healthRoutes(() => 'no server', 503),
@@ -69,11 +69,11 @@ t.test('HEAD has the headers and no body; other methods and paths are refused', 
   const head = await ask('/healthz', 'HEAD');
   t.match(head, { status: 200, body: '', headers: { 'content-length': '3' } });
   t.match(await ask('/healthz', 'POST'), { status: 405, headers: { allow: 'GET, HEAD' } });
-  t.match(await ask('/'), { status: 404, body: 'nothing here; try /healthz /ready /readyz\n' });
+  t.match(await ask('/'), { status: 404, body: 'not found; try /healthz /ready /readyz\n' });
   t.equal((await ask('/constructor')).status, 404);
 });
 
-t.test('a route that throws costs its own request only', async (t) => {
+t.test('an error in a route fails only its own request', async (t) => {
   const { ask, lines } = await start(t, {
     '/metrics': () => Promise.reject(new Error('boom')),
     ...healthRoutes(() => undefined, 500),
@@ -122,7 +122,7 @@ t.test('close does not wait for open connections', async (t) => {
   await closed;
 });
 
-t.test('two on one port: the second says so', async (t) => {
+t.test('a second listener on the same port fails with the port in the error', async (t) => {
   const { port } = await start(t, {});
   const second = new HttpAdmin({}, memoryLogger().logger);
   await t.rejects(second.listen({ ...place, port }), {
@@ -130,7 +130,7 @@ t.test('two on one port: the second says so', async (t) => {
   });
 });
 
-t.test('a crowd of connections, silent or not reading, does not keep a probe out', async (t) => {
+t.test('a flood of connections, silent or not reading, does not lock out a probe', async (t) => {
   // Much more than the kernel takes for a client that does not read.
   const large = 'x'.repeat(2 * 1024 ** 2);
   const { ask, port } = await start(t, {

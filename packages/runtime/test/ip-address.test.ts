@@ -10,7 +10,7 @@ import t from 'tap';
 
 const text = (address: string) => parseIpAddress(address)?.text;
 
-t.test('every spelling of an address is one address', async (t) => {
+t.test('all spellings of an address are equal', async (t) => {
   t.equal(text('10.0.0.1'), '10.0.0.1');
   for (const spelling of ['::ffff:10.0.0.1', '::FFFF:0a00:0001', '0:0:0:0:0:ffff:a00:1']) {
     t.equal(text(spelling), '10.0.0.1', spelling);
@@ -21,7 +21,7 @@ t.test('every spelling of an address is one address', async (t) => {
   t.equal(text('::1.2.3.4'), '::102:304');
 });
 
-t.test('what is no address', async (t) => {
+t.test('rejects what is not an address', async (t) => {
   for (const bad of ['', '10.0.0', '10.0.0.256', '010.0.0.1', '[::1]', '2852039166', '::g', 'a']) {
     t.equal(parseIpAddress(bad), undefined, bad);
   }
@@ -39,7 +39,7 @@ t.test('networks', async (t) => {
   }
 });
 
-t.test("the containment of addresses is net.BlockList's", async (t) => {
+t.test('networks contain the same addresses as in net.BlockList', async (t) => {
   const families = [
     { address: fc.ipV4(), bits: 32, family: 'ipv4' as const },
     { address: fc.ipV6(), bits: 128, family: 'ipv6' as const },
@@ -66,7 +66,7 @@ t.test("the containment of addresses is net.BlockList's", async (t) => {
   }
 });
 
-t.test('a network contains its parts, and not what it is a part of', async (t) => {
+t.test('a network contains its subnets, but not its supernets', async (t) => {
   const net = (written: string) => parseIpNetwork(written)!;
   t.ok(networkContains(net('10.0.0.0/8'), net('10.1.0.0/16')));
   t.ok(networkContains(net('10.0.0.0/8'), net('10.0.0.0/8')));
@@ -75,7 +75,7 @@ t.test('a network contains its parts, and not what it is a part of', async (t) =
   t.notOk(networkContains(net('0.0.0.0/0'), net('fd00::/8')));
 });
 
-t.test('addresses inside addresses', async (t) => {
+t.test('addresses embedded in addresses', async (t) => {
   const embedded = (address: string) => embeddedAddress(parseIpAddress(address)!)?.text;
   t.equal(embedded('64:ff9b::169.254.169.254'), '169.254.169.254');
   t.equal(embedded('2002:a9fe:a9fe::1'), '169.254.169.254');

@@ -12,7 +12,7 @@ function server(t: Test) {
   return server;
 }
 
-t.test('port 0: the port that was picked is returned and logged', async (t) => {
+t.test('port 0: the chosen port is returned and logged', async (t) => {
   const { logger, lines } = memoryLogger();
   const { port } = await listen(server(t), place, logger);
   t.ok(port > 0);
@@ -22,7 +22,7 @@ t.test('port 0: the port that was picked is returned and logged', async (t) => {
   t.equal(lines.length, 1);
 });
 
-t.test('without a host: all addresses', async (t) => {
+t.test('without a host, listens on all addresses', async (t) => {
   const { logger } = memoryLogger();
   const { address } = await listen(server(t), { ...place, host: undefined }, logger);
   t.match(address, /^(::|0\.0\.0\.0)$/);
@@ -40,15 +40,15 @@ t.test('a port in use: one line with flag, address and cure, exit code 1', async
   await t.rejects(listen(server(t), { ...place, port }, logger), {
     name: 'StartupError',
     exitCode: 1,
-    message: `--agent-port: cannot listen on 127.0.0.1:${port}: another process has it; choose another port or stop that process`,
+    message: `--agent-port: cannot listen on 127.0.0.1:${port}: another process uses it. Choose another port or stop that process`,
   });
 });
 
-t.test('an address that is not ours, and a name that does not exist', async (t) => {
+t.test('an address that the machine does not have, and a name that does not exist', async (t) => {
   const { logger, lines } = memoryLogger();
   await t.rejects(listen(server(t), { ...place, host: '192.0.2.1' }, logger), {
     message:
-      '--agent-port: cannot listen on 192.0.2.1:0: this machine has no such address; check the bind address',
+      '--agent-port: cannot listen on 192.0.2.1:0: this machine does not have that address. Check the bind address',
   });
   await t.rejects(
     listen(server(t), { ...place, host: 'no-such-name.invalid' }, logger),
@@ -57,7 +57,7 @@ t.test('an address that is not ours, and a name that does not exist', async (t) 
   t.strictSame(lines, []);
 });
 
-t.test('a failure after the start is logged and harmless', async (t) => {
+t.test('an error after the start is logged and changes nothing else', async (t) => {
   const { logger, lines } = memoryLogger();
   const one = server(t);
   await listen(one, place, logger);

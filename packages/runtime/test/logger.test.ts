@@ -4,7 +4,7 @@ import { createFileLog, createLogger, logLevel } from '@fairlead/runtime/process
 import t from 'tap';
 import { memoryLogger } from './log-lines.ts';
 
-t.test('a line: level as a word, ISO time, no process noise', async (t) => {
+t.test('a line has its level as a word, ISO time, and no process ID', async (t) => {
   const { logger, lines } = memoryLogger();
   logger.info({ port: 1 }, 'listening');
   const { time, ...rest } = lines[0] ?? {};
@@ -18,7 +18,7 @@ t.test('an error keeps its code', async (t) => {
   t.match(lines[0], { level: 'error', err: { message: 'boom', code: 'EBOOM' }, msg: 'failed' });
 });
 
-t.test('below the level nothing is written', async (t) => {
+t.test('lines below the level are not written', async (t) => {
   const lines: string[] = [];
   const logger = createLogger('warn', { write: (line) => void lines.push(line) });
   logger.info('no');
@@ -35,7 +35,7 @@ t.test("klog's verbosity: a default manifest's -v=4 is info", async (t) => {
   t.equal(logLevel({ logLevel: 'warn', v: 9 }), 'warn', '--log-level overrides -v');
 });
 
-t.test('no text of a peer can pass for a line, or move a terminal', async (t) => {
+t.test("a peer's text cannot look like a log line or control a terminal", async (t) => {
   const written: string[] = [];
   const logger = createLogger('info', { write: (line) => void written.push(line) });
   const hostile =
@@ -48,7 +48,7 @@ t.test('no text of a peer can pass for a line, or move a terminal', async (t) =>
   t.strictSame([agent, claims, msg], [hostile, [hostile], hostile], 'and nothing is lost');
 });
 
-t.test('no text of a peer makes a line of any length', async (t) => {
+t.test("a peer's long text is cut", async (t) => {
   const { logger, lines } = memoryLogger();
   logger.info({ agent: 'x'.repeat(1_000_000), port: 1, err: new Error('y'.repeat(5_000)) }, 'said');
   const { agent, err } = lines[0] as { agent: string; err: { message: string } };
@@ -56,7 +56,7 @@ t.test('no text of a peer makes a line of any length', async (t) => {
   t.equal(err.message.length, 5_000, 'errors are ours, and kept');
 });
 
-t.test('a line that comes while a log closes, or after, harms nobody', async (t) => {
+t.test('lines during and after the close of a log are ignored', async (t) => {
   const path = join(t.testdir({}), 'log');
   const { logger, close } = createFileLog('--x-log', path);
   logger.info('before');

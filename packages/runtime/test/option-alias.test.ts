@@ -71,7 +71,7 @@ t.test('the precedence of flag, environment and file is the same for an alias', 
 t.test('a name and its alias in one source must have the same value', async (t) => {
   t.equal(parse(['--catalogue-port=1', '--catalog-port=1']).options.catalogPort, 1);
   t.strictSame(parseFile(t, 'color: [a, b]\ncolour: a,b').parse().options.color, ['a', 'b']);
-  const cure = 'are one option with two values: give';
+  const cure = 'are the same option with two values: set';
   t.throws(() => parse(['--catalogue-port=1', '--catalog-port=2']), {
     message: `--catalog-port and --catalogue-port ${cure} --catalog-port only`,
   });

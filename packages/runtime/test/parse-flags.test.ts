@@ -15,7 +15,7 @@ function complaint(...argv: string[]): string {
   return 'no complaint';
 }
 
-t.test('nothing given: the defaults', async (t) => {
+t.test('without flags, all options have their defaults', async (t) => {
   const { options, warnings, sources } = parse();
   t.strictSame(options, {
     config: undefined,
@@ -80,7 +80,7 @@ t.test('scalars: the last one wins; lists: repeated and separated by commas', as
   );
 });
 
-t.test('an empty text is "not given" for texts, a mistake for numbers', async (t) => {
+t.test('an empty value means "not set" for texts, and is an error for numbers', async (t) => {
   t.equal(parse('--uds-name=').options.udsName, undefined);
   t.equal(parse('--server-id', '').options.serverId, 'made');
   t.strictSame(parse('--hosts=').options.hosts, ['127.0.0.1']);
@@ -97,13 +97,16 @@ t.test('unknown flags are named, with the nearest known one', async (t) => {
   t.match(complaint('--'), /no complaint/);
 });
 
-t.test('a flag without its value, and words that are no flags', async (t) => {
+t.test('a flag without its value, and arguments that are not flags', async (t) => {
   t.equal(complaint('--agent-port'), '--agent-port: the value is missing: --agent-port PORT');
-  t.equal(complaint('oops'), 'unexpected argument "oops": only flags are taken, see sample --help');
+  t.equal(
+    complaint('oops'),
+    'unexpected argument "oops": only flags are accepted, see sample --help',
+  );
   t.match(complaint('--', '--agent-port=1'), /^unexpected argument "--agent-port=1"/);
 });
 
-t.test('each kind complains in one line that names the flag', async (t) => {
+t.test('each kind reports an error in one line with the flag', async (t) => {
   const complaints: readonly [string, string][] = [
     ['--agent-port=65536', '--agent-port: "65536" is not a whole number from 0 to 65535'],
     ['--agent-port=1e3', '--agent-port: "1e3" is not a whole number from 0 to 65535'],
@@ -132,12 +135,12 @@ t.test('each kind complains in one line that names the flag', async (t) => {
   for (const [flag, expected] of complaints) t.equal(complaint(flag), expected, flag);
 });
 
-t.test('0 switches a time limit off where the option says so', async (t) => {
+t.test('0 disables a time limit if the option allows it', async (t) => {
   t.equal(parse('--grace-time=0').options.graceTime, maxTimerMs);
   t.equal(parse('--grace-time=0s').options.graceTime, maxTimerMs);
 });
 
-t.test('a secret is not repeated in the complaint about it', async (t) => {
+t.test('an error about a secret does not contain the secret', async (t) => {
   t.equal(complaint('--pin=12345'), '--pin: the value is not a whole number from 1000 to 9999');
 });
 
@@ -150,7 +153,7 @@ t.test('ignored flags warn, deprecated ones too, and both kinds keep their shape
   ]);
 });
 
-t.test('refused flags are an error unless they ask for nothing', async (t) => {
+t.test('refused flags are an error unless set to their default', async (t) => {
   t.equal(complaint('--namespace=kube-system'), '--namespace: tokens are not supported yet');
   t.equal(complaint('--leases'), '--leases: leases are not supported yet');
   t.equal(complaint('--leases=maybe'), '--leases: leases are not supported yet');
@@ -181,7 +184,7 @@ t.test('required options and positional arguments', async (t) => {
   });
 });
 
-t.test('a table with a name that cannot work is refused when it is made', async (t) => {
+t.test('defineOptions rejects an invalid name', async (t) => {
   const text = option(kinds.text, { group: 'Sample', description: 'x' });
   for (const name of ['agentPort', 'help', 'version', '-v', 'a--b']) {
     t.throws(

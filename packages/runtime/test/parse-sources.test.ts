@@ -19,7 +19,7 @@ function parseFile(t: Test, text: string, name = 'sample.yaml') {
   return { path, parse: () => parse(['--config', path]) };
 }
 
-t.test('the environment: FAIRLEAD_<NAME>, then further names, empty is unset', async (t) => {
+t.test('the environment: FAIRLEAD_<NAME>, then other names; empty means not set', async (t) => {
   t.equal(parse([], { FAIRLEAD_AGENT_PORT: '1' }).options.agentPort, 1);
   t.equal(parse([], { FAIRLEAD_AGENT_PORT: '1' }).sources.get('agent-port'), 'env');
   t.equal(parse([], { FAIRLEAD_AGENT_PORT: '' }).options.agentPort, 8091);
@@ -36,7 +36,7 @@ t.test('the environment: FAIRLEAD_<NAME>, then further names, empty is unset', a
   });
 });
 
-t.test('a Kubernetes service link is no port', async (t) => {
+t.test('ignores a Kubernetes service link', async (t) => {
   const { options, warnings } = parse([], { FAIRLEAD_AGENT_PORT: 'tcp://10.0.0.1:8091' });
   t.equal(options.agentPort, 8091);
   t.match(warnings, [/^FAIRLEAD_AGENT_PORT=tcp:.*enableServiceLinks: false/]);
@@ -99,15 +99,15 @@ t.test('the file: each mistake names file, line, key and cure', async (t) => {
     ],
     ['verbose: yes', ':1: verbose: "yes" is neither true nor false'],
     ['agent-port: [1, 2]', ':1: agent-port: must be one value, not a list'],
-    ['hosts: {a: 1}', ':1: hosts: must be a plain value or a list of them'],
-    ['hosts: [[a]]', ':1: hosts: must be a plain value or a list of them'],
+    ['hosts: {a: 1}', ':1: hosts: must be a plain value or a list of plain values'],
+    ['hosts: [[a]]', ':1: hosts: must be a plain value or a list of plain values'],
     [
       'hosts: [a, "b c"]',
       ':1: hosts: "b c" is neither an IP address nor a host name (a port has its own flag)',
     ],
-    ['config: other.yaml', ':1: config: a configuration file cannot name another'],
+    ['config: other.yaml', ':1: config: a configuration file cannot refer to another one'],
     ['namespace: x', ':1: namespace: tokens are not supported yet'],
-    ['- agent-port', ': must hold keys and values, such as "agent-port: 8091"'],
+    ['- agent-port', ': must contain keys and values, such as "agent-port: 8091"'],
     ['agent-port: 1\nagent-port: 2', ':2: Map keys must be unique'],
   ];
   for (const [text, expected] of mistakes) {
@@ -127,10 +127,11 @@ t.test('the file: each mistake names file, line, key and cure', async (t) => {
 t.test('the file: missing, a directory, named by the environment', async (t) => {
   const dir = t.testdir({ 'a.yaml': 'agent-port: 5' });
   t.throws(() => parse(['--config=/no/such/file']), {
-    message: '--config: /no/such/file: no such file; check the path and that the volume is mounted',
+    message:
+      '--config: /no/such/file: file not found. Check the path and that the volume is mounted',
   });
   t.throws(() => parse([`--config=${dir}`]), {
-    message: `--config: ${dir}: is a directory; name a file in it`,
+    message: `--config: ${dir}: is a directory. Name a file in it`,
   });
   t.equal(parse([], { FAIRLEAD_CONFIG: join(dir, 'a.yaml') }).options.agentPort, 5);
   t.throws(() => parse([], { FAIRLEAD_CONFIG: '/no/such/file' }), {
@@ -169,7 +170,7 @@ const checkedTable = defineOptions({
   },
 });
 
-t.test("a table's own check sees values and what was given", async (t) => {
+t.test("a table's own check sees the values and which options are set", async (t) => {
   t.throws(() => parseOptions(checkedTable, { argv: ['--low=7'], env: {} }), {
     message: '--low must not be above --high',
   });
@@ -179,7 +180,7 @@ t.test("a table's own check sees values and what was given", async (t) => {
   t.strictSame(parseOptions(checkedTable, { argv: [], env: {} }).warnings, []);
 });
 
-t.test('a library gets defaults and checks alike', async (t) => {
+t.test('completeOptions adds defaults and runs the check', async (t) => {
   t.strictSame(completeOptions(checkedTable, { high: 3 }), { low: 1, high: 3 });
   t.throws(() => completeOptions(checkedTable, { low: 7 }), UsageError);
 });

@@ -16,7 +16,7 @@ t.test('SIGTERM drains, exit code 0; SIGHUP before it changes nothing', async (t
   const logs = program.logs();
   t.match(
     logs.filter(({ level }) => level === 'warn'),
-    [{ msg: '--vmodule has no effect: the level is set for the whole process by --log-level' }],
+    [{ msg: '--vmodule has no effect: --log-level applies to the whole process' }],
     'warnings of the command line are logged',
   );
   t.strictSame(
@@ -28,19 +28,19 @@ t.test('SIGTERM drains, exit code 0; SIGHUP before it changes nothing', async (t
   t.equal(await program.stdout, '', 'logs go to stderr');
 });
 
-t.test('a second signal ends at once, exit code 1', async (t) => {
+t.test('a second signal ends the process at once, exit code 1', async (t) => {
   const program = new SampleProcess(t, 'sample-program', ['--act=hang-drain']);
   await program.log('listening');
   program.child.kill('SIGTERM');
   await program.log('draining');
   program.child.kill('SIGINT');
   t.equal(await program.exit(), 1);
-  t.match(program.logs().at(-1), { msg: 'ending at once, open streams are cut', signal: 'SIGINT' });
+  t.match(program.logs().at(-1), { msg: 'ending now, open streams are cut off', signal: 'SIGINT' });
 });
 
 const full = '/dev/full';
 t.test(
-  'a log that cannot be written holds up no end',
+  'a log that cannot be written does not delay the end',
   { skip: !existsSync(full) && `this machine has no ${full}` },
   async (t) => {
     const ends: readonly [string, readonly NodeJS.Signals[], number][] = [
@@ -58,7 +58,7 @@ t.test(
   },
 );
 
-t.test('bad usage: one line on stderr, exit code 2', async (t) => {
+t.test('wrong usage: one line on stderr, exit code 2', async (t) => {
   const program = new SampleProcess(t, 'sample-program', ['--prot=1']);
   t.equal(await program.exit(), 2);
   t.strictSame(program.lines, ['sample-program: unknown flag --prot: did you mean --port?']);
@@ -72,7 +72,7 @@ t.test('a failed start: one line on stderr, exit code 1', async (t) => {
   const program = new SampleProcess(t, 'sample-program', [`--port=${port}`, '--log-level=error']);
   t.equal(await program.exit(), 1);
   t.strictSame(program.lines, [
-    `sample-program: --port: cannot listen on 127.0.0.1:${port}: another process has it; choose another port or stop that process`,
+    `sample-program: --port: cannot listen on 127.0.0.1:${port}: another process uses it. Choose another port or stop that process`,
   ]);
 });
 
@@ -82,20 +82,23 @@ t.test('a bug at start: the stack on stderr, exit code 1', async (t) => {
   t.match(program.lines.join('\n'), /sample-program: internal error: TypeError: a bug\n +at /);
 });
 
-t.test('what nobody caught is logged as fatal before the process ends, exit code 1', async (t) => {
-  const fates: readonly [string, object][] = [
-    ['throw-later', { origin: 'uncaughtException', err: { message: 'thrown later' } }],
-    ['reject-later', { origin: 'unhandledRejection', err: { message: 'rejected later' } }],
-    ['end', { origin: 'ended', err: { message: 'ended by itself' } }],
-  ];
-  for (const [act, expected] of fates) {
-    const program = new SampleProcess(t, 'sample-program', [`--act=${act}`]);
-    t.equal(await program.exit(), 1, act);
-    t.match(program.logs().at(-1), { level: 'fatal', ...expected }, act);
-  }
-});
+t.test(
+  'an uncaught exception is logged as fatal before the process ends, exit code 1',
+  async (t) => {
+    const fates: readonly [string, object][] = [
+      ['throw-later', { origin: 'uncaughtException', err: { message: 'thrown later' } }],
+      ['reject-later', { origin: 'unhandledRejection', err: { message: 'rejected later' } }],
+      ['end', { origin: 'ended', err: { message: 'ended by itself' } }],
+    ];
+    for (const [act, expected] of fates) {
+      const program = new SampleProcess(t, 'sample-program', [`--act=${act}`]);
+      t.equal(await program.exit(), 1, act);
+      t.match(program.logs().at(-1), { level: 'fatal', ...expected }, act);
+    }
+  },
+);
 
-t.test('a drain that fails: exit code 1', async (t) => {
+t.test('a failed drain: exit code 1', async (t) => {
   const program = new SampleProcess(t, 'sample-program', ['--act=reject-drain']);
   await program.log('listening');
   program.child.kill('SIGTERM');
@@ -139,7 +142,7 @@ t.test('a --log-file that cannot be written: one line, exit code 2', async (t) =
   const program = new SampleProcess(t, 'sample-program', argv);
   t.equal(await program.exit(), 2);
   t.strictSame(program.lines, [
-    'sample-program: --log-file: /no/such/dir/a.log: cannot be written: ENOENT; name a file in a directory that this user may write to',
+    'sample-program: --log-file: /no/such/dir/a.log: cannot write it: ENOENT. Use a file in a directory that this user can write to',
   ]);
 });
 

@@ -8,7 +8,7 @@ import { z } from 'zod';
 
 const schema = z.strictObject({ deny: z.array(targetRuleSchema).default([]) });
 
-t.test('a file that must have a form', async (t) => {
+t.test('reads and validates a file', async (t) => {
   const path = join(t.testdir(), 'policy.yaml');
   const read = (text: string) => {
     writeFileSync(path, text);
@@ -42,6 +42,6 @@ t.test('a file that must have a form', async (t) => {
   t.match(complaint(bomb), /^--policy: FILE: .*alias/i);
   t.throws(() => readCheckedFile({ flag: '--policy', path: '/nowhere' }, schema), {
     name: 'UsageError',
-    message: /^--policy: \/nowhere: no such file/,
+    message: /^--policy: \/nowhere: file not found/,
   });
 });

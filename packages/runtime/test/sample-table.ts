@@ -9,7 +9,7 @@ import {
 
 const group = 'Sample';
 
-/** A table with one option of every sort. */
+/** A table with one option of each kind. */
 export const sampleTable = defineOptions({
   program: 'sample',
   summary: 'sample: has one option of every sort',

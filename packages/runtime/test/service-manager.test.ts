@@ -1,4 +1,4 @@
-/** What systemd is told: by its own systemd-notify on a real socket, and by a stand-in that takes notes. */
+/** Notifications to systemd: with the real systemd-notify on a real socket, and with a fake that records them. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -53,7 +53,7 @@ class NotifySocket {
   }
 }
 
-/** A directory with a systemd-notify that writes down what it is called with. */
+/** A directory with a systemd-notify that records its arguments. */
 function standIn(t: Test): { readonly path: string; notes(): string } {
   const path = t.testdir();
   const notes = join(path, 'notes');
@@ -77,7 +77,7 @@ t.test('ready, alive, reloading, stopping, in this order', { skip }, async (t) =
     WATCHDOG_USEC: '400000',
   });
   t.same(await socket.has('READY=1'), ['READY=1', 'STATUS=serving samples']);
-  // Which of log and datagram is read first says nothing: they come by different ways.
+  // The order of log lines and datagrams is arbitrary: they use different channels.
   await program.log('listening');
   t.same(await socket.has('WATCHDOG=1', 2), ['WATCHDOG=1', 'STATUS=serving samples']);
 
@@ -99,7 +99,7 @@ t.test('ready, alive, reloading, stopping, in this order', { skip }, async (t) =
   t.equal(program.logs().filter(({ level }) => level === 'warn').length, 0, 'no complaints');
 });
 
-t.test('nothing where nobody asks', async (t) => {
+t.test('sends nothing without NOTIFY_SOCKET', async (t) => {
   const { path, notes } = standIn(t);
   const env = { PATH: `${path}:${process.env.PATH}`, WATCHDOG_USEC: '20000' };
   const program = new SampleProcess(t, 'sample-program', [], env);
@@ -110,7 +110,7 @@ t.test('nothing where nobody asks', async (t) => {
   t.equal(notes(), '');
 });
 
-t.test("no sign of life for another process' watchdog", async (t) => {
+t.test("sends no keep-alive for another process's watchdog", async (t) => {
   const { path, notes } = standIn(t);
   const program = new SampleProcess(t, 'sample-program', [], {
     PATH: `${path}:${process.env.PATH}`,
@@ -127,14 +127,14 @@ t.test("no sign of life for another process' watchdog", async (t) => {
   );
 });
 
-t.test('without systemd-notify: one warning, and the work goes on', async (t) => {
+t.test('without systemd-notify: one warning, and the program continues', async (t) => {
   const program = new SampleProcess(t, 'sample-program', [], {
     PATH: t.testdir(),
     NOTIFY_SOCKET: '/run/elsewhere',
     WATCHDOG_USEC: '20000',
   });
   const msg =
-    'systemd cannot be told: systemd-notify fails; it belongs on the PATH, and NotifyAccess=all in the unit';
+    'cannot notify systemd: systemd-notify failed. Check that it is on the PATH and that the unit has NotifyAccess=all';
   t.match(await program.log(msg), { level: 'warn', detail: /ENOENT/ });
   program.child.kill('SIGTERM');
   t.equal(await program.exit(), 0);

@@ -25,7 +25,7 @@ t.test('names', async (t) => {
   t.notOk(coversName('0.0.0.0/0', 'a.example'), 'a network is no name');
 });
 
-t.test('addresses, also inside others', async (t) => {
+t.test('addresses, also embedded in others', async (t) => {
   t.ok(coversAddress('10.0.0.0/8', '10.1.2.3'));
   t.ok(coversAddress('10.0.0.0/8', '::ffff:10.1.2.3'));
   t.ok(coversAddress('10.0.0.0/8', '64:ff9b::a01:203'));
@@ -52,7 +52,7 @@ t.test('ports', async (t) => {
   t.notOk(coversName('*.example:443', 'a.example', 80));
 });
 
-t.test('what the resolver takes for an IPv4 address is no name', async (t) => {
+t.test('what the resolver reads as an IPv4 address is not a name', async (t) => {
   const spellings = ['0x0a000005', '0X0A000005', '0xa.0x0.0x0.0x5', '0xa.5', '10.0x5', '167772165'];
   const more = ['012.0.0.5', '10.5', '0x', '0xa000005.', '*.0x5', '*.5', '0x1ffffffff'];
   for (const text of [...spellings, ...more]) {
@@ -63,7 +63,7 @@ t.test('what the resolver takes for an IPv4 address is no name', async (t) => {
   }
 });
 
-t.test('a name is no rule exactly if the URL parser makes an IPv4 address of it', async (t) => {
+t.test('a name is rejected exactly if the URL parser reads it as an IPv4 address', async (t) => {
   const label = fc.constantFrom('0x', '0xa', '0Xff', '10', '012', '255', '08', 'a', 'x0', '0xg');
   fc.assert(
     fc.property(fc.array(label, { minLength: 1, maxLength: 4 }), (labels) => {
@@ -78,7 +78,7 @@ t.test('a name is no rule exactly if the URL parser makes an IPv4 address of it'
   );
 });
 
-t.test('what is no rule', async (t) => {
+t.test('rejects what is not a rule', async (t) => {
   const bad = [
     '',
     ':443',

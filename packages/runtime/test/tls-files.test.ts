@@ -65,7 +65,7 @@ function load(t: Test, names: { cert?: string; key?: string; ca?: string }): Tls
   });
 }
 
-t.test('good files make a context with which TLS works', async (t) => {
+t.test('valid files make a working TLS context', async (t) => {
   const { context, warnings } = load(t, { cert: 'good.crt', key: 'good.key', ca: 'ca.crt' });
   t.strictSame(warnings, []);
   const listener = createServer({ ...context, requestCert: true });
@@ -86,73 +86,73 @@ t.test('good files make a context with which TLS works', async (t) => {
   t.equal(socket.getPeerCertificate().subject.CN, 'a client', 'the client showed its certificate');
 });
 
-t.test('every mistake is one line with flag, file and cure', async (t) => {
+t.test('each mistake is one line with flag, file and cure', async (t) => {
   const dir = t.testdir(files);
   const mistakes: readonly [Parameters<typeof load>[1], string][] = [
     [
       { cert: 'none.crt' },
-      '--server-cert: DIR/none.crt: no such file; check the path and that the volume is mounted',
+      '--server-cert: DIR/none.crt: file not found. Check the path and that the volume is mounted',
     ],
-    [{ cert: 'directory' }, '--server-cert: DIR/directory: is a directory; name a file in it'],
+    [{ cert: 'directory' }, '--server-cert: DIR/directory: is a directory. Name a file in it'],
     [
       { cert: 'good.crt/x' },
-      '--server-cert: DIR/good.crt/x: no such file; a part of the path is not a directory',
+      '--server-cert: DIR/good.crt/x: file not found. A part of the path is not a directory',
     ],
     [
       { cert: 'empty.crt' },
-      '--server-cert: DIR/empty.crt: the file is empty; a certificate in PEM belongs there',
+      '--server-cert: DIR/empty.crt: the file is empty. It must contain a certificate in PEM',
     ],
     [
       { cert: 'text.crt' },
-      '--server-cert: DIR/text.crt: is not PEM; a certificate in PEM starts with -----BEGIN CERTIFICATE-----',
+      '--server-cert: DIR/text.crt: is not PEM. A certificate in PEM starts with -----BEGIN CERTIFICATE-----',
     ],
     [
       { cert: 'damaged.crt' },
-      '--server-cert: DIR/damaged.crt: certificate 1 of 1 is damaged; copy the file again',
+      '--server-cert: DIR/damaged.crt: certificate 1 of 1 is damaged. Copy the file again',
     ],
     [
       { cert: 'good.key' },
-      '--server-cert: DIR/good.key: holds a private key and no certificate; were two files swapped?',
+      '--server-cert: DIR/good.key: contains a private key and no certificate. Check that two files are not swapped',
     ],
     [
       { ca: 'good.crt' },
-      '--server-ca-cert: DIR/good.crt: holds no CA but CN=a server, and so vouches for nobody; give the certificate of the CA that signed for the peers',
+      "--server-ca-cert: DIR/good.crt: contains no CA, only CN=a server. Use the certificate of the CA that signed the peers' certificates",
     ],
     [
       { cert: 'good.crt', key: 'good.crt' },
-      '--server-key: DIR/good.crt: holds a certificate and no private key; were two files swapped?',
+      '--server-key: DIR/good.crt: contains a certificate and no private key. Check that two files are not swapped',
     ],
     [
       { cert: 'good.crt', key: 'text.crt' },
-      '--server-key: DIR/text.crt: is not PEM; a private key in PEM starts with -----BEGIN PRIVATE KEY-----',
+      '--server-key: DIR/text.crt: is not PEM. A private key in PEM starts with -----BEGIN PRIVATE KEY-----',
     ],
     [
       { cert: 'good.crt', key: 'damaged.key' },
-      '--server-key: DIR/damaged.key: the private key is damaged; copy the file again',
+      '--server-key: DIR/damaged.key: the private key is damaged. Copy the file again',
     ],
     [
       { cert: 'good.crt', key: 'locked.key' },
-      '--server-key: DIR/locked.key: the key has a passphrase; take it off: openssl pkey -in FILE -out NEW',
+      '--server-key: DIR/locked.key: the key has a passphrase. Remove it: openssl pkey -in FILE -out NEW',
     ],
     [
       { cert: 'good.crt', key: 'other.key' },
-      '--server-key: DIR/other.key: does not match the certificate in --server-cert DIR/good.crt; give the key that the certificate was made for',
+      '--server-key: DIR/other.key: does not match the certificate in --server-cert DIR/good.crt. Use the key of that certificate',
     ],
     [
       { cert: 'cut.crt' },
-      '--server-cert: DIR/cut.crt: the certificate is cut off, its line -----END CERTIFICATE----- is missing; copy the file again',
+      '--server-cert: DIR/cut.crt: the certificate is cut off: the line -----END CERTIFICATE----- is missing. Copy the file again',
     ],
     [
       { ca: 'cut-chain.crt' },
-      '--server-ca-cert: DIR/cut-chain.crt: a certificate of 2 is cut off, its line -----END CERTIFICATE----- is missing; copy the file again',
+      '--server-ca-cert: DIR/cut-chain.crt: a certificate of 2 is cut off: the line -----END CERTIFICATE----- is missing. Copy the file again',
     ],
     [
       { ca: 'good.key' },
-      '--server-ca-cert: DIR/good.key: holds a private key and no certificate; were two files swapped?',
+      '--server-ca-cert: DIR/good.key: contains a private key and no certificate. Check that two files are not swapped',
     ],
     [
       { ca: 'empty.crt' },
-      '--server-ca-cert: DIR/empty.crt: the file is empty; a certificate in PEM belongs there',
+      '--server-ca-cert: DIR/empty.crt: the file is empty. It must contain a certificate in PEM',
     ],
   ];
   for (const [names, expected] of mistakes) {
@@ -176,12 +176,12 @@ t.test('an unreadable file', { skip: process.getuid?.() === 0 && 'root reads all
   });
 });
 
-t.test('a certificate out of its time is a warning with the date', async (t) => {
+t.test('an expired or future certificate causes a warning with the date', async (t) => {
   const { context, warnings } = load(t, { cert: 'old.crt', key: 'old.key' });
   t.equal(warnings.length, 1);
   t.match(
     warnings[0],
-    /^--server-cert: .*old\.crt: CN=old expired at \d{4}-\d\d-\d\dT.*Z, and the clock of this machine says \d{4}-.*Z; issue a new one, or set/,
+    /^--server-cert: .*old\.crt: CN=old expired at \d{4}-\d\d-\d\dT.*Z, and the clock of this machine says \d{4}-.*Z\. Issue a new one, or correct/,
   );
   t.ok(context.cert, 'it is used all the same');
 
@@ -191,11 +191,11 @@ t.test('a certificate out of its time is a warning with the date', async (t) => 
     new Date(longAgo.getTime() - dayMs),
   );
   t.match(early.warnings, [
-    /^--ca-cert: .*ca\.crt: CN=a CA is not valid before .*Z, and the clock of this machine says \d{4}-.*Z; /,
+    /^--ca-cert: .*ca\.crt: CN=a CA is not valid before .*Z, and the clock of this machine says \d{4}-.*Z\. /,
   ]);
 });
 
-t.test('a certificate must be for what it is shown as, if it says what it is for', async (t) => {
+t.test('the extended key usage must allow the purpose', async (t) => {
   const dir = t.testdir(files);
   const at = (flag: string, name: string) => ({ flag, path: join(dir, name) });
   const shown = (name: string, purpose: 'server' | 'client') => () =>
@@ -204,17 +204,17 @@ t.test('a certificate must be for what it is shown as, if it says what it is for
       identity: { cert: at('--x-cert', `${name}.crt`), key: at('--x-key', `${name}.key`), purpose },
     });
   t.throws(shown('client', 'server'), {
-    message: `--x-cert: ${join(dir, 'client.crt')}: the certificate is for clientAuth and not for serverAuth (extended key usage), so that peers refuse it; give one that was issued for a server`,
+    message: `--x-cert: ${join(dir, 'client.crt')}: the certificate is for clientAuth and not for serverAuth (extended key usage), so peers refuse it. Use one that was issued for a server`,
   });
   t.throws(shown('good', 'client'), {
-    message: `--x-cert: ${join(dir, 'good.crt')}: the certificate is for serverAuth and not for clientAuth (extended key usage), so that peers refuse it; give one that was issued for a client`,
+    message: `--x-cert: ${join(dir, 'good.crt')}: the certificate is for serverAuth and not for clientAuth (extended key usage), so peers refuse it. Use one that was issued for a client`,
   });
   t.doesNotThrow(shown('good', 'server'));
   t.doesNotThrow(shown('client', 'client'));
   t.doesNotThrow(shown('ca', 'client'), 'one that does not say is good for all');
 });
 
-t.test('certificates out of their time replace only such as are so, too', async (t) => {
+t.test('expired or future certificates replace only expired or future ones', async (t) => {
   const dir = t.testdir(files);
   const at = (flag: string, name: string) => ({ flag, path: join(dir, name) });
   const now = new Date();
@@ -234,11 +234,12 @@ t.test('certificates out of their time replace only such as are so, too', async 
   const inUse = read({ cert: 'good', ca: 'ca.crt' });
   t.throws(() => read({ cert: 'old', ca: 'ca.crt' }, inUse), {
     constructor: UntimelyFilesError,
-    message: /^--x-cert: .*old\.crt: CN=old expired at .*, while what is in use is still valid; /,
+    message:
+      /^--x-cert: .*old\.crt: CN=old expired at .*, while the certificate in use is still valid\. /,
   });
   t.throws(() => read({ cert: 'good', ca: 'old-ca.crt' }, inUse), {
     message:
-      /^--x-ca-cert: .*old-ca\.crt: CN=an old CA expired at .*, while what is in use is still valid; /,
+      /^--x-ca-cert: .*old-ca\.crt: CN=an old CA expired at .*, while the certificate in use is still valid\. /,
   });
   t.doesNotThrow(() => read({ cert: 'good', ca: 'mixed.crt' }, inUse), 'one good CA is enough');
   const later = new Date(now.getTime() + 9_000 * dayMs);
@@ -247,7 +248,8 @@ t.test('certificates out of their time replace only such as are so, too', async 
   const early = new Date(longAgo.getTime() + 5 * dayMs);
   const old = read({ cert: 'old', ca: 'ca.crt' }, undefined, early);
   t.throws(() => read({ cert: 'good', ca: 'ca.crt' }, old, early), {
-    message: /^--x-cert: .*good\.crt: CN=a server is not valid before .*, while what is in use/,
+    message:
+      /^--x-cert: .*good\.crt: CN=a server is not valid before .*, while the certificate in use/,
   });
   t.doesNotThrow(() => read({ cert: 'good', ca: 'ca.crt' }, old), 'the day has come');
 });

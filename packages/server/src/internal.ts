@@ -26,7 +26,6 @@ export { Http2Connections } from './http2/http2-connections.ts';
 export { protocolOf } from './listeners/first-bytes.ts';
 export type { TlsListener, TlsListenerOptions } from './listeners/tls-listener.ts';
 export { UdsListener } from './listeners/uds-listener.ts';
-export { parseCidr } from './routing/cidr.ts';
 export { DialHistory } from './routing/dial-history.ts';
 export { Dialer } from './routing/dialer.ts';
 export { PrefixTable } from './routing/prefix-table.ts';

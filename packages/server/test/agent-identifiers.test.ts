@@ -7,7 +7,7 @@ t.test('reads all keys, also repeated ones', async (t) => {
   t.strictSame(parseAgentIdentifiers(text), {
     hosts: ['node-1', 'node-1.example'],
     addresses: ['10.0.0.1', '2001:db8::1'],
-    cidrs: [{ address: '10.1.0.0', prefix: 16 }],
+    cidrs: [{ text: '10.1.0.0/16', family: 4, value: 0x0a01_0000n, prefixBits: 16 }],
     defaultRoute: true,
     warnings: [],
   });
@@ -50,7 +50,7 @@ t.test('clears the bits of a network beyond its prefix', async (t) => {
     const { cidrs, warnings } = parseAgentIdentifiers(`cidr=${text}`);
     t.strictSame(warnings, []);
     t.strictSame(
-      cidrs.map(({ address, prefix }) => `${address}/${prefix}`),
+      cidrs.map(({ text: shown }) => shown),
       [canonical],
       text,
     );

@@ -99,12 +99,9 @@ t.test('refuses options that admit anyone or cannot work', async (t) => {
       [...uds, '--cluster-cert=c', '--cluster-key=k'],
       /^--cluster-ca-cert is missing: without it anyone/,
     ],
-    [[...uds, '--cluster-cert=c'], /^--cluster-key is missing: it goes with --cluster-cert$/],
-    [[...uds, '--cluster-key=k'], /^--cluster-cert is missing: it goes with --cluster-key$/],
-    [
-      [...uds, ...cluster, '--server-cert=c'],
-      /^--server-key is missing: it goes with --server-cert$/,
-    ],
+    [[...uds, '--cluster-cert=c'], /^--cluster-key is missing: --cluster-cert needs it$/],
+    [[...uds, '--cluster-key=k'], /^--cluster-cert is missing: --cluster-key needs it$/],
+    [[...uds, ...cluster, '--server-cert=c'], /^--server-key is missing: --server-cert needs it$/],
     [[...cluster], /^--server-cert, --server-key, --server-ca-cert missing: .* or use --uds-name$/],
     [
       [...cluster, '--server-cert=c', '--server-key=k'],
@@ -113,7 +110,7 @@ t.test('refuses options that admit anyone or cannot work', async (t) => {
     [[...uds, ...cluster, '--server-port=1'], /or leave --server-port out$/],
     [
       [...uds, ...cluster, '--agent-port=8092'],
-      /^--agent-port and --health-port are both 8092: give two different ports$/,
+      /^--agent-port and --health-port are both 8092: use two different ports$/,
     ],
     [
       [...cluster, ...frontEnd, '--admin-port=8090'],

@@ -1,6 +1,6 @@
 import { BlockList } from 'node:net';
-import { parseIpAddress } from '@fairlead/runtime/net';
-import { PrefixTable, parseCidr } from '@fairlead/server/internal';
+import { parseCidr, parseIpAddress } from '@fairlead/runtime/net';
+import { PrefixTable } from '@fairlead/server/internal';
 import fc from 'fast-check';
 import t from 'tap';
 

@@ -1,23 +1,6 @@
 import type { Certificate, PeerCertificate, TLSSocket } from 'node:tls';
-import { explainUntimely } from '@fairlead/runtime/tls';
+import { explainVerdict } from '@fairlead/runtime/tls';
 import { ConnectError } from './connect-error.ts';
-
-const otherAuthority = 'it is signed by a CA that is not among the trusted ones';
-
-/** OpenSSL's verdicts on a server's certificate, as Node names them. */
-const verdicts: Readonly<Record<string, string>> = {
-  // Of the server's own certificate both times are told instead.
-  CERT_HAS_EXPIRED: 'a CA above it has expired (or the clock of this machine is ahead)',
-  CERT_NOT_YET_VALID: 'a CA above it is not valid yet (or the clock of this machine is behind)',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: otherAuthority,
-  UNABLE_TO_GET_ISSUER_CERT: otherAuthority,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: otherAuthority,
-  SELF_SIGNED_CERT_IN_CHAIN: otherAuthority,
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is self-signed and not among the trusted ones',
-  CERT_SIGNATURE_FAILURE: otherAuthority,
-  INVALID_PURPOSE: 'it is not meant for a server',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'it is for other names',
-};
 
 /** TLS alerts (RFC 8446 section 6.2) with which a server turns our certificate down. */
 const certificateAlert =
@@ -94,23 +77,16 @@ function verificationError(
   { address, name }: TlsPeer,
   certificate: PeerCertificate | undefined,
 ): ConnectError {
-  const verdict = outOfTime(error, certificate) ?? verdicts[error.code ?? ''] ?? error.message;
+  const dates = certificate && { from: certificate.valid_from, to: certificate.valid_to };
+  const verdict =
+    explainVerdict(error.code ?? '', dates, 'the clock of this machine') ??
+    `${error.message} (${error.code})`;
   const shown = certificate === undefined ? '' : `; it shows ${describe(certificate)}`;
   return new ConnectError(
     'server_certificate',
-    `the certificate of the server at ${address} was refused for "${name}": ${verdict} ` +
-      `(${error.code})${shown}`,
+    `the certificate of the server at ${address} was refused for "${name}": ${verdict}${shown}`,
     { cause: error },
   );
-}
-
-function outOfTime(
-  { code }: NodeJS.ErrnoException,
-  certificate: PeerCertificate | undefined,
-): string | undefined {
-  if (!certificate) return undefined;
-  const { valid_from: from, valid_to: to } = certificate;
-  return explainUntimely(code, { from, to }, 'the clock of this machine');
 }
 
 function describe({ subject, subjectaltname, issuer, valid_to }: PeerCertificate): string {

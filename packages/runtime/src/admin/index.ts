@@ -1,5 +1,4 @@
 export {
-  type AdminDeadlines,
   type AdminReply,
   type AdminRoute,
   type AdminRoutes,

@@ -1,23 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Resets within this time belong together. */
-const TOGETHER_MS = 10_000;
-
-export interface BackoffOptions {
-  /** No pause is shorter. Default 500. */
-  readonly minMs?: number | undefined;
-  /** No pause is longer. Default 30,000. */
-  readonly maxMs?: number | undefined;
-  /** How much longer each pause is than the one before. Default 2. */
-  readonly factor?: number | undefined;
-  /** Uniform in [0, 1). */
-  readonly random?: (() => number) | undefined;
-}
+/** Resets within this time count as one success. */
+const sameSuccessMs = 10_000;
 
 /**
- * The pauses between attempts that fail: longer each time, and each drawn at random from the
- * upper half of its range, so that those who failed together (agents that lost one server) do not come back
- * together.
+ * The pauses between failing attempts. Each is longer than the previous one, and random within the upper half
+ * of its range, so that agents which lost the same server do not return at the same time.
  */
 export class Backoff {
   readonly #minMs: number;
@@ -28,12 +16,23 @@ export class Backoff {
   #beforeResetMs = 0;
   #resetAtMs = -Infinity;
 
+  /**
+   * @param options.minMs shortest pause; default 500
+   * @param options.maxMs longest pause; default 30,000
+   * @param options.factor growth from one pause to the next; default 2
+   * @param options.random uniform in [0, 1)
+   */
   constructor({
     minMs = 500,
     maxMs = 30_000,
     factor = 2,
     random = Math.random,
-  }: BackoffOptions = {}) {
+  }: {
+    readonly minMs?: number | undefined;
+    readonly maxMs?: number | undefined;
+    readonly factor?: number | undefined;
+    readonly random?: (() => number) | undefined;
+  } = {}) {
     this.#minMs = Math.min(minMs, maxMs);
     this.#maxMs = maxMs;
     this.#factor = factor;
@@ -41,7 +40,7 @@ export class Backoff {
     this.#ceilingMs = this.#firstCeilingMs;
   }
 
-  /** How long to wait now, in milliseconds; the next pause will be longer. */
+  /** The current pause in ms; the next one will be longer. */
   next(): number {
     const ceilingMs = this.#ceilingMs;
     const floorMs = Math.max(this.#minMs, ceilingMs / 2);
@@ -49,37 +48,36 @@ export class Backoff {
     return floorMs + this.#random() * (ceilingMs - floorMs);
   }
 
-  /** After a success: the next pause is a short one. */
+  /** Reports a success: the next pause is short again. */
   reset(): void {
     const nowMs = performance.now();
-    // Several resets in a row are one success, and one of them to undo.
-    const isFurther = nowMs - this.#resetAtMs < TOGETHER_MS;
-    this.#beforeResetMs = Math.max(this.#ceilingMs, isFurther ? this.#beforeResetMs : 0);
+    // undoReset must restore the ceiling from before the first of them.
+    const isSameSuccess = nowMs - this.#resetAtMs < sameSuccessMs;
+    this.#beforeResetMs = Math.max(this.#ceilingMs, isSameSuccess ? this.#beforeResetMs : 0);
     this.#resetAtMs = nowMs;
     this.#ceilingMs = this.#firstCeilingMs;
   }
 
-  /** The success was none after all: pauses go on growing from where they were before `reset`. */
+  /** Reports that the success did not last: pauses continue to grow from where they were before `reset`. */
   undoReset(): void {
     this.#ceilingMs = Math.max(this.#ceilingMs, this.#beforeResetMs);
   }
 
   /**
-   * Waits for the next pause. Keeps the process alive meanwhile, since a reconnect is pending;
-   * an abort ends it at once and leaves no timer.
-   * @returns whether the pause is over; false when the signal was aborted
+   * Waits for the next pause. Keeps the process alive, since a reconnect is pending.
+   * @returns false if the signal was aborted; no timer remains then
    */
   async wait(signal?: AbortSignal): Promise<boolean> {
     try {
       await delay(this.next(), undefined, signal && { signal });
       return true;
     } catch {
-      // Nothing else can reject it.
+      // Only the signal rejects it.
       return false;
     }
   }
 
-  /** Twice the minimum, so that the first pause is jittered as well. */
+  /** Twice the minimum, so that the first pause is random as well. */
   get #firstCeilingMs(): number {
     return Math.min(this.#maxMs, 2 * this.#minMs);
   }

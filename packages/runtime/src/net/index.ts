@@ -1,16 +1,15 @@
-export { Backoff, type BackoffOptions } from './backoff.ts';
-export { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
+export { Backoff } from './backoff.ts';
+export { formatHostPort, type HostPort, parseHostPort, peerAddress } from './host-port.ts';
 export {
   embeddedAddress,
   type IpAddress,
   type IpNetwork,
-  ipAddressOf,
   networkContains,
+  parseCidr,
   parseIpAddress,
   parseIpNetwork,
 } from './ip-address.ts';
-export { bind, type ListenPlace, listen, listenError, logListening } from './listen.ts';
-export { peerAddress } from './peer-address.ts';
+export { bind, type ListenerAddress, listen, listenError, logListening } from './listen.ts';
 export {
   canonicalName,
   noRule,

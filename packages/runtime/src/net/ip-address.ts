@@ -1,15 +1,15 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
-/** An address in its one canonical form, so that two spellings of one address are equal. */
+/** An address in its canonical form, so that all spellings of an address are equal. */
 export interface IpAddress {
-  /** IPv4 with dots, IPv6 as RFC 5952 writes it, without brackets. */
+  /** IPv4 with dots, or IPv6 as in RFC 5952, without brackets. */
   readonly text: string;
   readonly family: 4 | 6;
   /** As one unsigned number of 32 or 128 bits. */
   readonly value: bigint;
 }
 
-/** Addresses that share their first bits. */
+/** The addresses that share their first `prefixBits` bits. */
 export interface IpNetwork {
   /** `10.0.0.0/8`, canonical. */
   readonly text: string;
@@ -19,8 +19,8 @@ export interface IpNetwork {
 }
 
 /**
- * Reads an IPv4 address or an IPv6 address without brackets. An IPv4-mapped address is the IPv4 address
- * that it stands for: the kernel dials the same. A zone (`%eth0`) is left out.
+ * Reads an IPv4 address, or an IPv6 address without brackets. An IPv4-mapped address becomes IPv4, since the
+ * kernel dials the same. A zone (`%eth0`) is dropped.
  *
  * @returns undefined for anything else
  */
@@ -32,26 +32,44 @@ export function parseIpAddress(text: string): IpAddress | undefined {
 }
 
 /**
- * Reads `10.0.0.0/8`, `fd00::/8`, or an address, which is a network of one.
+ * Reads a network in a policy: `10.0.0.0/8`, `fd00::/8`, or an address, which is a network of one.
  *
- * @returns undefined for anything else, also for bits set behind the prefix
+ * @returns undefined for anything else, including bits that are set beyond the prefix
  */
 export function parseIpNetwork(text: string): IpNetwork | undefined {
-  const [, written, digits] = /^([^/]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? [];
-  const address = written === undefined ? undefined : parseIpAddress(written);
-  if (!address) return undefined;
-  const bits = bitsOf(address);
-  // A mapped network is written with the 96 bits that its addresses lose.
-  const lostBits = address.family === 4 && !isIPv4(written!) ? 96 : 0;
+  const [, address = '', digits] = /^([^/]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? [];
+  const network = networkOf(address, digits);
+  return network?.value === parseIpAddress(address)?.value ? network : undefined;
+}
+
+/**
+ * Reads `ADDRESS/BITS` as Go's `net.ParseCIDR` does: bits beyond the prefix are cleared. Konnectivity's
+ * manifests may rely on that. Networks of IPv4-mapped addresses become IPv4.
+ *
+ * @returns undefined for anything else
+ */
+export function parseCidr(text: string): IpNetwork | undefined {
+  const [, address = '', digits] = /^([^/%]+)\/(\d{1,3})$/.exec(text) ?? [];
+  return networkOf(address, digits);
+}
+
+/** @param digits of the prefix; undefined: all bits of the address */
+function networkOf(address: string, digits: string | undefined): IpNetwork | undefined {
+  const parsed = parseIpAddress(address);
+  if (!parsed) return undefined;
+  const { family } = parsed;
+  const bits = bitsOf(parsed);
+  // The prefix of a mapped network counts the 96 bits that the address loses when it becomes IPv4.
+  const lostBits = family === 4 && !isIPv4(address) ? 96 : 0;
   const prefixBits = digits === undefined ? bits : Number(digits) - lostBits;
   if (prefixBits < 0 || prefixBits > bits) return undefined;
   const hostBits = BigInt(bits - prefixBits);
-  if ((address.value >> hostBits) << hostBits !== address.value) return undefined;
-  const { family, value } = address;
-  return { text: `${address.text}/${prefixBits}`, family, value, prefixBits };
+  const value = (parsed.value >> hostBits) << hostBits;
+  const { text } = family === 4 ? ipv4(value) : ipv6(value);
+  return { text: `${text}/${prefixBits}`, family, value, prefixBits };
 }
 
-/** Whether the address, or the whole other network, lies in the network. */
+/** Whether the network contains the address, or the whole other network. */
 export function networkContains(network: IpNetwork, inner: IpAddress | IpNetwork): boolean {
   if (network.family !== inner.family) return false;
   if ('prefixBits' in inner && inner.prefixBits < network.prefixBits) return false;
@@ -60,10 +78,12 @@ export function networkContains(network: IpNetwork, inner: IpAddress | IpNetwork
 }
 
 /**
- * The other address that a packet to this one may end up at: the IPv4 address inside a NAT64 one
- * (64:ff9b::/96, RFC 6052, and the last 32 bits in 64:ff9b:1::/48, RFC 8215), a 6to4 one (2002::/16, RFC 3056) or
- * an IPv4-compatible one (::/96 but for `::1`, RFC 4291, 2.5.5.1), and loopback for `0.0.0.0` and `::`, which is
- * where Linux connects them to.
+ * The second address that a connection to this one can reach:
+ *
+ * - the IPv4 address in a NAT64 address (64:ff9b::/96, RFC 6052; last 32 bits of 64:ff9b:1::/48, RFC 8215)
+ * - the IPv4 address in a 6to4 address (2002::/16, RFC 3056)
+ * - the IPv4 address in an IPv4-compatible address (::/96 except `::1`, RFC 4291 section 2.5.5.1)
+ * - loopback for `0.0.0.0` and `::`, since Linux connects them to it
  */
 export function embeddedAddress({ family, value }: IpAddress): IpAddress | undefined {
   if (family === 4) return value === 0n ? ipv4(loopbackValue) : undefined;
@@ -76,14 +96,9 @@ export function embeddedAddress({ family, value }: IpAddress): IpAddress | undef
   return undefined;
 }
 
-/** The address with these 32 or 128 bits. */
-export function ipAddressOf(family: 4 | 6, value: bigint): IpAddress {
-  return family === 4 ? ipv4(value) : ipv6(value);
-}
-
 const low32 = 0xffff_ffffn;
 const mappedPrefix = 0xffffn;
-/** NAT64's, and that of IPv4-compatible addresses. */
+/** Prefixes of NAT64 and of IPv4-compatible addresses. */
 const prefixesOf96Bits = new Set([0x0064_ff9b_0000_0000_0000_0000n, 0n]);
 const localNat64Prefix = 0x0064_ff9b_0001n;
 const sixToFourPrefix = 0x2002n;
@@ -100,7 +115,7 @@ function ipv4(value: bigint): IpAddress {
   return { text: parts.join('.'), family: 4, value };
 }
 
-/** The URL parser is Node's own canonicaliser, and never answers with a dotted tail. */
+/** Uses the URL parser, which follows RFC 5952 and never writes a dotted tail. */
 const canonicalIpv6 = (text: string): string => new URL(`http://[${text}]/`).hostname.slice(1, -1);
 
 function ipv6Value(text: string): bigint {

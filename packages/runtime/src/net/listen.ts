@@ -3,7 +3,7 @@ import type { Logger } from '../process/logger.ts';
 import { StartupError } from '../process/startup-error.ts';
 import { formatHostPort } from './host-port.ts';
 
-export interface ListenPlace {
+export interface ListenerAddress {
   /** The listener's name in logs: `agent`, `health`. */
   readonly listener: string;
   /** The flag that chose the port: `--agent-port`. */
@@ -12,30 +12,30 @@ export interface ListenPlace {
   readonly port: number;
   /** undefined: all addresses, IPv6 and IPv4. */
   readonly host: string | undefined;
-  /** A socket that another process has bound there, and has logged. */
+  /** A socket that another process has already bound and logged. */
   readonly fd?: number | undefined;
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process has it; choose another port or stop that process',
-  EACCES: 'permission denied; ports below 1024 need a privilege, choose a higher one',
-  EADDRNOTAVAIL: 'this machine has no such address; check the bind address',
-  ENOTFOUND: 'the name of the bind address cannot be resolved; give an IP address',
-  EAFNOSUPPORT: 'this machine does not have that kind of address; check the bind address',
+  EADDRINUSE: 'another process uses it. Choose another port or stop that process',
+  EACCES: 'permission denied. Ports below 1024 need a privilege: choose a higher one',
+  EADDRNOTAVAIL: 'this machine does not have that address. Check the bind address',
+  ENOTFOUND: 'the bind address cannot be resolved. Use an IP address',
+  EAFNOSUPPORT: 'this machine does not support that kind of address. Check the bind address',
 };
 
 /**
- * Binds a listener (net, tls and http servers alike).
- * @throws StartupError naming flag, address and reason
+ * Binds a listener; any server of net, tls or http.
+ * @throws StartupError with the flag, the address and the cure
  */
 export async function bind(
   server: Server,
-  place: Omit<ListenPlace, 'listener'>,
+  listenerAddress: Omit<ListenerAddress, 'listener'>,
 ): Promise<AddressInfo> {
-  const { port, host, fd } = place;
+  const { port, host, fd } = listenerAddress;
   const at = fd === undefined ? { port, ...(host === undefined ? {} : { host }) } : { fd };
   await new Promise<void>((resolve, reject) => {
-    const onError = (error: NodeJS.ErrnoException) => reject(listenError(place, error));
+    const onError = (error: NodeJS.ErrnoException) => reject(listenError(listenerAddress, error));
     server.once('error', onError);
     server.listen(at, () => {
       server.off('error', onError);
@@ -46,28 +46,28 @@ export async function bind(
 }
 
 /**
- * Binds a listener and logs where.
+ * Binds a listener and logs its address.
  *
- * Errors that come later, such as running out of file descriptors in accept, are logged and do not
- * end the process: the next connection may work.
+ * Later errors, such as too few file descriptors in accept, are logged and do not end the process: the next
+ * connection may work.
  *
- * @throws StartupError naming flag, address and reason
+ * @throws StartupError with the flag, the address and the cure
  */
 export async function listen(
   server: Server,
-  place: ListenPlace,
+  listenerAddress: ListenerAddress,
   logger: Logger,
 ): Promise<AddressInfo> {
-  const { listener, fd } = place;
-  const address = await bind(server, place);
-  server.on('error', (err) => logger.error({ err, listener }, 'the listener failed'));
+  const { listener, fd } = listenerAddress;
+  const address = await bind(server, listenerAddress);
+  server.on('error', (err) => logger.error({ err, listener }, 'listener failed'));
   if (fd === undefined) {
     logListening(logger, listener, { address: address.address, port: address.port });
   }
   return address;
 }
 
-/** The one `listening` line of each listener; scripts wait for it and read the port from it. */
+/** Logs the `listening` line, once for each listener. Scripts wait for it and read the port from it. */
 export function logListening(
   logger: Logger,
   listener: string,
@@ -76,12 +76,11 @@ export function logListening(
   logger.info({ listener, ...at }, 'listening');
 }
 
-/** Why a place cannot be listened on, as one line with the flag and the cure. */
+/** Explains in one line, with the flag and the cure, why a listener cannot be bound. */
 export function listenError(
-  place: Omit<ListenPlace, 'listener'>,
+  { flag, port, host = '' }: Omit<ListenerAddress, 'listener'>,
   error: NodeJS.ErrnoException,
 ): StartupError {
-  const { flag, port, host = '' } = place;
   const where = formatHostPort({ host, port });
   const reason = reasons[error.code ?? ''] ?? error.message;
   return new StartupError(`${flag}: cannot listen on ${where}: ${reason}`, { cause: error });

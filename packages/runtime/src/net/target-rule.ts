@@ -7,11 +7,11 @@ import {
   parseIpNetwork,
 } from './ip-address.ts';
 
-/** Which targets a policy's rule is about. */
+/** A rule of a policy: the targets that it covers. */
 export interface TargetRule {
-  /** As it was written. */
+  /** As written. */
   readonly text: string;
-  /** A network, a name in lower case, or a pattern of names. */
+  /** Names are canonical. */
   readonly host:
     | { readonly kind: 'any' }
     | { readonly kind: 'name'; readonly name: string }
@@ -21,23 +21,23 @@ export interface TargetRule {
   readonly ports: { readonly first: number; readonly last: number } | undefined;
 }
 
-/** What a policy allows and what it denies; a denial always wins. */
+/** What a policy allows and what it denies; a deny rule always wins. */
 export interface TargetRules {
   readonly allow: readonly TargetRule[];
   readonly deny: readonly TargetRule[];
 }
 
 /**
- * Reads a rule: a network (`10.0.0.0/8`, `fd00::/8`), an address, a name (`node-1`), all names under
- * another (`*.example`), or everything (`*`); with `:PORT` or `:FIRST-LAST` behind it for some ports
- * only. IPv6 with ports is written in brackets: `[fd00::/8]:443`.
+ * Reads a rule: a network (`10.0.0.0/8`, `fd00::/8`), an address, a name (`node-1`), all names below
+ * another one (`*.example`), or everything (`*`). `:PORT` or `:FIRST-LAST` after it limits the rule to these
+ * ports; IPv6 then needs brackets: `[fd00::/8]:443`.
  *
- * @returns undefined if the text is none of these
+ * @returns undefined for anything else
  */
 export function parseTargetRule(text: string): TargetRule | undefined {
   const [, bracketed, plain, firstText, lastText] =
     /^(?:\[([^[\]]+)\]|(.+?))(?::(\d{1,5})(?:-(\d{1,5}))?)?$/.exec(text) ?? [];
-  // Bare IPv6 has colons of its own: as a whole it is an address, or it is nothing.
+  // More than one colon without brackets: an IPv6 address or network without a port.
   const isBareIpv6 = bracketed === undefined && text.indexOf(':') !== text.lastIndexOf(':');
   const host = isBareIpv6 ? hostOfRule(text) : hostOfRule(bracketed ?? plain ?? '');
   if (!host || (bracketed !== undefined && host.kind !== 'network')) return undefined;
@@ -48,7 +48,7 @@ export function parseTargetRule(text: string): TargetRule | undefined {
   return { text, host, ports: { first, last } };
 }
 
-/** A rule in a policy file. */
+/** The schema of a rule in a policy file. */
 export const targetRuleSchema: z.ZodType<TargetRule, unknown> = z
   .string('must be a text, such as "10.0.0.0/8" or "*.example:443"')
   .transform((text, context) => {
@@ -58,18 +58,18 @@ export const targetRuleSchema: z.ZodType<TargetRule, unknown> = z
     return z.NEVER;
   });
 
-/** Of a list that allows targets; an empty one would otherwise read as the absence of a list, which allows all. */
-export const noRule = 'names no rule, and would allow everything; leave it out or name one';
+/** The complaint about an empty list of allowed targets, which could be mistaken for "no list": allow all. */
+export const noRule = 'contains no rule. Remove it to allow everything, or add a rule';
 
 /** Follows the quoted text in a complaint. */
 export const badRule = 'is not a rule such as 10.0.0.0/8, *.example:443 or [fd00::/8]:1-1023';
 
-/** A name as rules compare it: lower case, without the root's dot. */
+/** A name in the form that rules compare: lower case, without a trailing dot. */
 export function canonicalName(name: string): string {
   return name.toLowerCase().replace(/\.$/, '');
 }
 
-/** @param name canonical, of a target that was not given as an address */
+/** @param name canonical; of a target that is not an address */
 export function ruleCoversName(rule: TargetRule, name: string, port: number): boolean {
   if (!ruleCoversPort(rule, port)) return false;
   const { host } = rule;
@@ -78,7 +78,7 @@ export function ruleCoversName(rule: TargetRule, name: string, port: number): bo
   return host.kind === 'any';
 }
 
-/** An address counts as covered when the rule has it or what it embeds (ip-address.ts). */
+/** Whether the rule covers the address, or the address embedded in it (`embeddedAddress`). */
 export function ruleCoversAddress(rule: TargetRule, address: IpAddress, port: number): boolean {
   if (!ruleCoversPort(rule, port)) return false;
   const { host } = rule;
@@ -90,7 +90,7 @@ export function ruleCoversAddress(rule: TargetRule, address: IpAddress, port: nu
   );
 }
 
-/** Whether the rule is about this port at all. */
+/** Whether the rule covers the port, for any host. */
 export function ruleCoversPort({ ports }: TargetRule, port: number): boolean {
   return ports === undefined || (port >= ports.first && port <= ports.last);
 }
@@ -99,8 +99,8 @@ const label = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
 const namePattern = new RegExp(`^(?:\\*\\.)?${label}(?:\\.${label})*$`);
 
 /**
- * What the WHATWG URL standard takes for an IPv4 address, or for a mistyped one, and never for a name: the last
- * label is a number, decimal, octal or hexadecimal (`0x0a000005`, `10.5`).
+ * What the WHATWG URL standard reads as an IPv4 address, valid or not, and never as a name: the last label is a
+ * number, decimal, octal or hexadecimal (`0x0a000005`, `10.5`).
  */
 const endsInNumber = /(?:^|\.)(?:\d+|0x[\da-f]*)$/;
 

@@ -1,35 +1,30 @@
 export interface TokenBucketOptions {
-  /** At once. */
+  /** Tokens in a full bucket. */
   readonly burst: number;
-  /** And again every second. */
+  /** Tokens that are added every second. */
   readonly perSecond: number;
-}
-
-interface Bucket {
-  tokens: number;
-  refilledAtMs: number;
 }
 
 /** One token bucket per key. */
 export class TokenBuckets {
   readonly #options: TokenBucketOptions;
   readonly #now: () => number;
-  /** Holds those below their burst only, so that it cannot outgrow those who take. */
-  readonly #buckets = new Map<string, Bucket>();
+  /** Full buckets are not stored, which bounds the map to recently used keys. */
+  readonly #buckets = new Map<string, { tokens: number; refilledAtMs: number }>();
 
-  /** @param now milliseconds on a clock that never goes back */
+  /** @param now a monotonic clock in ms */
   constructor(options: TokenBucketOptions, now: () => number = () => performance.now()) {
     this.#options = options;
     this.#now = now;
   }
 
-  /** Whether there is a token left. */
+  /** Whether a token is left. */
   has(key: string): boolean {
     const bucket = this.#refilled(key);
     return !bucket || bucket.tokens >= 1;
   }
 
-  /** Takes a token, if there is one. */
+  /** Takes a token if one is left. */
   take(key: string): void {
     const bucket = this.#refilled(key);
     if (bucket) bucket.tokens = Math.max(0, bucket.tokens - 1);
@@ -39,13 +34,13 @@ export class TokenBuckets {
     }
   }
 
-  /** Forgets those who have long taken nothing; for keys that strangers choose. */
+  /** Drops full buckets. Call it from time to time if peers choose the keys. */
   sweep(): void {
     for (const key of [...this.#buckets.keys()]) this.#refilled(key);
   }
 
-  /** The key's bucket as of now; undefined, and forgotten, when it is full. */
-  #refilled(key: string): Bucket | undefined {
+  /** Refills the key's bucket; undefined, and dropped, if it is full. */
+  #refilled(key: string): { tokens: number } | undefined {
     const bucket = this.#buckets.get(key);
     if (!bucket) return undefined;
     const nowMs = this.#now();

@@ -1,8 +1,8 @@
 /**
- * The known name that a mistyped one is likely to mean, for "did you mean".
+ * The known name that is most similar to a mistyped one, for "did you mean"; undefined if none is similar.
  *
- * Distance is optimal string alignment: one step inserts, drops or replaces a letter, or swaps two
- * neighbours. Two letters or a third of them may differ, never all; farther names would be guesses.
+ * The measure is optimal string alignment: one step inserts, removes or replaces a letter, or swaps two
+ * adjacent ones. At most two letters or a third of the name may differ, never all.
  */
 export function nearestName(typed: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;

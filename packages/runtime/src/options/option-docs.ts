@@ -1,12 +1,16 @@
-/** docs/configuration.md out of the option tables. */
-import type { AnyOption, InertOption, LiveOption } from './option.ts';
+/** Generates docs/configuration.md from the option tables. */
 import { defaultText, optionsByGroup } from './option-help.ts';
-import { type AnyOptionTable, envName } from './option-table.ts';
+import {
+  type AnyOption,
+  type AnyOptionTable,
+  envName,
+  type InertOption,
+  type LiveOption,
+} from './option-table.ts';
 
 /**
- * The whole page, in Markdown, for the given programs.
- *
- * The texts in it that hold for all programs live here, beside the code that makes them true.
+ * The whole page in Markdown, for the given programs. Texts about all programs are here, next to the code that
+ * implements them.
  */
 export function configurationDocs(tables: readonly AnyOptionTable[]): string {
   const names = tables
@@ -18,50 +22,49 @@ export function configurationDocs(tables: readonly AnyOptionTable[]): string {
 function introduction(programs: string): string {
   return `# Configuration
 
-<!-- Made from the option tables by \`npm run docs\`; edit the tables, not this page. -->
+<!-- Generated from the option tables by \`npm run docs\`. Edit the tables, not this page. -->
 
-The options of ${programs}.
-Names and meanings are those of Konnectivity's proxy-server and proxy-agent, so that a manifest can
-swap the image and keep its arguments.
+All options of ${programs}.
+Their names and meanings are those of Konnectivity's proxy-server and proxy-agent, so you can swap the image in a
+manifest and keep the arguments.
 
-## How options are given
+## Set an option
 
-Each option can be given in three places; the first that has it wins:
+You can set each option in three places. If several set it, the first one wins:
 
 1. a flag: \`--agent-port=8091\` or \`--agent-port 8091\`
 2. an environment variable: \`FAIRLEAD_AGENT_PORT=8091\` (an empty variable counts as not set)
-3. a key in the file that \`--config\` or \`FAIRLEAD_CONFIG\` names, YAML or JSON: \`agent-port: 8091\`
+3. a key in the file that \`--config\` or \`FAIRLEAD_CONFIG\` names, in YAML or JSON: \`agent-port: 8091\`
 
-A mistake ends the program with exit code 2 and one line on stderr that names the flag, the variable or
-the file and line. \`--help\` shows all flags, \`--version\` the version.
+A mistake ends the program with exit code 2 and one line on stderr, which names the flag, the variable, or the
+file and line. \`--help\` lists all flags, \`--version\` prints the version.
 
 | kind | written as |
 | --- | --- |
-| boolean | \`--flag\`, \`--flag=true\`, \`--flag=false\`, also \`1\`, \`0\`, \`t\`, \`f\`; never \`--flag false\` |
-| duration | as in Go: \`1h\`, \`1m30s\`, \`500ms\`; at most 24 days, unless the option says more |
+| boolean | \`--flag\`, \`--flag=true\`, \`--flag=false\`, also \`1\`, \`0\`, \`t\`, \`f\`; not \`--flag false\` |
+| duration | as in Go: \`1h\`, \`1m30s\`, \`500ms\`; at most 24 days unless the option says otherwise |
 | size | bytes, or with a unit: \`65536\`, \`64KiB\`, \`16MiB\`, \`1GiB\` |
-| list | separated by commas, or the flag repeated; in a file also a YAML list |
-| port to listen on | \`0\` lets the system pick one; the \`listening\` line in the log tells which |
+| list | items separated by commas, or the flag repeated; in a file also a YAML list |
+| port to listen on | \`0\` lets the system pick one; the \`listening\` log line shows it |
 
-In Kubernetes, a Service named \`fairlead-agent\` or \`fairlead-server\` puts variables such as
-\`FAIRLEAD_AGENT_PORT=tcp://10.0.0.1:8091\` into the pods of its namespace. They are not used, with a
-warning; \`enableServiceLinks: false\` in the pod keeps them out.
+In Kubernetes, a Service named \`fairlead-agent\` or \`fairlead-server\` sets variables such as
+\`FAIRLEAD_AGENT_PORT=tcp://10.0.0.1:8091\` in the pods of its namespace. Fairlead ignores them with a warning. To
+avoid the warning, set \`enableServiceLinks: false\` in the pod.
 
-## Where the defaults differ from Konnectivity's
+## Differences from Konnectivity's defaults
 
-| option | Konnectivity | here | why |
+| option | Konnectivity | Fairlead | reason |
 | --- | --- | --- | --- |
-| \`--backend-dial-timeout\` | \`0\`, no limit | \`30s\` | a dial that never ends holds a client forever |
-| \`--graceful-shutdown-timeout\` | \`0\` | \`25s\` | an update must not cut \`kubectl logs\`; below the 30 s that Kubernetes gives |
-| \`--keepalive-time\` | \`1h\` | no effect | a dead tunnel is found in seconds, by \`--ping-interval\` and \`--ping-timeout\` |
-| \`--sync-interval\`, \`--sync-interval-cap\` | \`1s\`, \`10s\` | \`500ms\`, \`5s\` | a server that was replaced is found sooner |
-| \`--mode\` | \`grpc\` | both protocols | they are told apart by their first bytes |
-| \`--cluster-ca-cert\` | may be left out | required | without it anyone could join as an agent |
-| \`--server-ca-cert\` | may be left out | required for TCP | without it anyone could use the tunnels |
-| \`--log-file\` with \`--logtostderr=false\` | not written | written | the flags say so |
+| \`--backend-dial-timeout\` | \`0\`, no limit | \`30s\` | a dial that never ends blocks its client forever |
+| \`--graceful-shutdown-timeout\` | \`0\` | \`25s\` | an update must not cut off \`kubectl logs\`; below the 30 s that Kubernetes allows |
+| \`--keepalive-time\` | \`1h\` | no effect | \`--ping-interval\` and \`--ping-timeout\` detect a dead tunnel in seconds |
+| \`--sync-interval\`, \`--sync-interval-cap\` | \`1s\`, \`10s\` | \`500ms\`, \`5s\` | agents find a replaced server sooner |
+| \`--mode\` | \`grpc\` | both protocols | the first bytes of a connection tell them apart |
+| \`--cluster-ca-cert\` | optional | required, unless \`--agent-namespace\` and the other token options are set | otherwise anyone could join as an agent |
+| \`--server-ca-cert\` | optional | required for TCP | otherwise anyone could use the tunnels |
+| \`--log-file\` with \`--logtostderr=false\` | not written | written | the flags ask for it |
 
-klog's \`-v\` up to 4 logs at \`info\`: Konnectivity's manifests carry \`-v=4\`, and \`debug\` here tells about
-every stream.`;
+klog's \`-v\` up to 4 means \`info\`: Konnectivity's manifests set \`-v=4\`, while \`debug\` here logs every stream.`;
 }
 
 function programDocs(table: AnyOptionTable): string {
@@ -77,16 +80,16 @@ function programDocs(table: AnyOptionTable): string {
   for (const { standing, title } of inertKinds) {
     const rows = inert.filter(([, option]) => option.standing === standing);
     if (rows.length === 0) continue;
-    sections.push(`### ${title}\n\n| flag | in Konnectivity | here |\n| --- | --- | --- |`);
+    sections.push(`### ${title}\n\n| flag | in Konnectivity | in Fairlead |\n| --- | --- | --- |`);
     sections.push(...rows.map(([name, option]) => inertRow(name, option)));
   }
-  // A table's rows follow its head directly; a heading has an empty line before it.
+  // A table has no empty line after its head; a heading needs one before it.
   return sections.join('\n').replaceAll('\n###', '\n\n###');
 }
 
 const inertKinds = [
-  { standing: 'ignored', title: 'Accepted without effect, with a warning' },
-  { standing: 'refused', title: 'Not supported yet: an error unless it asks for nothing' },
+  { standing: 'ignored', title: 'Ignored with a warning' },
+  { standing: 'refused', title: 'Not supported: an error unless set to the default' },
 ] as const;
 
 function isInert(entry: [string, AnyOption]): entry is [string, InertOption] {
@@ -96,7 +99,7 @@ function isInert(entry: [string, AnyOption]): entry is [string, InertOption] {
 function liveRow(name: string, option: LiveOption<unknown>): string {
   const short = option.short ? `\`-${option.short}\`, ` : '';
   const variables = [envName(name), ...(option.env ?? [])].map((variable) => `\`${variable}\``);
-  const kept = [
+  const meaning = [
     option.description,
     option.deprecated && `Deprecated: ${option.deprecated}`,
     option.required && 'Required',
@@ -104,10 +107,10 @@ function liveRow(name: string, option: LiveOption<unknown>): string {
   return row([
     option.notAsFlag === undefined
       ? `${short}\`--${name}${option.kind.placeholder && ` ${option.kind.placeholder}`}\``
-      : 'never a flag',
+      : 'not a flag',
     variables.join(', '),
     defaultCell(option),
-    kept.join('. '),
+    meaning.join('. '),
   ]);
 }
 
@@ -117,7 +120,7 @@ function inertRow(name: string, option: InertOption): string {
   return row([`\`--${name}\``, meaning, option.reason]);
 }
 
-/** Words stand plain, values as code. */
+/** A default value as code; a description of the default as plain text. */
 function defaultCell(option: LiveOption<unknown>): string {
   const written = defaultText(option);
   if (written === undefined) return '';

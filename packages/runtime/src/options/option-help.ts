@@ -1,10 +1,19 @@
-import type { AnyOption, LiveOption } from './option.ts';
-import { type AnyOptionTable, envName, findOption } from './option-table.ts';
+import {
+  type AnyOption,
+  type AnyOptionTable,
+  camelCase,
+  envName,
+  findOption,
+  type LiveOption,
+  type OptionDeclarations,
+  type OptionTable,
+  type OptionValues,
+} from './option-table.ts';
 
 const widthChars = 100;
 const indentChars = 8;
 
-/** The text of `--help`: usage, groups with defaults, and what is accepted without effect. */
+/** The text of `--help`: usage, options by group with their defaults, and ignored flags. */
 export function helpText(table: AnyOptionTable): string {
   const usage = ['Usage:', table.program, '[flags]', table.positionals?.usage].filter(Boolean);
   const lines = [table.summary, '', usage.join(' ')];
@@ -17,7 +26,7 @@ export function helpText(table: AnyOptionTable): string {
     (name) => table.options[name]?.standing === 'ignored',
   );
   if (inert.length > 0) {
-    lines.push('', 'Accepted without effect, with a warning:');
+    lines.push('', 'Ignored with a warning:');
     lines.push(...wrap(inert.map((name) => `--${name}`).join(' '), '  '));
   }
   lines.push('', ...wrap(sourcesText(table), ''));
@@ -38,7 +47,7 @@ export function optionsByGroup(
   return groups;
 }
 
-/** The default as a user would write it; undefined if there is none to speak of. */
+/** The default as a user would write it; undefined if there is none. */
 export function defaultText(option: AnyOption): string | undefined {
   if (option.standing === 'live' && option.defaultText !== undefined) return option.defaultText;
   const value = option.standing === 'live' ? option.makeDefault() : option.default;
@@ -80,4 +89,23 @@ function wrap(text: string, indent: string): string[] {
     line += line.length === indent.length ? word : ` ${word}`;
   }
   return [...lines, line];
+}
+
+/**
+ * The options for the first log line: each value that is set, as a user would write it, by kebab-case name.
+ * Secrets become `[redacted]`; a URL's kind masks its password.
+ */
+export function describeOptions<D extends OptionDeclarations>(
+  table: OptionTable<D>,
+  options: OptionValues<D>,
+): Readonly<Record<string, string>> {
+  const valuesByKey = options as Readonly<Record<string, unknown>>;
+  const described: Record<string, string> = {};
+  for (const [name, option] of Object.entries(table.options)) {
+    const value = valuesByKey[camelCase(name)];
+    if (option.standing !== 'live' || value === undefined) continue;
+    const written = option.secret ? '[redacted]' : option.kind.format(value);
+    if (written !== '') described[name] = written;
+  }
+  return described;
 }

@@ -1,10 +1,9 @@
 /**
- * The kinds of value that an option can have. Every kind reads text, wherever the text comes from
- * (flag, environment, file), so that one spelling is right in all three places.
+ * The kinds of value that an option can have. Every kind parses text, so that one spelling works in flags, in
+ * the environment and in files.
  */
 import { z } from 'zod';
-import { formatHostPort, type HostPort, parseHostPort } from '../net/host-port.ts';
-import { readHost } from '../net/read-host.ts';
+import { formatHostPort, type HostPort, parseHost, parseHostPort } from '../net/host-port.ts';
 import { badRule, parseTargetRule, type TargetRule } from '../net/target-rule.ts';
 import { cipherSuiteNames, type TlsVersionName, tlsVersionNames } from '../tls/tls-names.ts';
 import { formatByteSize, parseByteSize } from './read/byte-size.ts';
@@ -12,30 +11,30 @@ import { formatGoDuration, maxTimerMs, parseGoDuration } from './read/go-duratio
 
 /** How the text of an option becomes a value of type T, and back. */
 export interface OptionKind<T> {
-  /** What stands for the value in `--help`: PORT, DURATION. */
+  /** Stands for the value in `--help`: PORT, DURATION. */
   readonly placeholder: string;
   /**
-   * Reads the text. Its complaint follows the quoted text in a sentence: `is not a port`.
-   * A list's schema takes the array of its items' texts.
+   * Parses the text. Its error message follows the quoted text: `is not a port`. A list's schema parses the
+   * array of its items' texts.
    */
   readonly schema: z.ZodType<T>;
-  /** A flag of this kind may stand alone and then means `true`. */
+  /** A flag without a value means `true`. */
   readonly isBoolean: boolean;
-  /** May be repeated; commas separate the items of one text. */
+  /** The flag can be repeated; commas separate items. */
   readonly isList: boolean;
-  /** `--flag=` means the same as not giving the flag, as with Go's string flags. */
+  /** `--flag=` means the same as no flag, as for Go's string flags. */
   readonly emptyIsUnset: boolean;
-  /** The value as a user would write it. Passwords in it are masked. */
+  /** The value as a user would write it, with passwords masked. */
   format(value: T): string;
 }
 
-type KindSpec<T> = Pick<OptionKind<T>, 'placeholder' | 'schema'> & Partial<OptionKind<T>>;
-
-function kind<T>(spec: KindSpec<T>): OptionKind<T> {
+function kind<T>(
+  spec: Pick<OptionKind<T>, 'placeholder' | 'schema'> & Partial<OptionKind<T>>,
+): OptionKind<T> {
   return { isBoolean: false, isList: false, emptyIsUnset: false, format: String, ...spec };
 }
 
-/** A schema from a reading function that gives undefined for text it does not understand. */
+/** A schema from a parser that returns undefined for invalid text. */
 function reads<T>(read: (text: string) => T | undefined, complaint: string): z.ZodType<T, string> {
   return z.string().transform((text, context) => {
     const value = read(text);
@@ -52,7 +51,7 @@ export const text: OptionKind<string> = kind({
   emptyIsUnset: true,
 });
 
-/** The path of a file; whether the file is there and fit is the reader's business. */
+/** The path of a file. Its reader checks whether the file exists. */
 export const filePath: OptionKind<string> = kind({
   placeholder: 'FILE',
   schema: z.string().regex(/^[^\0]+$/, 'is not a path'),
@@ -64,7 +63,7 @@ const goBooleans = new Map([
   ...['0', 'f', 'F', 'FALSE', 'false', 'False'].map((word): [string, boolean] => [word, false]),
 ]);
 
-/** What Go's strconv.ParseBool reads. */
+/** The spellings of Go's strconv.ParseBool. */
 export const boolean: OptionKind<boolean> = kind({
   placeholder: '',
   schema: reads((word) => goBooleans.get(word), 'is neither true nor false'),
@@ -82,7 +81,7 @@ export function integer(min: number, max: number): OptionKind<number> {
   });
 }
 
-/** A number, with decimals if need be, from `min` to `max`. */
+/** A number, also with decimals, from `min` to `max`. */
 export function decimal(min: number, max: number): OptionKind<number> {
   return kind({
     placeholder: 'NUMBER',
@@ -93,10 +92,10 @@ export function decimal(min: number, max: number): OptionKind<number> {
   });
 }
 
-/** Labels of a Kubernetes object, `key=value`, as one text. */
+/** Labels of a Kubernetes object as one text: `key=value,key=value`. */
 export const labels: OptionKind<Readonly<Record<string, string>>> = kind({
   placeholder: 'KEY=VALUE,...',
-  schema: reads(readLabels, 'is not KEY=VALUE, or several of these with commas between them'),
+  schema: reads(readLabels, 'is not KEY=VALUE, or several of them separated by commas'),
   emptyIsUnset: true,
   format: (values) =>
     Object.entries(values)
@@ -110,14 +109,14 @@ function readLabels(written: string): Readonly<Record<string, string>> | undefin
   return Object.fromEntries(pairs.map((pair) => [pair?.[1], pair?.[2]]));
 }
 
-/** A part of a whole, as a number from 0 to 1: `0.1%`, or `0.001`. */
+/** A ratio from 0 to 1: `0.1%`, or `0.001`. */
 export const ratio: OptionKind<number> = kind({
   placeholder: 'PERCENT',
   schema: reads((written) => {
     const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(written);
     const value = match ? Number(match[1]) / (match[2] ? 100 : 1) : Number.NaN;
     return value <= 1 ? value : undefined;
-  }, 'is not a part of a whole, such as 0.1% or 0.001'),
+  }, 'is not a ratio such as 0.1% or 0.001'),
   format: (value) => `${value * 100}%`,
 });
 
@@ -128,9 +127,8 @@ export const listenPort: OptionKind<number> = { ...integer(0, 65_535), placehold
 export const remotePort: OptionKind<number> = { ...integer(1, 65_535), placeholder: 'PORT' };
 
 /**
- * A duration in Go's notation, as milliseconds. None is longer than a Node timer keeps, unless `maxMs`
- * says so: that is for what no timer waits for.
- * With `zeroIsNever`, `0` switches the time limit off and reads as `maxTimerMs`.
+ * A duration in Go's notation, in ms. The longest is that of a Node timer; set `maxMs` for durations that no
+ * timer uses. With `zeroIsNever`, `0` disables the time limit and becomes `maxTimerMs`.
  */
 export function duration(
   bounds: { readonly minMs?: number; readonly maxMs?: number; readonly zeroIsNever?: boolean } = {},
@@ -167,7 +165,7 @@ export function byteSize(minBytes: number, maxBytes: number): OptionKind<number>
   });
 }
 
-/** One of a few words. */
+/** One of the given words. */
 export function oneOf<const W extends string>(...words: readonly W[]): OptionKind<W> {
   return kind<W>({
     placeholder: words.join('|'),
@@ -176,10 +174,10 @@ export function oneOf<const W extends string>(...words: readonly W[]): OptionKin
   });
 }
 
-/** An IPv4 or IPv6 address (brackets are taken off) or a host name, without a port. */
+/** An IPv4 or IPv6 address (brackets are removed), or a host name, without a port. */
 export const host: OptionKind<string> = kind({
   placeholder: 'HOST',
-  schema: reads(readHost, 'is neither an IP address nor a host name (a port has its own flag)'),
+  schema: reads(parseHost, 'is neither an IP address nor a host name (a port has its own flag)'),
   emptyIsUnset: true,
 });
 
@@ -191,14 +189,14 @@ export const hostPort: OptionKind<HostPort> = kind({
   format: formatHostPort,
 });
 
-/** A name that ends up in logs, metrics and headers: visible ASCII, at most 253 characters. */
+/** A name for logs, metrics and headers: visible ASCII, at most 253 characters. */
 export const identifier: OptionKind<string> = kind({
   placeholder: 'ID',
   schema: z.string().regex(/^[\x21-\x7e]{1,253}$/, 'must be 1 to 253 visible ASCII characters'),
   emptyIsUnset: true,
 });
 
-/** An http:// or https:// URL; a password in it never reaches a log. */
+/** An http:// or https:// URL; its password is never logged. */
 export const httpUrl: OptionKind<URL> = kind({
   placeholder: 'URL',
   schema: reads((written) => {
@@ -213,7 +211,7 @@ export const httpUrl: OptionKind<URL> = kind({
   },
 });
 
-/** Items of one kind, separated by commas or given by repeating the flag. */
+/** Items of one kind, separated by commas or by repeating the flag. */
 export function list<T>(item: OptionKind<T>): OptionKind<readonly T[]> {
   return kind<readonly T[]>({
     placeholder: `${item.placeholder},...`,
@@ -225,8 +223,8 @@ export function list<T>(item: OptionKind<T>): OptionKind<readonly T[]> {
 }
 
 /**
- * A list that is not to be empty once it is given: `--flag=` is refused instead of meaning the default.
- * @param complaint what an empty list is, and the cure: `names none; leave it out or name one`
+ * A list that must not be empty: `--flag=` is an error and not the default.
+ * @param complaint the error and the cure: `contains no rule. Remove it ...`
  */
 export function filledList<T>(item: OptionKind<T>, complaint: string): OptionKind<readonly T[]> {
   return {
@@ -243,11 +241,11 @@ export const cipherSuite: OptionKind<string> = kind({
     .string()
     .refine(
       (name) => cipherSuiteNames.includes(name),
-      'is no cipher suite known here by its Go name',
+      'is not a supported cipher suite (use its Go name)',
     ),
 });
 
-/** The least TLS version, by Go's name. */
+/** The lowest TLS version, by Go's name. */
 export const tlsVersion: OptionKind<TlsVersionName> = {
   ...oneOf(...tlsVersionNames),
   placeholder: 'VERSION',
@@ -262,7 +260,7 @@ export const caHash: OptionKind<string> = kind({
     .regex(/^sha256:[0-9a-f]{64}$/, 'is not sha256: and 64 hexadecimal digits'),
 });
 
-/** Which targets a policy is about: `10.0.0.0/8`, `*.example:443`. */
+/** A rule about targets: `10.0.0.0/8`, `*.example:443`. */
 export const targetRule: OptionKind<TargetRule> = kind({
   placeholder: 'RULE',
   schema: reads(parseTargetRule, badRule),

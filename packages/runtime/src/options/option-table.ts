@@ -1,8 +1,100 @@
 /**
- * One table per program declares each option once. The type of the parsed options, flags,
- * environment variables, configuration file keys, `--help` and docs/configuration.md come from it.
+ * One table per program declares each option once. The type of the parsed options, flags, environment
+ * variables, keys of the configuration file, `--help` and docs/configuration.md all follow from it.
  */
-import type { AnyOption, LiveOption } from './option.ts';
+import type { OptionKind } from './option-kinds.ts';
+
+/** The texts about an option in `--help` and docs/configuration.md. */
+interface OptionText {
+  /** The heading; groups appear in the order of their first option. */
+  readonly group: string;
+  /** One or two sentences, without a final full stop and without the default, which is added. */
+  readonly description: string;
+  /** Replaces the default, if that depends on something. */
+  readonly defaultText?: string;
+  /** Environment variables besides FAIRLEAD_<NAME>, which takes precedence. */
+  readonly env?: readonly string[];
+  /** One letter: `v` allows `-v=4`, `-v 4` and `-v4`. */
+  readonly short?: string;
+  /** Never print the value, not even in an error about it. */
+  readonly secret?: boolean;
+  /** A former name, in kebab-case: it works as flag, variable and key, and `--help` omits it. */
+  readonly alias?: string;
+  /** Not allowed as a flag, since all users of the machine can read it; says where to set it instead. */
+  readonly notAsFlag?: string;
+  /** Still works, with a warning that contains this cure. */
+  readonly deprecated?: string;
+}
+
+/** An option in a table. T is the type of the parsed value, including undefined. */
+export interface LiveOption<T> extends OptionText {
+  readonly standing: 'live';
+  readonly kind: OptionKind<Exclude<T, undefined>>;
+  readonly required: boolean;
+  makeDefault(): T | undefined;
+}
+
+/**
+ * An option without a value for the program. An `ignored` one causes a warning with the reason. A `refused`
+ * one is an error with the reason, unless it is set to its default.
+ */
+export interface InertOption {
+  readonly standing: 'ignored' | 'refused';
+  readonly kind: OptionKind<unknown>;
+  /** Konnectivity's default. */
+  readonly default: unknown;
+  /** Its effect in Konnectivity. */
+  readonly description: string;
+  /** Follows "--flag has no effect: " or "--flag: ". */
+  readonly reason: string;
+}
+
+export type AnyOption = LiveOption<unknown> | InertOption;
+
+/**
+ * Declares an option. Its value can be undefined if it has no default and is not required.
+ * @param spec.makeDefault for a default that differs between processes; needs `defaultText`
+ */
+export function option<T>(
+  kind: OptionKind<T>,
+  spec: OptionText & { readonly default: NoInfer<T> },
+): LiveOption<T>;
+export function option<T>(
+  kind: OptionKind<T>,
+  spec: OptionText & { readonly makeDefault: () => NoInfer<T>; readonly defaultText: string },
+): LiveOption<T>;
+export function option<T>(
+  kind: OptionKind<T>,
+  spec: OptionText & { readonly required: true },
+): LiveOption<T>;
+export function option<T>(kind: OptionKind<T>, spec: OptionText): LiveOption<T | undefined>;
+export function option<T>(
+  kind: OptionKind<Exclude<T, undefined>>,
+  {
+    default: fixed,
+    makeDefault = () => fixed as T,
+    required = false,
+    ...texts
+  }: OptionText & {
+    readonly default?: T;
+    readonly makeDefault?: () => T;
+    readonly required?: boolean;
+  },
+): LiveOption<T> {
+  return { standing: 'live', kind, required, makeDefault, ...texts };
+}
+
+type InertSpec<T> = Pick<InertOption, 'description' | 'reason'> & { readonly default?: T };
+
+/** Declares an option of Konnectivity that has no meaning here and can be ignored safely. */
+export function ignoredOption<T>(kind: OptionKind<T>, spec: InertSpec<NoInfer<T>>): InertOption {
+  return { standing: 'ignored', default: undefined, ...spec, kind: kind as OptionKind<unknown> };
+}
+
+/** Declares an option of Konnectivity that is not supported and must not be ignored silently. */
+export function refusedOption<T>(kind: OptionKind<T>, spec: InertSpec<NoInfer<T>>): InertOption {
+  return { standing: 'refused', default: undefined, ...spec, kind: kind as OptionKind<unknown> };
+}
 
 /** `agent-port` -> `agentPort`. */
 type CamelCase<S extends string> = S extends `${infer Head}-${infer Tail}`
@@ -16,51 +108,44 @@ type LiveName<D extends OptionDeclarations> = {
 }[keyof D] &
   string;
 
-/** The parsed options of a table's declarations: camelCase keys, no ignored or refused ones. */
+/** The parsed options by camelCase name, without ignored and refused ones. */
 export type OptionValues<D extends OptionDeclarations> = {
   readonly [K in LiveName<D> as CamelCase<K>]: D[K] extends LiveOption<infer T> ? T : never;
 };
 
-/** The parsed options of a table. */
+/** The type of a table's parsed options. */
 export type OptionsOf<T> = T extends OptionTable<infer D> ? OptionValues<D> : never;
 
-/** Where a value came from, in order of precedence. */
+/** Where a value comes from, in order of precedence. */
 export type OptionSource = 'flag' | 'env' | 'file' | 'default';
 
-/** What a table's own checks get besides the values. */
+/** What a table's own check can use besides the values. */
 export interface CheckContext<D extends OptionDeclarations> {
-  /** True if a flag, the environment or the file gave this option. */
+  /** Whether a flag, the environment or the file sets this option. */
   isGiven(name: LiveName<D>): boolean;
-  /** One line for the log. */
+  /** Adds a warning, one line. */
   warn(text: string): void;
 }
 
-/** Arguments that are not flags. */
-interface Positionals {
-  /** As in the usage line: `HOST:PORT`. */
-  readonly usage: string;
-  readonly min: number;
-  readonly max: number;
-}
-
 export interface OptionTable<D extends OptionDeclarations> {
-  /** The name in the usage line; a sub-command's is two words. */
+  /** The name in the usage line; two words for a subcommand. */
   readonly program: string;
-  /** One sentence: what the program is for. */
+  /** One sentence: the purpose of the program. */
   readonly summary: string;
   readonly options: D;
-  readonly positionals?: Positionals;
-  /** What no option can check alone. Throws UsageError with the flags' names and the cure. */
+  /** Arguments that are not flags: their number, and their names in the usage line (`HOST:PORT`). */
+  readonly positionals?: { readonly usage: string; readonly min: number; readonly max: number };
+  /** Checks options against each other. Throws UsageError with the flags and the cure. */
   check?(values: OptionValues<D>, context: CheckContext<D>): void;
 }
 
-/** Any table, for code that only walks the declarations. */
+/** Any table, for code that reads only the declarations. */
 export type AnyOptionTable = Omit<OptionTable<OptionDeclarations>, 'check'>;
 
 /**
- * Declares a program's options. Names are kebab-case; `help` and `version` are everyone's.
+ * Declares a program's options. Names are kebab-case; `help` and `version` are built in.
  *
- * @throws Error on a name that cannot work: the table's own bug, found by its first use
+ * @throws Error on an invalid name, which is a bug in the table
  */
 export function defineOptions<D extends OptionDeclarations>(table: OptionTable<D>): OptionTable<D> {
   for (const name of [...Object.keys(table.options), ...aliases(table).keys()]) {
@@ -71,7 +156,7 @@ export function defineOptions<D extends OptionDeclarations>(table: OptionTable<D
   return table;
 }
 
-/** The option of that name or alias; safe for names that anyone may have typed (`constructor`). */
+/** The option with that name or alias; safe for any input (`constructor`). */
 export function findOption(table: AnyOptionTable, name: string): AnyOption | undefined {
   const ownName = aliases(table).get(name) ?? name;
   return Object.hasOwn(table.options, ownName) ? table.options[ownName] : undefined;
@@ -95,3 +180,17 @@ export function camelCase(name: string): string {
 export function envName(name: string): string {
   return `FAIRLEAD_${name.toUpperCase().replaceAll('-', '_')}`;
 }
+
+/** The texts that one source sets for an option, before its kind parses them. */
+export interface RawValue {
+  /** One per occurrence, in order. */
+  readonly texts: readonly string[];
+  /** The texts are a list's items; do not split them at commas. */
+  readonly isItems: boolean;
+  readonly source: Exclude<OptionSource, 'default'>;
+  /** Names the source in errors: `--agent-port`, `FAIRLEAD_AGENT_PORT`, `a.yaml:3: agent-port`. */
+  readonly origin: string;
+}
+
+/** All values of one source, by kebab-case name. */
+export type RawValues = ReadonlyMap<string, RawValue>;

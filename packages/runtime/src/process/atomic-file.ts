@@ -3,10 +3,10 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Writes a file so that everybody sees the old one or the new one, whole, even after a loss of power. The
- * mode is that of the new file, whatever the umask says.
+ * Replaces a file atomically: readers see the whole old file or the whole new one, even after a power failure.
+ * The new file has exactly this mode, regardless of the umask.
  *
- * Rejects with Node's own error, and then nothing has changed.
+ * Rejects with Node's error if the file cannot be replaced; the old file then stays.
  */
 export async function writeFileAtomically(path: string, text: string, mode: number): Promise<void> {
   const newPath = `${path}.${randomUUID()}.new`;

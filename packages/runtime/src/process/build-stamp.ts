@@ -1,9 +1,9 @@
-/** What a bundle was made of. */
+/** Version and commit of a bundle. */
 export interface BuildStamp {
   readonly version: string;
-  /** Undefined where the sources were in no repository. */
+  /** Undefined if the sources were not in a repository. */
   readonly commit: string | undefined;
 }
 
-/** Undefined here: a bundle has the real thing in this module's place (scripts/src/bundle.ts). */
+/** Undefined here; a bundle replaces this module (scripts/src/bundle.ts). */
 export const buildStamp: BuildStamp | undefined = undefined;

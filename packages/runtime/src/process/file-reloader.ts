@@ -2,72 +2,79 @@ import { createHash } from 'node:crypto';
 import { type FSWatcher, readFileSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { Counter, type Registry } from 'prom-client';
-import { UntimelyFilesError } from '../tls/certificate-replacement.ts';
+import { UntimelyFilesError } from '../tls/tls-files.ts';
 import type { Logger } from './logger.ts';
 
-/** Files that are put to use together: a certificate and its key change as one. */
-export interface ReloadableFiles {
-  /** In log lines and metrics: `agent-port certificates`. */
+/** Files that are reloaded together, such as a certificate and its key. */
+interface ReloadableFiles {
+  /** For log lines and metrics: `agent-port certificates`. */
   readonly name: string;
   readonly paths: readonly string[];
   /**
-   * Reads the files and puts them to use. When it throws, what was in use stays so; after an
-   * UntimelyFilesError it is tried again each time that the files are looked at.
+   * Reads the files and starts to use them. If it throws, the previous ones stay in use. After an
+   * UntimelyFilesError, each check calls it again.
    */
   reload(): void;
 }
 
-export interface FileReloaderOptions {
-  readonly logger: Logger;
-  /** How often the files are looked at even though the system has told of no change. */
-  readonly intervalMs: number;
-  readonly registry: Registry;
-  /** Of the metric's name: `fairlead_server_`. */
-  readonly metricPrefix: string;
-}
-
-/** From the first notice of a change to the look at the files, which are seldom written in one step. */
+/** From the first event to the check, since most files are not written in one step. */
 const settleMs = 200;
 
 interface Watched {
   readonly files: ReloadableFiles;
   digest: string;
-  /** Refused for a reason that passes with time: looked at again although nothing has changed. */
+  /** Not valid yet: reload them at the next check even without a change. */
   isUntimely: boolean;
 }
 
 /**
- * Re-reads files when their contents change. The system's notices come from their directories, where
- * Kubernetes swaps a symbolic link; where there are none (some network file systems) the interval helps.
+ * Reloads files when their contents change. It watches their directories, where Kubernetes replaces a symbolic
+ * link, and also checks at an interval, since some network file systems report no events.
  */
 export class FileReloader {
-  readonly #options: FileReloaderOptions;
+  readonly #logger: Logger;
+  readonly #intervalMs: number;
   readonly #watched: Watched[] = [];
   readonly #watchers = new Map<string, FSWatcher>();
   readonly #reloads: Counter;
   #poll: NodeJS.Timeout | undefined;
   #settling: NodeJS.Timeout | undefined;
 
-  constructor(options: FileReloaderOptions) {
-    this.#options = options;
+  /**
+   * @param options.intervalMs between two checks
+   * @param options.metricPrefix `fairlead_server_`
+   */
+  constructor({
+    logger,
+    intervalMs,
+    registry,
+    metricPrefix,
+  }: {
+    readonly logger: Logger;
+    readonly intervalMs: number;
+    readonly registry: Registry;
+    readonly metricPrefix: string;
+  }) {
+    this.#logger = logger;
+    this.#intervalMs = intervalMs;
     this.#reloads = new Counter({
-      name: `${options.metricPrefix}file_reloads_total`,
-      help: 'Changes of files that were noticed, by what they are and whether they could be used',
+      name: `${metricPrefix}file_reloads_total`,
+      help: 'Changes of files, by kind of file and whether the new files were used or refused',
       labelNames: ['files', 'outcome'],
-      registers: [options.registry],
+      registers: [registry],
     });
   }
 
-  /** Watches files that have just been read. */
+  /** Starts watching files that were just read. */
   add(files: ReloadableFiles): void {
     this.#watched.push({ files, digest: digestOf(files.paths), isUntimely: false });
     for (const directory of new Set(files.paths.map((path) => dirname(path)))) {
       this.#watch(directory);
     }
-    this.#poll ??= setInterval(() => this.check(), this.#options.intervalMs).unref();
+    this.#poll ??= setInterval(() => this.check(), this.#intervalMs).unref();
   }
 
-  /** Looks at all files now. */
+  /** Checks all files now. */
   check(): void {
     for (const watched of this.#watched) this.#checkOne(watched);
   }
@@ -89,16 +96,16 @@ export class FileReloader {
       watched.files.reload();
       watched.isUntimely = false;
       this.#reloads.inc({ files: name, outcome: 'used' });
-      this.#options.logger.info({ files: name, paths }, 'reloaded');
+      this.#logger.info({ files: name, paths }, 'reloaded');
     } catch (error) {
       watched.isUntimely = error instanceof UntimelyFilesError;
-      // Told once.
+      // Logged when it changed.
       if (!isChanged) return;
       this.#reloads.inc({ files: name, outcome: 'refused' });
       const { message } = error as Error;
-      this.#options.logger.warn(
+      this.#logger.warn(
         { files: name, detail: message },
-        'the new files are no good, the old ones stay in use',
+        'new files are invalid, the previous ones stay in use',
       );
     }
   }
@@ -106,27 +113,26 @@ export class FileReloader {
   #watch(directory: string): void {
     if (this.#watchers.has(directory)) return;
     try {
-      const watcher = watch(directory, { persistent: false }, () => this.#onNotice());
-      watcher.on('error', (error) => this.#onNoWatch(directory, error));
+      const watcher = watch(directory, { persistent: false }, () => this.#onEvent());
+      watcher.on('error', (error) => this.#warnUnwatched(directory, error));
       this.#watchers.set(directory, watcher);
     } catch (error) {
-      this.#onNoWatch(directory, error as Error);
+      this.#warnUnwatched(directory, error as Error);
     }
   }
 
-  /** A bound on the delay, not a debounce: a directory in which others keep writing must not hold it up. */
-  #onNotice(): void {
+  /** Delays the check by a fixed time. A debounce could wait forever in a directory that changes all the time. */
+  #onEvent(): void {
     this.#settling ??= setTimeout(() => {
       this.#settling = undefined;
       this.check();
     }, settleMs).unref();
   }
 
-  #onNoWatch(directory: string, error: Error): void {
-    const { intervalMs, logger } = this.#options;
-    logger.warn(
-      { directory, detail: error.message, intervalMs },
-      'cannot watch, only look at times',
+  #warnUnwatched(directory: string, error: Error): void {
+    this.#logger.warn(
+      { directory, detail: error.message, intervalMs: this.#intervalMs },
+      'cannot watch directory, checking its files at an interval only',
     );
   }
 }

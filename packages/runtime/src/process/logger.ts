@@ -1,16 +1,16 @@
 /**
  * JSON log lines, one per event, written asynchronously and flushed when the process exits.
  *
- * They go to stderr, as klog's do: stdout belongs to what a command was asked for (`--help`).
+ * They go to stderr, as klog's do: stdout is for a command's result.
  */
 import { closeSync, openSync } from 'node:fs';
 import { type DestinationStream, type Level, type Logger, pino, stdTimeFunctions } from 'pino';
-import { escapeJsonLine } from './printable.ts';
-import { UsageError } from './usage-error.ts';
+import { UsageError } from './startup-error.ts';
+import { escapeJsonLine } from './text.ts';
 
 export type { Logger } from 'pino';
 
-/** What `logOptions` reads. */
+/** The values of `logOptions`. */
 export interface LogSettings {
   readonly logLevel: Level | undefined;
   readonly v: number;
@@ -20,35 +20,34 @@ export interface LogSettings {
 
 export interface ProgramLog {
   readonly logger: Logger;
-  /** Opens the log file anew, after a rotation; nothing to do for stderr. */
+  /** Opens the log file again, after a rotation; no effect for stderr. */
   reopen(): void;
   /**
-   * Resolves when every line is written, or cannot be within a second; the log is of no use any more. Left
-   * to the exit of the process, a line under way could be lost, or come after those behind it.
+   * Resolves when every line is written, or after a second. The log ignores later lines. Without it, a line
+   * that is being written when the process exits could be lost, or written after later lines.
    */
   close(): Promise<void>;
 }
 
-/** A reader that has stalled costs lines, not memory: beyond this, new ones are dropped. */
+/** If the reader of the log stalls and more is queued than this, new lines are dropped. */
 const maxQueuedBytes = 16 * 1024 ** 2;
 
 const stderrFd = 2;
 
 /**
- * Longest write of several lines: what POSIX keeps in one piece (PIPE_BUF on Linux), since the workers of a
- * server write into one pipe.
+ * Longest write of several lines: POSIX writes so much atomically (PIPE_BUF on Linux), and all workers of a
+ * server write to one pipe.
  */
 const maxWriteBytes = 4096;
 
-/** A reader that has stalled does not hold up the end of the process for longer. */
+/** How long a stalled reader can delay the end of the process. */
 const maxCloseMs = 1000;
 
 /**
- * The level that `--log-level` or klog's -v asks for.
+ * The level that `--log-level` or klog's -v selects.
  *
- * Konnectivity's manifests carry -v=4 as a matter of course, where it tells about connections of
- * agents and little else; our debug tells about every stream. So -v=4 is info still, -v=5 is debug
- * and everything above is trace, whose lines come per frame.
+ * Konnectivity's manifests usually set -v=4, which logs little more than agents' connections there. Our debug
+ * level logs every stream, and trace logs every frame. So -v=4 is info, -v=5 is debug, and above is trace.
  */
 export function logLevel({ logLevel, v }: Pick<LogSettings, 'logLevel' | 'v'>): Level {
   if (logLevel !== undefined) return logLevel;
@@ -66,8 +65,8 @@ export function createLog(settings: LogSettings): ProgramLog {
 }
 
 /**
- * A log of its own beside the program's.
- * @param flag that named the file, for error texts
+ * Opens a second log besides the program's.
+ * @param flag names the file in errors
  * @throws UsageError if the file cannot be opened
  */
 export function createFileLog(flag: string, path: string): ProgramLog {
@@ -77,18 +76,18 @@ export function createFileLog(flag: string, path: string): ProgramLog {
 /** @param path undefined: stderr */
 function openLog(flag: string, path: string | undefined, level: Level): ProgramLog {
   if (path !== undefined) checkWritable(flag, path);
-  // Its types leave `destroyed` out.
+  // pino's types lack `destroyed`.
   const destination = pino.destination({
     dest: path ?? stderrFd,
     sync: false,
     maxLength: maxQueuedBytes,
     maxWrite: maxWriteBytes,
   }) as ReturnType<typeof pino.destination> & { readonly destroyed: boolean };
-  // A full disk must not end the tunnels. Lines queue up and are written when there is room again.
+  // A full disk must not end the process. Lines are queued and written when there is space again.
   let isFailing = false;
   const onFirstError = (error: Error) => {
     if (path !== undefined) process.stderr.write(`${flag} ${path}: ${error.message}\n`);
-    // Before pino's own listener, which writes what is left, and tries again for as long as the disk is full.
+    // Before pino's own listener, which retries for as long as the disk is full.
     process.prependListener('exit', () => {
       if (isFailing) destination.destroy();
     });
@@ -102,7 +101,7 @@ function openLog(flag: string, path: string | undefined, level: Level): ProgramL
   });
   let closed: Promise<void> | undefined;
   return {
-    // Without flushSync, which pino would call behind a fatal line: it overtakes a write under way.
+    // Without flushSync, which pino would call after a fatal line: it overtakes a pending write.
     logger: createLogger(level, {
       write: (line) => {
         if (!destination.destroyed) destination.write(line);
@@ -127,7 +126,7 @@ function openLog(flag: string, path: string | undefined, level: Level): ProgramL
 
 /**
  * A logger with our line format over any destination: `level` as a word, `time` in ISO 8601, `msg`;
- * no process ID and host name, which whoever collects the lines knows better.
+ * without process ID and host name, which log collectors add.
  */
 export function createLogger(level: Level | 'silent', destination: DestinationStream): Logger {
   return pino(
@@ -137,12 +136,12 @@ export function createLogger(level: Level | 'silent', destination: DestinationSt
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: cutLong },
     },
-    // Peers name themselves; no name may look like a line of ours.
+    // Peers choose their names; a name must not look like one of our lines.
     { write: (line) => destination.write(escapeJsonLine(line)) },
   );
 }
 
-/** No name, path or text of a peer makes a line longer than this; errors keep their stack. */
+/** Longer texts, which peers may choose, are cut. Errors keep their stack. */
 const maxFieldChars = 1_024;
 
 function cutLong(fields: Record<string, unknown>): Record<string, unknown> {
@@ -161,7 +160,7 @@ function checkWritable(flag: string, path: string): void {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new UsageError(
-      `${flag}: ${path}: cannot be written: ${code ?? message}; name a file in a directory that this user may write to`,
+      `${flag}: ${path}: cannot write it: ${code ?? message}. Use a file in a directory that this user can write to`,
       { cause: error },
     );
   }

@@ -1,33 +1,26 @@
-/** The frame of a program that runs until it is told to stop: options, log, signals, exit code. */
-
-import { describeOptions } from '../options/describe-options.ts';
-import type { logOptions } from '../options/general-options.ts';
+/** Runs a program until a signal stops it: options, log, signals, exit code. */
+import { setFlagsFromString } from 'node:v8';
+import { describeOptions } from '../options/option-help.ts';
 import type { OptionDeclarations, OptionTable, OptionValues } from '../options/option-table.ts';
 import type { ParsedOptions, ParseInput } from '../options/read/parse-options.ts';
+import type { logOptions } from '../options/shared-options.ts';
 import { processInput, readCommandLine, reportFailure } from './command-line.ts';
-import { letHeapGrow } from './heap-growth.ts';
 import { createLog, type Logger, type LogSettings, type ProgramLog } from './logger.ts';
 import { type Release, stampedCommit } from './release.ts';
 import { ServiceManager } from './service-manager.ts';
 
-/** What a program's start gets. */
-export interface ProgramContext<D extends OptionDeclarations> {
-  readonly options: OptionValues<D>;
-  readonly logger: Logger;
-}
-
 /** A program that has started. */
 export interface RunningProgram {
   /**
-   * Called once, at the first SIGTERM or SIGINT: take no new work, let open work finish within the
-   * program's own time limit, then resolve. Exit code 0; a rejection is exit code 1.
+   * Called once, at the first SIGTERM or SIGINT: accept no new work, let open work finish within the program's
+   * own time limit, then resolve. Exit code 0; 1 if it rejects.
    */
   drain(): Promise<void>;
-  /** Called at SIGHUP: look at the files that are in use. */
+  /** Called at SIGHUP: check the files in use for changes. */
   reload?(): void;
-  /** In a line, what the program is doing: for `systemctl status`. */
+  /** One line for `systemctl status`. */
   describe?(): string;
-  /** For a program that may have to end by itself: a rejection is logged, exit code 1. */
+  /** Rejects if the program must end by itself. The error is logged; exit code 1. */
   readonly ended?: Promise<never>;
 }
 
@@ -35,15 +28,19 @@ type LoggedDeclarations = OptionDeclarations & typeof logOptions;
 
 export interface Program<D extends LoggedDeclarations> extends Release {
   readonly table: OptionTable<D>;
-  /** StartupError and UsageError that it throws are told as one line on stderr. */
-  start(context: ProgramContext<D>): Promise<RunningProgram>;
+  /** A StartupError or UsageError that it throws becomes one line on stderr. */
+  start(context: {
+    readonly options: OptionValues<D>;
+    readonly logger: Logger;
+  }): Promise<RunningProgram>;
 }
 
 /**
- * Runs a program to its end and exits the process: 0 clean, 1 failure, 2 bad usage.
+ * Runs a program and exits the process: 0 success, 1 failure, 2 wrong usage.
  *
- * The first SIGTERM or SIGINT drains, a second one ends at once with exit code 1. SIGHUP reopens
- * the log file and looks at the files in use. systemd is told of each step (service-manager.ts). An exception that nobody caught is logged as fatal and ends the process.
+ * The first SIGTERM or SIGINT drains; a second one ends the process at once with exit code 1. SIGHUP reopens
+ * the log file and checks the files in use. systemd is notified of each step (service-manager.ts). An uncaught
+ * exception is logged as fatal and ends the process.
  */
 export async function runProgram<D extends LoggedDeclarations>(
   program: Program<D>,
@@ -63,7 +60,7 @@ async function runParsed<D extends LoggedDeclarations>(
   program: Program<D>,
   { options, warnings }: ParsedOptions<D>,
 ): Promise<void> {
-  // LoggedDeclarations says that these options are there; the compiler cannot see through D.
+  // LoggedDeclarations guarantees these options, but the compiler cannot infer that from D.
   const log = createLog(options as unknown as LogSettings);
   const { logger } = log;
   const serviceManager = new ServiceManager(logger);
@@ -74,7 +71,7 @@ async function runParsed<D extends LoggedDeclarations>(
     running?.reload?.();
     if (running) serviceManager.reloaded();
   });
-  // Rejections that nobody handles arrive here as well.
+  // Also receives unhandled rejections.
   process.on('uncaughtException', (err, origin) => void exitFatal(log, err, origin));
   const stop = firstStopSignal(log);
 
@@ -106,13 +103,13 @@ async function runParsed<D extends LoggedDeclarations>(
   process.exit(0);
 }
 
-/** Resolves at the first stop signal, which may come while the program still starts. */
+/** Resolves at the first stop signal, which may arrive before the program has started. */
 function firstStopSignal({ logger, close }: ProgramLog): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let isStopping = false;
     const onSignal = (signal: NodeJS.Signals) => {
       if (isStopping) {
-        logger.warn({ signal }, 'ending at once, open streams are cut');
+        logger.warn({ signal }, 'ending now, open streams are cut off');
         void close().then(() => process.exit(1));
         return;
       }
@@ -126,7 +123,7 @@ function firstStopSignal({ logger, close }: ProgramLog): Promise<NodeJS.Signals>
 
 let isEnding = false;
 
-/** Ends the process with its last word written; what else fails meanwhile is not the reason. */
+/** Logs a fatal error and ends the process. Errors after the first one are ignored. */
 export async function exitFatal(
   { logger, close }: ProgramLog,
   err: unknown,
@@ -137,4 +134,17 @@ export async function exitFatal(
   logger.fatal({ err, origin }, 'fatal error');
   await close();
   process.exit(1);
+}
+
+/**
+ * Makes V8 collect garbage at a pace that suits a relay: the old generation may grow to four times its live
+ * size, V8's own maximum. Process-wide, so for programs only.
+ *
+ * Each read of a socket allocates up to 64 KiB outside of the heap. V8 frees these in young collections, every
+ * 32 MiB, but counts them towards the limit of the old generation. With a heap of 12 MB that limit comes
+ * first, and bulk traffic causes a full collection every 28 MB. (Measured on Node 20, 2 GB through the server:
+ * 62 full collections and 3.3 s of CPU before, 2 and 2.2 s after.)
+ */
+export function letHeapGrow(): void {
+  setFlagsFromString('--heap-growing-percent=300');
 }

@@ -1,17 +1,17 @@
-/** Which Fairlead this is: from the stamp of a bundle, or from the package and its repository. */
+/** Version and commit of this Fairlead: from a bundle's stamp, or from the package and its repository. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildStamp, buildStamp } from './build-stamp.ts';
 
-/** What a program or command says of itself, to be spread into it. */
+/** Version and commit, to spread into a program or command. */
 export interface Release {
   /** All packages of Fairlead share one version: `0.1.0`. */
   readonly version: string;
   /**
-   * The first 12 digits of the commit, with `-dirty` behind them where files were changed since: asked for at
-   * `--version` only, for out of a bundle git has to be asked. Undefined where nobody knows.
+   * The first 12 digits of the commit, and `-dirty` if files have changed since. Called for `--version` only,
+   * since it runs git unless this is a bundle. Undefined if unknown.
    */
   commit?(): string | undefined;
 }
@@ -23,14 +23,14 @@ export const release: Required<Release> = {
   commit: () => (stamp ? stamp.commit : repositoryCommit()),
 };
 
-/** Known without asking anybody, for the first line of a log; undefined unless this is a bundle. */
+/** The commit of a bundle, for the first log line; undefined otherwise. */
 export const stampedCommit = stamp?.commit;
 
 /** `0.1.0 (commit 0123456789ab, node v24.21.0)`. */
 export function describeRelease({ version, commit }: Release): string {
   if (!commit) return version;
-  const known = commit();
-  const facts = [...(known === undefined ? [] : [`commit ${known}`]), `node ${process.version}`];
+  const hash = commit();
+  const facts = [...(hash === undefined ? [] : [`commit ${hash}`]), `node ${process.version}`];
   return `${version} (${facts.join(', ')})`;
 }
 
@@ -43,7 +43,7 @@ function packageVersion(): string {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
-/** Installed as a package, this may lie in somebody else's repository, whose commit is none of ours. */
+/** Undefined if another repository contains this package: its commit is not ours. */
 function repositoryCommit(): string | undefined {
   const root = packageRoot();
   const git = (...args: string[]): string =>

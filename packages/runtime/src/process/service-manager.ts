@@ -1,14 +1,14 @@
 /**
- * systemd's notifications (sd_notify(3)): ready, reloading, stopping, a line for `systemctl status`, and signs of
- * life for its watchdog.
+ * Notifies systemd (sd_notify(3)): ready, reloading, stopping, a line for `systemctl status`, and keep-alives for
+ * its watchdog.
  *
- * They are datagrams on a Unix socket, which Node does not have, so that systemd's own systemd-notify sends them. To
- * systemd it is another process of the unit: NotifyAccess=all is needed.
+ * The notifications are datagrams on a Unix socket, which Node does not support, so systemd-notify sends them.
+ * It is another process of the unit, so the unit needs NotifyAccess=all.
  */
 import { execFile } from 'node:child_process';
 import type { Logger } from './logger.ts';
 
-/** systemd-notify waits until systemd has read what it says; a systemd that is stuck is not waited for. */
+/** systemd-notify waits until systemd has read the notification. */
 const sendTimeoutMs = 5_000;
 
 interface NotifyEnvironment {
@@ -17,7 +17,7 @@ interface NotifyEnvironment {
   WATCHDOG_PID?: string | undefined;
 }
 
-/** What is told goes out in order; nothing is told where nobody asks for it by NOTIFY_SOCKET. */
+/** Sends notifications in order; none without NOTIFY_SOCKET. */
 export class ServiceManager {
   readonly #logger: Logger;
   readonly #socket: string | undefined;
@@ -25,11 +25,11 @@ export class ServiceManager {
   readonly #keepAliveMs: number | undefined;
   #describe: () => string | undefined = () => undefined;
   #sent: Promise<void> = Promise.resolve();
-  #isKeepAliveUnderWay = false;
+  #isKeepAlivePending = false;
   #hasFailed = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Takes what concerns it out of `env`: processes that this one starts have nothing to tell systemd. */
+  /** Removes its variables from `env`, since child processes must not notify systemd. */
   constructor(logger: Logger, env: NotifyEnvironment = process.env) {
     this.#logger = logger;
     this.#socket = env.NOTIFY_SOCKET || undefined;
@@ -40,20 +40,20 @@ export class ServiceManager {
   }
 
   /**
-   * The program does its work from now on.
-   * @param describe says in a line what it is doing; asked again with every sign of life
+   * Reports that the program is ready.
+   * @param describe one line of status; called again for each keep-alive
    */
   ready(describe: () => string | undefined): void {
     this.#describe = describe;
     this.#send('READY=1', ...this.#status());
     if (this.#keepAliveMs === undefined) return;
-    // A process whose event loop stands still sends none.
+    // A blocked event loop sends none.
     this.#timer ??= setInterval(() => this.#keepAlive(), this.#keepAliveMs).unref();
   }
 
-  /** Files are about to be read again; `reloaded` says that it is done. */
+  /** Reports the start of a reload; `reloaded` reports its end. */
   reloading(): void {
-    // CLOCK_MONOTONIC in microseconds, by which Type=notify-reload tells this reload from an earlier one.
+    // CLOCK_MONOTONIC in microseconds; Type=notify-reload distinguishes reloads by it.
     this.#send('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
   }
 
@@ -61,13 +61,13 @@ export class ServiceManager {
     this.#send('READY=1', ...this.#status());
   }
 
-  /** The program takes no new work and ends when the rest is done. */
+  /** Reports that the program is draining. */
   stopping(): void {
     this.#describe = () => undefined;
     this.#send('STOPPING=1', 'STATUS=Draining');
   }
 
-  /** Resolves when everything has been told, or could not be. */
+  /** Resolves when all notifications are sent or have failed. */
   async settled(): Promise<void> {
     clearInterval(this.#timer);
     await this.#sent;
@@ -78,13 +78,13 @@ export class ServiceManager {
     return text === undefined ? [] : [`STATUS=${text}`];
   }
 
-  /** Not queued behind one that hangs: there would be ever more of them. */
+  /** Skipped while another one is pending: if systemd-notify hangs, they must not pile up. */
   #keepAlive(): void {
-    if (this.#isKeepAliveUnderWay) return;
-    this.#isKeepAliveUnderWay = true;
+    if (this.#isKeepAlivePending) return;
+    this.#isKeepAlivePending = true;
     this.#send('WATCHDOG=1', ...this.#status());
     void this.#sent.then(() => {
-      this.#isKeepAliveUnderWay = false;
+      this.#isKeepAlivePending = false;
     });
   }
 
@@ -106,18 +106,18 @@ export class ServiceManager {
 
   #onFailure(assignments: readonly string[], error: Error): void {
     const detail = error.message.trim();
-    // The first one tells it all; a watchdog would fill the log with the others.
+    // Once only: a watchdog would repeat it all the time.
     if (!this.#hasFailed) {
       this.#logger.warn(
         { assignments, detail },
-        'systemd cannot be told: systemd-notify fails; it belongs on the PATH, and NotifyAccess=all in the unit',
+        'cannot notify systemd: systemd-notify failed. Check that it is on the PATH and that the unit has NotifyAccess=all',
       );
     }
     this.#hasFailed = true;
   }
 }
 
-/** Half of what systemd waits for, as sd_watchdog_enabled(3) advises; undefined where it does not wait for us. */
+/** Half of systemd's timeout, as sd_watchdog_enabled(3) advises; undefined if it does not watch this process. */
 function keepAliveMs({ WATCHDOG_USEC, WATCHDOG_PID }: NotifyEnvironment): number | undefined {
   const microseconds = Number(WATCHDOG_USEC);
   if (!(microseconds > 0)) return undefined;

@@ -1,5 +1,5 @@
 import { readNamedFile } from '../options/read/read-named-file.ts';
-import { UsageError } from '../process/usage-error.ts';
+import { UsageError } from '../process/startup-error.ts';
 import {
   type CertificateIdentity,
   canonicalHex,
@@ -8,18 +8,10 @@ import {
 } from './certificate-identity.ts';
 import type { NamedFile } from './pem-file.ts';
 
-/** What Kubernetes allows: a DNS subdomain (RFC 1123). */
+/** A DNS subdomain (RFC 1123), as Kubernetes requires. */
 const nodeName = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
-/** Whom the list is asked about. */
-export interface DeniablePeer {
-  readonly commonName: string | undefined;
-  /** As much of it as there is: one that is still to be made has no number. */
-  readonly certificate: Partial<CertificateIdentity> | undefined;
-  readonly token?: { readonly nodeName?: string | undefined } | undefined;
-}
-
-/** Certificates, and tokens of nodes, that are not taken any more, whatever their dates say. */
+/** Denied certificates and nodes: revoked before they expire. */
 export class AgentDenyList {
   readonly #serials = new Set<string>();
   readonly #fingerprints = new Set<string>();
@@ -28,12 +20,16 @@ export class AgentDenyList {
   readonly #enrollments = new Set<string>();
 
   /**
-   * Reads a file of lines `serial:HEX`, `sha256:HEX` (the certificate's fingerprint), `cn:NAME` (without ` #`),
-   * `enrollment:ID` or `enrolment:ID` (the token that an agent joined with: denies all its renewed certificates),
-   * or `node:NAME` (the node that a service account's token is bound to). Empty lines and lines that begin with
-   * `#` are ignored. An entry that can match no peer is an error.
+   * Reads a file with one entry per line:
    *
-   * @throws UsageError that names file and line
+   * - `serial:HEX`, `sha256:HEX`: a certificate, by its serial number or its fingerprint
+   * - `cn:NAME`: a common name, without ` #`
+   * - `enrollment:ID` (formerly `enrolment:ID`): the token with which an agent joined, which all its renewed certificates name
+   * - `node:NAME`: the node that a service account's token is bound to
+   *
+   * Empty lines and lines that start with `#` are comments.
+   *
+   * @throws UsageError with the file and line of an entry that can match nothing
    */
   static read({ flag, path }: NamedFile): AgentDenyList {
     const list = new AgentDenyList();
@@ -43,31 +39,42 @@ export class AgentDenyList {
       if (text === '' || text.startsWith('#')) continue;
       if (!list.#add(text)) {
         throw new UsageError(
-          `${flag}: ${path}:${index + 1}: "${text}" is none of serial:HEX, sha256:HEX, cn:NAME, enrollment:ID, node:NAME; a comment has a line of its own`,
+          `${flag}: ${path}:${index + 1}: "${text}" is not an entry: write serial:HEX, sha256:HEX, cn:NAME, enrollment:ID or node:NAME. Put comments on lines of their own`,
         );
       }
     }
     return list;
   }
 
-  /** The entry that denies the peer. */
-  entryFor({ commonName, certificate, token }: DeniablePeer): string | undefined {
+  /**
+   * The entry that denies the peer; undefined if none does.
+   * @param peer.certificate partial, since a certificate that is still to be issued has no serial number
+   */
+  entryFor({
+    commonName,
+    certificate,
+    token,
+  }: {
+    readonly commonName: string | undefined;
+    readonly certificate: Partial<CertificateIdentity> | undefined;
+    readonly token?: { readonly nodeName?: string | undefined } | undefined;
+  }): string | undefined {
     const { serialNumber, fingerprint, enrollment } = certificate ?? {};
-    const asked: readonly [string, ReadonlySet<string>, string | undefined][] = [
+    const properties: readonly [string, ReadonlySet<string>, string | undefined][] = [
       ['serial', this.#serials, serialNumber],
       ['sha256', this.#fingerprints, fingerprint],
       ['enrollment', this.#enrollments, enrollment],
       ['node', this.#nodes, token?.nodeName],
       ['cn', this.#commonNames, commonName],
     ];
-    const found = asked.find(([, names, name]) => name !== undefined && names.has(name));
+    const found = properties.find(([, names, name]) => name !== undefined && names.has(name));
     return found && `${found[0]}:${found[2]}`;
   }
 
   #add(text: string): boolean {
     const [, kind, value = ''] = /^(serial|sha256|cn|enroll?ment|node):\s*(.+)$/.exec(text) ?? [];
     const hex = canonicalHex(value);
-    // Somebody's comment and no name, though X.520 would allow it.
+    // X.520 allows ` #` in a name, but here it is more likely a comment.
     if (kind === 'cn' && !/\s#/.test(value)) this.#commonNames.add(value);
     else if (kind?.startsWith('enrol') && isEnrollmentId(value)) this.#enrollments.add(value);
     else if (kind === 'node' && nodeName.test(value)) this.#nodes.add(value);

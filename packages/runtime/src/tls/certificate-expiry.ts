@@ -2,35 +2,37 @@ import { Gauge, type Registry } from 'prom-client';
 import type { Logger } from '../process/logger.ts';
 import type { NamedFile } from './pem-file.ts';
 
-/** When the first certificate of a file ends. */
+/** When the first certificate of a file expires. */
 export interface FileExpiry extends NamedFile {
   readonly notAfter: Date;
-  /** How long before that it is worth a warning; default 30 days. */
+  /** How long before the expiry to warn; default 30 days. */
   readonly warnMs?: number;
-}
-
-export interface CertificateExpiryOptions {
-  readonly logger: Logger;
-  readonly registry: Registry;
-  /** Of the metric's name: `fairlead_server_`. */
-  readonly metricPrefix: string;
 }
 
 const dayMs = 86_400_000;
 const defaultWarnMs = 30 * dayMs;
 
-/** Tells when certificates end: as a metric, and daily in the log from some time before. */
+/** Reports when certificates expire: as a metric, and daily in the log before and after the expiry. */
 export class CertificateExpiry {
   readonly #logger: Logger;
   readonly #timer: NodeJS.Timeout;
   readonly #expiryByFlag = new Map<string, FileExpiry>();
 
-  constructor({ logger, registry, metricPrefix }: CertificateExpiryOptions) {
+  /** @param options.metricPrefix `fairlead_server_` */
+  constructor({
+    logger,
+    registry,
+    metricPrefix,
+  }: {
+    readonly logger: Logger;
+    readonly registry: Registry;
+    readonly metricPrefix: string;
+  }) {
     this.#logger = logger;
     const expiries = this.#expiryByFlag;
     new Gauge({
       name: `${metricPrefix}certificate_expiry_seconds`,
-      help: 'Time until the first certificate of a file ends, by flag; negative when it has ended',
+      help: 'Time until the first certificate of a file expires, by flag; negative after the expiry',
       labelNames: ['flag'],
       aggregator: 'min',
       registers: [registry],
@@ -45,7 +47,7 @@ export class CertificateExpiry {
     }, dayMs).unref();
   }
 
-  /** Notes files that have just been put to use. */
+  /** Replaces what is known of these flags' files. Call it after each load. */
   update(files: readonly FileExpiry[]): void {
     for (const file of files) {
       this.#expiryByFlag.set(file.flag, file);
@@ -63,7 +65,7 @@ export class CertificateExpiry {
     const daysLeft = Math.floor(leftMs / dayMs);
     this.#logger.warn(
       { flag, path, notAfter, daysLeft },
-      leftMs <= 0 ? 'a certificate has ended; renew it' : 'a certificate ends soon; renew it',
+      leftMs <= 0 ? 'certificate has expired, renew it' : 'certificate expires soon, renew it',
     );
   }
 }

@@ -2,17 +2,17 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
 /**
- * How many connections may be in their TLS handshake, or wait to be told why they are refused, on all
- * ports together. Beyond that the one that has waited longest is cut off: an honest handshake takes
- * some milliseconds, so that a crowd of silent connections cannot keep others out.
+ * Limits the connections that have not authenticated yet: in their TLS handshake, or waiting for the reason
+ * of a refusal, on all ports together. Beyond the limit the oldest is closed. A normal handshake takes
+ * milliseconds, so a flood of silent connections cannot lock others out.
  */
 export class HandshakeLimit {
   readonly #max: number;
   readonly #onCut: () => void;
-  /** In the order of their arrival. */
+  /** Oldest first. */
   readonly #waiting = new Map<string, Socket>();
 
-  /** @param onCut told of each connection that is cut off */
+  /** @param onCut called for each connection that is closed */
   constructor(max: number, onCut: () => void) {
     this.#max = max;
     this.#onCut = onCut;
@@ -22,11 +22,11 @@ export class HandshakeLimit {
     return this.#waiting.size;
   }
 
-  /** Counts a TCP connection from its start. */
+  /** Counts a new TCP connection. */
   begin(socket: Socket): void {
-    const name = nameOf(socket);
-    this.#waiting.set(name, socket);
-    socket.once('close', () => this.#forget(name, socket));
+    const key = endpointsOf(socket);
+    this.#waiting.set(key, socket);
+    socket.once('close', () => this.#forget(key, socket));
     if (this.#waiting.size <= this.#max) return;
     const [oldest] = this.#waiting;
     if (!oldest) return;
@@ -35,18 +35,18 @@ export class HandshakeLimit {
     oldest[1].destroy();
   }
 
-  /** The peer is known and admitted: it counts no more. */
+  /** Stops counting a connection: its peer is authenticated. */
   end(socket: TLSSocket): void {
-    this.#waiting.delete(nameOf(socket));
+    this.#waiting.delete(endpointsOf(socket));
   }
 
-  #forget(name: string, socket: Socket): void {
-    // The system may have given the same port to a successor.
-    if (this.#waiting.get(name) === socket) this.#waiting.delete(name);
+  #forget(key: string, socket: Socket): void {
+    // A newer connection may have the same ports.
+    if (this.#waiting.get(key) === socket) this.#waiting.delete(key);
   }
 }
 
-/** Node does not tell which TCP connection a TLS connection runs on, but both have the same ends. */
-function nameOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+/** Node does not link a TLS socket to its TCP socket, but both have the same addresses and ports. */
+function endpointsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }

@@ -1,41 +1,45 @@
-/** The TLS files that flags name, checked at start and made into a secure context. */
+/** Loads and checks the TLS files that flags name. */
+import type { X509Certificate } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
-import { UsageError } from '../process/usage-error.ts';
+import { UsageError } from '../process/startup-error.ts';
 import type { FileExpiry } from './certificate-expiry.ts';
-import { type CertificatePurpose, checkAuthority, checkPurpose } from './certificate-purpose.ts';
-import {
-  explainCertificateDates,
-  type FileCertificates,
-  refuseUntimely,
-} from './certificate-replacement.ts';
+import { subjectOf } from './certificate-identity.ts';
+import { checkAuthority, checkPurpose } from './certificate-purpose.ts';
+import { explainDates } from './certificate-verdict.ts';
 import { type NamedFile, readCertificateFile, readKeyFile } from './pem-file.ts';
 import { opensslCiphers, secureVersion, type TlsVersionName } from './tls-names.ts';
 
 export interface TlsFilesSpec {
-  /** What this side shows, with its key. */
+  /** The certificate that this side presents, with its key. */
   readonly identity?:
     | {
         readonly cert: NamedFile;
         readonly key: NamedFile;
-        /** What it is shown as; without it any certificate will do. */
-        readonly purpose?: CertificatePurpose;
+        /** Required extended key usage; undefined: any. */
+        readonly purpose?: 'server' | 'client';
       }
     | undefined;
-  /** Whom this side trusts; without it Node's public CAs. */
+  /** The CAs that this side trusts; undefined: Node's public CAs. */
   readonly ca?: NamedFile | undefined;
-  /** Go's names; empty for the default ones. */
+  /** Go's names; empty: the defaults. */
   readonly cipherSuites: readonly string[];
   readonly minVersion: TlsVersionName;
-  /** What is in use; certificates out of their time do not take the place of such as are not. */
+  /** The files in use. Expired or future certificates do not replace valid ones. */
   readonly inUse?: Pick<TlsFiles, 'certificates'> | undefined;
+}
+
+/** The certificates of one file: a chain that starts with this side's own, or trusted CAs. */
+interface FileCertificates extends NamedFile {
+  readonly role: 'identity' | 'ca';
+  readonly certificates: readonly X509Certificate[];
 }
 
 export interface TlsFiles {
   /** For tls.createServer, tls.connect and tls.createSecureContext. */
   readonly context: SecureContextOptions;
-  /** One line each: certificates that are out of their time. They are used all the same. */
+  /** One line for each certificate that has expired or is not valid yet. It is used nevertheless. */
   readonly warnings: readonly string[];
-  /** When the certificates of each file end. */
+  /** The earliest expiry in each file. */
   readonly expiries: readonly FileExpiry[];
   readonly certificates: readonly FileCertificates[];
 }
@@ -43,10 +47,10 @@ export interface TlsFiles {
 /**
  * Reads and checks the files.
  *
- * A certificate that has expired is a warning, unless a valid one is in use: the clock may be what is wrong,
- * and the peer decides.
+ * An expired certificate causes a warning only, unless a valid one is in use: this machine's clock may be
+ * wrong, and the peer decides.
  *
- * @throws UsageError: one line with flag, file and cure; UntimelyFilesError where time may help
+ * @throws UsageError: one line with flag, file and cure; UntimelyFilesError if the files may become valid later
  */
 export function loadTlsFiles(spec: TlsFilesSpec, now: Date = new Date()): TlsFiles {
   const files: FileCertificates[] = [];
@@ -62,7 +66,7 @@ export function loadTlsFiles(spec: TlsFilesSpec, now: Date = new Date()): TlsFil
     const [leaf] = certificates;
     if (!leaf.checkPrivateKey(key.key)) {
       throw new UsageError(
-        `${keyFile.flag}: ${keyFile.path}: does not match the certificate in ${certFile.flag} ${certFile.path}; give the key that the certificate was made for`,
+        `${keyFile.flag}: ${keyFile.path}: does not match the certificate in ${certFile.flag} ${certFile.path}. Use the key of that certificate`,
       );
     }
     if (purpose) checkPurpose(certFile, leaf, purpose);
@@ -94,5 +98,43 @@ function datesWarnings({ flag, path, certificates }: FileCertificates, now: Date
   return certificates
     .map((certificate) => explainCertificateDates(certificate, now))
     .filter((fault) => fault !== undefined)
-    .map((fault) => `${flag}: ${path}: ${fault}; issue a new one, or set the clock`);
+    .map((fault) => `${flag}: ${path}: ${fault}. Issue a new one, or correct the clock`);
+}
+
+/** Files that are not valid now, and may become valid without a change to them. */
+export class UntimelyFilesError extends UsageError {}
+
+/**
+ * Refuses to replace valid certificates by expired or future ones. If both are invalid, the clock may be
+ * wrong, and the new ones are accepted.
+ *
+ * @throws UntimelyFilesError: one line with flag, file and cure
+ */
+function refuseUntimely(
+  inUse: readonly FileCertificates[],
+  next: readonly FileCertificates[],
+  now: Date,
+): void {
+  for (const file of next) {
+    const fault = faultOf(file, now);
+    const old = inUse.find(({ flag }) => flag === file.flag);
+    if (fault === undefined || old === undefined || faultOf(old, now) !== undefined) continue;
+    throw new UntimelyFilesError(
+      `${file.flag}: ${file.path}: ${fault}, while the certificate in use is still valid. Issue a new one, or correct the clock`,
+    );
+  }
+}
+
+/** In a chain only the first counts, since peers may not need the others. One valid CA is enough. */
+function faultOf({ role, certificates }: FileCertificates, now: Date): string | undefined {
+  const faults = certificates.map((certificate) => explainCertificateDates(certificate, now));
+  if (role === 'identity') return faults[0];
+  return faults.includes(undefined) ? undefined : faults[0];
+}
+
+/** Names the certificate and says why it is not valid now; undefined if it is. */
+function explainCertificateDates(certificate: X509Certificate, now: Date): string | undefined {
+  const { validFrom: from, validTo: to } = certificate;
+  const dates = explainDates({ from, to }, 'the clock of this machine', now);
+  return dates && `${subjectOf(certificate)} ${dates}`;
 }

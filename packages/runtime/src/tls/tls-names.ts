@@ -31,12 +31,12 @@ const opensslBySuite: Readonly<Record<string, string>> = {
 
 const available = new Set(getCiphers().map((name) => name.toUpperCase()));
 
-/** The suites that `--cipher-suites` takes: Go's names, as far as this OpenSSL has them. */
+/** The suites that `--cipher-suites` accepts: Go's names, if this OpenSSL supports them. */
 export const cipherSuiteNames: readonly string[] = Object.keys(opensslBySuite).filter((name) =>
   available.has(opensslBySuite[name]!),
 );
 
-/** Of TLS 1.2 those with forward secrecy and authenticated encryption, all that RFC 9113 (appendix A) leaves of Go's. */
+/** For TLS 1.2: forward secrecy and authenticated encryption, the suites that RFC 9113 appendix A allows. */
 const defaultSuites: readonly string[] = [
   'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
   'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256',
@@ -46,21 +46,21 @@ const defaultSuites: readonly string[] = [
   'TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256',
 ];
 
-/** What stands for `defaultSuites` and those of TLS 1.3 in `--help`. */
-export const defaultSuitesText = "TLS 1.3's; of 1.2 those with ECDHE and GCM or ChaCha20";
+/** Describes `defaultSuites` and those of TLS 1.3 in `--help`. */
+export const defaultSuitesText = 'all of TLS 1.3; of TLS 1.2 those with ECDHE and GCM or ChaCha20';
 
 /**
- * Go's suite names as the `ciphers` of a secure context. Node leaves TLS 1.3's own suites on
- * unless the list names one of them; a list of only TLS 1.3 suites means TLS 1.3 only.
+ * Go's suite names as the `ciphers` of a secure context. Node keeps all suites of TLS 1.3 enabled unless the
+ * list names one of them. A list of only TLS 1.3 suites disables TLS 1.2.
  *
- * @param suites none for the default ones
+ * @param suites empty: the defaults
  */
 export function opensslCiphers(suites: readonly string[]): string {
   const chosen = suites.length > 0 ? suites : defaultSuites;
   return chosen.map((name) => opensslBySuite[name]!).join(':');
 }
 
-/** The versions that `--tls-min-version` takes; older ones are not spoken. */
+/** The versions that `--tls-min-version` accepts; older ones are never used. */
 export const tlsVersionNames = ['VersionTLS12', 'VersionTLS13'] as const;
 
 export type TlsVersionName = (typeof tlsVersionNames)[number];

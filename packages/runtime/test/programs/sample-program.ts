@@ -1,4 +1,4 @@
-/** A program for program.test.ts: its one option says how it behaves. */
+/** A program for program.test.ts; its option selects the behavior. */
 import { createServer } from 'node:net';
 import { listen } from '@fairlead/runtime/net';
 import { configOptions, defineOptions, kinds, logOptions, option } from '@fairlead/runtime/options';

@@ -1,5 +1,5 @@
 import { type AdminRoutes, HttpAdmin, healthRoutes, metricsRoutes } from '@fairlead/runtime/admin';
-import type { ListenPlace } from '@fairlead/runtime/net';
+import type { ListenerAddress } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
 import type { ServerOptions } from '../options.ts';
 
@@ -27,7 +27,7 @@ export class AdminPorts {
   /** @throws StartupError */
   async listen() {
     const { healthPort, healthBindAddress, adminPort, adminBindAddress } = this.#options;
-    const place = (listener: string, port: number, host: string | undefined): ListenPlace => ({
+    const place = (listener: string, port: number, host: string | undefined): ListenerAddress => ({
       listener,
       flag: `--${listener}-port`,
       port,

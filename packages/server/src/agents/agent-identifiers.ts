@@ -1,6 +1,5 @@
 import { cleanText } from '@fairlead/protocol';
-import { canonicalName, parseIpAddress } from '@fairlead/runtime/net';
-import { type Cidr, parseCidr } from '../routing/cidr.ts';
+import { canonicalName, type IpNetwork, parseCidr, parseIpAddress } from '@fairlead/runtime/net';
 
 /** What an agent claims to serve, in canonical spellings and without duplicates. */
 export interface AgentIdentifiers {
@@ -8,7 +7,7 @@ export interface AgentIdentifiers {
   readonly hosts: readonly string[];
   /** Canonical: IPv4, or IPv6 as in RFC 5952. */
   readonly addresses: readonly string[];
-  readonly cidrs: readonly Cidr[];
+  readonly cidrs: readonly IpNetwork[];
   readonly defaultRoute: boolean;
   /** One line for each part that can never match. */
   readonly warnings: readonly string[];
@@ -40,7 +39,7 @@ const goFalse = /^(0|f|F|FALSE|false|False)$/;
 export function parseAgentIdentifiers(text: string): AgentIdentifiers {
   const hosts = new Set<string>();
   const addresses = new Set<string>();
-  const cidrs = new Map<string, Cidr>();
+  const cidrs = new Map<string, IpNetwork>();
   const warnings: string[] = [];
   let defaultRoute = false;
   const warn = (key: string, value: string, why: string) => {
@@ -65,7 +64,7 @@ export function parseAgentIdentifiers(text: string): AgentIdentifiers {
       }
       case 'cidr': {
         const cidr = parseCidr(value);
-        if (cidr) cidrs.set(`${cidr.address}/${cidr.prefix}`, cidr);
+        if (cidr) cidrs.set(cidr.text, cidr);
         else warn(key, value, 'is not a network such as 10.1.0.0/16');
         break;
       }
@@ -91,7 +90,7 @@ export function claimTexts(claims: AgentIdentifiers): string[] {
   return [
     ...claims.hosts.map((host) => `host=${host}`),
     ...claims.addresses.map((address) => `${address.includes(':') ? 'ipv6' : 'ipv4'}=${address}`),
-    ...claims.cidrs.map(({ address, prefix }) => `cidr=${address}/${prefix}`),
+    ...claims.cidrs.map(({ text }) => `cidr=${text}`),
     ...(claims.defaultRoute ? ['default-route=true'] : []),
   ];
 }

@@ -1,6 +1,5 @@
-import { canonicalName, parseIpAddress } from '@fairlead/runtime/net';
+import { canonicalName, type IpNetwork, parseIpAddress } from '@fairlead/runtime/net';
 import { BackendPool, type PoolMember } from '../routing/backend-pool.ts';
-import type { Cidr } from '../routing/cidr.ts';
 import { PrefixTable } from '../routing/prefix-table.ts';
 import type { StrategyName } from '../routing/router.ts';
 import type { AgentIdentifiers } from './agent-identifiers.ts';
@@ -120,7 +119,7 @@ export class Backends {
     return pool;
   }
 
-  #poolOfNetwork(cidr: Cidr): BackendPool {
+  #poolOfNetwork(cidr: IpNetwork): BackendPool {
     let pool = this.#networks.get(cidr);
     if (!pool) {
       pool = new BackendPool(() => this.#networks.delete(cidr));

@@ -1,5 +1,4 @@
-import { type IpAddress, parseIpAddress } from '@fairlead/runtime/net';
-import type { Cidr } from './cidr.ts';
+import type { IpAddress, IpNetwork } from '@fairlead/runtime/net';
 
 /**
  * Values by network, found by address, the longest prefix first.
@@ -11,25 +10,26 @@ export class PrefixTable<T> {
   /** By family, the longest prefix first; no level is empty. */
   readonly #levels: Record<4 | 6, readonly Level<T>[]> = { 4: [], 6: [] };
 
-  get(cidr: Cidr): T | undefined {
-    const { level, bits } = this.#find(cidr);
-    return level?.values.get(bits >> level.shift);
+  get(network: IpNetwork): T | undefined {
+    const level = this.#levelOf(network);
+    return level?.values.get(network.value >> level.shift);
   }
 
-  set(cidr: Cidr, value: T): void {
-    const { family, bits, level: found } = this.#find(cidr);
-    const { prefix } = cidr;
-    const shift = BigInt((family === 4 ? 32 : 128) - prefix);
-    const level = found ?? { prefix, shift, values: new Map<bigint, T>() };
+  set(network: IpNetwork, value: T): void {
+    const { family, value: bits, prefixBits } = network;
+    const found = this.#levelOf(network);
+    const shift = BigInt((family === 4 ? 32 : 128) - prefixBits);
+    const level = found ?? { prefixBits, shift, values: new Map<bigint, T>() };
     level.values.set(bits >> shift, value);
     if (found) return;
     const levels = [...this.#levels[family], level];
-    this.#levels[family] = levels.sort((one, other) => other.prefix - one.prefix);
+    this.#levels[family] = levels.sort((one, other) => other.prefixBits - one.prefixBits);
   }
 
-  delete(cidr: Cidr): void {
-    const { family, bits, level } = this.#find(cidr);
+  delete(network: IpNetwork): void {
+    const level = this.#levelOf(network);
     if (!level) return;
+    const { family, value: bits } = network;
     level.values.delete(bits >> level.shift);
     if (level.values.size > 0) return;
     this.#levels[family] = this.#levels[family].filter((other) => other !== level);
@@ -43,15 +43,14 @@ export class PrefixTable<T> {
     }
   }
 
-  #find({ address, prefix }: Cidr) {
-    const { family, value: bits } = parseIpAddress(address)!;
-    return { family, bits, level: this.#levels[family].find((level) => level.prefix === prefix) };
+  #levelOf({ family, prefixBits }: IpNetwork): Level<T> | undefined {
+    return this.#levels[family].find((level) => level.prefixBits === prefixBits);
   }
 }
 
 /** Networks of one prefix length, by the bits of their prefix. */
 interface Level<T> {
-  readonly prefix: number;
+  readonly prefixBits: number;
   readonly shift: bigint;
   readonly values: Map<bigint, T>;
 }

@@ -7,7 +7,7 @@
 import { promises as dns } from 'node:dns';
 import net, { type AddressInfo } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import { type ListenPlace, listenError } from '@fairlead/runtime/net';
+import { type ListenerAddress, listenError } from '@fairlead/runtime/net';
 
 /** A bound socket. */
 export interface BoundSocket {
@@ -25,7 +25,7 @@ interface Handle extends BoundSocket {
 
 /** @throws StartupError naming flag, address and reason */
 export async function bindTcp(
-  place: ListenPlace,
+  place: ListenerAddress,
 ): Promise<BoundSocket & { readonly address: AddressInfo }> {
   const { host, port } = place;
   try {

@@ -9,7 +9,7 @@ const unitBytes = new Map([
   ['kib', 2 ** 10],
   ['mib', 2 ** 20],
   ['gib', 2 ** 30],
-  // Kubernetes' way to write the same.
+  // As Kubernetes writes them.
   ['ki', 2 ** 10],
   ['mi', 2 ** 20],
   ['gi', 2 ** 30],
@@ -17,7 +17,7 @@ const unitBytes = new Map([
 
 const size = /^(\d+(?:\.\d+)?) ?([a-z]*)$/i;
 
-/** @returns whole bytes; undefined if the text is no size or names a part of a byte */
+/** @returns bytes; undefined if the text is not a size, or not a whole number of bytes */
 export function parseByteSize(text: string): number | undefined {
   const match = size.exec(text);
   const unit = match && unitBytes.get(match[2]!.toLowerCase());
@@ -26,7 +26,7 @@ export function parseByteSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** The shortest binary way to write whole bytes that parseByteSize reads back. */
+/** Writes bytes in the largest binary unit that keeps them whole; parseByteSize reads it back. */
 export function formatByteSize(bytes: number): string {
   for (const unit of ['GiB', 'MiB', 'KiB']) {
     const perUnit = unitBytes.get(unit.toLowerCase())!;

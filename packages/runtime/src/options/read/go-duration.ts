@@ -3,15 +3,15 @@
  */
 
 /**
- * The longest time that a Node timer keeps; a longer one fires at once. About 24.8 days, which
- * stands for "never" where an option takes 0 for "off".
+ * The longest delay of a Node timer, about 24.8 days; a longer one fires at once. It means "never" for options
+ * that 0 disables.
  */
 export const maxTimerMs = 2 ** 31 - 1;
 
 const unitMs: Readonly<Record<string, number>> = {
   ns: 1e-6,
   us: 1e-3,
-  // Both code points look the same: the micro sign and the Greek letter.
+  // Two code points that look alike: the micro sign and the Greek letter.
   '\u00b5s': 1e-3,
   '\u03bcs': 1e-3,
   ms: 1,
@@ -23,8 +23,8 @@ const unitMs: Readonly<Record<string, number>> = {
 const part = /(\d+\.?\d*|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/gy;
 
 /**
- * @returns whole milliseconds, rounded up, so that a time that is not zero never becomes zero;
- *   undefined if the text is no duration or is negative
+ * @returns whole milliseconds, rounded up so that only 0 becomes 0; undefined if the text is not a duration, or
+ *   negative
  */
 export function parseGoDuration(text: string): number | undefined {
   if (text === '0') return 0;
@@ -37,7 +37,7 @@ export function parseGoDuration(text: string): number | undefined {
   return end === text.length && end > 0 ? Math.ceil(totalMs) : undefined;
 }
 
-/** The shortest way to write whole milliseconds that parseGoDuration reads back. */
+/** Writes whole milliseconds in the form that parseGoDuration reads back. */
 export function formatGoDuration(durationMs: number): string {
   if (durationMs === 0) return '0s';
   const hours = Math.floor(durationMs / 3_600_000);

@@ -1,26 +1,28 @@
-/** From what was written to what the program gets. Precedence: flag, environment, file, default. */
-
-import { UsageError } from '../../process/usage-error.ts';
-import type { InertOption, LiveOption } from '../option.ts';
+/** Parses options. Precedence: flag, environment, file, default. */
+import { UsageError } from '../../process/startup-error.ts';
 import {
   type AnyOptionTable,
   aliases,
   type CheckContext,
   camelCase,
+  type InertOption,
+  type LiveOption,
   type OptionDeclarations,
   type OptionSource,
   type OptionTable,
   type OptionValues,
+  type RawValue,
+  type RawValues,
 } from '../option-table.ts';
-import type { RawValue, RawValues } from './raw-value.ts';
 import { readArgv } from './read-argv.ts';
 import { readConfigFile } from './read-config-file.ts';
-import { type Env, readEnv } from './read-env.ts';
+import { readEnv } from './read-env.ts';
 
 export interface ParseInput {
   /** Without node and the script. */
   readonly argv: readonly string[];
-  readonly env: Env;
+  /** `process.env` fits. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 export interface ParsedOptions<D extends OptionDeclarations> {
@@ -28,15 +30,15 @@ export interface ParsedOptions<D extends OptionDeclarations> {
   readonly positionals: readonly string[];
   /** One line each, for the log. */
   readonly warnings: readonly string[];
-  /** Where each live option's value came from, by kebab-case name. */
+  /** The source of each live option's value, by kebab-case name. */
   readonly sources: ReadonlyMap<string, OptionSource>;
 }
 
 /**
- * Reads and checks a program's options. `--help` and `--version` are the caller's business
- * (command-line.ts); here they end the reading of flags.
+ * Parses and checks a program's options. At `--help` and `--version` it stops reading flags; the caller
+ * handles these (command-line.ts).
  *
- * @throws UsageError on the first mistake: one line that names the flag, variable or file
+ * @throws UsageError on the first mistake: one line with the flag, variable or file
  */
 export function parseOptions<D extends OptionDeclarations>(
   table: OptionTable<D>,
@@ -62,7 +64,7 @@ export function parseOptions<D extends OptionDeclarations>(
       values[camelCase(name)] = value ?? option.makeDefault();
       sources.set(name, raw && value !== undefined ? raw.source : 'default');
     } else if (raw) {
-      warnings.push(...judgeInert(option, raw));
+      warnings.push(...checkInert(option, raw));
     }
   }
 
@@ -72,8 +74,8 @@ export function parseOptions<D extends OptionDeclarations>(
 }
 
 /**
- * The options of a program that is used as a library: what is not given has its default, and the
- * table's checks apply.
+ * Completes the options of a program that is used as a library: adds the defaults and runs the table's
+ * check.
  *
  * @throws UsageError as parseOptions
  */
@@ -101,9 +103,9 @@ function readNamedConfig(table: AnyOptionTable, raw: RawValue | undefined): RawV
 }
 
 /**
- * What one source gives, with the names of options instead of aliases.
+ * The values of one source, with aliases replaced by names.
  *
- * @throws UsageError if the source gives different values by name and by alias
+ * @throws UsageError if the source sets different values by name and by alias
  */
 function byName(table: AnyOptionTable, values: RawValues): RawValues {
   const merged = new Map(values);
@@ -114,7 +116,7 @@ function byName(table: AnyOptionTable, values: RawValues): RawValues {
     const { origin, texts } = merged.get(name) ?? byAlias;
     if (texts.join() !== byAlias.texts.join()) {
       throw new UsageError(
-        `${origin} and ${byAlias.origin} are one option with two values: give ${origin} only`,
+        `${origin} and ${byAlias.origin} are the same option with two values: set ${origin} only`,
       );
     }
     if (!merged.has(name)) merged.set(name, byAlias);
@@ -122,7 +124,7 @@ function byName(table: AnyOptionTable, values: RawValues): RawValues {
   return merged;
 }
 
-/** @returns undefined for an empty text where that means "not given" */
+/** @returns undefined for an empty text if that means "not set" */
 function readValue(option: LiveOption<unknown>, raw: RawValue): unknown {
   const { kind } = option;
   const last = raw.texts.at(-1);
@@ -135,7 +137,7 @@ function readValue(option: LiveOption<unknown>, raw: RawValue): unknown {
   if (result.success) return result.data;
 
   const issue = result.error.issues[0];
-  // An issue of a list's item has the item's index as its path.
+  // For a list, the path of an issue is the item's index.
   const at = issue?.path[0];
   const text = kind.isList && typeof at === 'number' ? items[at] : last;
   const subject = option.secret ? 'the value' : `"${text ?? ''}"`;
@@ -149,13 +151,13 @@ function splitList(text: string): string[] {
     .filter((item) => item !== '');
 }
 
-/** @returns the warnings to log */
-function judgeInert(option: InertOption, raw: RawValue): string[] {
+/** @returns warnings */
+function checkInert(option: InertOption, raw: RawValue): string[] {
   if (option.standing === 'ignored') return [`${raw.origin} has no effect: ${option.reason}`];
   const text = raw.texts.join(',');
   const read = option.kind.schema.safeParse(text);
-  const asksForNothing = text === '' || (read.success && read.data === option.default);
-  if (!asksForNothing) throw new UsageError(`${raw.origin}: ${option.reason}`);
+  const isDefault = text === '' || (read.success && read.data === option.default);
+  if (!isDefault) throw new UsageError(`${raw.origin}: ${option.reason}`);
   return [];
 }
 

@@ -1,24 +1,23 @@
-/** Flags as Go's pflag reads them, which util.parseArgs does not (`--flag=true`, `-v=4`). */
-
-import { UsageError } from '../../process/usage-error.ts';
+/** Reads flags as Go's pflag does; util.parseArgs rejects `--flag=true` and `-v=4`. */
+import { UsageError } from '../../process/startup-error.ts';
 import { nearestName } from '../nearest-name.ts';
-import { type AnyOptionTable, findOption } from '../option-table.ts';
-import type { RawValue, RawValues } from './raw-value.ts';
-
-export interface ReadArgv {
-  readonly values: RawValues;
-  readonly positionals: readonly string[];
-  /** Set when `--help`, `-h` or `--version` was met; what comes after it was not read. */
-  readonly wants: 'help' | 'version' | undefined;
-}
+import { type AnyOptionTable, findOption, type RawValue, type RawValues } from '../option-table.ts';
 
 const builtIns = ['help', 'version'] as const;
 
 /**
  * @param argv without node and the script
+ * @returns `wants` at the first `--help`, `-h` or `--version`; the arguments after it are not read
  * @throws UsageError on an unknown flag, a flag without its value, or an unexpected argument
  */
-export function readArgv(table: AnyOptionTable, argv: readonly string[]): ReadArgv {
+export function readArgv(
+  table: AnyOptionTable,
+  argv: readonly string[],
+): {
+  readonly values: RawValues;
+  readonly positionals: readonly string[];
+  readonly wants: 'help' | 'version' | undefined;
+} {
   const texts = new Map<string, string[]>();
   const positionals: string[] = [];
   for (let at = 0; at < argv.length; at++) {
@@ -38,7 +37,7 @@ export function readArgv(table: AnyOptionTable, argv: readonly string[]): ReadAr
     if (!option) throw unknownFlag(table, name);
     if (option.standing === 'live' && option.notAsFlag !== undefined) {
       throw new UsageError(
-        `--${name}: everybody on this machine can read a command line; ${option.notAsFlag}`,
+        `--${name}: all users of this machine can read a command line; ${option.notAsFlag}`,
       );
     }
 
@@ -75,14 +74,14 @@ function splitFlag(table: AnyOptionTable, arg: string): { name: string; attached
     ([, option]) => option.standing === 'live' && option.short === letters[0],
   );
   if (short && letters.length === 1) return { name: short[0], ...attached };
-  // klog's -v4. Only digits may follow, or -verbose would be read as -v with the value "erbose".
+  // klog's -v4. Only digits may follow: -verbose is a mistyped --verbose, not -v with the value "erbose".
   if (short && equals < 0 && /^\d+$/.test(letters.slice(1))) {
     return { name: short[0], attached: letters.slice(1) };
   }
   throw unknownFlag(table, letters, '-');
 }
 
-/** `--flag false` reads as true and a stray argument; the cure is worth a line of its own. */
+/** pflag reads `--flag false` as `--flag=true` and an argument, so it gets an error with the cure. */
 function rejectDetachedBoolean(name: string, next: string | undefined): void {
   if (next !== undefined && /^(true|false|t|f|0|1)$/i.test(next)) {
     throw new UsageError(`--${name} ${next}: write --${name}=${next}`);
@@ -99,7 +98,7 @@ function checkPositionals(table: AnyOptionTable, found: readonly string[]): void
   const { usage, min, max } = table.positionals ?? { usage: '', min: 0, max: 0 };
   const extra = found[max];
   if (extra !== undefined) {
-    const cure = max === 0 ? 'only flags are taken' : `expected ${usage}`;
+    const cure = max === 0 ? 'only flags are accepted' : `expected ${usage}`;
     throw new UsageError(`unexpected argument "${extra}": ${cure}, see ${table.program} --help`);
   }
   if (found.length < min) {

@@ -1,31 +1,31 @@
 import { readFileSync } from 'node:fs';
-import { UsageError } from '../../process/usage-error.ts';
+import { UsageError } from '../../process/startup-error.ts';
 
 const cures: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file; check the path and that the volume is mounted',
-  ENOTDIR: 'no such file; a part of the path is not a directory',
-  EACCES: 'permission denied; let the user of this process read it',
-  EPERM: 'permission denied; let the user of this process read it',
-  EISDIR: 'is a directory; name a file in it',
+  ENOENT: 'file not found. Check the path and that the volume is mounted',
+  ENOTDIR: 'file not found. A part of the path is not a directory',
+  EACCES: 'permission denied. Let the user of this process read the file',
+  EPERM: 'permission denied. Let the user of this process read the file',
+  EISDIR: 'is a directory. Name a file in it',
 };
 
 /**
- * Reads a file that a flag, a variable or a configuration key names.
+ * Reads a file that a flag, a variable or a key of the configuration file names.
  *
- * @param origin what names the file: `--server-cert`
+ * @param origin names the flag: `--server-cert`
  * @throws UsageError with the origin, the path and the cure
  */
 export function readNamedFile(origin: string, path: string): string {
   return readNamedBytes(origin, path).toString('utf8');
 }
 
-/** The same for a file that need not be text. @throws UsageError as `readNamedFile` does */
+/** The same for a binary file. @throws UsageError as `readNamedFile` does */
 export function readNamedBytes(origin: string, path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
     const { code = 'unknown', message } = error as NodeJS.ErrnoException;
-    throw new UsageError(`${origin}: ${path}: ${cures[code] ?? `cannot be read: ${message}`}`, {
+    throw new UsageError(`${origin}: ${path}: ${cures[code] ?? `cannot read it: ${message}`}`, {
       cause: error,
     });
   }

@@ -65,13 +65,11 @@ function networkOf(uri: string): ClaimConstraints['networks'][number] | undefine
 
 /** Splits claims into those that the constraints cover and the others. */
 export function splitClaims(claims: AgentIdentifiers, constraints: ClaimConstraints): AgentClaims {
-  const coversCidr = ({ address, prefix }: AgentIdentifiers['cidrs'][number]): boolean => {
-    const claimed = parseIpNetwork(`${address}/${prefix}`);
-    return constraints.networks.some(
+  const coversCidr = (claimed: IpNetwork): boolean =>
+    constraints.networks.some(
       ({ network, maxPrefixBits }) =>
-        claimed !== undefined && networkContains(network, claimed) && prefix <= maxPrefixBits,
+        networkContains(network, claimed) && claimed.prefixBits <= maxPrefixBits,
     );
-  };
   const pick = (isCovered: boolean): AgentIdentifiers => ({
     hosts: claims.hosts.filter((host) => constraints.hosts.has(host) === isCovered),
     addresses: claims.addresses.filter(

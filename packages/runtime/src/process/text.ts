@@ -1,22 +1,29 @@
+/** Texts for people: plurals, and the texts of others made safe for a terminal. */
+
+/** `1 stream`, `2 streams`: for words whose plural ends in s. */
+export function counted(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`;
+}
+
 /**
- * What JSON leaves as it is and readers of logs do not: other line ends, control characters of terminals,
- * what turns the direction of writing.
+ * Characters that JSON does not escape, although they end a line, control a terminal, or change the writing
+ * direction.
  */
 const unsafeInJson = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 const unsafeInText = new RegExp(`[\\u0000-\\u001f]|${unsafeInJson.source}`, 'g');
 
-/** A line of JSON in which no string moves a terminal. Such characters can only be within strings. */
+/** Escapes what `JSON.stringify` leaves unsafe. Such characters occur only within strings. */
 export function escapeJsonLine(line: string): string {
   return line.replace(unsafeInJson, escaped);
 }
 
-/** Text of others as it may be shown on a terminal: on one line, with `\u001b` for what would move it. */
+/** A text of others, safe for a terminal: one line, with unsafe characters as `\u001b`. */
 export function printable(text: string): string {
   return text.replace(unsafeInText, escaped);
 }
 
-/** The same value with every text in it printable, also the names of its properties. */
+/** The same value with each text in it printable, including the names of properties. */
 export function printableAll<T>(value: T): T {
   return printableValue(value) as T;
 }
