@@ -26,7 +26,7 @@ import { type TunnelRules, Tunnels } from './agents/tunnels.ts';
 import { PeerList } from './cluster/peer-list.ts';
 import { createServerLeases } from './cluster/server-leases.ts';
 import { FrontEnd } from './front-end/front-end.ts';
-import { FrontEndPolicy } from './front-end/frontend-policy.ts';
+import { FrontEndPolicy } from './front-end/front-end-policy.ts';
 import { loadAgentPortTls, loadFrontEndTls } from './listeners/tls.ts';
 import type { TlsListener } from './listeners/tls-listener.ts';
 import { frontEndPort, type ServerOptions, serverOptions } from './options.ts';

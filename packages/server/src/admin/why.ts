@@ -4,7 +4,7 @@ import { claimTexts } from '../agents/auth/claim-constraints.ts';
 import type { Backend } from '../agents/backend.ts';
 import { parseConnectTarget } from '../front-end/connect-target.ts';
 import type { Caller } from '../front-end/dial.ts';
-import type { FrontEndPolicy } from '../front-end/frontend-policy.ts';
+import type { FrontEndPolicy } from '../front-end/front-end-policy.ts';
 import type { DialHistory, DialRecord } from '../routing/dial-history.ts';
 import type { Router } from '../routing/router.ts';
 

@@ -14,7 +14,7 @@ import {
   toTunnelError,
 } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime/process';
-import { acceptGrpc, refuseGrpc } from '../front-end/grpc/grpc-answer.ts';
+import { acceptGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import type { ServerOptions } from '../options.ts';
 import type { AgentPeer } from './agent-peer.ts';
 import type { AgentClaims } from './auth/agent-authorization.ts';

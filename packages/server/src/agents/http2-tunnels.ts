@@ -9,7 +9,7 @@ import {
   TunnelError,
   toTunnelError,
 } from '@fairlead/protocol';
-import { isGrpc, refuseGrpc } from '../front-end/grpc/grpc-answer.ts';
+import { isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import type { Http2Connections, Http2Handler } from '../http2/http2-connections.ts';
 import { refuseHttp2 } from '../http2/refuse-http2.ts';
 import type { AgentPeer } from './agent-peer.ts';

@@ -13,7 +13,7 @@ import {
 } from '@fairlead/protocol';
 import { WebSocketServer } from 'ws';
 import { endLingering } from '../front-end/lingering-end.ts';
-import { http1Refusal, refusalOf } from '../front-end/refusal.ts';
+import { http1Refusal, refusalOf } from '../listeners/refusal.ts';
 import type { AgentPeer } from './agent-peer.ts';
 import { authorizationsOf } from './auth/authorizations.ts';
 

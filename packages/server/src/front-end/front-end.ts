@@ -4,14 +4,14 @@ import type { TLSSocket } from 'node:tls';
 import { type MemoryBudget, TunnelError } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime/process';
 import { Http2Connections } from '../http2/http2-connections.ts';
-import { FirstBytes, type UndecidedConnection } from '../listeners/first-bytes.ts';
+import { http1Refusal, refusalOf } from '../listeners/refusal.ts';
 import { TlsListener, type TlsListenerOptions } from '../listeners/tls-listener.ts';
 import { UdsListener, type UdsListenerOptions } from '../listeners/uds-listener.ts';
 import type { AbandonLimitOptions } from './abandon-limit.ts';
 import { callerName, callerOfTls, callerOfUds } from './caller.ts';
 import type { Caller, Dial } from './dial.ts';
-import type { StreamRequest } from './exchange.ts';
-import { Exchanges } from './exchanges.ts';
+import { FirstBytes, type UndecidedConnection } from './first-bytes.ts';
+import type { FrontEndObserver } from './front-end-options.ts';
 import { type GrpcObserver, serveGrpcRequest } from './grpc/grpc-requests.ts';
 import { Http1Connections } from './http1-connections.ts';
 import { routeHttp1Connect } from './http1-requests.ts';
@@ -22,8 +22,8 @@ import {
   routeHttp2Request,
 } from './http2-requests.ts';
 import { endLingering } from './lingering-end.ts';
-import type { FrontEndObserver } from './observer.ts';
-import { http1Refusal, refusalOf } from './refusal.ts';
+import type { StreamRequest } from './proxied-stream.ts';
+import { Exchanges } from './proxied-streams.ts';
 import { openLimits, type StreamLimitOptions, StreamLimits } from './stream-limits.ts';
 
 export interface FrontEndOptions {

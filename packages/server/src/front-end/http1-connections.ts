@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TunnelError } from '@fairlead/protocol';
+import { http1Refusal, refusalOf } from '../listeners/refusal.ts';
 import type { Caller } from './dial.ts';
 import { endLingering } from './lingering-end.ts';
-import { http1Refusal, refusalOf } from './refusal.ts';
 
 export interface Http1Options {
   /** Request line and headers together. */

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import { type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
+import { http1Refusal, refusalOf } from '../listeners/refusal.ts';
 import { parseConnectTarget } from './connect-target.ts';
 import type { Caller } from './dial.ts';
-import type { StreamRequest } from './exchange.ts';
 import type { FrontEndMode } from './http2-requests.ts';
 import { endLingering } from './lingering-end.ts';
-import { http1Refusal, refusalOf } from './refusal.ts';
+import type { StreamRequest } from './proxied-stream.ts';
 
 export interface Http1Routes {
   readonly mode: FrontEndMode;

@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { GrpcError } from '@fairlead/konnectivity';
 import { type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
+import { isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import { refuseHttp2 } from '../http2/refuse-http2.ts';
 import { parseConnectTarget } from './connect-target.ts';
 import type { Caller } from './dial.ts';
-import type { StreamRequest } from './exchange.ts';
-import { isGrpc, refuseGrpc } from './grpc/grpc-answer.ts';
+import type { StreamRequest } from './proxied-stream.ts';
 
 /** Which client protocols a front end serves, as `--mode` says; undefined means both. */
 export type FrontEndMode = 'grpc' | 'http-connect' | undefined;

@@ -1,6 +1,6 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Target, TunnelError } from '@fairlead/protocol';
-import { refusalOf } from '../front-end/refusal.ts';
+import { refusalOf } from '../listeners/refusal.ts';
 
 /**
  * Answers with an error and lets go of the stream, whatever the client still sends: RST_STREAM with

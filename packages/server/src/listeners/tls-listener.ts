@@ -5,7 +5,7 @@ import { listen, peerAddress } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
 import { type HandshakeLimit, refusalOfPeer } from '@fairlead/runtime/tls';
 import { endLingering } from '../front-end/lingering-end.ts';
-import { http1Refusal, refusalOf } from '../front-end/refusal.ts';
+import { http1Refusal, refusalOf } from '../listeners/refusal.ts';
 
 export interface TlsListenerOptions {
   /** Undefined: all addresses. */

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { listen } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
+import { UdsPlace } from './socket-path.ts';
 import type { UdsClaim } from './uds-path.ts';
-import { UdsPlace } from './uds-place.ts';
 
 export interface UdsListenerOptions extends Partial<UdsClaim> {
   readonly path: string;

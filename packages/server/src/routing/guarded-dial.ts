@@ -1,7 +1,7 @@
 import { toTunnelError } from '@fairlead/protocol';
 import { callerName } from '../front-end/caller.ts';
 import type { Dial } from '../front-end/dial.ts';
-import type { FrontEndPolicy } from '../front-end/frontend-policy.ts';
+import type { FrontEndPolicy } from '../front-end/front-end-policy.ts';
 import type { DialHistory } from './dial-history.ts';
 
 export interface DialGuardOptions {

@@ -1,6 +1,6 @@
 import { type ListenPlace, logListening } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
-import { UdsPlace } from '../listeners/uds-place.ts';
+import { UdsPlace } from '../listeners/socket-path.ts';
 import { frontEndPort, type ServerOptions, workerAgentPorts } from '../options.ts';
 import { type BoundSocket, bindTcp, bindUds } from './bound-socket.ts';
 import type { SharedSocketName } from './messages.ts';

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { GrpcError, type PacketObserver, PacketStream, PROXY_METHOD } from '@fairlead/konnectivity';
+import { acceptGrpc, refuseGrpc } from '../../http2/grpc-answer.ts';
 import type { Caller } from '../dial.ts';
-import { acceptGrpc, refuseGrpc } from './grpc-answer.ts';
-import { ProxyCall, type ProxyCallHost } from './proxy-call.ts';
+import { ProxyCall, type ProxyCallHost } from '../proxy-call.ts';
 
 /** What is told of gRPC calls, for metrics. */
 export interface GrpcObserver extends PacketObserver {

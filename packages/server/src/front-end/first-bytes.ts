@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { ErrorCode } from '@fairlead/protocol';
-import type { Caller } from '../front-end/dial.ts';
+import type { Caller } from './dial.ts';
 
 /** The request line of HTTP/2's preface (RFC 9113 section 3.4); no HTTP/1.1 request begins so. */
 const preface = Buffer.from('PRI * HTTP/2.0\r\n');

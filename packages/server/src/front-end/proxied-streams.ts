@@ -1,5 +1,5 @@
 import { TunnelError, toTunnelError } from '@fairlead/protocol';
-import { Exchange, type ExchangeHost, type StreamRequest } from './exchange.ts';
+import { Exchange, type ExchangeHost, type StreamRequest } from './proxied-stream.ts';
 import type { StreamLease } from './stream-limits.ts';
 
 /** How often it is looked at what clients make us hold; a client sends at most so long unnoticed. */

@@ -11,7 +11,7 @@ import {
 import type { Logger } from '@fairlead/runtime/process';
 import { callerName } from './caller.ts';
 import type { Caller, Dial, DialedStream } from './dial.ts';
-import type { FrontEndObserver, FrontEndProtocol, StreamSummary } from './observer.ts';
+import type { FrontEndObserver, FrontEndProtocol, StreamSummary } from './front-end-options.ts';
 import type { StreamLease, StreamLimits } from './stream-limits.ts';
 
 /** A client's wish for a stream, and how to answer it in the client's protocol. */

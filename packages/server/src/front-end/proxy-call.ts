@@ -8,9 +8,9 @@ import {
   type PacketStreamHandler,
 } from '@fairlead/konnectivity';
 import { type Target, TunnelError, type TunnelStream, toTunnelError } from '@fairlead/protocol';
-import { parseConnectTarget } from '../connect-target.ts';
-import type { Caller } from '../dial.ts';
-import type { StreamRequest } from '../exchange.ts';
+import { parseConnectTarget } from './connect-target.ts';
+import type { Caller } from './dial.ts';
+import type { StreamRequest } from './proxied-stream.ts';
 
 /** What a call needs of the front end. */
 export interface ProxyCallHost {

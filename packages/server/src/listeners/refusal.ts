@@ -6,7 +6,7 @@ import {
   type Target,
   type TunnelError,
 } from '@fairlead/protocol';
-import { FrontEndDenial } from './frontend-policy.ts';
+import { FrontEndDenial } from '../front-end/front-end-policy.ts';
 
 /** Codes that do not speak of the server itself. */
 const places: Partial<Record<ErrorCode, 'agent' | 'target'>> = {
