@@ -17,6 +17,7 @@ import {
   type DialedStream,
   FrontEnd,
   type FrontEndOptions,
+  type GrpcObserver,
   type StreamSummary,
 } from '@fairlead/server/internal';
 import {
@@ -29,8 +30,8 @@ import {
 import { type ControlledTime, passTime as passTimeOf } from '@fairlead/testkit/controlled-time';
 import type { Test } from 'tap';
 
-/** Told of gRPC calls, and does not care. */
-export const grpcObserver: NonNullable<FrontEndOptions['grpcObserver']> = {
+/** Ignores gRPC calls. */
+export const grpcObserver: GrpcObserver = {
   onPacket() {},
   onError() {},
   onCallStart() {},
@@ -39,7 +40,7 @@ export const grpcObserver: NonNullable<FrontEndOptions['grpcObserver']> = {
   onWritten() {},
 };
 
-/** Everything that the front end told its observer, one word per call. */
+/** What the front end reported to its observer and its log. */
 export interface Seen {
   readonly dials: { readonly error: TunnelError | undefined }[];
   readonly ends: StreamSummary[];
@@ -60,7 +61,10 @@ export interface TestFrontEnd {
 export async function startFrontEnd(
   t: Test,
   dial: Dial,
-  options: Partial<FrontEndOptions> & { readonly handshakeTimeoutMs?: number } = {},
+  options: Partial<FrontEndOptions> & {
+    readonly handshakeTimeoutMs?: number;
+    readonly grpcObserver?: GrpcObserver;
+  } = {},
 ): Promise<TestFrontEnd> {
   const seen: Seen = { dials: [], ends: [], refused: [], logs: [] };
   const changes = new Changes();
@@ -72,7 +76,7 @@ export async function startFrontEnd(
       note();
     },
   });
-  const { handshakeTimeoutMs = 60_000, ...rest } = options;
+  const { handshakeTimeoutMs = 60_000, grpcObserver: grpc = grpcObserver, ...rest } = options;
   const frontEnd = new FrontEnd({
     dial,
     logger,
@@ -90,6 +94,8 @@ export async function startFrontEnd(
         seen.refused.push(code);
         note();
       },
+      onLimit() {},
+      grpcCalls: () => grpc,
     },
     headTimeoutMs: 60_000,
     maxHeadBytes: 16_384,

@@ -30,7 +30,6 @@ import t, { type Test } from 'tap';
 import {
   echoAtOnce,
   failingDial,
-  grpcObserver,
   PendingDial,
   passTime,
   startFrontEnd,
@@ -308,8 +307,9 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     });
   });
 
-  t.test(`requests that are no CONNECT by HTTP/2 over ${listener}`, async (t) => {
-    const started = await startFrontEnd(t, failingDial('internal_error'));
+  t.test(`requests other than CONNECT by HTTP/2 over ${listener}`, async (t) => {
+    const mode = 'http-connect';
+    const started = await startFrontEnd(t, failingDial('internal_error'), { mode });
     const session = await openSession(t, addressOf(started));
     t.test('GET is refused', async (t) => {
       const { headers, text } = await request(session, { ':path': '/' });
@@ -354,22 +354,21 @@ t.test('--mode', async (t) => {
     return { ...headers, ...trailers }['grpc-status'];
   };
   t.test('grpc refuses CONNECT and serves gRPC', async (t) => {
-    const { uds } = await startFrontEnd(t, failingDial('no_agent'), { grpcObserver, mode: 'grpc' });
+    const { uds } = await startFrontEnd(t, failingDial('no_agent'), { mode: 'grpc' });
     const session = await openSession(t, uds);
     const { headers } = await request(session, { ':method': 'CONNECT', ':authority': 'a:1' });
     t.match(headers, { ':status': 405, allow: 'POST', 'fairlead-error': 'method_not_allowed' });
     t.equal(await callStatus(session), '0');
   });
   t.test('http-connect refuses gRPC and serves CONNECT', async (t) => {
-    const options = { grpcObserver, mode: 'http-connect' as const };
-    const { uds } = await startFrontEnd(t, failingDial('no_agent'), options);
+    const { uds } = await startFrontEnd(t, failingDial('no_agent'), { mode: 'http-connect' });
     const session = await openSession(t, uds);
     const { headers } = await request(session, { ':method': 'CONNECT', ':authority': 'a:1' });
     t.equal(headers[':status'], 503);
     t.equal(await callStatus(session), '12');
   });
   t.test('without it both are served', async (t) => {
-    const { uds } = await startFrontEnd(t, failingDial('no_agent'), { grpcObserver });
+    const { uds } = await startFrontEnd(t, failingDial('no_agent'));
     const session = await openSession(t, uds);
     const { headers } = await request(session, { ':method': 'CONNECT', ':authority': 'a:1' });
     t.equal(headers[':status'], 503);
@@ -431,30 +430,27 @@ async function startPouringTarget(t: Test, ends: boolean) {
   return { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
 }
 
-t.test(
-  'a reset without a word of error ends the stream, whatever waits for the client',
-  async (t) => {
-    for (const ends of [false, true]) {
-      const target = await startPouringTarget(t, ends);
-      const started = await startFrontEnd(t, await startTunnel(t));
-      const client = await openClient(t, started.uds);
-      const { stream } = await client.connect(authority(target));
-      stream.write('pour');
-      await once(stream, 'data');
-      stream.pause();
-      // Node's way to say NO_ERROR, behind the end of what it had to say.
-      stream.destroy();
-      await started.until(() => started.frontEnd.activeStreams === 0);
-      t.notOk(client.session.destroyed, 'the connection goes on');
-      t.match(started.seen.ends, [{ error: { code: 'client_reset' } }]);
-    }
-  },
-);
+t.test('a reset with NO_ERROR ends the stream, whatever waits for the client', async (t) => {
+  for (const ends of [false, true]) {
+    const target = await startPouringTarget(t, ends);
+    const started = await startFrontEnd(t, await startTunnel(t));
+    const client = await openClient(t, started.uds);
+    const { stream } = await client.connect(authority(target));
+    stream.write('pour');
+    await once(stream, 'data');
+    stream.pause();
+    // Node's way to say NO_ERROR, behind the end of what it had to say.
+    stream.destroy();
+    await started.until(() => started.frontEnd.activeStreams === 0);
+    t.notOk(client.session.destroyed, 'the connection goes on');
+    t.match(started.seen.ends, [{ error: { code: 'client_reset' } }]);
+  }
+});
 
-t.test('a client that gives up its dials is limited, others are not', async (t) => {
+t.test('limits a client that abandons its dials, and no other client', async (t) => {
   const pending = new PendingDial();
   const started = await startFrontEnd(t, pending.dial, {
-    abandonLimit: { burst: 3, perSecond: 0 },
+    limits: { abandonLimit: { burst: 3, perSecond: 0 } },
   });
   const { uds, tls } = started;
   const session = await openSession(t, uds);
@@ -466,7 +462,7 @@ t.test('a client that gives up its dials is limited, others are not', async (t) 
   }
   const { headers, text } = await request(session, { ':method': 'CONNECT', ':authority': 'a:1' });
   t.match(headers, { ':status': 503, 'fairlead-error': 'limit_reached' });
-  t.match(text, 'gave up too many dials');
+  t.match(text, 'abandoned too many dials');
   const reply = await exchangeRaw(uds, connectHead('a:1'));
   t.match(reply.text, /^HTTP\/1\.1 503 /, 'whatever the protocol');
   t.equal(pending.started.length, 3);

@@ -11,8 +11,11 @@ import type { ClaimKind } from '../agents/auth/agent-authorization.ts';
 import type { ReviewOutcome } from '../agents/auth/token-authenticator.ts';
 import type { BackendCounts } from '../agents/backends.ts';
 import type { AgentCallObserver } from '../agents/grpc-agents.ts';
-import type { FrontEndObserver, FrontEndProtocol } from '../front-end/front-end-options.ts';
-import type { GrpcObserver } from '../front-end/grpc/grpc-requests.ts';
+import type {
+  FrontEndObserver,
+  FrontEndProtocol,
+  GrpcObserver,
+} from '../front-end/front-end-options.ts';
 import type { LimitName } from '../front-end/stream-limits.ts';
 import type { StrategyName } from '../routing/router.ts';
 

@@ -11,7 +11,7 @@ import {
 } from '@fairlead/protocol';
 import { isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import type { Http2Connections, Http2Handler } from '../http2/http2-connections.ts';
-import { refuseHttp2 } from '../http2/refuse-http2.ts';
+import { refuseHttp2 } from '../listeners/refusal.ts';
 import type { AgentPeer } from './agent-peer.ts';
 import { authorizationsOf } from './auth/authorizations.ts';
 
@@ -32,7 +32,6 @@ export interface Http2TunnelHandler {
  */
 export class Http2Tunnels {
   readonly #http2: Http2Connections;
-  readonly #sessions = new Set<ServerHttp2Session>();
   /** Those that carry calls of Konnectivity's agents. */
   readonly #grpcSessions = new WeakSet<ServerHttp2Session>();
 
@@ -73,7 +72,7 @@ export class Http2Tunnels {
         refuseHttp2(stream, toTunnelError(thrown), startedAtMs);
       }
     };
-    this.#serve(socket, { onRequest, onSilent });
+    this.#http2.take(socket, { onRequest, onSilent });
   }
 
   /** Answers a request of a peer that was not admitted with the reason, and closes. */
@@ -81,9 +80,9 @@ export class Http2Tunnels {
     const onRequest: Http2Handler['onRequest'] = (stream, headers) => {
       if (isGrpc(headers)) refuseGrpc(stream, toGrpcError(error));
       else refuseHttp2(stream, error, performance.now());
-      if (stream.session) this.#http2.windUp(stream.session as ServerHttp2Session);
+      if (stream.session) this.#http2.closeSoon(stream.session as ServerHttp2Session);
     };
-    this.#serve(socket, { onRequest, onSilent() {}, isStranger: true });
+    this.#http2.take(socket, { onRequest, onSilent() {}, isStranger: true });
   }
 
   /**
@@ -91,15 +90,9 @@ export class Http2Tunnels {
    * agents: at a GOAWAY they drop their connection with all that is open on it.
    */
   drain(): void {
-    for (const session of this.#sessions) {
+    for (const session of this.#http2.sessions) {
       if (!this.#grpcSessions.has(session)) session.close();
     }
-  }
-
-  #serve(socket: TLSSocket, handler: Http2Handler): void {
-    const session = this.#http2.take(socket, handler);
-    this.#sessions.add(session);
-    session.once('close', () => this.#sessions.delete(session));
   }
 }
 

@@ -12,8 +12,7 @@ import {
   webSocketOptions,
 } from '@fairlead/protocol';
 import { WebSocketServer } from 'ws';
-import { endLingering } from '../front-end/lingering-end.ts';
-import { http1Refusal, refusalOf } from '../listeners/refusal.ts';
+import { refuseHttp1 } from '../listeners/refusal.ts';
 import type { AgentPeer } from './agent-peer.ts';
 import { authorizationsOf } from './auth/authorizations.ts';
 
@@ -96,12 +95,12 @@ export class WebSocketTunnels {
         onTunnel(new WebSocketTransport(webSocket, socket, 'server'), peer);
       });
     } catch (thrown) {
-      endLingering(socket as Socket, http1Refusal(refusalOf(toTunnelError(thrown), 0)));
+      refuseHttp1(socket as Socket, toTunnelError(thrown));
     }
   }
 
   #refuse(socket: Socket, error: TunnelError): void {
-    if (this.#settle(socket)) endLingering(socket, http1Refusal(refusalOf(error, 0)));
+    if (this.#settle(socket)) refuseHttp1(socket, error);
   }
 
   #settle(socket: Duplex): Waiting | undefined {

@@ -1,46 +1,37 @@
 import type { Socket } from 'node:net';
-import type { ErrorCode } from '@fairlead/protocol';
-import type { Caller } from './dial.ts';
+import { type ErrorCode, TunnelError } from '@fairlead/protocol';
+import { refuseHttp1 } from '../listeners/refusal.ts';
 
-/** The request line of HTTP/2's preface (RFC 9113 section 3.4); no HTTP/1.1 request begins so. */
+/** The request line of HTTP/2's preface (RFC 9113 section 3.4); no HTTP/1.1 request begins with it. */
 const preface = Buffer.from('PRI * HTTP/2.0\r\n');
 
-/** Which protocol the bytes begin; undefined while they are a proper part of the preface. */
+/** The protocol that the bytes begin; undefined while they may still become the preface. */
 export function protocolOf(bytes: Buffer): 'http1' | 'http2' | undefined {
   const length = Math.min(bytes.length, preface.length);
   if (bytes.compare(preface, 0, length, 0, length) !== 0) return 'http1';
   return length === preface.length ? 'http2' : undefined;
 }
 
-/** A connection that said nothing, or part of a preface, and then ended or took too long. */
-export interface UndecidedConnection {
-  readonly socket: Socket;
-  readonly caller: Caller;
-  readonly receivedBytes: number;
-  readonly waitedMs: number;
-  readonly code: ErrorCode;
-}
-
-/** What becomes of a connection after its first bytes. */
-export interface FirstBytesHandler {
-  /** The bytes are back in the socket, which is paused. */
-  onProtocol(protocol: 'http1' | 'http2', socket: Socket, caller: Caller): void;
-  onUndecided(connection: UndecidedConnection): void;
-}
-
-/** Waits for as many bytes of each connection as it takes to tell HTTP/2 from HTTP/1.1. */
+/** Tells HTTP/2 from HTTP/1.1 by a connection's first bytes. */
 export class FirstBytes {
   readonly #timeoutMs: number;
-  readonly #handler: FirstBytesHandler;
+  /** Ends the wait of each connection whose protocol is unknown. */
   readonly #waiting = new Map<Socket, (code: ErrorCode) => void>();
 
-  constructor(timeoutMs: number, handler: FirstBytesHandler) {
+  constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
-    this.#handler = handler;
   }
 
-  /** Takes a connection of which nothing was read. */
-  take(socket: Socket, caller: Caller): void {
+  /**
+   * Reads from a new connection until its protocol is known, it ends, or the deadline is over.
+   * @param onProtocol receives the connection paused, with its bytes put back
+   * @param onRefused called before a connection with part of a preface is refused; a silent one is just closed
+   */
+  read(
+    socket: Socket,
+    onProtocol: (protocol: 'http1' | 'http2') => void,
+    onRefused: (error: TunnelError) => void,
+  ): void {
     const startedAtMs = performance.now();
     let received: Buffer = Buffer.alloc(0);
     const onData = (chunk: Buffer) => {
@@ -50,13 +41,17 @@ export class FirstBytes {
       release();
       socket.pause();
       socket.unshift(received);
-      this.#handler.onProtocol(protocol, socket, caller);
+      onProtocol(protocol);
     };
     const giveUp = (code: ErrorCode) => {
       release();
-      const waitedMs = performance.now() - startedAtMs;
-      const receivedBytes = received.length;
-      this.#handler.onUndecided({ socket, caller, receivedBytes, waitedMs, code });
+      if (received.length === 0 || socket.destroyed) {
+        socket.destroy();
+        return;
+      }
+      const error = new TunnelError(code);
+      onRefused(error);
+      refuseHttp1(socket, error, startedAtMs);
     };
     const onGone = () => giveUp('bad_request');
     const release = () => {
@@ -69,11 +64,11 @@ export class FirstBytes {
     socket.on('data', onData).on('end', onGone).on('close', onGone).on('error', onError);
   }
 
-  /** Gives up on every connection that has not told its protocol. */
+  /** Gives up on every connection whose protocol is unknown. */
   giveUp(code: ErrorCode): void {
     for (const giveUp of [...this.#waiting.values()]) giveUp(code);
   }
 }
 
-// 'close' follows and says all there is to say.
+// 'close' follows each 'error' and ends the wait.
 function onError(): void {}

@@ -7,24 +7,12 @@ import {
   type PacketStream,
   type PacketStreamHandler,
 } from '@fairlead/konnectivity';
-import { type Target, TunnelError, type TunnelStream, toTunnelError } from '@fairlead/protocol';
-import { parseConnectTarget } from './connect-target.ts';
-import type { Caller } from './dial.ts';
-import type { StreamRequest } from './proxied-stream.ts';
+import { TunnelError, type TunnelStream } from '@fairlead/protocol';
+import type { Caller } from './caller.ts';
+import type { GrpcObserver } from './front-end-options.ts';
+import type { ProxiedStreams } from './proxied-streams.ts';
 
-/** What a call needs of the front end. */
-export interface ProxyCallHost {
-  /** For the call to say what it wants. */
-  readonly headTimeoutMs: number;
-  onConnect(request: StreamRequest): void;
-  onRefused(error: TunnelError, caller: Caller): void;
-  /** Told when a call's reader is full (true) and when it no longer is. */
-  onHeldUp?(isHeldUp: boolean): void;
-  /** How long a packet waited until the client's connection had room. */
-  onWritten?(durationMs: number): void;
-}
-
-type Phase = 'idle' | 'dialling' | 'open' | 'closed';
+type Phase = 'idle' | 'dialing' | 'open' | 'closed';
 
 /**
  * How long a stream may go on after the client has closed, with nothing to send any more: the target gets
@@ -55,7 +43,8 @@ let lastConnectId = 0n;
 export class ProxyCall extends Duplex implements PacketStreamHandler {
   readonly #wire: PacketStream;
   readonly #caller: Caller;
-  readonly #host: ProxyCallHost;
+  readonly #streams: ProxiedStreams;
+  readonly #observer: GrpcObserver;
   #phase: Phase = 'idle';
   #random = 0n;
   #connectId = 0n;
@@ -70,13 +59,21 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
   /** Until the dial comes, and after the client has closed. */
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(wire: PacketStream, caller: Caller, host: ProxyCallHost) {
+  /** @param headTimeoutMs the deadline for the call's DIAL_REQ */
+  constructor(
+    wire: PacketStream,
+    caller: Caller,
+    streams: ProxiedStreams,
+    observer: GrpcObserver,
+    headTimeoutMs: number,
+  ) {
     super({ allowHalfOpen: true });
     this.#wire = wire;
     this.#caller = caller;
-    this.#host = host;
+    this.#streams = streams;
+    this.#observer = observer;
     wire.maxMessageBytes = maxDialBytes;
-    this.#timer = setTimeout(() => this.#onSilent(), host.headTimeoutMs);
+    this.#timer = setTimeout(() => this.#onSilent(), headTimeoutMs);
     wire.start(this);
   }
 
@@ -128,12 +125,12 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     }
     if (this.#closedByClient || this.#wire.sendData(this.#connectId, chunk)) {
       callback();
-      this.#host.onWritten?.(0);
+      this.#observer.onWritten(0);
       return;
     }
     const startedAtMs = performance.now();
     this.#onRoom = () => {
-      this.#host.onWritten?.(performance.now() - startedAtMs);
+      this.#observer.onWritten(performance.now() - startedAtMs);
       callback();
     };
   }
@@ -164,20 +161,11 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     clearTimeout(this.#timer);
     this.#wire.maxMessageBytes = MAX_MESSAGE_BYTES;
     this.#random = random;
-    let target: Target;
-    try {
-      target = parseConnectTarget(address);
-    } catch (thrown) {
-      const error = toTunnelError(thrown);
-      this.#host.onRefused(error, this.#caller);
-      this.#refuse(error);
-      return;
-    }
-    this.#phase = 'dialling';
-    this.#host.onConnect({
+    this.#phase = 'dialing';
+    this.#streams.start({
       protocol: 'grpc',
       caller: this.#caller,
-      target,
+      authority: address,
       duplex: this,
       startedAtMs: performance.now(),
       accept: (stream) => this.#accept(stream),
@@ -188,7 +176,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
   }
 
   #accept(stream: TunnelStream): void {
-    if (this.#phase !== 'dialling') return;
+    if (this.#phase !== 'dialing') return;
     this.#phase = 'open';
     this.#stream = stream;
     lastConnectId += 1n;
@@ -280,7 +268,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
 
   #onSilent(): void {
     this.#phase = 'closed';
-    this.#host.onRefused(new TunnelError('request_timeout'), this.#caller);
+    this.#streams.reportRefusal(new TunnelError('request_timeout'), this.#caller);
     this.#wire.end(new GrpcError('DEADLINE_EXCEEDED', 'no DIAL_REQ came in time'));
     this.destroy();
   }
@@ -297,6 +285,6 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     this.#isHeldUp = isHeldUp;
     if (isHeldUp) this.#wire.pause();
     else this.#wire.resume();
-    this.#host.onHeldUp?.(isHeldUp);
+    this.#observer.onHeldUp(isHeldUp);
   }
 }

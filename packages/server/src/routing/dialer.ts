@@ -1,7 +1,8 @@
 import { type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
 import type { Backend } from '../agents/backend.ts';
 import type { BackendLimits } from '../agents/backend-limits.ts';
-import type { Caller, Dial, DialedStream } from '../front-end/dial.ts';
+import type { Caller } from '../front-end/caller.ts';
+import type { Dial, DialedStream } from '../front-end/front-end-options.ts';
 import type { Router } from './router.ts';
 
 export interface DialerOptions {

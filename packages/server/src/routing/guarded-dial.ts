@@ -1,6 +1,6 @@
 import { toTunnelError } from '@fairlead/protocol';
 import { callerName } from '../front-end/caller.ts';
-import type { Dial } from '../front-end/dial.ts';
+import type { Dial } from '../front-end/front-end-options.ts';
 import type { FrontEndPolicy } from '../front-end/front-end-policy.ts';
 import type { DialHistory } from './dial-history.ts';
 

@@ -1,6 +1,6 @@
 import { type ListenPlace, logListening } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
-import { UdsPlace } from '../listeners/socket-path.ts';
+import { SocketPath } from '../listeners/socket-path.ts';
 import { frontEndPort, type ServerOptions, workerAgentPorts } from '../options.ts';
 import { type BoundSocket, bindTcp, bindUds } from './bound-socket.ts';
 import type { SharedSocketName } from './messages.ts';
@@ -14,7 +14,7 @@ type TcpSocket = Awaited<ReturnType<typeof bindTcp>>;
 export class SharedPorts {
   readonly #logger: Logger;
   #frontEnd: TcpSocket | undefined;
-  #uds: { readonly socket: BoundSocket; readonly place: UdsPlace } | undefined;
+  #uds: { readonly socket: BoundSocket; readonly socketPath: SocketPath } | undefined;
   /** By worker, from the first on; empty when agents are not told of them. */
   readonly #agents: TcpSocket[] = [];
 
@@ -26,9 +26,9 @@ export class SharedPorts {
   async bind(options: ServerOptions): Promise<void> {
     const { udsName: path, udsTakeover: takeover, deleteExistingUdsFile: deleteExisting } = options;
     if (path !== undefined) {
-      const place = new UdsPlace(path, { takeover, deleteExisting }, this.#logger);
-      await place.prepare(async (temporary) => {
-        this.#uds = { socket: await bindUds(temporary), place };
+      const socketPath = new SocketPath(path, { takeover, deleteExisting }, this.#logger);
+      await socketPath.prepare(async (temporaryPath) => {
+        this.#uds = { socket: await bindUds(temporaryPath), socketPath };
       });
     }
     const port = frontEndPort(options);
@@ -57,7 +57,7 @@ export class SharedPorts {
 
   /** The workers listen: clients may know. @throws StartupError */
   async publish(): Promise<void> {
-    await this.#uds?.place.publish();
+    await this.#uds?.socketPath.publish();
     if (this.#frontEnd) {
       const { address, port } = this.#frontEnd.address;
       logListening(this.#logger, 'frontend', { address, port });
@@ -76,7 +76,7 @@ export class SharedPorts {
 
   /** Removes the path of the Unix domain socket, if it is still ours. */
   releaseUds(): void {
-    this.#uds?.place.release();
+    this.#uds?.socketPath.release();
   }
 }
 
