@@ -57,6 +57,12 @@ export interface TestFrontEnd {
   until<T>(find: (seen: Seen) => T | undefined | false): Promise<T>;
 }
 
+/** The front end's address on each kind of listener. */
+export const listeners: Record<string, (started: TestFrontEnd) => FrontEndAddress> = {
+  UDS: ({ uds }) => uds,
+  TLS: ({ tls }) => tls,
+};
+
 /** A front end on a Unix domain socket and on TCP with mTLS, in front of `dial`. */
 export async function startFrontEnd(
   t: Test,
@@ -139,7 +145,7 @@ export async function startFrontEnd(
  */
 export async function startTunnel(t: Test, onOpen = connectTarget): Promise<Dial> {
   const [near, far] = duplexPair();
-  const ready: PromiseWithHello = helloAwaited();
+  const ready = awaitHello();
   const server = new Session(new DuplexTransport(near, 'memory'), ready.handler, {
     role: 'server',
     hello: { serverId: 'test' },
@@ -164,12 +170,7 @@ export async function startTunnel(t: Test, onOpen = connectTarget): Promise<Dial
     });
 }
 
-interface PromiseWithHello {
-  readonly hello: Promise<void>;
-  readonly handler: SessionHandler;
-}
-
-function helloAwaited(): PromiseWithHello {
+function awaitHello(): { readonly hello: Promise<void>; readonly handler: SessionHandler } {
   let onHello = () => {};
   const hello = new Promise<void>((resolve) => {
     onHello = resolve;
@@ -177,7 +178,7 @@ function helloAwaited(): PromiseWithHello {
   return { hello, handler: { onHello, onOpen() {}, onDraining() {}, onClose() {} } };
 }
 
-/** Plays the target as well: sends back what comes. */
+/** Plays the target as well: sends back what it receives. */
 export function echoAtOnce(stream: TunnelStream): void {
   stream.attach({
     onData(chunk) {
@@ -209,7 +210,7 @@ function connectTarget(stream: TunnelStream): void {
 export const passTime = <T>(time: ControlledTime, what: string, result: Promise<T>): Promise<T> =>
   passTimeOf(time, what, result, { stepMs: 1_000 });
 
-/** A dial that never ends by itself, and remembers how it was cancelled. */
+/** A dial that ends only when it is cancelled. */
 export class PendingDial {
   /** In order of their start. */
   readonly started: { readonly caller: Caller; readonly signal: AbortSignal }[] = [];

@@ -7,6 +7,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { formatTarget } from '@fairlead/protocol';
 import {
   type ByteReport,
   connectHead,
@@ -30,20 +31,12 @@ import t, { type Test } from 'tap';
 import {
   echoAtOnce,
   failingDial,
+  listeners,
   PendingDial,
   passTime,
   startFrontEnd,
   startTunnel,
-  type TestFrontEnd,
 } from './frontend-fixture.ts';
-
-/** The same body over both kinds of listener. */
-const listeners: Record<string, (started: TestFrontEnd) => FrontEndAddress> = {
-  UDS: ({ uds }) => uds,
-  TLS: ({ tls }) => tls,
-};
-
-const authority = ({ host, port }: { host: string; port: number }) => `${host}:${port}`;
 
 async function openClient(t: Test, via: FrontEndAddress): Promise<Http2ConnectClient> {
   const client = await Http2ConnectClient.open(via);
@@ -88,7 +81,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     t.test('relays 300 streams at once on one connection', async (t) => {
       const answers = await Promise.all(
         Array.from({ length: 300 }, async (_, index) => {
-          const { status, stream } = await client.connect(authority(target));
+          const { status, stream } = await client.connect(formatTarget(target));
           stream.end(`stream ${index}`);
           return `${status} ${await readText(stream)}`;
         }),
@@ -106,7 +99,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     t.test('carries the client’s half-close: the target answers 8 MiB after it', async (t) => {
       const late = await startLateAnswerTarget({ answerBytes: 8 * 1024 * 1024 });
       t.teardown(() => late.close());
-      const { stream } = await client.connect(authority(late));
+      const { stream } = await client.connect(formatTarget(late));
       stream.end('go');
       t.equal((await countBytes(stream)).sha256, late.sha256);
     });
@@ -118,7 +111,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       });
       const early = await startEarlyEndTarget({ greeting: 'bye', onReport });
       t.teardown(() => early.close());
-      const { stream } = await client.connect(authority(early));
+      const { stream } = await client.connect(formatTarget(early));
       t.equal(await readText(stream), 'bye');
       seededReadable('upload', 8 * 1024 * 1024).pipe(stream);
       t.equal((await reported).sha256, seededSha256('upload', 8 * 1024 * 1024));
@@ -128,7 +121,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       const late = await startLateAnswerTarget({ answerBytes: 1000 });
       t.teardown(() => late.close());
       const session = await openSession(t, via);
-      const headers = { ':method': 'CONNECT', ':authority': authority(late) };
+      const headers = { ':method': 'CONNECT', ':authority': formatTarget(late) };
       const stream = session.request(headers, { endStream: true });
       t.equal((await countBytes(stream)).sha256, late.sha256);
     });
@@ -137,7 +130,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       const reset = await startResetTarget({ afterBytes: 1 });
       t.teardown(() => reset.close());
       const session = await openSession(t, via);
-      const stream = session.request({ ':method': 'CONNECT', ':authority': authority(reset) });
+      const stream = session.request({ ':method': 'CONNECT', ':authority': formatTarget(reset) });
       stream.on('error', () => {});
       await once(stream, 'response');
       stream.write('x');
@@ -149,9 +142,9 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.equal(line.level, 'info');
     });
 
-    t.test('a client that resets ends its stream and no other', async (t) => {
-      const other = await client.connect(authority(target));
-      const { stream } = await client.connect(authority(target));
+    t.test('a client reset ends its stream and no other', async (t) => {
+      const other = await client.connect(formatTarget(target));
+      const { stream } = await client.connect(formatTarget(target));
       stream.write('x');
       await once(stream, 'data');
       stream.close(constants.NGHTTP2_CANCEL);
@@ -160,13 +153,13 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.equal(await readText(other.stream), 'still here');
     });
 
-    t.test('a stalled stream holds up no other', async (t) => {
-      const stalled = await client.connect(authority(target));
-      // The echo fills every buffer on the way back, since nobody reads.
+    t.test('a stalled stream does not delay other streams', async (t) => {
+      const stalled = await client.connect(formatTarget(target));
+      // The echo fills every buffer on the way back, since the client does not read.
       const upload = seededReadable('stalled', 24 * 1024 * 1024);
       upload.pipe(stalled.stream);
       await once(upload, 'pause');
-      const other = await client.connect(authority(target));
+      const other = await client.connect(formatTarget(target));
       seededReadable('other', 2 * 1024 * 1024).pipe(other.stream);
       const { sha256 } = await countBytes(other.stream);
       t.equal(sha256, seededSha256('other', 2 * 1024 * 1024));
@@ -174,10 +167,10 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.equal(late, seededSha256('stalled', 24 * 1024 * 1024), 'and completes when read');
     });
 
-    t.test('a refused dial is an answer with the reason', async (t) => {
+    t.test('answers a refused dial with the reason', async (t) => {
       const refused = await reserveRefusedPort();
       t.teardown(() => refused.close());
-      const { status, headers, body } = await client.connect(authority(refused));
+      const { status, headers, body } = await client.connect(formatTarget(refused));
       t.equal(status, 502);
       t.equal(headers['fairlead-error'], 'target_refused');
       t.equal(headers['content-length'], String(Buffer.byteLength(body)));
@@ -237,7 +230,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       });
     }
 
-    t.test('byte by byte is as good as any; after a request it stays', async (t) => {
+    t.test('is accepted byte by byte; after a request the connection stays open', async (t) => {
       const socket = await openFrontEnd(via, 'h2');
       t.teardown(() => socket.destroy());
       socket.setNoDelay(true);
@@ -267,10 +260,10 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     await once(socket, 'end');
     socket.destroy();
     const client = await openClient(t, via);
-    t.equal((await client.connect('a:1')).status, 503, 'the server is unhurt');
+    t.equal((await client.connect('a:1')).status, 503, 'the server still serves');
   });
 
-  t.test(`a client that leaves during the dial by HTTP/2 over ${listener}`, async (t) => {
+  t.test(`a client that disconnects during the dial by HTTP/2 over ${listener}`, async (t) => {
     const pending = new PendingDial();
     const started = await startFrontEnd(t, pending.dial);
     const via = addressOf(started);
@@ -367,7 +360,7 @@ t.test('--mode', async (t) => {
     t.equal(headers[':status'], 503);
     t.equal(await callStatus(session), '12');
   });
-  t.test('without it both are served', async (t) => {
+  t.test('without --mode both are served', async (t) => {
     const { uds } = await startFrontEnd(t, failingDial('no_agent'));
     const session = await openSession(t, uds);
     const { headers } = await request(session, { ':method': 'CONNECT', ':authority': 'a:1' });
@@ -435,7 +428,7 @@ t.test('a reset with NO_ERROR ends the stream, whatever waits for the client', a
     const target = await startPouringTarget(t, ends);
     const started = await startFrontEnd(t, await startTunnel(t));
     const client = await openClient(t, started.uds);
-    const { stream } = await client.connect(authority(target));
+    const { stream } = await client.connect(formatTarget(target));
     stream.write('pour');
     await once(stream, 'data');
     stream.pause();
@@ -479,10 +472,10 @@ t.test('both protocols share a listener', async (t) => {
   const { uds, tls } = await startFrontEnd(t, await startTunnel(t));
   for (const via of [uds, tls]) {
     const client = await openClient(t, via);
-    const { stream } = await client.connect(authority(target));
+    const { stream } = await client.connect(formatTarget(target));
     const reply = await connectThrough({
       via,
-      target: authority(target),
+      target: formatTarget(target),
       end: true,
       payload: 'one',
     });
