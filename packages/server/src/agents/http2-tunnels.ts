@@ -82,7 +82,7 @@ export class Http2Tunnels {
       else refuseHttp2(stream, error, performance.now());
       if (stream.session) this.#http2.closeSoon(stream.session as ServerHttp2Session);
     };
-    this.#http2.take(socket, { onRequest, onSilent() {}, isStranger: true });
+    this.#http2.take(socket, { onRequest, onSilent() {}, refusesAll: true });
   }
 
   /**

@@ -7,7 +7,7 @@ const authority =
   /^(?:\[(?<ipv6>[0-9A-Fa-f:.]+)\]|(?<name>[A-Za-z0-9._-]+)):(?<port>[1-9][0-9]{0,4})$/;
 
 /**
- * Reads the target of a CONNECT: the authority form `host:port` of RFC 9112 section 3.2.3, with
+ * Parses the target of a CONNECT: the authority form `host:port` of RFC 9112 section 3.2.3, with
  * IPv6 in brackets. HTTP parsers accept more than may be dialed, so it is checked here.
  *
  * A name of digits and dots that is not an IPv4 address passes. The agent resolves it and checks the result.

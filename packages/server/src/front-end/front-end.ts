@@ -33,11 +33,10 @@ export class FrontEnd {
 
   constructor(options: FrontEndOptions) {
     this.#options = options;
-    const { headTimeoutMs, maxHeadBytes, memory } = options;
     this.#streams = new ProxiedStreams(options);
-    this.#firstBytes = new FirstBytes(headTimeoutMs);
+    this.#firstBytes = new FirstBytes(options.headTimeoutMs);
     this.#http1 = new Http1Connections(options, this.#streams);
-    this.#http2 = new Http2Connections({ headTimeoutMs, maxHeadBytes, ...(memory && { memory }) });
+    this.#http2 = new Http2Connections(options);
     this.#http2Requests = new Http2Requests(options, this.#streams);
   }
 
@@ -78,7 +77,7 @@ export class FrontEnd {
   }
 
   /** Listens on a Unix domain socket. @throws StartupError, or UsageError if the path cannot be used */
-  async listenUds(options: UdsListenerOptions): Promise<UdsListener> {
+  async listenUds(options: UdsListenerOptions): Promise<void> {
     const caller: Caller = { kind: 'uds', organizations: [], address: options.path };
     const onRefused = (error: TunnelError) => this.#streams.reportRefusal(error, caller);
     const listener = new UdsListener(options, this.#options.logger, (socket) =>
@@ -86,7 +85,6 @@ export class FrontEnd {
     );
     await listener.listen();
     this.#listeners.push(listener);
-    return listener;
   }
 
   /**

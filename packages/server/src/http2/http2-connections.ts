@@ -37,7 +37,7 @@ export interface Http2Handler {
   /** No request came before the deadline; the connection is closed. */
   onSilent(): void;
   /** Whether every request is refused, so that the peer has little to read. */
-  readonly isStranger?: boolean;
+  readonly refusesAll?: boolean;
 }
 
 /** Enough for 80 Mbit/s to a client 100 ms away; most are on the same machine. */
@@ -134,7 +134,7 @@ export class Http2Connections {
       rawHeaders: readonly string[],
     ) => {
       clearTimeout(deadline);
-      if (!handler.isStranger) eager.admit();
+      if (!handler.refusesAll) eager.admit();
       open += 1;
       // 'close' follows each 'error'.
       stream.on('error', () => {});
