@@ -27,11 +27,15 @@ export interface StreamLimitOptions {
   readonly abandonLimit?: TokenBucketOptions;
 }
 
-/**
- * Far more than an API server abandons while a zone of its nodes is down and every scrape times out,
- * and too little to keep a core busy.
- */
-const defaultAbandonLimit: TokenBucketOptions = { burst: 10_000, perSecond: 1_000 };
+const defaults: Required<StreamLimitOptions> = {
+  maxStreams: Number.POSITIVE_INFINITY,
+  maxStreamsPerCaller: Number.POSITIVE_INFINITY,
+  maxPendingDials: Number.POSITIVE_INFINITY,
+  maxOpensPerSecond: Number.POSITIVE_INFINITY,
+  // Far more than an API server abandons while a zone of its nodes is down and every scrape times out, and too
+  // little to keep a core busy.
+  abandonLimit: { burst: 10_000, perSecond: 1_000 },
+};
 
 /** One stream's share of the limits. */
 export interface StreamLease {
@@ -45,10 +49,7 @@ export interface StreamLease {
 
 /** How many streams callers may have, and how fast they may open them. Callers are known by `callerName`. */
 export class StreamLimits {
-  readonly #maxStreams: number;
-  readonly #maxStreamsPerCaller: number;
-  readonly #maxPendingDials: number;
-  readonly #maxOpensPerSecond: number;
+  readonly #options: Required<StreamLimitOptions>;
   readonly #onLimit: (name: LimitName) => void;
   readonly #abandoned: TokenBuckets;
   readonly #opens: TokenBuckets;
@@ -58,20 +59,17 @@ export class StreamLimits {
 
   /** @param onLimit called for each stream that is refused */
   constructor(options: StreamLimitOptions, onLimit: (name: LimitName) => void) {
-    this.#maxStreams = options.maxStreams ?? Number.POSITIVE_INFINITY;
-    this.#maxStreamsPerCaller = options.maxStreamsPerCaller ?? Number.POSITIVE_INFINITY;
-    this.#maxPendingDials = options.maxPendingDials ?? Number.POSITIVE_INFINITY;
-    this.#maxOpensPerSecond = options.maxOpensPerSecond ?? Number.POSITIVE_INFINITY;
+    this.#options = { ...defaults, ...options };
+    const { abandonLimit, maxOpensPerSecond: perSecond } = this.#options;
     this.#onLimit = onLimit;
-    this.#abandoned = new TokenBuckets(options.abandonLimit ?? defaultAbandonLimit);
-    const perSecond = this.#maxOpensPerSecond;
+    this.#abandoned = new TokenBuckets(abandonLimit);
     this.#opens = new TokenBuckets({ burst: 2 * perSecond, perSecond });
   }
 
   /** @throws TunnelError `limit_reached` that names the limit */
   admit(caller: string): StreamLease {
     this.#check(caller);
-    if (this.#maxOpensPerSecond !== Number.POSITIVE_INFINITY) this.#opens.take(caller);
+    if (this.#options.maxOpensPerSecond !== Number.POSITIVE_INFINITY) this.#opens.take(caller);
     this.#streams++;
     this.#pendingDials++;
     this.#streamsByCaller.set(caller, this.#streamsOf(caller) + 1);
@@ -94,23 +92,23 @@ export class StreamLimits {
   }
 
   #check(caller: string): void {
+    const { maxStreams, maxStreamsPerCaller, maxPendingDials, maxOpensPerSecond } = this.#options;
     if (!this.#abandoned.has(caller)) {
       this.#refuse('abandoned_dials', 'the caller abandoned too many dials; retry in a second');
     }
     if (!this.#opens.has(caller)) {
-      const limit = this.#maxOpensPerSecond;
-      this.#refuse('opens_per_caller', `the caller opens more than ${limit} streams per second`);
+      const reason = `the caller opens more than ${maxOpensPerSecond} streams per second`;
+      this.#refuse('opens_per_caller', reason);
     }
-    if (this.#streamsOf(caller) >= this.#maxStreamsPerCaller) {
-      const limit = this.#maxStreamsPerCaller;
-      this.#refuse('streams_per_caller', `the caller already has ${limit} streams`);
+    if (this.#streamsOf(caller) >= maxStreamsPerCaller) {
+      const reason = `the caller already has ${maxStreamsPerCaller} streams`;
+      this.#refuse('streams_per_caller', reason);
     }
-    if (this.#streams >= this.#maxStreams) {
-      this.#refuse('streams', `the server already has ${this.#maxStreams} streams`);
+    if (this.#streams >= maxStreams) {
+      this.#refuse('streams', `the server already has ${maxStreams} streams`);
     }
-    if (this.#pendingDials >= this.#maxPendingDials) {
-      const limit = this.#maxPendingDials;
-      this.#refuse('pending_dials', `${limit} dials already wait for their agents`);
+    if (this.#pendingDials >= maxPendingDials) {
+      this.#refuse('pending_dials', `${maxPendingDials} dials already wait for their agents`);
     }
   }
 

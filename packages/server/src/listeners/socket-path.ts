@@ -45,8 +45,8 @@ export class SocketPath {
     await this.#check();
     const temporary = this.#temporaryPath;
     // A process with the same PID may have left it when it was killed.
-    const left = await this.#stat(temporary);
-    if (left?.isSocket() && (await this.#probe(temporary)) === 'stale') await fs.unlink(temporary);
+    const left = await statOf(temporary);
+    if (left?.isSocket() && (await probe(temporary)) === 'stale') await fs.unlink(temporary);
     await this.#try(async () => {
       await withMask(() => bind(temporary));
       await fs.chmod(temporary, socketMode);
@@ -78,85 +78,74 @@ export class SocketPath {
   /** @throws UsageError, StartupError if this process must not have the path */
   async #check(): Promise<void> {
     const { takeover = false, deleteExisting = true } = this.#options;
+    const at = `--uds-name ${this.path}`;
     const bytes = Buffer.byteLength(this.path);
     const limit = maxPathBytes - (Buffer.byteLength(this.#temporaryPath) - bytes);
     if (bytes > limit) {
       throw new UsageError(
-        this.#message(
-          `the path has ${bytes} bytes, at most ${limit} fit into a socket address; use a shorter path`,
-        ),
+        `${at}: the path has ${bytes} bytes, at most ${limit} fit into a socket address; use a shorter path`,
       );
     }
-    const found = await this.#stat(this.path);
+    const found = await statOf(this.path);
     if (!found) {
       // Node would report the missing directory as a lack of permission.
-      if (await this.#stat(dirname(this.path))) return;
-      throw new UsageError(this.#message('the directory does not exist; create it'));
+      if (await statOf(dirname(this.path))) return;
+      throw new UsageError(`${at}: the directory does not exist; create it`);
     }
     if (!found.isSocket()) {
-      throw new UsageError(
-        this.#message('this exists and is not a socket; remove it or use another path'),
-      );
+      throw new UsageError(`${at}: this exists and is not a socket; remove it or use another path`);
     }
-    const state = await this.#probe(this.path);
+    const state = await probe(this.path);
     if (state === 'live' && !takeover) {
       throw new StartupError(
-        this.#message(
-          'another process listens there; stop it, or take the path over with --uds-takeover',
-        ),
+        `${at}: another process listens there; stop it, or take the path over with --uds-takeover`,
       );
     }
     if (state === 'stale' && !deleteExisting) {
       throw new StartupError(
-        this.#message(
-          'a socket of an ended process is there and --delete-existing-uds-file=false; remove it',
-        ),
+        `${at}: a socket of an ended process is there and --delete-existing-uds-file=false; remove it`,
       );
     }
-  }
-
-  async #stat(path: string): Promise<Stats | undefined> {
-    try {
-      return await fs.lstat(path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw this.#startupError(error as Error, path);
-    }
-  }
-
-  /** Whether a process accepts connections at a socket path. */
-  #probe(path: string): Promise<'live' | 'stale' | 'gone'> {
-    return new Promise((resolve, reject) => {
-      const socket = connect({ path });
-      socket.once('connect', () => {
-        socket.destroy();
-        resolve('live');
-      });
-      socket.once('error', (error: NodeJS.ErrnoException) => {
-        // A full backlog means that a process listens.
-        if (error.code === 'EAGAIN') resolve('live');
-        else if (error.code === 'ECONNREFUSED') resolve('stale');
-        else if (error.code === 'ENOENT') resolve('gone');
-        else reject(this.#startupError(error, path));
-      });
-    });
   }
 
   async #try(step: () => Promise<void>): Promise<void> {
     try {
       await step();
     } catch (error) {
-      throw this.#startupError(error as Error);
+      throw startupError(this.path, error as Error);
     }
   }
+}
 
-  #startupError(error: Error, path = this.path): StartupError {
-    return new StartupError(this.#message(error.message, path), { cause: error });
+async function statOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await fs.lstat(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw startupError(path, error as Error);
   }
+}
 
-  #message(reason: string, path = this.path): string {
-    return `--uds-name ${path}: ${reason}`;
-  }
+/** Whether a process accepts connections at a socket path. */
+function probe(path: string): Promise<'live' | 'stale' | 'gone'> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve('live');
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      // A full backlog means that a process listens.
+      if (error.code === 'EAGAIN') resolve('live');
+      else if (error.code === 'ECONNREFUSED') resolve('stale');
+      else if (error.code === 'ENOENT') resolve('gone');
+      else reject(startupError(path, error));
+    });
+  });
+}
+
+function startupError(path: string, error: Error): StartupError {
+  return new StartupError(`--uds-name ${path}: ${error.message}`, { cause: error });
 }
 
 /** Binds with the mask set, so that other users can connect at no time. */
