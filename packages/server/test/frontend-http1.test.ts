@@ -188,7 +188,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       'method_not_allowed',
     ],
     [
-      'a CONNECT behind a GET',
+      'a CONNECT after a GET',
       'GET / HTTP/1.1\r\nHost: x\r\n\r\nCONNECT a:1 HTTP/1.1\r\n\r\n',
       405,
       'method_not_allowed',
@@ -220,7 +220,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     ['port 65536', 'CONNECT host:65536 HTTP/1.1\r\nHost: host\r\n\r\n', 400, 'bad_target'],
     ['userinfo', 'CONNECT me@host:1 HTTP/1.1\r\nHost: host\r\n\r\n', 400, 'bad_target'],
     [
-      'bytes behind a bad target',
+      'bytes after a bad target',
       `CONNECT host HTTP/1.1\r\n\r\n${'x'.repeat(100_000)}`,
       400,
       'bad_target',

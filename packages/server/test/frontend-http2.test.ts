@@ -432,7 +432,7 @@ t.test('a reset with NO_ERROR ends the stream, whatever waits for the client', a
     stream.write('pour');
     await once(stream, 'data');
     stream.pause();
-    // Node's way to say NO_ERROR, behind the end of what it had to say.
+    // Node then sends NO_ERROR after the end of the stream's data.
     stream.destroy();
     await started.until(() => started.frontEnd.activeStreams === 0);
     t.notOk(client.session.destroyed, 'the connection goes on');

@@ -33,9 +33,8 @@ export interface TlsListenerKind {
   /** The log message for a failed handshake. */
   readonly failure: string;
   /**
-   * The handshake has ended. The certificate may be missing or untrusted: the receiver checks it, since only after
-   * the handshake can a peer be told why it is refused. It ends the connection's share of `handshakes` when it admits
-   * the peer.
+   * The handshake has ended. The receiver checks the certificate, which may be missing or untrusted: only after the
+   * handshake can the server tell a peer why it is refused. A peer that is admitted leaves `handshakes`.
    */
   onConnection(socket: TLSSocket): void;
   /** A handshake failed, other than by a peer that left. */
