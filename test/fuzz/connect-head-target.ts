@@ -27,16 +27,27 @@ const words = [
   ],
 ].map((word) => Buffer.from(word, 'latin1'));
 
-/** A front end with a socket; what clients send is dialled nowhere. */
+const ignore = () => {};
+
+const observer = {
+  ...{ onDialStart: ignore, onDialEnd: ignore, onStreamEnd: ignore },
+  ...{ onRefused: ignore, onLimit: ignore },
+  grpcCalls: () => ({
+    ...{ onPacket: ignore, onError: ignore, onCallStart: ignore },
+    ...{ onCallEnd: ignore, onHeldUp: ignore, onWritten: ignore },
+  }),
+};
+
+/** A front end on a Unix domain socket, whose dials all fail. */
 export async function connectHead(): Promise<FuzzTarget & { close(): Promise<void> }> {
-  const dialled: string[] = [];
+  const dialed: string[] = [];
   const frontEnd = new FrontEnd({
     dial: async (target) => {
-      dialled.push(formatTarget(target));
+      dialed.push(formatTarget(target));
       throw new TunnelError('no_agent');
     },
     logger: createLogger('silent', { write: () => {} }),
-    observer: { onDialStart() {}, onDialEnd() {}, onStreamEnd() {}, onRefused() {} },
+    observer,
     mode: 'http-connect',
     headTimeoutMs: 2_000,
     maxHeadBytes: 16_384,
@@ -49,20 +60,20 @@ export async function connectHead(): Promise<FuzzTarget & { close(): Promise<voi
     seeds: heads.map((head) => Buffer.from(head)),
     words,
     async run(input) {
-      dialled.length = 0;
+      dialed.length = 0;
       const socket = createConnection({ path, allowHalfOpen: true });
       // A refusal may come, and the connection end, while the client still sends.
       socket.on('error', () => {});
       socket.end(input);
       const answer = (await buffer(socket).catch(() => Buffer.alloc(0))).toString('latin1');
       const answers = answer.match(/^HTTP\/1\.1 /gm) ?? [];
-      // HTTP/2 has no place here but in its own preface, where the answer is frames.
+      // HTTP/2 begins with its preface, and its answer is frames.
       if (!input.toString('latin1').startsWith('PRI * HTTP/2.0\r\n')) {
         assert.match(answer, /^(?:HTTP\/1\.1 (?:400|403|405|408|431|503) [\s\S]*)?$/);
         assert.ok(answers.length <= 1, answer);
       }
-      assert.ok(dialled.length <= 1);
-      const [target] = dialled;
+      assert.ok(dialed.length <= 1);
+      const [target] = dialed;
       if (target === undefined) return;
       const line = input
         .toString('latin1')

@@ -159,7 +159,7 @@ t.test(
     t.match(reply, denial);
     t.match(
       reply.body,
-      /no rule is about cn:mallory, o:mallory-group \(policy_denied at the server, /,
+      /no rule names cn:mallory, o:mallory-group \(policy_denied at the server, /,
     );
     t.match(await ask(server, address), denial);
     t.match(await ask(server, `localhost:${target.port}`), denial, 'a name may lead there');

@@ -80,7 +80,7 @@ t.test('streams per caller: others have theirs', async (t) => {
   const greedy = [await open(t, server.tcp, target), await open(t, server.tcp, target)];
   const refused = await open(t, server.tcp, target);
   t.match(refused, limitReached);
-  t.match(refused.body, /^the caller has 2 streams already/);
+  t.match(refused.body, /^the caller already has 2 streams/);
   t.equal(await reached(server, 'streams_per_caller'), 1);
   const other = await pki.client({ name: 'other' });
   const via = { ...server.tcp, tls: tlsOf(pki, other) };

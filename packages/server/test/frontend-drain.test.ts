@@ -12,7 +12,7 @@ import {
 import t from 'tap';
 import { PendingDial, startFrontEnd, startTunnel } from './frontend-fixture.ts';
 
-t.test('drain: open streams go on, all else is closed', async (t) => {
+t.test('drain: open streams go on, everything else is closed', async (t) => {
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   const target = `127.0.0.1:${echo.port}`;
@@ -34,7 +34,7 @@ t.test('drain: open streams go on, all else is closed', async (t) => {
     const answers = { silent: readText(silent), half: readText(half) };
     opened.push({ via, http1, http2, client, idle, answers });
   }
-  // Whatever was written before this answer has been read by the server.
+  // The server has read everything that was written before this answer.
   for (const { client } of opened) await new Promise((resolve) => client.session.ping(resolve));
   for (const { http1 } of opened) {
     http1.socket.write('before');
@@ -53,7 +53,7 @@ t.test('drain: open streams go on, all else is closed', async (t) => {
     t.match(await answers.half, /^HTTP\/1\.1 503 .*shutting_down/s);
     await t.rejects(client.connect(target), 'GOAWAY was sent');
     const socket = 'path' in via ? connect(via.path) : connect(via.port, via.host);
-    await t.rejects(once(socket, 'connect'), 'nobody listens');
+    await t.rejects(once(socket, 'connect'), 'no process listens');
   }
   t.notOk(isDrained);
 
@@ -67,7 +67,7 @@ t.test('drain: open streams go on, all else is closed', async (t) => {
   t.equal(frontEnd.activeStreams, 0);
 });
 
-t.test('drain waits for dials, and their streams', async (t) => {
+t.test('drain waits for dials and their streams', async (t) => {
   const pending = new PendingDial();
   const { frontEnd, uds } = await startFrontEnd(t, pending.dial);
   const socket = await openFrontEnd(uds);

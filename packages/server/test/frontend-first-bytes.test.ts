@@ -3,14 +3,14 @@ import t from 'tap';
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
-t.test('the preface, cut at every byte, waits until its first line is whole', async (t) => {
+t.test('the preface is HTTP/2 when its first line is complete', async (t) => {
   for (let length = 0; length <= preface.length; length++) {
     const expected = length < 16 ? undefined : 'http2';
     t.equal(protocolOf(preface.subarray(0, length)), expected, `${length} bytes`);
   }
 });
 
-t.test('one wrong byte anywhere is HTTP/1.1', async (t) => {
+t.test('a preface with one wrong byte is HTTP/1.1', async (t) => {
   for (let position = 0; position < 16; position++) {
     const bytes = Buffer.from(preface);
     bytes[position]! ^= 0x20;

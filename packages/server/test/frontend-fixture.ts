@@ -17,6 +17,7 @@ import {
   type DialedStream,
   FrontEnd,
   type FrontEndOptions,
+  type GrpcObserver,
   type StreamSummary,
 } from '@fairlead/server/internal';
 import {
@@ -29,8 +30,8 @@ import {
 import { type ControlledTime, passTime as passTimeOf } from '@fairlead/testkit/controlled-time';
 import type { Test } from 'tap';
 
-/** Told of gRPC calls, and does not care. */
-export const grpcObserver: NonNullable<FrontEndOptions['grpcObserver']> = {
+/** Ignores gRPC calls. */
+export const grpcObserver: GrpcObserver = {
   onPacket() {},
   onError() {},
   onCallStart() {},
@@ -39,7 +40,7 @@ export const grpcObserver: NonNullable<FrontEndOptions['grpcObserver']> = {
   onWritten() {},
 };
 
-/** Everything that the front end told its observer, one word per call. */
+/** What the front end reported to its observer and its log. */
 export interface Seen {
   readonly dials: { readonly error: TunnelError | undefined }[];
   readonly ends: StreamSummary[];
@@ -56,11 +57,20 @@ export interface TestFrontEnd {
   until<T>(find: (seen: Seen) => T | undefined | false): Promise<T>;
 }
 
+/** The front end's address on each kind of listener. */
+export const listeners: Record<string, (started: TestFrontEnd) => FrontEndAddress> = {
+  UDS: ({ uds }) => uds,
+  TLS: ({ tls }) => tls,
+};
+
 /** A front end on a Unix domain socket and on TCP with mTLS, in front of `dial`. */
 export async function startFrontEnd(
   t: Test,
   dial: Dial,
-  options: Partial<FrontEndOptions> & { readonly handshakeTimeoutMs?: number } = {},
+  options: Partial<FrontEndOptions> & {
+    readonly handshakeTimeoutMs?: number;
+    readonly grpcObserver?: GrpcObserver;
+  } = {},
 ): Promise<TestFrontEnd> {
   const seen: Seen = { dials: [], ends: [], refused: [], logs: [] };
   const changes = new Changes();
@@ -72,7 +82,7 @@ export async function startFrontEnd(
       note();
     },
   });
-  const { handshakeTimeoutMs = 60_000, ...rest } = options;
+  const { handshakeTimeoutMs = 60_000, grpcObserver: grpc = grpcObserver, ...rest } = options;
   const frontEnd = new FrontEnd({
     dial,
     logger,
@@ -90,6 +100,8 @@ export async function startFrontEnd(
         seen.refused.push(code);
         note();
       },
+      onLimit() {},
+      grpcCalls: () => grpc,
     },
     headTimeoutMs: 60_000,
     maxHeadBytes: 16_384,
@@ -133,7 +145,7 @@ export async function startFrontEnd(
  */
 export async function startTunnel(t: Test, onOpen = connectTarget): Promise<Dial> {
   const [near, far] = duplexPair();
-  const ready: PromiseWithHello = helloAwaited();
+  const ready = awaitHello();
   const server = new Session(new DuplexTransport(near, 'memory'), ready.handler, {
     role: 'server',
     hello: { serverId: 'test' },
@@ -158,12 +170,7 @@ export async function startTunnel(t: Test, onOpen = connectTarget): Promise<Dial
     });
 }
 
-interface PromiseWithHello {
-  readonly hello: Promise<void>;
-  readonly handler: SessionHandler;
-}
-
-function helloAwaited(): PromiseWithHello {
+function awaitHello(): { readonly hello: Promise<void>; readonly handler: SessionHandler } {
   let onHello = () => {};
   const hello = new Promise<void>((resolve) => {
     onHello = resolve;
@@ -171,7 +178,7 @@ function helloAwaited(): PromiseWithHello {
   return { hello, handler: { onHello, onOpen() {}, onDraining() {}, onClose() {} } };
 }
 
-/** Plays the target as well: sends back what comes. */
+/** Plays the target as well: sends back what it receives. */
 export function echoAtOnce(stream: TunnelStream): void {
   stream.attach({
     onData(chunk) {
@@ -203,7 +210,7 @@ function connectTarget(stream: TunnelStream): void {
 export const passTime = <T>(time: ControlledTime, what: string, result: Promise<T>): Promise<T> =>
   passTimeOf(time, what, result, { stepMs: 1_000 });
 
-/** A dial that never ends by itself, and remembers how it was cancelled. */
+/** A dial that ends only when it is cancelled. */
 export class PendingDial {
   /** In order of their start. */
   readonly started: { readonly caller: Caller; readonly signal: AbortSignal }[] = [];

@@ -58,14 +58,14 @@ async function start(
   t: Test,
   ...[dialer, options]: [Parameters<typeof startFrontEnd>[1], object?]
 ) {
-  const started = await startFrontEnd(t, dialer, { grpcObserver, ...options });
+  const started = await startFrontEnd(t, dialer, options);
   return { ...started, peer: new GrpcPeer(t, listeners.UDS!(started)) };
 }
 
 for (const [listener, optionsOf] of Object.entries(listeners)) {
   t.test(`gRPC over ${listener}`, async (t) => {
     const echo = await startEcho(t);
-    const started = await startFrontEnd(t, await startTunnel(t), { grpcObserver });
+    const started = await startFrontEnd(t, await startTunnel(t));
     const peer = new GrpcPeer(t, optionsOf(started));
 
     t.test('a connection from its dial to its close', async (t) => {
@@ -129,7 +129,7 @@ t.test('what a client sent before it closes reaches the target', async (t) => {
   t.match(end, { bytesFromClient: sourceRequest(1000).length, bytesToClient: 1000 });
 });
 
-t.test('failed dials say why, in words that Go’s clients know', async (t) => {
+t.test('failed dials give the reason in the words that Go’s clients match', async (t) => {
   const refused = await reserveRefusedPort();
   t.teardown(() => refused.close());
   const real = await start(t, await startTunnel(t));
@@ -149,7 +149,7 @@ t.test('failed dials say why, in words that Go’s clients know', async (t) => {
   t.same(none.seen.refused, ['bad_target']);
 });
 
-t.test('a dial that is given up is cancelled, however the client says it', async (t) => {
+t.test('a dial is cancelled, however the client abandons it', async (t) => {
   const ways: Record<string, (call: GrpcCall) => void> = {
     DIAL_CLS: (call) => call.send({ type: 'DIAL_CLS', random: 1n }),
     'the end of its side': (call) => call.end(),
@@ -168,7 +168,7 @@ t.test('a dial that is given up is cancelled, however the client says it', async
   }
 });
 
-t.test('a client that vanishes resets its stream', async (t) => {
+t.test('a client that disconnects resets its stream', async (t) => {
   const echo = await startEcho(t);
   const { peer, until } = await start(t, await startTunnel(t));
   const call = open(peer);
@@ -180,7 +180,7 @@ t.test('a client that vanishes resets its stream', async (t) => {
   t.equal(end.error?.code, 'client_reset');
 });
 
-t.test('packets that do not belong', async (t) => {
+t.test('answers packets that fit no connection', async (t) => {
   const echo = await startEcho(t);
   const { peer } = await start(t, await startTunnel(t));
   const early = open(peer);

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { formatTarget } from '@fairlead/protocol';
 import type { ByteReport } from '@fairlead/testkit';
 import {
   connectHead,
   connectThrough,
   countBytes,
   exchangeRaw,
-  type FrontEndAddress,
   openFrontEnd,
   readText,
   reserveRefusedPort,
@@ -21,21 +21,13 @@ import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 import {
   failingDial,
+  listeners,
   PendingDial,
   passTime,
   startFrontEnd,
   startTunnel,
   type TestFrontEnd,
 } from './frontend-fixture.ts';
-
-/** The same body over both kinds of listener. */
-const listeners: Record<string, (started: TestFrontEnd) => FrontEndAddress> = {
-  UDS: ({ uds }) => uds,
-  TLS: ({ tls }) => tls,
-};
-
-const authority = ({ host, port }: { host: string; port: number }) =>
-  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
 /** Splits an answer; fails the test unless it has the form of every refusal. */
 function checkRefusal(t: Test, text: string, status: number, code: string): string {
@@ -59,7 +51,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
 
     t.test('answers with a bare head and relays', async (t) => {
       const socket = await openFrontEnd(via);
-      socket.write(connectHead(authority(target), { Host: '127.0.0.1' }));
+      socket.write(connectHead(formatTarget(target), { Host: '127.0.0.1' }));
       const [answer] = await once(socket, 'data');
       t.equal(answer.toString(), 'HTTP/1.1 200 Connection established\r\n\r\n');
       socket.end('ping');
@@ -74,7 +66,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
         level: 'debug',
         protocol: 'http1',
         caller: listener === 'UDS' ? 'uds' : 'mtls:frontend-client',
-        target: authority(target),
+        target: formatTarget(target),
         agent: 'agent-1',
         bytesFromClient: 4,
         bytesToClient: 4,
@@ -85,25 +77,25 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
 
     t.test('delivers bytes sent in one packet with the head', async (t) => {
       const payload = 'x'.repeat(20_000);
-      const reply = await connectThrough({ via, target: authority(target), payload, end: true });
+      const reply = await connectThrough({ via, target: formatTarget(target), payload, end: true });
       t.equal(reply.status, 200);
       t.equal(await readText(reply.socket), payload);
     });
 
-    t.test('reads a head that comes byte by byte', async (t) => {
+    t.test('reads a head that arrives byte by byte', async (t) => {
       const socket = await openFrontEnd(via);
       socket.setNoDelay(true);
-      for (const byte of connectHead(authority(target))) {
+      for (const byte of connectHead(formatTarget(target))) {
         await new Promise((resolve) => socket.write(byte, resolve));
       }
       socket.end('slow');
       t.match(await readText(socket), /^HTTP\/1\.1 200 [^\r]*\r\n\r\nslow$/);
     });
 
-    t.test('takes any Host header, and none', async (t) => {
+    t.test('accepts any Host header, and none', async (t) => {
       for (const head of [
-        `CONNECT ${authority(target)} HTTP/1.1\r\nHost: elsewhere.example:1\r\n\r\n`,
-        `CONNECT ${authority(target)} HTTP/1.1\r\n\r\n`,
+        `CONNECT ${formatTarget(target)} HTTP/1.1\r\nHost: elsewhere.example:1\r\n\r\n`,
+        `CONNECT ${formatTarget(target)} HTTP/1.1\r\n\r\n`,
       ]) {
         const socket = await openFrontEnd(via);
         socket.end(head);
@@ -116,7 +108,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.teardown(() => late.close());
       const reply = await connectThrough({
         via,
-        target: authority(late),
+        target: formatTarget(late),
         payload: 'go',
         end: true,
       });
@@ -131,7 +123,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       });
       const early = await startEarlyEndTarget({ greeting: 'bye', onReport });
       t.teardown(() => early.close());
-      const reply = await connectThrough({ via, target: authority(early) });
+      const reply = await connectThrough({ via, target: formatTarget(early) });
       t.equal(await readText(reply.socket), 'bye');
       seededReadable('upload', 8 * 1024 * 1024).pipe(reply.socket);
       t.equal((await reported).sha256, seededSha256('upload', 8 * 1024 * 1024));
@@ -143,7 +135,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
           const payload = `stream ${index}`;
           const reply = await connectThrough({
             via,
-            target: authority(target),
+            target: formatTarget(target),
             payload,
             end: true,
           });
@@ -156,11 +148,11 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     t.test('answers 502 when the target refuses', async (t) => {
       const refused = await reserveRefusedPort();
       t.teardown(() => refused.close());
-      const request = connectHead(authority(refused));
+      const request = connectHead(formatTarget(refused));
       const { text, closedBy } = await exchangeRaw(via, request);
       t.equal(closedBy, 'end');
       const body = checkRefusal(t, text, 502, 'target_refused');
-      t.match(body, `(target_refused at the target, target ${authority(refused)}, after `);
+      t.match(body, `(target_refused at the target, target ${formatTarget(refused)}, after `);
       const line = await started.until(({ logs }) =>
         logs.find((log) => log.end === 'target_refused'),
       );
@@ -196,7 +188,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       'method_not_allowed',
     ],
     [
-      'a CONNECT behind a GET',
+      'a CONNECT after a GET',
       'GET / HTTP/1.1\r\nHost: x\r\n\r\nCONNECT a:1 HTTP/1.1\r\n\r\n',
       405,
       'method_not_allowed',
@@ -228,14 +220,14 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     ['port 65536', 'CONNECT host:65536 HTTP/1.1\r\nHost: host\r\n\r\n', 400, 'bad_target'],
     ['userinfo', 'CONNECT me@host:1 HTTP/1.1\r\nHost: host\r\n\r\n', 400, 'bad_target'],
     [
-      'bytes behind a bad target',
+      'bytes after a bad target',
       `CONNECT host HTTP/1.1\r\n\r\n${'x'.repeat(100_000)}`,
       400,
       'bad_target',
     ],
   ];
 
-  t.test(`what is refused over ${listener}`, async (t) => {
+  t.test(`refused requests over ${listener}`, async (t) => {
     const pending = new PendingDial();
     const started = await startFrontEnd(t, pending.dial);
     const via = addressOf(started);
@@ -249,7 +241,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
         t.same(started.seen.refused.slice(before), [code], 'one refusal is counted');
       });
     }
-    t.test('a client that goes on sending after its refusal is not reset', async (t) => {
+    t.test('a client that still sends after its refusal is not reset', async (t) => {
       const socket = await openFrontEnd(via);
       const errors: Error[] = [];
       socket.on('error', (error) => errors.push(error));
@@ -264,17 +256,17 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       const { text } = await exchangeRaw(via, 'HEAD / HTTP/1.1\r\nHost: x\r\n\r\n');
       t.match(text, /^HTTP\/1\.1 405 .*\r\ncontent-length: [1-9].*\r\n\r\n$/s);
     });
-    t.test('half a head and then the end of input', async (t) => {
+    t.test('half a head, then the end of input', async (t) => {
       const socket = await openFrontEnd(via);
       socket.end('CONNECT a:1 HT');
       checkRefusal(t, await readText(socket), 400, 'bad_request');
     });
-    t.test('nothing and then the end of input', async (t) => {
+    t.test('no bytes, then the end of input', async (t) => {
       const socket = await openFrontEnd(via);
       socket.end();
       t.equal(await readText(socket), '');
     });
-    t.equal(pending.started.length, 0, 'nothing was dialled');
+    t.equal(pending.started.length, 0, 'nothing was dialed');
   });
 
   t.test(`deadlines over ${listener}`, async (t) => {
@@ -295,7 +287,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
         checkRefusal(t, text, 408, 'request_timeout');
       });
     }
-    t.test('a dial that takes longer is not cut off', async (t) => {
+    t.test('a dial that takes longer is not cancelled', async (t) => {
       const socket = await openFrontEnd(via);
       socket.write(connectHead('a:1'));
       await pending.until(1);
@@ -307,7 +299,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     });
   });
 
-  t.test(`a client that leaves during the dial, over ${listener}`, async (t) => {
+  t.test(`a client that disconnects during the dial, over ${listener}`, async (t) => {
     const pending = new PendingDial();
     const started = await startFrontEnd(t, pending.dial);
     const via = addressOf(started);
@@ -350,19 +342,19 @@ t.test('a client that resets during the dial cancels it', async (t) => {
   t.equal(pending.started[0]?.signal.reason.code, 'cancelled');
 });
 
-t.test('the access log tells of a client that resets its stream', async (t) => {
+t.test('the access log has a line for a client that resets its stream', async (t) => {
   const target = await startEchoTarget();
   t.teardown(() => target.close());
   const started = await startFrontEnd(t, await startTunnel(t));
   const [socket, tcp] = await openResettable(t, started);
-  socket.write(connectHead(authority(target)));
+  socket.write(connectHead(formatTarget(target)));
   await once(socket, 'data');
   tcp.resetAndDestroy();
   const line = await started.until(({ logs }) => logs.find((log) => log.message === 'stream'));
   t.match(line, { level: 'info', end: 'client_reset', agent: 'agent-1' });
 });
 
-t.test('each failure of a dial has its status', async (t) => {
+t.test('each dial failure has its status', async (t) => {
   const failures = [
     ['no_agent', 503, 'server'],
     ['backend_dial_timeout', 504, 'agent'],
@@ -381,14 +373,11 @@ t.test('each failure of a dial has its status', async (t) => {
   }
 });
 
-t.test(
-  'an error of the dialer’s own is an internal error, not the end of the process',
-  async (t) => {
-    const { uds } = await startFrontEnd(t, () => Promise.reject(new TypeError('oops')));
-    const { text } = await exchangeRaw(uds, connectHead('a:1'));
-    checkRefusal(t, text, 500, 'internal_error');
-  },
-);
+t.test('an unexpected error of the dial is answered as an internal error', async (t) => {
+  const { uds } = await startFrontEnd(t, () => Promise.reject(new TypeError('oops')));
+  const { text } = await exchangeRaw(uds, connectHead('a:1'));
+  checkRefusal(t, text, 500, 'internal_error');
+});
 
 t.test('--mode grpc refuses CONNECT', async (t) => {
   const { uds } = await startFrontEnd(t, failingDial('internal_error'), { mode: 'grpc' });

@@ -7,6 +7,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { formatTarget } from '@fairlead/protocol';
 import {
   type ByteReport,
   connectHead,
@@ -30,21 +31,12 @@ import t, { type Test } from 'tap';
 import {
   echoAtOnce,
   failingDial,
-  grpcObserver,
+  listeners,
   PendingDial,
   passTime,
   startFrontEnd,
   startTunnel,
-  type TestFrontEnd,
 } from './frontend-fixture.ts';
-
-/** The same body over both kinds of listener. */
-const listeners: Record<string, (started: TestFrontEnd) => FrontEndAddress> = {
-  UDS: ({ uds }) => uds,
-  TLS: ({ tls }) => tls,
-};
-
-const authority = ({ host, port }: { host: string; port: number }) => `${host}:${port}`;
 
 async function openClient(t: Test, via: FrontEndAddress): Promise<Http2ConnectClient> {
   const client = await Http2ConnectClient.open(via);
@@ -89,7 +81,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     t.test('relays 300 streams at once on one connection', async (t) => {
       const answers = await Promise.all(
         Array.from({ length: 300 }, async (_, index) => {
-          const { status, stream } = await client.connect(authority(target));
+          const { status, stream } = await client.connect(formatTarget(target));
           stream.end(`stream ${index}`);
           return `${status} ${await readText(stream)}`;
         }),
@@ -107,7 +99,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     t.test('carries the client’s half-close: the target answers 8 MiB after it', async (t) => {
       const late = await startLateAnswerTarget({ answerBytes: 8 * 1024 * 1024 });
       t.teardown(() => late.close());
-      const { stream } = await client.connect(authority(late));
+      const { stream } = await client.connect(formatTarget(late));
       stream.end('go');
       t.equal((await countBytes(stream)).sha256, late.sha256);
     });
@@ -119,7 +111,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       });
       const early = await startEarlyEndTarget({ greeting: 'bye', onReport });
       t.teardown(() => early.close());
-      const { stream } = await client.connect(authority(early));
+      const { stream } = await client.connect(formatTarget(early));
       t.equal(await readText(stream), 'bye');
       seededReadable('upload', 8 * 1024 * 1024).pipe(stream);
       t.equal((await reported).sha256, seededSha256('upload', 8 * 1024 * 1024));
@@ -129,7 +121,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       const late = await startLateAnswerTarget({ answerBytes: 1000 });
       t.teardown(() => late.close());
       const session = await openSession(t, via);
-      const headers = { ':method': 'CONNECT', ':authority': authority(late) };
+      const headers = { ':method': 'CONNECT', ':authority': formatTarget(late) };
       const stream = session.request(headers, { endStream: true });
       t.equal((await countBytes(stream)).sha256, late.sha256);
     });
@@ -138,7 +130,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       const reset = await startResetTarget({ afterBytes: 1 });
       t.teardown(() => reset.close());
       const session = await openSession(t, via);
-      const stream = session.request({ ':method': 'CONNECT', ':authority': authority(reset) });
+      const stream = session.request({ ':method': 'CONNECT', ':authority': formatTarget(reset) });
       stream.on('error', () => {});
       await once(stream, 'response');
       stream.write('x');
@@ -150,9 +142,9 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.equal(line.level, 'info');
     });
 
-    t.test('a client that resets ends its stream and no other', async (t) => {
-      const other = await client.connect(authority(target));
-      const { stream } = await client.connect(authority(target));
+    t.test('a client reset ends its stream and no other', async (t) => {
+      const other = await client.connect(formatTarget(target));
+      const { stream } = await client.connect(formatTarget(target));
       stream.write('x');
       await once(stream, 'data');
       stream.close(constants.NGHTTP2_CANCEL);
@@ -161,13 +153,13 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.equal(await readText(other.stream), 'still here');
     });
 
-    t.test('a stalled stream holds up no other', async (t) => {
-      const stalled = await client.connect(authority(target));
-      // The echo fills every buffer on the way back, since nobody reads.
+    t.test('a stalled stream does not delay other streams', async (t) => {
+      const stalled = await client.connect(formatTarget(target));
+      // The echo fills every buffer on the way back, since the client does not read.
       const upload = seededReadable('stalled', 24 * 1024 * 1024);
       upload.pipe(stalled.stream);
       await once(upload, 'pause');
-      const other = await client.connect(authority(target));
+      const other = await client.connect(formatTarget(target));
       seededReadable('other', 2 * 1024 * 1024).pipe(other.stream);
       const { sha256 } = await countBytes(other.stream);
       t.equal(sha256, seededSha256('other', 2 * 1024 * 1024));
@@ -175,10 +167,10 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.equal(late, seededSha256('stalled', 24 * 1024 * 1024), 'and completes when read');
     });
 
-    t.test('a refused dial is an answer with the reason', async (t) => {
+    t.test('answers a refused dial with the reason', async (t) => {
       const refused = await reserveRefusedPort();
       t.teardown(() => refused.close());
-      const { status, headers, body } = await client.connect(authority(refused));
+      const { status, headers, body } = await client.connect(formatTarget(refused));
       t.equal(status, 502);
       t.equal(headers['fairlead-error'], 'target_refused');
       t.equal(headers['content-length'], String(Buffer.byteLength(body)));
@@ -238,7 +230,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       });
     }
 
-    t.test('byte by byte is as good as any; after a request it stays', async (t) => {
+    t.test('is accepted byte by byte; after a request the connection stays open', async (t) => {
       const socket = await openFrontEnd(via, 'h2');
       t.teardown(() => socket.destroy());
       socket.setNoDelay(true);
@@ -268,10 +260,10 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     await once(socket, 'end');
     socket.destroy();
     const client = await openClient(t, via);
-    t.equal((await client.connect('a:1')).status, 503, 'the server is unhurt');
+    t.equal((await client.connect('a:1')).status, 503, 'the server still serves');
   });
 
-  t.test(`a client that leaves during the dial by HTTP/2 over ${listener}`, async (t) => {
+  t.test(`a client that disconnects during the dial by HTTP/2 over ${listener}`, async (t) => {
     const pending = new PendingDial();
     const started = await startFrontEnd(t, pending.dial);
     const via = addressOf(started);
@@ -308,8 +300,9 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     });
   });
 
-  t.test(`requests that are no CONNECT by HTTP/2 over ${listener}`, async (t) => {
-    const started = await startFrontEnd(t, failingDial('internal_error'));
+  t.test(`requests other than CONNECT by HTTP/2 over ${listener}`, async (t) => {
+    const mode = 'http-connect';
+    const started = await startFrontEnd(t, failingDial('internal_error'), { mode });
     const session = await openSession(t, addressOf(started));
     t.test('GET is refused', async (t) => {
       const { headers, text } = await request(session, { ':path': '/' });
@@ -354,22 +347,21 @@ t.test('--mode', async (t) => {
     return { ...headers, ...trailers }['grpc-status'];
   };
   t.test('grpc refuses CONNECT and serves gRPC', async (t) => {
-    const { uds } = await startFrontEnd(t, failingDial('no_agent'), { grpcObserver, mode: 'grpc' });
+    const { uds } = await startFrontEnd(t, failingDial('no_agent'), { mode: 'grpc' });
     const session = await openSession(t, uds);
     const { headers } = await request(session, { ':method': 'CONNECT', ':authority': 'a:1' });
     t.match(headers, { ':status': 405, allow: 'POST', 'fairlead-error': 'method_not_allowed' });
     t.equal(await callStatus(session), '0');
   });
   t.test('http-connect refuses gRPC and serves CONNECT', async (t) => {
-    const options = { grpcObserver, mode: 'http-connect' as const };
-    const { uds } = await startFrontEnd(t, failingDial('no_agent'), options);
+    const { uds } = await startFrontEnd(t, failingDial('no_agent'), { mode: 'http-connect' });
     const session = await openSession(t, uds);
     const { headers } = await request(session, { ':method': 'CONNECT', ':authority': 'a:1' });
     t.equal(headers[':status'], 503);
     t.equal(await callStatus(session), '12');
   });
-  t.test('without it both are served', async (t) => {
-    const { uds } = await startFrontEnd(t, failingDial('no_agent'), { grpcObserver });
+  t.test('without --mode both are served', async (t) => {
+    const { uds } = await startFrontEnd(t, failingDial('no_agent'));
     const session = await openSession(t, uds);
     const { headers } = await request(session, { ':method': 'CONNECT', ':authority': 'a:1' });
     t.equal(headers[':status'], 503);
@@ -431,30 +423,27 @@ async function startPouringTarget(t: Test, ends: boolean) {
   return { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
 }
 
-t.test(
-  'a reset without a word of error ends the stream, whatever waits for the client',
-  async (t) => {
-    for (const ends of [false, true]) {
-      const target = await startPouringTarget(t, ends);
-      const started = await startFrontEnd(t, await startTunnel(t));
-      const client = await openClient(t, started.uds);
-      const { stream } = await client.connect(authority(target));
-      stream.write('pour');
-      await once(stream, 'data');
-      stream.pause();
-      // Node's way to say NO_ERROR, behind the end of what it had to say.
-      stream.destroy();
-      await started.until(() => started.frontEnd.activeStreams === 0);
-      t.notOk(client.session.destroyed, 'the connection goes on');
-      t.match(started.seen.ends, [{ error: { code: 'client_reset' } }]);
-    }
-  },
-);
+t.test('a reset with NO_ERROR ends the stream, whatever waits for the client', async (t) => {
+  for (const ends of [false, true]) {
+    const target = await startPouringTarget(t, ends);
+    const started = await startFrontEnd(t, await startTunnel(t));
+    const client = await openClient(t, started.uds);
+    const { stream } = await client.connect(formatTarget(target));
+    stream.write('pour');
+    await once(stream, 'data');
+    stream.pause();
+    // Node then sends NO_ERROR after the end of the stream's data.
+    stream.destroy();
+    await started.until(() => started.frontEnd.activeStreams === 0);
+    t.notOk(client.session.destroyed, 'the connection goes on');
+    t.match(started.seen.ends, [{ error: { code: 'client_reset' } }]);
+  }
+});
 
-t.test('a client that gives up its dials is limited, others are not', async (t) => {
+t.test('limits a client that abandons its dials, and no other client', async (t) => {
   const pending = new PendingDial();
   const started = await startFrontEnd(t, pending.dial, {
-    abandonLimit: { burst: 3, perSecond: 0 },
+    limits: { abandonLimit: { burst: 3, perSecond: 0 } },
   });
   const { uds, tls } = started;
   const session = await openSession(t, uds);
@@ -466,7 +455,7 @@ t.test('a client that gives up its dials is limited, others are not', async (t) 
   }
   const { headers, text } = await request(session, { ':method': 'CONNECT', ':authority': 'a:1' });
   t.match(headers, { ':status': 503, 'fairlead-error': 'limit_reached' });
-  t.match(text, 'gave up too many dials');
+  t.match(text, 'abandoned too many dials');
   const reply = await exchangeRaw(uds, connectHead('a:1'));
   t.match(reply.text, /^HTTP\/1\.1 503 /, 'whatever the protocol');
   t.equal(pending.started.length, 3);
@@ -483,10 +472,10 @@ t.test('both protocols share a listener', async (t) => {
   const { uds, tls } = await startFrontEnd(t, await startTunnel(t));
   for (const via of [uds, tls]) {
     const client = await openClient(t, via);
-    const { stream } = await client.connect(authority(target));
+    const { stream } = await client.connect(formatTarget(target));
     const reply = await connectThrough({
       via,
-      target: authority(target),
+      target: formatTarget(target),
       end: true,
       payload: 'one',
     });

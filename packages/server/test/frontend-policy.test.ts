@@ -29,7 +29,7 @@ rules:
     deny: ["10.0.0.0/8:443", "secret.example"]
 `;
 
-t.test('who may go where', async (t) => {
+t.test('which callers may reach which targets', async (t) => {
   const policy = read(t, policyText);
   const allowed = (caller: Caller, host: string, port: number) =>
     policy.decide(caller, { host, port }).isAllowed;
@@ -50,7 +50,7 @@ t.test('who may go where', async (t) => {
   t.notOk(allowed(prometheus, '10.1.2.3', 80));
 });
 
-t.test('a denial wins, and where networks are denied names are refused', async (t) => {
+t.test('a deny rule wins, and a denied network denies all names', async (t) => {
   const policy = read(t, policyText);
   const decide = (host: string, port: number) => policy.decide(mtls('narrow'), { host, port });
   t.match(decide('10.1.2.3', 443), { isAllowed: false, reason: 'denied by "10.0.0.0/8:443"' });
@@ -58,19 +58,19 @@ t.test('a denial wins, and where networks are denied names are refused', async (
   t.match(decide('10.1.2.3', 80), { isAllowed: true });
   t.match(decide('a.example', 443), {
     isAllowed: false,
-    reason: '"10.0.0.0/8:443" is denied, and a name may lead there; give an address',
+    reason: '"10.0.0.0/8:443" is denied, and a name may resolve into it; use an IP address',
   });
   t.match(decide('a.example', 80), { isAllowed: true, reason: 'allowed by "*"' });
   t.match(decide('SECRET.example.', 80), { isAllowed: false });
   t.match(decide('192.0.2.1', 443), { isAllowed: true });
 });
 
-t.test('a caller that no rule is about gets nowhere', async (t) => {
+t.test('denies a caller that no rule names', async (t) => {
   const policy = read(t, policyText);
   const target = { host: 'node-1', port: 10_250 };
   t.match(policy.decide(mtls('stranger', 'o1'), target), {
     isAllowed: false,
-    reason: 'no rule is about cn:stranger, o:o1',
+    reason: 'no rule names cn:stranger, o:o1',
   });
   t.notOk(policy.decide(mtls('uds'), target).isAllowed, 'a common name is no socket');
   t.notOk(policy.decide(mtls('system:monitoring'), target).isAllowed, 'nor an organization');
@@ -79,12 +79,9 @@ t.test('a caller that no rule is about gets nowhere', async (t) => {
   t.ok(read(t, 'rules: [{callers: ["*"], allow: ["*"]}]').decide(uds, target).isAllowed);
 });
 
-t.test('a file that makes no sense is told with its place', async (t) => {
+t.test('reports an invalid file with file and line', async (t) => {
   const complaints: readonly [string, RegExp][] = [
-    [
-      'rules:\n  - callers: [usd]\n',
-      /policy\.yaml:2: rules\.0\.callers\.0: is none of uds, cn:NAME/,
-    ],
+    ['rules:\n  - callers: [usd]\n', /policy\.yaml:2: rules\.0\.callers\.0: must be uds, cn:NAME/],
     ['rules:\n  - callers: [uds]\n    alow: []\n', /policy\.yaml:2: rules\.0: .*"alow"/],
     [
       'rules:\n  - callers: [uds]\n    allow:\n      - 10.0.0.1/8\n',

@@ -19,7 +19,7 @@ const good: [text: string, host: string, port: number][] = [
 ];
 
 for (const [text, host, port] of good) {
-  t.test(`target ${text} is taken`, async (t) => {
+  t.test(`target ${text} is accepted`, async (t) => {
     t.same(parseConnectTarget(text), { host, port });
   });
 }
@@ -80,7 +80,7 @@ for (const text of bad) {
   t.test(`target ${JSON.stringify(text.slice(0, 40))} is refused`, async (t) => {
     try {
       parseConnectTarget(text);
-      t.fail('it was taken');
+      t.fail('it was accepted');
     } catch (error) {
       t.ok(error instanceof TunnelError);
       t.match(error, { code: 'bad_target', httpStatus: 400 });

@@ -21,7 +21,7 @@ import { failingDial, PendingDial, startFrontEnd, startTunnel } from './frontend
 
 const run = promisify(execFile);
 
-/** Connects and waits for the server's verdict, which TLS 1.3 gives only after the handshake. */
+/** Connects and waits until the server closes, which with TLS 1.3 follows the handshake. */
 function tryTls(port: number, options: ConnectionOptions): Promise<void> {
   return new Promise((resolve) => {
     const socket = connectTls({ host: '127.0.0.1', port, servername: 'localhost', ...options });
@@ -125,7 +125,7 @@ t.test('refused TLS clients are logged in one line each, with the reason', async
     t.match(line.reason, 'ERR_TLS_HANDSHAKE_TIMEOUT');
   });
 
-  t.test('a port probe is no refusal', async (t) => {
+  t.test('a port probe is not logged as a refusal', async (t) => {
     const { tls, until } = await startFrontEnd(t, pending.dial);
     const probe = connectTcp({ host: '127.0.0.1', port: tls.port });
     await once(probe, 'connect');
@@ -138,12 +138,12 @@ t.test('refused TLS clients are logged in one line each, with the reason', async
   t.equal(pending.started.length, 0);
 });
 
-t.test('the caller is what the certificate says', async (t) => {
+t.test('the caller has the names of its certificate', async (t) => {
   const pki = await sharedTestPki();
   const pending = new PendingDial();
   const { tls, uds, frontEnd } = await startFrontEnd(t, pending.dial);
   const callers: Caller[] = [];
-  const dialled = async (via: Parameters<typeof openFrontEnd>[0]) => {
+  const dialedCaller = async (via: Parameters<typeof openFrontEnd>[0]) => {
     const socket = await openFrontEnd(via);
     socket.write(connectHead('a:1'));
     await pending.until(callers.length + 1);
@@ -151,13 +151,13 @@ t.test('the caller is what the certificate says', async (t) => {
     socket.destroy();
     return callers.at(-1)!;
   };
-  t.match(await dialled(tls), {
+  t.match(await dialedCaller(tls), {
     kind: 'mtls',
     commonName: 'frontend-client',
     organizations: ['fairlead:tests'],
     address: /^127\.0\.0\.1:\d+$/,
   });
-  t.same(await dialled(uds), { kind: 'uds', organizations: [], address: uds.path });
+  t.same(await dialedCaller(uds), { kind: 'uds', organizations: [], address: uds.path });
 
   t.test('with several organizations, and after new certificates were set', async (t) => {
     const authority = await createAuthority({ name: 'second CA' });
@@ -176,7 +176,7 @@ t.test('the caller is what the certificate says', async (t) => {
     });
     const { port } = listener.address;
     listener.setSecureContext({ ca: authority.certPem, cert: server.cert, key: server.key });
-    const caller = await dialled({
+    const caller = await dialedCaller({
       host: '127.0.0.1',
       port,
       tls: { ca, cert: issued.certPem, key: issued.keyPem },

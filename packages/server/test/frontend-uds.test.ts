@@ -15,7 +15,7 @@ async function directoryFor(t: Test): Promise<string> {
   return directory.path;
 }
 
-/** A listener that greets with its name. */
+/** A listener that sends its name to each client. */
 function listenerAt(
   t: Test,
   path: string,
@@ -41,13 +41,13 @@ const greetingAt = async (path: string) => {
   return text;
 };
 
-/** Leaves a socket file behind, as a process does that is killed. */
+/** Leaves a socket file behind, as a killed process does. */
 async function leaveStaleSocket(path: string): Promise<void> {
   const script = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
   await once(spawn(process.execPath, ['-e', script, path]), 'exit');
 }
 
-t.test('listens with mode 0660, under its own name only, and cleans up', async (t) => {
+t.test('listens with mode 0660 at its path only, and removes the path', async (t) => {
   const directory = await directoryFor(t);
   const path = join(directory, 's');
   const log: string[] = [];
@@ -71,21 +71,21 @@ t.test('replaces a stale socket', async (t) => {
   t.equal(await greetingAt(path), 'first');
 });
 
-t.test('replaces what a killed process of the same PID left half done', async (t) => {
+t.test('replaces the temporary socket of a killed process with the same PID', async (t) => {
   const path = join(await directoryFor(t), 's');
   await leaveStaleSocket(`${path}.${process.pid}`);
   await listenerAt(t, path).listen();
   t.equal(await greetingAt(path), 'first');
 });
 
-t.test('leaves a stale socket when told to', async (t) => {
+t.test('keeps a stale socket if deleteExisting is false', async (t) => {
   const path = join(await directoryFor(t), 's');
   await leaveStaleSocket(path);
   const listening = listenerAt(t, path, { deleteExisting: false }).listen();
   await t.rejects(listening, { name: 'StartupError', message: /--delete-existing-uds-file=false/ });
 });
 
-t.test('a live socket is an error', async (t) => {
+t.test('fails if another server listens at the path', async (t) => {
   const path = join(await directoryFor(t), 's');
   await listenerAt(t, path).listen();
   const second = listenerAt(t, path, { name: 'second' });
@@ -96,7 +96,7 @@ t.test('a live socket is an error', async (t) => {
   t.equal(await greetingAt(path), 'first');
 });
 
-t.test('a takeover replaces a live socket, which then leaves its successor’s alone', async (t) => {
+t.test('a takeover replaces a live socket, whose server does not remove the new one', async (t) => {
   const path = join(await directoryFor(t), 's');
   const first = listenerAt(t, path);
   await first.listen();
@@ -106,7 +106,7 @@ t.test('a takeover replaces a live socket, which then leaves its successor’s a
   t.equal(await greetingAt(path), 'second');
 });
 
-t.test('never replaces what is no socket', async (t) => {
+t.test('never replaces a file that is not a socket', async (t) => {
   const directory = await directoryFor(t);
   const file = join(directory, 'file');
   await writeFile(file, 'precious');
@@ -117,7 +117,7 @@ t.test('never replaces what is no socket', async (t) => {
   t.ok(existsSync(file));
 });
 
-t.test('a path that is too long is an error that says how long it may be', async (t) => {
+t.test('fails on a path that is too long, and gives the limit', async (t) => {
   const directory = await directoryFor(t);
   const suffix = `.${process.pid}`;
   const longest = join(directory, 'x'.repeat(107 - suffix.length - directory.length - 1));
@@ -130,7 +130,7 @@ t.test('a path that is too long is an error that says how long it may be', async
   });
 });
 
-t.test('a directory that does not exist is an error in one line', async (t) => {
+t.test('fails in one line if the directory does not exist', async (t) => {
   const path = join(await directoryFor(t), 'missing', 's');
   const listening = listenerAt(t, path).listen();
   await t.rejects(listening, {
@@ -139,7 +139,7 @@ t.test('a directory that does not exist is an error in one line', async (t) => {
   });
 });
 
-t.test('another kind of socket server’s file is live too', async (t) => {
+t.test('fails if a foreign server listens at the path', async (t) => {
   const path = join(await directoryFor(t), 's');
   const other = createServer().listen(path);
   await once(other, 'listening');

@@ -111,7 +111,10 @@ t.test('refuses an agent with a certificate of another CA in its own protocol', 
   const { ca } = pki.agent;
   const { cert, key } = pki.frontend.client;
   const call = await join(connect({ ca, cert, key }));
-  t.match(await call.ended(), { code: grpcStatus.UNAUTHENTICATED, details: /a CA that is not trusted/ });
+  t.match(await call.ended(), {
+    code: grpcStatus.UNAUTHENTICATED,
+    details: /a CA that is not trusted/,
+  });
   t.match(
     lines.find(({ msg }) => msg === 'agent refused'),
     { level: 'warn' },

@@ -1,61 +1,54 @@
-import { type Caller, StreamLimits } from '@fairlead/server/internal';
+import { StreamLimits } from '@fairlead/server/internal';
 import { controlTime } from '@fairlead/testkit/controlled-time';
-import t from 'tap';
+import t, { type Test } from 'tap';
 
-const limits = {
-  maxStreams: 4,
-  maxStreamsPerCaller: 3,
-  maxPendingDials: 2,
-  maxOpensPerSecond: Number.POSITIVE_INFINITY,
-};
-
-const caller = (commonName: string): Caller => ({
-  kind: 'mtls',
-  commonName,
-  organizations: [],
-  address: '',
-});
-
-/** The limit that the caller runs into. */
-function limited(admitted: StreamLimits, reached: string[], name: string): string | undefined {
-  t.throws(() => admitted.admit(caller(name)), { code: 'limit_reached' });
-  return reached.at(-1);
+/** Admits streams, and keeps the names of the limits that refused some. */
+function startLimits(options: ConstructorParameters<typeof StreamLimits>[0]) {
+  const reached: string[] = [];
+  const limits = new StreamLimits(options, (name) => reached.push(name));
+  /** The limit that refuses the caller's next stream. */
+  const refusedBy = (t: Test, caller: string) => {
+    t.throws(() => limits.admit(caller), { code: 'limit_reached' });
+    return reached.at(-1);
+  };
+  return { limits, reached, refusedBy };
 }
 
-t.test('each limit by its name; room comes back with the end of streams', async (t) => {
-  const reached: string[] = [];
-  const admitted = new StreamLimits({ ...limits, onLimit: (name) => reached.push(name) });
-  const first = admitted.admit(caller('a'));
-  const second = admitted.admit(caller('a'));
-  t.equal(limited(admitted, reached, 'a'), 'pending_dials');
+t.test('each limit refuses by its name; room comes back when streams end', async (t) => {
+  const { limits, refusedBy } = startLimits({
+    maxStreams: 4,
+    maxStreamsPerCaller: 3,
+    maxPendingDials: 2,
+  });
+  const first = limits.admit('a');
+  const second = limits.admit('a');
+  t.equal(refusedBy(t, 'a'), 'pending_dials');
   first.onDialEnd();
   first.onDialEnd();
   second.onDialEnd();
-  const third = admitted.admit(caller('a'));
+  const third = limits.admit('a');
   third.onDialEnd();
-  t.equal(limited(admitted, reached, 'a'), 'streams_per_caller');
-  const other = admitted.admit(caller('b'));
+  t.equal(refusedBy(t, 'a'), 'streams_per_caller');
+  const other = limits.admit('b');
   other.onDialEnd();
-  t.equal(limited(admitted, reached, 'b'), 'streams');
+  t.equal(refusedBy(t, 'b'), 'streams');
   first.end();
-  admitted.admit(caller('b')).end();
+  limits.admit('b').end();
   second.end();
   third.end();
   other.end();
-  for (let times = 0; times < 100; times++) admitted.admit(caller('a')).end();
+  for (let times = 0; times < 100; times++) limits.admit('a').end();
 });
 
 t.test('opens a second', async (t) => {
   const time = controlTime(t);
-  const reached: string[] = [];
-  const onLimit = (name: string) => reached.push(name);
-  const admitted = new StreamLimits({ ...limits, maxOpensPerSecond: 5, onLimit });
+  const { limits, reached } = startLimits({ maxOpensPerSecond: 5 });
   const takeAll = () => {
     let taken = 0;
     reached.length = 0;
     while (reached.length === 0 && taken < 100) {
       try {
-        admitted.admit(caller('a')).end();
+        limits.admit('a').end();
         taken++;
       } catch {
         t.same(reached, ['opens_per_caller']);
@@ -66,19 +59,37 @@ t.test('opens a second', async (t) => {
   t.equal(takeAll(), 10, 'twice as many at once');
   await time.advance(1_000);
   t.equal(takeAll(), 5, 'a second later');
-  admitted.admit(caller('b')).end();
+  limits.admit('b').end();
 });
 
-t.test('abandoned dials', async (t) => {
-  const reached: string[] = [];
-  const admitted = new StreamLimits({
-    ...limits,
-    abandonLimit: { burst: 1, perSecond: 0 },
-    onLimit: (name) => reached.push(name),
-  });
-  const lease = admitted.admit(caller('a'));
-  lease.onAbandoned();
-  lease.end();
-  t.equal(limited(admitted, reached, 'a'), 'abandoned_dials');
-  admitted.admit(caller('b')).end();
+t.test('abandoned dials: each caller has its own budget, which time refills', async (t) => {
+  const time = controlTime(t);
+  const { limits, refusedBy } = startLimits({ abandonLimit: { burst: 3, perSecond: 2 } });
+  const abandon = () => {
+    const lease = limits.admit('a');
+    lease.onAbandoned();
+    lease.end();
+  };
+  const isAdmitted = (caller: string) => t.doesNotThrow(() => limits.admit(caller).end());
+  for (let count = 0; count < 3; count++) abandon();
+  t.equal(refusedBy(t, 'a'), 'abandoned_dials');
+  isAdmitted('b');
+  await time.advance(499);
+  t.equal(refusedBy(t, 'a'), 'abandoned_dials');
+  await time.advance(1);
+  abandon();
+  t.equal(refusedBy(t, 'a'), 'abandoned_dials');
+  await time.advance(60_000);
+  for (let count = 0; count < 3; count++) abandon();
+  t.equal(refusedBy(t, 'a'), 'abandoned_dials', 'the budget does not grow beyond the burst');
+});
+
+t.test('dials that began before the budget was used up do not put it into debt', async (t) => {
+  const time = controlTime(t);
+  const { limits, refusedBy } = startLimits({ abandonLimit: { burst: 1, perSecond: 1 } });
+  const leases = Array.from({ length: 100 }, () => limits.admit('a'));
+  for (const lease of leases) lease.onAbandoned();
+  t.equal(refusedBy(t, 'a'), 'abandoned_dials');
+  await time.advance(1_000);
+  t.doesNotThrow(() => limits.admit('a').end());
 });

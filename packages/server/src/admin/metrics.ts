@@ -11,8 +11,12 @@ import type { ClaimKind } from '../agents/auth/agent-authorization.ts';
 import type { ReviewOutcome } from '../agents/auth/token-authenticator.ts';
 import type { BackendCounts } from '../agents/backends.ts';
 import type { AgentCallObserver } from '../agents/konnectivity-connection.ts';
-import type { GrpcObserver } from '../front-end/grpc/grpc-requests.ts';
-import type { FrontEndObserver, FrontEndProtocol, StreamSummary } from '../front-end/observer.ts';
+import type {
+  FrontEndObserver,
+  FrontEndProtocol,
+  GrpcObserver,
+  StreamSummary,
+} from '../front-end/front-end-options.ts';
 import type { LimitName } from '../front-end/stream-limits.ts';
 import type { StrategyName } from '../routing/router.ts';
 

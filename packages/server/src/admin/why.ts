@@ -2,9 +2,9 @@ import { formatTarget, type Target, TunnelError } from '@fairlead/protocol';
 import { type AdminReply, type AdminRoutes, jsonReply, textReply } from '@fairlead/runtime/admin';
 import { claimTexts } from '../agents/agent-identifiers.ts';
 import type { Backend } from '../agents/backend.ts';
+import type { Caller } from '../front-end/caller.ts';
 import { parseConnectTarget } from '../front-end/connect-target.ts';
-import type { Caller } from '../front-end/dial.ts';
-import type { FrontEndPolicy } from '../front-end/frontend-policy.ts';
+import type { FrontEndPolicy } from '../front-end/front-end-policy.ts';
 import type { DialHistory, DialRecord } from '../routing/dial-history.ts';
 import type { Router } from '../routing/router.ts';
 

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { GrpcError } from '@fairlead/konnectivity';
 import type { Hello, Transport } from '@fairlead/protocol';
 import { TokenBuckets } from '@fairlead/runtime/net';
-import { refuseGrpc } from '../front-end/grpc/grpc-answer.ts';
+import { refuseGrpc } from '../http2/grpc-answer.ts';
 import type { AgentConnection, AgentConnectionHost } from './agent-connection.ts';
 import type { IdentifyByToken } from './agent-listener.ts';
 import type { AgentPeer } from './agent-peer.ts';

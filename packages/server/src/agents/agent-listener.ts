@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import type { AddressInfo, Socket } from 'node:net';
-import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import {
   DuplexTransport,
   HTTP2_WINDOW_BYTES,
@@ -11,12 +10,11 @@ import {
   TunnelError,
   toTunnelError,
 } from '@fairlead/protocol';
-import { listen, peerAddress } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
-import { type HandshakeLimit, refusalOfPeer } from '@fairlead/runtime/tls';
-import { endLingering } from '../front-end/lingering-end.ts';
-import { http1Refusal, refusalOf } from '../front-end/refusal.ts';
+import { refusalOfPeer } from '@fairlead/runtime/tls';
 import { Http2Connections } from '../http2/http2-connections.ts';
+import { lingeringClose, refuseHttp1 } from '../listeners/refusal.ts';
+import { TlsListener, type TlsListenerOptions } from '../listeners/tls-listener.ts';
 import { type AgentPeer, peerOf } from './agent-peer.ts';
 import type { TokenAuthenticator } from './auth/token-authenticator.ts';
 import { Http2Tunnels } from './http2-tunnels.ts';
@@ -25,22 +23,13 @@ import { WebSocketTunnels } from './websocket-tunnels.ts';
 /** An agent needs one tunnel per HTTP/2 connection, and one more while the first ends. */
 const maxTunnelsPerConnection = 16;
 
-export interface AgentListenerOptions {
-  readonly host: string | undefined;
-  /** 0 for an ephemeral port. */
-  readonly port: number;
-  /** A socket that another process has already bound there. */
-  readonly fd?: number | undefined;
-  /** Certificate, key and the agents' CA, which is optional only with `tokens`. */
-  readonly tls: SecureContextOptions;
+/** `tls.ca` is the agents' CA, which is optional only with `tokens`. */
+export interface AgentListenerOptions extends TlsListenerOptions {
   /** If set, each agent must send a token, also if it must show a certificate. */
   readonly tokens?: TokenAuthenticator | undefined;
-  readonly handshakeTimeoutMs: number;
   /** Time from the TLS handshake to a complete request for a tunnel. */
   readonly headTimeoutMs: number;
   readonly maxHeadBytes: number;
-  /** Shared by all listeners; no limit without it. */
-  readonly handshakes?: HandshakeLimit;
   /** Counts bytes that connections buffer because their peers do not read. */
   readonly memory?: MemoryBudget;
   readonly logger: Logger;
@@ -82,14 +71,29 @@ export interface AgentRequestHandler {
  * The port for agents: TLS, mutual unless tokens alone identify agents, and behind it every transport of
  * docs/spec.md section 10, selected by ALPN. A peer is admitted or refused before a transport gets the socket.
  */
-export class AgentListener {
+export class AgentListener extends TlsListener {
   readonly #options: AgentListenerOptions;
-  readonly #server: Server;
   readonly #webSockets: WebSocketTunnels;
   readonly #http2: Http2Tunnels;
-  readonly #connections = new Set<Socket>();
 
   constructor(options: AgentListenerOptions) {
+    super(
+      options,
+      {
+        name: 'agent',
+        flag: '--agent-port',
+        alpn: [TUNNEL_ALPN, 'h2', 'http/1.1'],
+        requestCert: wantsCertificate(options),
+        failure: 'TLS handshake with an agent failed',
+        onConnection: (socket) => {
+          // Asked now: once the connection has closed, Node 20 crashes on the question over TLS 1.2.
+          options.onHandshake(socket.isSessionReused());
+          this.#admit(socket);
+        },
+        onHandshakeFailed: () => options.onRefused('tls'),
+      },
+      options.logger,
+    );
     this.#options = options;
     this.#webSockets = new WebSocketTunnels(options.headTimeoutMs);
     this.#http2 = new Http2Tunnels(
@@ -102,87 +106,22 @@ export class AgentListener {
         ...(options.memory && { memory: options.memory }),
       }),
     );
-    this.#server = createServer({
-      ...options.tls,
-      requestCert: this.#wantsCertificate,
-      // `#admit` refuses instead, with a reason that the peer can read.
-      rejectUnauthorized: false,
-      ALPNProtocols: [TUNNEL_ALPN, 'h2', 'http/1.1'],
-      handshakeTimeout: options.handshakeTimeoutMs,
-      noDelay: true,
-    });
-    this.#server.on('connection', (socket: Socket) => {
-      this.#connections.add(socket);
-      options.handshakes?.begin(socket);
-      socket.once('close', () => this.#connections.delete(socket));
-    });
-    this.#server.on('secureConnection', (socket: TLSSocket) => {
-      // Not later: Node 20 crashes on this call after a TLS 1.2 connection has closed.
-      options.onHandshake(socket.isSessionReused());
-      this.#admit(socket);
-    });
-    this.#server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
-      const fields = { listener: 'agent', address: peerAddress(socket), reason: error.code };
-      // Node leaves the socket open after a handshake timeout.
-      socket.destroy();
-      if (error.code === 'ECONNRESET') {
-        options.logger.debug(fields, 'closed during the TLS handshake');
-        return;
-      }
-      options.onRefused('tls');
-      options.logger.warn(
-        { ...fields, detail: error.message },
-        'TLS handshake with an agent failed',
-      );
-    });
-  }
-
-  /** @throws StartupError that names the flag */
-  listen(): Promise<AddressInfo> {
-    const { host, port, fd, logger } = this.#options;
-    return listen(
-      this.#server,
-      { listener: 'agent', flag: '--agent-port', host, port, fd },
-      logger,
-    );
-  }
-
-  /** Serves a TCP connection that another process has accepted. */
-  take(socket: Socket): void {
-    socket.setNoDelay(true);
-    this.#server.emit('connection', socket);
-  }
-
-  /** Replaces the certificates for new handshakes; open tunnels go on. */
-  setSecureContext(tls: SecureContextOptions): void {
-    this.#server.setSecureContext(tls);
   }
 
   /** Stops accepting; open tunnels go on. */
-  stop(): void {
-    this.#server.close();
+  override stop(): void {
+    super.stop();
     this.#webSockets.drain();
     this.#http2.drain();
-  }
-
-  destroyAll(): void {
-    for (const socket of [...this.#connections]) socket.destroy();
-  }
-
-  /** Without a CA for agents' certificates, tokens alone identify agents. */
-  get #wantsCertificate(): boolean {
-    return this.#options.tls.ca !== undefined || !this.#options.tokens;
   }
 
   #admit(socket: TLSSocket): void {
     const { logger, whyDenied, onTunnel, onAgentCall, onRefused, handshakes, tokens } =
       this.#options;
-    // Not before: a peer that ends its side during the handshake is gone.
-    socket.allowHalfOpen = true;
     // The transports wait for 'close', which follows every error.
     socket.on('error', () => {});
     const peer = peerOf(socket);
-    const invalid = this.#wantsCertificate ? refusalOfPeer(socket) : undefined;
+    const invalid = wantsCertificate(this.#options) ? refusalOfPeer(socket) : undefined;
     const reason = invalid ?? whyDenied?.(peer);
     if (reason !== undefined) {
       onRefused(invalid === undefined ? 'denied' : 'certificate');
@@ -242,9 +181,14 @@ export class AgentListener {
     if (socket.alpnProtocol === 'h2') {
       this.#http2.refuse(socket, error);
     } else if (socket.alpnProtocol === TUNNEL_ALPN) {
-      endLingering(socket, refusalFrame(error));
+      lingeringClose(socket, refusalFrame(error));
     } else {
-      endLingering(socket, http1Refusal(refusalOf(error, 0)));
+      refuseHttp1(socket, error);
     }
   }
+}
+
+/** Without a CA for their certificates, agents are identified by tokens alone. */
+function wantsCertificate({ tls, tokens }: AgentListenerOptions): boolean {
+  return tls.ca !== undefined || !tokens;
 }

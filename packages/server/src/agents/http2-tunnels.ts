@@ -8,9 +8,9 @@ import {
   TunnelError,
   toTunnelError,
 } from '@fairlead/protocol';
-import { isGrpc, refuseGrpc } from '../front-end/grpc/grpc-answer.ts';
+import { isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import type { Http2Connections, Http2Handler } from '../http2/http2-connections.ts';
-import { refuseHttp2 } from '../http2/refuse-http2.ts';
+import { refuseHttp2 } from '../listeners/refusal.ts';
 import type { AgentRequestHandler } from './agent-listener.ts';
 import { authorizationsOf } from './auth/agent-token.ts';
 
@@ -20,7 +20,6 @@ import { authorizationsOf } from './auth/agent-token.ts';
  */
 export class Http2Tunnels {
   readonly #http2: Http2Connections;
-  readonly #sessions = new Set<ServerHttp2Session>();
   /** Sessions with calls of Konnectivity's agents. */
   readonly #grpcSessions = new WeakSet<ServerHttp2Session>();
 
@@ -61,7 +60,7 @@ export class Http2Tunnels {
         refuseHttp2(stream, toTunnelError(thrown), startedAtMs);
       }
     };
-    this.#serve(socket, { onRequest, onSilent });
+    this.#http2.take(socket, { onRequest, onSilent });
   }
 
   /** Answers a request of a refused peer with the reason, and closes the connection. */
@@ -69,9 +68,9 @@ export class Http2Tunnels {
     const onRequest: Http2Handler['onRequest'] = (stream, headers) => {
       if (isGrpc(headers)) refuseGrpc(stream, toGrpcError(error));
       else refuseHttp2(stream, error, performance.now());
-      if (stream.session) this.#http2.windUp(stream.session as ServerHttp2Session);
+      if (stream.session) this.#http2.closeSoon(stream.session as ServerHttp2Session);
     };
-    this.#serve(socket, { onRequest, onSilent() {}, isStranger: true });
+    this.#http2.take(socket, { onRequest, onSilent() {}, refusesAll: true });
   }
 
   /**
@@ -79,15 +78,9 @@ export class Http2Tunnels {
    * no GOAWAY: they would close their connection with all streams on it.
    */
   drain(): void {
-    for (const session of this.#sessions) {
+    for (const session of this.#http2.sessions) {
       if (!this.#grpcSessions.has(session)) session.close();
     }
-  }
-
-  #serve(socket: TLSSocket, handler: Http2Handler): void {
-    const session = this.#http2.take(socket, handler);
-    this.#sessions.add(session);
-    session.once('close', () => this.#sessions.delete(session));
   }
 }
 

@@ -6,7 +6,7 @@ import {
   PacketStream,
 } from '@fairlead/konnectivity';
 import { HELLO_LIMITS, type Target, type TunnelStream, toTunnelError } from '@fairlead/protocol';
-import { acceptGrpc } from '../front-end/grpc/grpc-answer.ts';
+import { acceptGrpc } from '../http2/grpc-answer.ts';
 import { AgentConnection, type AgentConnectionHost } from './agent-connection.ts';
 import type { AgentClaims } from './agent-identifiers.ts';
 import type { AgentPeer } from './agent-peer.ts';

@@ -11,8 +11,7 @@ import {
   webSocketOptions,
 } from '@fairlead/protocol';
 import { WebSocketServer } from 'ws';
-import { endLingering } from '../front-end/lingering-end.ts';
-import { http1Refusal, refusalOf } from '../front-end/refusal.ts';
+import { refuseHttp1 } from '../listeners/refusal.ts';
 import type { AgentRequestHandler } from './agent-listener.ts';
 import { authorizationsOf } from './auth/agent-token.ts';
 
@@ -84,12 +83,12 @@ export class WebSocketTunnels {
         onTunnel(new WebSocketTransport(webSocket, socket, 'server'), peer);
       });
     } catch (thrown) {
-      endLingering(socket as Socket, http1Refusal(refusalOf(toTunnelError(thrown), 0)));
+      refuseHttp1(socket as Socket, toTunnelError(thrown));
     }
   }
 
   #refuse(socket: Socket, error: TunnelError): void {
-    if (this.#settle(socket)) endLingering(socket, http1Refusal(refusalOf(error, 0)));
+    if (this.#settle(socket)) refuseHttp1(socket, error);
   }
 
   #settle(socket: Duplex): AgentRequestHandler | undefined {

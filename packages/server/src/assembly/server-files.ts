@@ -1,15 +1,15 @@
 import type { Logger } from '@fairlead/runtime/process';
-import { AgentDenyList } from '@fairlead/runtime/tls';
+import { AgentDenyList, type TlsFiles } from '@fairlead/runtime/tls';
 import type { AgentPeer } from '../agents/agent-peer.ts';
-import { FrontEndPolicy } from '../front-end/frontend-policy.ts';
-import { loadAgentPortTls, loadFrontEndTls, type PortTls } from '../listeners/tls.ts';
+import { FrontEndPolicy } from '../front-end/front-end-policy.ts';
+import { loadAgentPortTls, loadFrontEndTls } from '../listeners/tls.ts';
 import type { ServerOptions } from '../options.ts';
 
 /** The contents of the server's files. If a changed file is invalid, the old content stays in use. */
 export class ServerFiles {
-  agentTls: PortTls;
+  agentTls: TlsFiles;
   /** Undefined if the front end does not listen on TCP. */
-  frontEndTls: PortTls | undefined;
+  frontEndTls: TlsFiles | undefined;
   policy: FrontEndPolicy | undefined;
   readonly #options: ServerOptions;
   readonly #logger: Logger;
@@ -38,12 +38,12 @@ export class ServerFiles {
   };
 
   /** Reads the TLS files of the agent port. The caller replaces `agentTls` once the new ones are in use. */
-  readAgentTls(): PortTls {
+  readAgentTls(): TlsFiles {
     return this.#warned(loadAgentPortTls(this.#options, this.#ticketSecret, this.agentTls));
   }
 
   /** The same for the front end; undefined without a certificate. */
-  readFrontEndTls(): PortTls | undefined {
+  readFrontEndTls(): TlsFiles | undefined {
     const tls = loadFrontEndTls(this.#options, this.#ticketSecret, this.frontEndTls);
     return tls && this.#warned(tls);
   }
@@ -58,7 +58,7 @@ export class ServerFiles {
     if (path !== undefined) this.#denyList = AgentDenyList.read({ flag: '--agent-denylist', path });
   }
 
-  #warned(tls: PortTls): PortTls {
+  #warned(tls: TlsFiles): TlsFiles {
     for (const warning of tls.warnings) this.#logger.warn(warning);
     return tls;
   }

@@ -7,13 +7,12 @@ const authority =
   /^(?:\[(?<ipv6>[0-9A-Fa-f:.]+)\]|(?<name>[A-Za-z0-9._-]+)):(?<port>[1-9][0-9]{0,4})$/;
 
 /**
- * Reads the target of a CONNECT: the authority form `host:port` of RFC 9112 section 3.2.3, with
- * IPv6 in brackets. HTTP parsers let more through than may be dialled, so the checks are here.
+ * Parses the target of a CONNECT: the authority form `host:port` of RFC 9112 section 3.2.3, with
+ * IPv6 in brackets. HTTP parsers accept more than may be dialed, so it is checked here.
  *
- * A name of digits and dots that is no IPv4 address passes: what it resolves to is checked where
- * it is resolved, on the agent.
+ * A name of digits and dots that is not an IPv4 address passes. The agent resolves it and checks the result.
  *
- * @throws TunnelError `bad_target` that says what is wrong
+ * @throws TunnelError `bad_target` with the reason
  */
 export function parseConnectTarget(text: string): Target {
   const { ipv6, name, port: digits } = authority.exec(text)?.groups ?? {};
@@ -23,7 +22,7 @@ export function parseConnectTarget(text: string): Target {
   const port = Number(digits);
   if (port > 65_535) throw badTarget(text, 'the highest port is 65535');
   if (ipv6 !== undefined) {
-    if (!isIPv6(ipv6)) throw badTarget(text, 'what is in brackets is no IPv6 address');
+    if (!isIPv6(ipv6)) throw badTarget(text, 'the text in brackets is not an IPv6 address');
     return { host: ipv6, port };
   }
   const host = name!;
@@ -42,7 +41,7 @@ function checkName(host: string, text: string): void {
 }
 
 function badTarget(text: string, reason: string): TunnelError {
-  // Before the `@` there may be a password, which no log and no answer is to repeat.
+  // The text before `@` may be a password, which must not appear in logs and answers.
   const masked = text.replace(/^.*@/s, '***@');
   const shown = masked.length > 64 ? `${masked.slice(0, 64)}…` : masked;
   return new TunnelError('bad_target', `bad target ${JSON.stringify(shown)}: ${reason}`);

@@ -1,122 +1,94 @@
-import type { ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { type MemoryBudget, TunnelError } from '@fairlead/protocol';
-import type { Logger } from '@fairlead/runtime/process';
+import { TunnelError } from '@fairlead/protocol';
+import { peerAddress } from '@fairlead/runtime/net';
+import { refusalOfPeer } from '@fairlead/runtime/tls';
 import { Http2Connections } from '../http2/http2-connections.ts';
-import { FirstBytes, type UndecidedConnection } from '../listeners/first-bytes.ts';
+import { lingeringClose, refuseHttp1 } from '../listeners/refusal.ts';
 import { TlsListener, type TlsListenerOptions } from '../listeners/tls-listener.ts';
 import { UdsListener, type UdsListenerOptions } from '../listeners/uds-listener.ts';
-import type { AbandonLimitOptions } from './abandon-limit.ts';
-import { callerName, callerOfTls, callerOfUds } from './caller.ts';
-import type { Caller, Dial } from './dial.ts';
-import type { StreamRequest } from './exchange.ts';
-import { Exchanges } from './exchanges.ts';
-import { type GrpcObserver, serveGrpcRequest } from './grpc/grpc-requests.ts';
+import { type Caller, callerOfTls } from './caller.ts';
+import { FirstBytes } from './first-bytes.ts';
+import type { FrontEndOptions } from './front-end-options.ts';
 import { Http1Connections } from './http1-connections.ts';
-import { routeHttp1Connect } from './http1-requests.ts';
-import {
-  type FrontEndMode,
-  type GrpcHandler,
-  type Http2Routes,
-  routeHttp2Request,
-} from './http2-requests.ts';
-import { endLingering } from './lingering-end.ts';
-import type { FrontEndObserver } from './observer.ts';
-import { http1Refusal, refusalOf } from './refusal.ts';
-import { openLimits, type StreamLimitOptions, StreamLimits } from './stream-limits.ts';
-
-export interface FrontEndOptions {
-  readonly dial: Dial;
-  readonly logger: Logger;
-  /** Told of every stream, however it ends. */
-  readonly accessLog?: Logger;
-  readonly observer: FrontEndObserver;
-  /** Undefined: HTTP CONNECT and gRPC. */
-  readonly mode?: FrontEndMode;
-  /** Told of gRPC calls; without it they are answered UNIMPLEMENTED. */
-  readonly grpcObserver?: GrpcObserver;
-  /** For a connection to say anything, and then for a request's head to be complete. */
-  readonly headTimeoutMs: number;
-  readonly maxHeadBytes: number;
-  readonly abandonLimit?: AbandonLimitOptions;
-  /** Left out: no limits but that on abandoned dials. */
-  readonly limits?: StreamLimitOptions;
-  /** Counts what clients make the front end hold. */
-  readonly memory?: MemoryBudget;
-}
+import { Http2Requests } from './http2-requests.ts';
+import { ProxiedStreams } from './proxied-streams.ts';
 
 /**
- * Where clients enter the server: any number of listeners, TCP with mTLS or Unix domain sockets,
- * each for HTTP/1.1 and HTTP/2. A connection goes from its listener, which knows the caller, to the
- * parser of its protocol, and each request from there to an exchange, which dials and relays.
+ * Where clients enter the server: any number of listeners, on TCP with mTLS or on Unix domain sockets, each for
+ * HTTP/1.1 and HTTP/2.
+ *
+ * A client connection goes from its listener, which identifies the caller, to `#serve`, which gives it to the parser
+ * of its protocol. The parser passes each CONNECT to `ProxiedStreams.start`, which dials, answers and relays.
  */
 export class FrontEnd {
   readonly #options: FrontEndOptions;
-  readonly #routes: Http2Routes;
-  readonly #exchanges: Exchanges;
+  readonly #streams: ProxiedStreams;
+  readonly #firstBytes: FirstBytes;
   readonly #http1: Http1Connections;
   readonly #http2: Http2Connections;
-  readonly #firstBytes: FirstBytes;
+  readonly #http2Requests: Http2Requests;
   readonly #listeners: (TlsListener | UdsListener)[] = [];
-  readonly #sessions = new Set<ServerHttp2Session>();
   #draining = false;
 
   constructor(options: FrontEndOptions) {
     this.#options = options;
-    const { dial, logger, observer, headTimeoutMs, maxHeadBytes, memory, accessLog } = options;
-    const { abandonLimit, limits: given = openLimits } = options;
-    const limits = new StreamLimits({ ...given, ...(abandonLimit && { abandonLimit }) });
-    const shared = { ...(memory && { memory }), ...(accessLog && { accessLog }) };
-    this.#exchanges = new Exchanges({ dial, logger, observer, limits, ...shared });
-    this.#routes = {
-      mode: options.mode,
-      onGrpc: options.grpcObserver && this.#grpcHandler(options.grpcObserver),
-      onConnect: (request) => this.#exchanges.start(request),
-      onRefused: this.#onRefused,
-    };
-    this.#http1 = new Http1Connections({
-      maxHeadBytes,
-      headTimeoutMs,
-      onConnect: (authority, socket, caller) =>
-        routeHttp1Connect(this.#routes, authority, socket, caller),
-      onRefused: this.#onRefused,
-    });
-    this.#http2 = new Http2Connections({ headTimeoutMs, maxHeadBytes, ...(memory && { memory }) });
-    this.#firstBytes = new FirstBytes(headTimeoutMs, {
-      onProtocol: this.#onProtocol,
-      onUndecided: this.#onUndecided,
-    });
+    this.#streams = new ProxiedStreams(options);
+    this.#firstBytes = new FirstBytes(options.headTimeoutMs);
+    this.#http1 = new Http1Connections(options, this.#streams);
+    this.#http2 = new Http2Connections(options);
+    this.#http2Requests = new Http2Requests(options, this.#streams);
   }
 
-  /** Streams that are dialling or open. */
+  /** Streams that are dialing or open. */
   get activeStreams(): number {
-    return this.#exchanges.activeCount;
+    return this.#streams.activeCount;
   }
 
   /** Listens on TCP with mTLS. @throws StartupError */
   async listenTls(options: TlsListenerOptions): Promise<TlsListener> {
-    const listener = new TlsListener(options, this.#options.logger, (socket) =>
-      this.#onTlsConnection(socket),
+    const { logger } = this.#options;
+    const listener = new TlsListener(
+      options,
+      {
+        name: 'frontend',
+        flag: '--server-port',
+        alpn: ['h2', 'http/1.1'],
+        requestCert: true,
+        failure: 'TLS client refused',
+        onConnection: (socket) => {
+          const reason = refusalOfPeer(socket);
+          if (reason !== undefined) {
+            this.#refuseTls(socket, reason);
+            return;
+          }
+          options.handshakes?.end(socket);
+          const protocol = socket.alpnProtocol === 'h2' ? 'http2' : 'http1';
+          // The handshake may have begun before the drain.
+          if (this.#draining) socket.destroy();
+          else this.#serve(protocol, socket, callerOfTls(socket));
+        },
+      },
+      logger,
     );
     await listener.listen();
     this.#listeners.push(listener);
     return listener;
   }
 
-  /** Listens on a Unix domain socket. @throws StartupError, or UsageError for a path that cannot be */
-  async listenUds(options: UdsListenerOptions): Promise<UdsListener> {
-    const caller = callerOfUds(options.path);
+  /** Listens on a Unix domain socket. @throws StartupError, or UsageError if the path cannot be used */
+  async listenUds(options: UdsListenerOptions): Promise<void> {
+    const caller: Caller = { kind: 'uds', organizations: [], address: options.path };
+    const onRefused = (error: TunnelError) => this.#streams.reportRefusal(error, caller);
     const listener = new UdsListener(options, this.#options.logger, (socket) =>
-      this.#firstBytes.take(socket, caller),
+      this.#firstBytes.read(socket, (protocol) => this.#serve(protocol, socket, caller), onRefused),
     );
     await listener.listen();
     this.#listeners.push(listener);
-    return listener;
   }
 
   /**
-   * Takes no new connection and no new stream; HTTP/2 clients get GOAWAY, connections without a
+   * Takes no new connection and no new stream. HTTP/2 clients get GOAWAY; connections without a
    * request are closed. Resolves when the streams that were open have ended.
    */
   async drain(): Promise<void> {
@@ -124,69 +96,36 @@ export class FrontEnd {
     for (const listener of this.#listeners) listener.stop();
     this.#firstBytes.giveUp('shutting_down');
     this.#http1.giveUp(new TunnelError('shutting_down'));
-    for (const session of this.#sessions) session.close();
-    await this.#exchanges.drain();
+    for (const session of this.#http2.sessions) session.close();
+    await this.#streams.drain();
   }
 
-  /** Ends everything at once, also streams; resolves when they have. */
+  /** Ends everything at once, including streams; resolves when they have ended. */
   async destroyAll(error = new TunnelError('shutting_down')): Promise<void> {
     const drained = this.drain();
-    this.#exchanges.destroyAll(error);
-    for (const session of [...this.#sessions]) session.destroy();
+    this.#streams.destroyAll(error);
+    for (const session of [...this.#http2.sessions]) session.destroy();
     for (const listener of this.#listeners) listener.destroyAll();
     await drained;
   }
 
-  #grpcHandler(observer: GrpcObserver): GrpcHandler {
-    const routes = {
-      observer,
-      headTimeoutMs: this.#options.headTimeoutMs,
-      onConnect: (request: StreamRequest) => this.#exchanges.start(request),
-      onRefused: this.#onRefused,
-      onHeldUp: (isHeldUp: boolean) => observer.onHeldUp(isHeldUp),
-      onWritten: (durationMs: number) => observer.onWritten(durationMs),
-    };
-    return (stream, headers, caller) => serveGrpcRequest(routes, stream, headers, caller);
-  }
-
-  #onTlsConnection(socket: TLSSocket): void {
-    if (this.#draining) {
-      // Its handshake was under way when the draining began.
-      socket.destroy();
+  #serve(protocol: 'http1' | 'http2', socket: Socket, caller: Caller): void {
+    if (protocol === 'http1') {
+      this.#http1.take(socket, caller);
       return;
     }
-    const caller = callerOfTls(socket);
-    if (socket.alpnProtocol === 'h2') this.#takeHttp2(socket, caller);
-    else this.#http1.take(socket, caller);
-  }
-
-  #onProtocol = (protocol: 'http1' | 'http2', socket: Socket, caller: Caller): void => {
-    if (protocol === 'http2') this.#takeHttp2(socket, caller);
-    else this.#http1.take(socket, caller);
-  };
-
-  #onUndecided = ({ socket, caller, receivedBytes, waitedMs, code }: UndecidedConnection): void => {
-    if (receivedBytes === 0 || socket.destroyed) {
-      socket.destroy();
-      return;
-    }
-    const error = new TunnelError(code);
-    this.#onRefused(error, caller);
-    endLingering(socket, http1Refusal(refusalOf(error, waitedMs)));
-  };
-
-  #takeHttp2(socket: Socket, caller: Caller): void {
-    const session = this.#http2.take(socket, {
-      onRequest: (stream, headers) => routeHttp2Request(this.#routes, stream, headers, caller),
-      onSilent: () => this.#onRefused(new TunnelError('request_timeout'), caller),
+    this.#http2.take(socket, {
+      onRequest: (stream, headers) => this.#http2Requests.serve(stream, headers, caller),
+      onSilent: () => this.#streams.reportRefusal(new TunnelError('request_timeout'), caller),
     });
-    this.#sessions.add(session);
-    session.once('close', () => this.#sessions.delete(session));
   }
 
-  #onRefused = (error: TunnelError, caller: Caller): void => {
-    this.#options.observer.onRefused(error.code);
-    const fields = { caller: callerName(caller), address: caller.address, code: error.code };
-    this.#options.logger.warn({ ...fields, detail: error.message }, 'request refused');
-  };
+  /** Logs one line for each client whose certificate is missing or untrusted. */
+  #refuseTls(socket: TLSSocket, reason: string): void {
+    const fields = { listener: 'frontend', address: peerAddress(socket), reason };
+    this.#options.logger.warn(fields, 'TLS client refused');
+    // HTTP/2 gets no answer, but an orderly end: a reset could reach the client before the handshake's last bytes.
+    if (socket.alpnProtocol === 'h2') lingeringClose(socket, '');
+    else refuseHttp1(socket, new TunnelError('unauthenticated', reason));
+  }
 }

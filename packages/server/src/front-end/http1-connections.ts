@@ -2,21 +2,18 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TunnelError } from '@fairlead/protocol';
-import type { Caller } from './dial.ts';
-import { endLingering } from './lingering-end.ts';
-import { http1Refusal, refusalOf } from './refusal.ts';
+import { type RefusalDetails, refuseHttp1 } from '../listeners/refusal.ts';
+import type { Caller } from './caller.ts';
+import type { FrontEndOptions } from './front-end-options.ts';
+import type { ProxiedStreams } from './proxied-streams.ts';
 
-export interface Http1Options {
-  /** Request line and headers together. */
-  readonly maxHeadBytes: number;
-  /** From the start of the connection to the end of the request's head. */
-  readonly headTimeoutMs: number;
-  /** A CONNECT of HTTP/1.1; what arrived behind the head is in the socket again. */
-  onConnect(authority: string, socket: Socket, caller: Caller): void;
-  /** A connection that was refused or closed without a CONNECT. */
-  onRefused(error: TunnelError, caller: Caller): void;
-}
+/**
+ * No framing headers (RFC 9110 section 9.3.6), and nothing after the head: kube-apiserver fails a
+ * dial when it sees a byte that the target cannot have sent yet.
+ */
+const established = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n');
 
+/** A connection whose request is not complete. */
 interface Waiting {
   readonly caller: Caller;
   readonly startedAtMs: number;
@@ -25,35 +22,37 @@ interface Waiting {
 }
 
 /**
- * Reads one CONNECT from each HTTP/1.1 connection and refuses all else. A `node:http` server parses;
- * it never listens, and since its own timeouts run only while it listens, the deadline is ours.
+ * Reads one CONNECT from each HTTP/1.1 connection and refuses everything else. A `node:http` server parses.
+ * It never listens, and its own timeouts run only while it listens, so the deadline is kept here.
  */
 export class Http1Connections {
-  readonly #options: Http1Options;
+  readonly #options: FrontEndOptions;
+  readonly #streams: ProxiedStreams;
   readonly #server: Server;
   /**
-   * Connections without a decision. A refused one leaves at once although the parser still reads
-   * it, so that whatever the parser finds next is ignored.
+   * A connection leaves as soon as it is refused, although the parser still reads it; what the parser finds then is
+   * ignored.
    */
   readonly #waiting = new Map<Duplex, Waiting>();
 
-  constructor(options: Http1Options) {
+  constructor(options: FrontEndOptions, streams: ProxiedStreams) {
     this.#options = options;
+    this.#streams = streams;
     this.#server = createServer({
       maxHeaderSize: options.maxHeadBytes,
       insecureHTTPParser: false,
-      // The Host header plays no part in a CONNECT, and its absence is no better answer to a GET.
+      // A CONNECT does not need the Host header, and a GET without it deserves the same answer as any other.
       requireHostHeader: false,
     });
     this.#server.on('connect', this.#onConnect);
     this.#server.on('clientError', this.#onClientError);
-    // Without the second and third node answers such requests itself.
+    // Without the second and third, Node answers such requests itself.
     for (const event of ['request', 'checkContinue', 'checkExpectation'] as const) {
       this.#server.on(event, this.#onOtherRequest);
     }
   }
 
-  /** Takes a connection; bytes that were read before must be back in the socket. */
+  /** Takes a connection; bytes that were read from it must have been put back. */
   take(socket: Socket, caller: Caller): void {
     const deadline = setTimeout(this.#onDeadline, this.#options.headTimeoutMs, socket);
     const onClose = () => this.#settle(socket, waiting);
@@ -64,64 +63,81 @@ export class Http1Connections {
     socket.resume();
   }
 
-  /** Refuses every connection that has not sent its request. */
+  /** Refuses every connection whose request is not complete. */
   giveUp(error: TunnelError): void {
     for (const socket of [...this.#waiting.keys()]) this.#abandon(socket as Socket, error);
   }
 
-  #onConnect = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+  #onConnect = (request: IncomingMessage, duplex: Duplex, head: Buffer): void => {
+    const socket = duplex as Socket;
     const waiting = this.#waiting.get(socket);
     if (!waiting) {
-      // A CONNECT behind a refused request: node has let go of the socket, so that what follows
-      // must be thrown away here.
+      // A CONNECT after a refused request: Node has released the socket, so what follows is discarded here.
       socket.resume();
       return;
     }
     if (request.httpVersion !== '1.1') {
-      const text = `CONNECT needs HTTP/1.1, not HTTP/${request.httpVersion}`;
-      this.#refuse(socket as Socket, new TunnelError('bad_request', text));
+      const reason = `CONNECT needs HTTP/1.1, not HTTP/${request.httpVersion}`;
+      this.#refuse(socket, new TunnelError('bad_request', reason));
       return;
     }
-    // The parser counts names and values, not what is between them.
-    if ((socket as Socket).bytesRead - head.length > this.#options.maxHeadBytes) {
-      this.#refuse(socket as Socket, this.#headTooLarge());
+    // The parser counts names and values, not what separates them.
+    if (socket.bytesRead - head.length > this.#options.maxHeadBytes) {
+      this.#refuse(socket, this.#headTooLarge());
+      return;
+    }
+    if (this.#options.mode === 'grpc') {
+      const reason = 'only gRPC is served here, not CONNECT';
+      this.#refuse(socket, new TunnelError('method_not_allowed', reason));
       return;
     }
     this.#settle(socket, waiting);
     if (head.length > 0) socket.unshift(head);
-    this.#options.onConnect(request.url ?? '', socket as Socket, waiting.caller);
+    const startedAtMs = performance.now();
+    this.#streams.start({
+      protocol: 'http1',
+      caller: waiting.caller,
+      authority: request.url ?? '',
+      duplex: socket,
+      startedAtMs,
+      accept: () => {
+        socket.write(established);
+      },
+      refuse: (error, target) => refuseHttp1(socket, error, startedAtMs, { target }),
+    });
   };
 
   #onOtherRequest = (request: IncomingMessage): void => {
-    // A body is discarded like all else behind a refused request.
+    // Discards the body.
     request.resume();
-    const text = `only CONNECT is served here, not ${request.method}`;
-    const error = new TunnelError('method_not_allowed', text);
-    this.#refuse(request.socket, error, 'CONNECT', request.method === 'HEAD');
+    const reason = `only CONNECT is served here, not ${request.method}`;
+    const error = new TunnelError('method_not_allowed', reason);
+    this.#refuse(request.socket, error, { allow: 'CONNECT', isHead: request.method === 'HEAD' });
   };
 
-  #onClientError = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+  #onClientError = (error: NodeJS.ErrnoException, duplex: Duplex): void => {
+    const socket = duplex as Socket;
     if (error.code === 'HPE_HEADER_OVERFLOW') {
-      this.#refuse(socket as Socket, this.#headTooLarge());
+      this.#refuse(socket, this.#headTooLarge());
     } else if (error.code?.startsWith('HPE_')) {
-      const text = `the request is not HTTP/1.1: ${error.message}`;
-      this.#refuse(socket as Socket, new TunnelError('bad_request', text));
+      const reason = `the request is not HTTP/1.1: ${error.message}`;
+      this.#refuse(socket, new TunnelError('bad_request', reason));
     } else {
       socket.destroy();
     }
   };
 
   #onDeadline = (socket: Socket): void => {
-    const text = `no complete request head within ${this.#options.headTimeoutMs} ms`;
-    this.#abandon(socket, new TunnelError('request_timeout', text));
+    const reason = `no complete request head within ${this.#options.headTimeoutMs} ms`;
+    this.#abandon(socket, new TunnelError('request_timeout', reason));
   };
 
   #headTooLarge(): TunnelError {
-    const text = `the request head is longer than ${this.#options.maxHeadBytes} bytes`;
-    return new TunnelError('head_too_large', text);
+    const reason = `the request head is longer than ${this.#options.maxHeadBytes} bytes`;
+    return new TunnelError('head_too_large', reason);
   }
 
-  /** Ends a wait: there is an answer for half a request only, for nothing there is none. */
+  /** Stops waiting for a request. Half a request is answered; a silent connection is just closed. */
   #abandon(socket: Socket, error: TunnelError): void {
     if (socket.bytesRead > 0) {
       this.#refuse(socket, error);
@@ -129,17 +145,16 @@ export class Http1Connections {
     }
     const waiting = this.#waiting.get(socket)!;
     this.#settle(socket, waiting);
-    this.#options.onRefused(error, waiting.caller);
+    this.#streams.reportRefusal(error, waiting.caller);
     socket.destroy();
   }
 
-  #refuse(socket: Socket, error: TunnelError, allow?: string, isHead = false): void {
+  #refuse(socket: Socket, error: TunnelError, details?: RefusalDetails): void {
     const waiting = this.#waiting.get(socket);
     if (!waiting) return;
     this.#settle(socket, waiting);
-    this.#options.onRefused(error, waiting.caller);
-    const elapsedMs = performance.now() - waiting.startedAtMs;
-    endLingering(socket, http1Refusal(refusalOf(error, elapsedMs, undefined, allow), isHead));
+    this.#streams.reportRefusal(error, waiting.caller);
+    refuseHttp1(socket, error, waiting.startedAtMs, details);
   }
 
   #settle(socket: Duplex, waiting: Waiting): void {

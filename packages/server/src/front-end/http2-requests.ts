@@ -1,72 +1,71 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { GrpcError } from '@fairlead/konnectivity';
-import { type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
-import { refuseHttp2 } from '../http2/refuse-http2.ts';
-import { parseConnectTarget } from './connect-target.ts';
-import type { Caller } from './dial.ts';
-import type { StreamRequest } from './exchange.ts';
-import { isGrpc, refuseGrpc } from './grpc/grpc-answer.ts';
+import { GrpcError, PacketStream, PROXY_METHOD } from '@fairlead/konnectivity';
+import { TunnelError } from '@fairlead/protocol';
+import { acceptGrpc, isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
+import { type RefusalDetails, refuseHttp2 } from '../listeners/refusal.ts';
+import type { Caller } from './caller.ts';
+import type { FrontEndOptions, GrpcObserver } from './front-end-options.ts';
+import type { ProxiedStreams } from './proxied-streams.ts';
+import { ProxyCall } from './proxy-call.ts';
 
-/** Which client protocols a front end serves, as `--mode` says; undefined means both. */
-export type FrontEndMode = 'grpc' | 'http-connect' | undefined;
+/** Serves CONNECT and calls of Konnectivity's `ProxyService/Proxy`, as `--mode` allows; refuses other requests. */
+export class Http2Requests {
+  readonly #options: FrontEndOptions;
+  readonly #streams: ProxiedStreams;
+  readonly #grpcObserver: GrpcObserver;
 
-/** Serves one gRPC request: the stream, its headers, and who sent it. */
-export type GrpcHandler = (
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  caller: Caller,
-) => void;
-
-export interface Http2Routes {
-  readonly mode: FrontEndMode;
-  /** Without it gRPC is answered UNIMPLEMENTED. */
-  readonly onGrpc: GrpcHandler | undefined;
-  onConnect(request: StreamRequest): void;
-  onRefused(error: TunnelError, caller: Caller): void;
-}
-
-/** Routes a request by method and content type, and refuses what has no place here. */
-export function routeHttp2Request(
-  routes: Http2Routes,
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  caller: Caller,
-): void {
-  const method = headers[':method'];
-  if (isGrpc(headers)) {
-    if (routes.onGrpc && routes.mode !== 'http-connect') routes.onGrpc(stream, headers, caller);
-    else refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', 'gRPC is not served here'));
-    return;
+  constructor(options: FrontEndOptions, streams: ProxiedStreams) {
+    this.#options = options;
+    this.#streams = streams;
+    this.#grpcObserver = options.observer.grpcCalls('Proxy');
   }
-  const startedAtMs = performance.now();
-  const refuse = (error: TunnelError, target?: Target, allow?: string) =>
-    refuseHttp2(stream, error, startedAtMs, target, allow);
-  if (method !== 'CONNECT' || routes.mode === 'grpc') {
-    const served = routes.mode === 'grpc' ? 'gRPC' : 'CONNECT';
-    const text = `only ${served} is served here, not ${method}`;
-    const error = new TunnelError('method_not_allowed', text);
-    routes.onRefused(error, caller);
-    refuse(error, undefined, routes.mode === 'grpc' ? 'POST' : 'CONNECT');
-    return;
+
+  serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller): void {
+    if (isGrpc(headers)) this.#serveGrpc(stream, headers, caller);
+    else this.#serveConnect(stream, headers, caller);
   }
-  let target: Target;
-  try {
-    target = parseConnectTarget(headers[':authority'] ?? '');
-  } catch (thrown) {
-    const error = toTunnelError(thrown);
-    routes.onRefused(error, caller);
-    refuse(error);
-    return;
+
+  #serveConnect(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller): void {
+    const startedAtMs = performance.now();
+    const refuse = (error: TunnelError, details: RefusalDetails) =>
+      refuseHttp2(stream, error, startedAtMs, details);
+    const servesConnect = this.#options.mode !== 'grpc';
+    const method = headers[':method'];
+    if (method !== 'CONNECT' || !servesConnect) {
+      const served = servesConnect ? 'CONNECT' : 'gRPC';
+      const reason = `only ${served} is served here, not ${method}`;
+      const error = new TunnelError('method_not_allowed', reason);
+      this.#streams.reportRefusal(error, caller);
+      refuse(error, { allow: servesConnect ? 'CONNECT' : 'POST' });
+      return;
+    }
+    this.#streams.start({
+      protocol: 'http2',
+      caller,
+      authority: headers[':authority'] ?? '',
+      duplex: stream,
+      startedAtMs,
+      accept: () => {
+        if (!stream.destroyed) stream.respond({ ':status': 200 });
+      },
+      refuse: (error, target) => refuse(error, { target }),
+    });
   }
-  routes.onConnect({
-    protocol: 'http2',
-    caller,
-    target,
-    duplex: stream,
-    startedAtMs,
-    accept: () => {
-      if (!stream.destroyed) stream.respond({ ':status': 200 });
-    },
-    refuse: (error) => refuse(error, target),
-  });
+
+  #serveGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller): void {
+    if (this.#options.mode === 'http-connect') {
+      refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', 'gRPC is not served here'));
+      return;
+    }
+    if (headers[':path'] !== PROXY_METHOD) {
+      refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', `only ${PROXY_METHOD} is served here`));
+      return;
+    }
+    acceptGrpc(stream);
+    const observer = this.#grpcObserver;
+    observer.onCallStart();
+    stream.once('close', () => observer.onCallEnd());
+    const wire = new PacketStream(stream, 'server', observer);
+    new ProxyCall(wire, caller, this.#streams, observer, this.#options.headTimeoutMs);
+  }
 }

@@ -1,8 +1,5 @@
 import { TunnelError } from '@fairlead/protocol';
-import { TokenBuckets } from '@fairlead/runtime/net';
-import { AbandonLimit, type AbandonLimitOptions, defaultAbandonLimit } from './abandon-limit.ts';
-import { callerName } from './caller.ts';
-import type { Caller } from './dial.ts';
+import { type TokenBucketOptions, TokenBuckets } from '@fairlead/runtime/net';
 
 /** The limits of a server by their names in metrics. */
 export type LimitName =
@@ -14,65 +11,65 @@ export type LimitName =
   | 'abandoned_dials'
   | 'handshakes';
 
+/** A number that is left out is unlimited. */
 export interface StreamLimitOptions {
-  /** Dialling or open, of all callers. */
-  readonly maxStreams: number;
-  readonly maxStreamsPerCaller: number;
-  readonly maxPendingDials: number;
+  /** Dialing or open, of all callers. */
+  readonly maxStreams?: number;
+  readonly maxStreamsPerCaller?: number;
+  readonly maxPendingDials?: number;
   /** Streams that one caller may open in a second; twice as many at once. */
-  readonly maxOpensPerSecond: number;
-  readonly abandonLimit?: AbandonLimitOptions;
-  /** Told of each stream that is refused. */
-  onLimit?(name: LimitName): void;
+  readonly maxOpensPerSecond?: number;
+  /**
+   * Dials that one caller may start and abandon. A reset during the dial costs the client one frame, but the server
+   * and an agent a dial (HTTP/2 rapid reset). A stream that ends later costs the client as much as the server, and does
+   * not count.
+   */
+  readonly abandonLimit?: TokenBucketOptions;
 }
 
-/** No limits but the one on abandoned dials. */
-export const openLimits: StreamLimitOptions = {
+const defaults: Required<StreamLimitOptions> = {
   maxStreams: Number.POSITIVE_INFINITY,
   maxStreamsPerCaller: Number.POSITIVE_INFINITY,
   maxPendingDials: Number.POSITIVE_INFINITY,
   maxOpensPerSecond: Number.POSITIVE_INFINITY,
+  // Far more than an API server abandons while a zone of its nodes is down and every scrape times out, and too
+  // little to keep a core busy.
+  abandonLimit: { burst: 10_000, perSecond: 1_000 },
 };
 
-/** A stream's place within the limits. */
+/** One stream's share of the limits. */
 export interface StreamLease {
-  /** The dial is over, one way or the other. */
+  /** The dial has ended, in success or failure. */
   onDialEnd(): void;
-  /** The client went away during the dial. */
+  /** The client closed its connection during the dial. */
   onAbandoned(): void;
-  /** The stream is over. */
+  /** The stream has ended. */
   end(): void;
 }
 
-/** How many streams callers may have, and how fast they may open them. */
+/** How many streams callers may have, and how fast they may open them. Callers are known by `callerName`. */
 export class StreamLimits {
-  readonly #options: StreamLimitOptions;
-  readonly #abandoned: AbandonLimit;
+  readonly #options: Required<StreamLimitOptions>;
+  readonly #onLimit: (name: LimitName) => void;
+  readonly #abandoned: TokenBuckets;
   readonly #opens: TokenBuckets;
   readonly #streamsByCaller = new Map<string, number>();
   #streams = 0;
   #pendingDials = 0;
 
-  constructor(options: StreamLimitOptions) {
-    this.#options = options;
-    this.#abandoned = new AbandonLimit(options.abandonLimit ?? defaultAbandonLimit);
-    const { maxOpensPerSecond } = options;
-    this.#opens = new TokenBuckets({ burst: 2 * maxOpensPerSecond, perSecond: maxOpensPerSecond });
+  /** @param onLimit called for each stream that is refused */
+  constructor(options: StreamLimitOptions, onLimit: (name: LimitName) => void) {
+    this.#options = { ...defaults, ...options };
+    const { abandonLimit, maxOpensPerSecond: perSecond } = this.#options;
+    this.#onLimit = onLimit;
+    this.#abandoned = new TokenBuckets(abandonLimit);
+    this.#opens = new TokenBuckets({ burst: 2 * perSecond, perSecond });
   }
 
   /** @throws TunnelError `limit_reached` that names the limit */
-  admit(caller: Caller): StreamLease {
-    const name = callerName(caller);
-    const full = this.#fullLimit(name);
-    if (full) {
-      this.#options.onLimit?.(full.limit);
-      throw new TunnelError('limit_reached', full.text);
-    }
-    if (this.#options.maxOpensPerSecond !== Number.POSITIVE_INFINITY) this.#opens.take(name);
-    return this.#lease(name);
-  }
-
-  #lease(caller: string): StreamLease {
+  admit(caller: string): StreamLease {
+    this.#check(caller);
+    if (this.#options.maxOpensPerSecond !== Number.POSITIVE_INFINITY) this.#opens.take(caller);
     this.#streams++;
     this.#pendingDials++;
     this.#streamsByCaller.set(caller, this.#streamsOf(caller) + 1);
@@ -83,7 +80,7 @@ export class StreamLimits {
     };
     return {
       onDialEnd,
-      onAbandoned: () => this.#abandoned.onAbandoned(caller),
+      onAbandoned: () => this.#abandoned.take(caller),
       end: () => {
         onDialEnd();
         this.#streams--;
@@ -94,28 +91,30 @@ export class StreamLimits {
     };
   }
 
-  #fullLimit(caller: string): { readonly limit: LimitName; readonly text: string } | undefined {
+  #check(caller: string): void {
     const { maxStreams, maxStreamsPerCaller, maxPendingDials, maxOpensPerSecond } = this.#options;
-    if (!this.#abandoned.allows(caller)) {
-      const text = 'the caller gave up too many dials; try again in a second';
-      return { limit: 'abandoned_dials', text };
+    if (!this.#abandoned.has(caller)) {
+      this.#refuse('abandoned_dials', 'the caller abandoned too many dials; retry in a second');
     }
     if (!this.#opens.has(caller)) {
-      const text = `the caller opens more than ${maxOpensPerSecond} streams a second`;
-      return { limit: 'opens_per_caller', text };
+      const reason = `the caller opens more than ${maxOpensPerSecond} streams per second`;
+      this.#refuse('opens_per_caller', reason);
     }
     if (this.#streamsOf(caller) >= maxStreamsPerCaller) {
-      const text = `the caller has ${maxStreamsPerCaller} streams already`;
-      return { limit: 'streams_per_caller', text };
+      const reason = `the caller already has ${maxStreamsPerCaller} streams`;
+      this.#refuse('streams_per_caller', reason);
     }
     if (this.#streams >= maxStreams) {
-      return { limit: 'streams', text: `the server has ${maxStreams} streams already` };
+      this.#refuse('streams', `the server already has ${maxStreams} streams`);
     }
     if (this.#pendingDials >= maxPendingDials) {
-      const text = `${maxPendingDials} dials are waiting for their agents already`;
-      return { limit: 'pending_dials', text };
+      this.#refuse('pending_dials', `${maxPendingDials} dials already wait for their agents`);
     }
-    return undefined;
+  }
+
+  #refuse(limit: LimitName, reason: string): never {
+    this.#onLimit(limit);
+    throw new TunnelError('limit_reached', reason);
   }
 
   #streamsOf(caller: string): number {

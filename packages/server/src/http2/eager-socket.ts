@@ -1,58 +1,57 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { type MemoryBudget, noteTick, TickShare } from '@fairlead/protocol';
-import { GatheredChunks } from './gathered-chunks.ts';
 
-/** What a client that reads nothing can make us hold: as much as the windows of generous clients. */
+/** What a peer that reads nothing can make the server hold: as much as the windows of generous clients. */
 const maxBacklogBytes = 16 * 1024 * 1024;
-/** The same of one that has asked for nothing yet, and so has nothing but acknowledgements to read. */
-const maxStrangerBacklogBytes = 64 * 1024;
+/** The same before the peer's first request, when it has nothing but acknowledgements to read. */
+const maxBacklogBytesBeforeRequest = 64 * 1024;
 
-/** How long a client may leave a connection open that has ended here. */
+/** How long a peer may leave a connection open that has ended here. */
 const lingerMs = 2_000;
 
-/** A session that leaves bytes unread for so long is dead. */
+/** A session that leaves bytes unread for that long is dead. */
 const deadAfterMs = 5_000;
 
-/** A read of that size may be a thousand requests that are reset at once, and take a tenth of a second. */
-const mostPieceBytes = 64 * 1024;
-const leastPieceBytes = 1024;
-/** A piece that takes longer is followed by smaller ones. */
+/** One read of that size can be a thousand requests that are reset at once, and take a tenth of a second. */
+const maxPieceBytes = 64 * 1024;
+const minPieceBytes = 1024;
+/** If a piece takes longer, the next ones are smaller. */
 const maxPieceMs = 2;
 
 type Done = (error?: Error | null) => void;
 
 /**
- * A socket whose writes are done at once, up to a limit.
+ * A socket whose writes finish at once, up to a limit.
  *
- * Node's HTTP/2 sessions do not read while a write waits for the peer. When the peer is node too,
- * and both have more to send than the kernel buffers, each waits for the other to read, for ever
- * (nodejs/node issue 48685). It takes both to wait: with this between session and socket, the
- * server's side never does while the peer's flow control windows are within the limit.
+ * Node's HTTP/2 sessions do not read while a write waits for the peer. If the peer is Node too, and both have
+ * more to send than the kernel buffers, each waits forever for the other to read (nodejs/node issue 48685). Only if
+ * both wait does this happen. With an EagerSocket between session and socket, the server does not wait as long as the
+ * peer's flow control windows are within the limit.
  *
- * What it holds counts as the process's: a client's windows may be as large as it likes, and at the memory cap
- * the connection that holds most is cut off.
+ * The bytes that it holds count against the process's memory cap, since a client's windows can be as large as it
+ * likes. At the cap, the connection that holds most is closed.
  */
 export class EagerSocket extends Duplex {
   readonly #socket: Socket;
   readonly #memory: MemoryBudget | undefined;
   #heldBytes = 0;
-  #maxBacklogBytes = maxStrangerBacklogBytes;
-  /** Written, while what was written before waits for the peer. */
-  readonly #backlog = new GatheredChunks();
+  #maxBacklogBytes = maxBacklogBytesBeforeRequest;
+  /** What waits while earlier writes wait for the peer. */
+  readonly #backlog = new Backlog();
   readonly #tickShare: TickShare;
-  /** Read, and not given to the session yet. */
+  /** Read from the socket and not yet passed to the session. */
   #unread: Buffer | undefined;
-  #pieceBytes = mostPieceBytes;
+  #pieceBytes = maxPieceBytes;
   #isDelivering = false;
   /** The session takes no more for now. */
   #isFull = false;
-  /** It has used its share of this turn of the event loop. */
+  /** The session has used its share of this tick of the event loop. */
   #isResting = false;
   /** Runs while the session does not take what was read. */
   #unreadTimer: NodeJS.Timeout | undefined;
-  /** The write that waits for the backlog to drain. */
-  #held: Done | undefined;
+  /** The write that waits until the backlog is shorter. */
+  #heldWrite: Done | undefined;
 
   constructor(socket: Socket, memory?: MemoryBudget) {
     super({ allowHalfOpen: true });
@@ -75,23 +74,23 @@ export class EagerSocket extends Duplex {
     socket.on('error', (error) => this.destroy(error));
     socket.on('close', () => this.destroy());
     socket.on('drain', () => {
-      const done = this.#held;
-      this.#held = undefined;
+      const done = this.#heldWrite;
+      this.#heldWrite = undefined;
       this.#send(done);
     });
   }
 
-  /** Written and not taken by the peer, as far as is known. */
+  /** Written and, as far as is known, not taken by the peer. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** From here on the client may have answers to read. */
+  /** From now on the peer may have answers to read. */
   admit(): void {
     this.#maxBacklogBytes = maxBacklogBytes;
   }
 
-  /** Cuts the connection off. */
+  /** Closes the connection at once. */
   resetForMemory(): void {
     this.destroy();
   }
@@ -103,7 +102,7 @@ export class EagerSocket extends Duplex {
     this.#deliver();
   }
 
-  /** Gives the session what was read, a piece at a time, and reads on when it has taken all. */
+  /** Passes what was read to the session in pieces, and reads more when the session has taken all. */
   #deliver(): void {
     if (this.#isDelivering) return;
     this.#isDelivering = true;
@@ -130,7 +129,7 @@ export class EagerSocket extends Duplex {
 
   #onPiece(tookMs: number): void {
     const next = tookMs > maxPieceMs ? this.#pieceBytes / 4 : this.#pieceBytes * 2;
-    this.#pieceBytes = Math.min(Math.max(next, leastPieceBytes), mostPieceBytes);
+    this.#pieceBytes = Math.min(Math.max(next, minPieceBytes), maxPieceBytes);
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
@@ -143,7 +142,7 @@ export class EagerSocket extends Duplex {
     this.#send(done);
   }
 
-  /** The session is over. Its client may have more to say, or nothing to do with the end: it has a moment. */
+  /** The session has ended. The peer may still send, and has `lingerMs` to close its side. */
   override _final(done: Done): void {
     const timer = setTimeout(() => this.destroy(), lingerMs);
     this.once('close', () => clearTimeout(timer));
@@ -161,12 +160,11 @@ export class EagerSocket extends Duplex {
   }
 
   /**
-   * nghttp2 ends a session with too many resets by itself, and node then neither reads on nor says that it is
-   * over: the connection would stay when its client has long gone. A session that is alive stops reading only
-   * while a write of its own waits.
+   * nghttp2 ends a session with too many resets by itself. Node then stops reading and emits no event, so the
+   * connection would stay after its client has gone. A live session stops reading only while its own write waits.
    */
   #onUnread(): void {
-    if (this.#held) this.#unreadTimer?.refresh();
+    if (this.#heldWrite) this.#unreadTimer?.refresh();
     else this.destroy();
   }
 
@@ -178,15 +176,15 @@ export class EagerSocket extends Duplex {
     else this.#memory.release(-bytes);
   }
 
-  /** Writes what waits unless the peer has to read first. @param done of the write that is to go on, if any */
+  /** Writes the backlog unless the peer must read first. @param done finishes the write that waits, if any */
   #send(done: Done | undefined): void {
     if (!this.#socket.writableNeedDrain) this.#writeBacklog();
     this.#count();
     if (this.#waitingBytes < this.#maxBacklogBytes) done?.();
-    else this.#held = done;
+    else this.#heldWrite = done;
   }
 
-  /** Without what leaves at once or soon: of that no 'drain' tells when it has left. */
+  /** Excludes what the socket takes without waiting: no 'drain' follows when that has left. */
   get #waitingBytes(): number {
     const { writableNeedDrain, writableLength } = this.#socket;
     return this.#backlog.bytes + (writableNeedDrain ? writableLength : 0);
@@ -196,5 +194,48 @@ export class EagerSocket extends Duplex {
     this.#socket.cork();
     for (const chunk of this.#backlog.takeAll()) this.#socket.write(chunk);
     this.#socket.uncork();
+  }
+}
+
+/** So many chunks in a row become one if they are small. */
+const groupLength = 64;
+/** Mean length below which the chunks of a group are small. */
+const smallBytes = 512;
+
+/**
+ * Chunks that wait, in order, with small ones gathered: an answer of nine bytes to each PING of a peer that does not
+ * read must not hold several hundred bytes for its object and its slot in a queue.
+ *
+ * Not a ChunkQueue: that begins a block of 16 KiB for each small chunk after a large one, such as every frame's header.
+ */
+class Backlog {
+  #chunks: Buffer[] = [];
+  /** The first of `#chunks` after the last complete group. */
+  #groupFrom = 0;
+  #groupBytes = 0;
+  #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    this.#groupBytes += chunk.length;
+    if (this.#chunks.length - this.#groupFrom < groupLength) return;
+    if (this.#groupBytes < groupLength * smallBytes) {
+      this.#chunks.push(Buffer.concat(this.#chunks.splice(this.#groupFrom), this.#groupBytes));
+    }
+    this.#groupFrom = this.#chunks.length;
+    this.#groupBytes = 0;
+  }
+
+  /** Empties it. */
+  takeAll(): Buffer[] {
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    this.#groupFrom = this.#groupBytes = this.#bytes = 0;
+    return chunks;
   }
 }

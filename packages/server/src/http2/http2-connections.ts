@@ -14,64 +14,65 @@ import { EagerSocket } from './eager-socket.ts';
 export interface Http2Options {
   /** From the start of the connection to its first request. */
   readonly headTimeoutMs: number;
-  /** How long a connection may have no request open after its first; without it, for ever. */
+  /** How long a connection may have no open request after its first one; undefined: forever. */
   readonly idleTimeoutMs?: number;
-  /** Request headers, as HTTP/2 counts them: 32 bytes more per header than their text. */
+  /** Request headers, as HTTP/2 counts them: their text and 32 bytes for each. */
   readonly maxHeadBytes: number;
-  /** What one stream may send ahead of its reader, who may stall; default 1 MiB. */
+  /** How far one stream may send ahead of its reader, which may stall; default 1 MiB. */
   readonly streamWindowBytes?: number;
   /** Per connection; default 10,000. */
   readonly maxConcurrentStreams?: number;
-  /** Counts what connections hold because their peers do not read. */
+  /** Counts the bytes that connections hold because their peers do not read. */
   readonly memory?: MemoryBudget;
 }
 
-/** Who serves the requests of a connection. */
+/** Serves the requests of one connection. */
 export interface Http2Handler {
-  /** @param rawHeaders names and values in turns, as they came */
+  /** @param rawHeaders names and values alternating, as received */
   onRequest(
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     rawHeaders: readonly string[],
   ): void;
-  /** No request came in time; the connection is closed. */
+  /** No request came before the deadline; the connection is closed. */
   onSilent(): void;
-  /** Whether every request is refused, so that there is little to read for the client. */
-  readonly isStranger?: boolean;
+  /** Whether every request is refused, so that the peer has little to read. */
+  readonly refusesAll?: boolean;
 }
 
 /** Enough for 80 Mbit/s to a client 100 ms away; most are on the same machine. */
 const defaultStreamWindowBytes = 1024 * 1024;
 const defaultMaxConcurrentStreams = 10_000;
 
-/** For all streams of a connection together; a stalled stream does not eat from it. */
+/** For all streams of a connection together; a stalled stream does not use it up. */
 const connectionWindowBytes = 16 * 1024 * 1024;
 
-/** In MB. Node's default of 10 is used up by about a thousand streams. */
+/** In MB. About a thousand streams use up Node's default of 10. */
 const maxSessionMemory = 256;
 
-/** How long a connection that is wound up may take. */
-const windUpMs = 2_000;
+/** How long open streams may go on after `closeSoon()`. */
+const closeSoonMs = 2_000;
 
 /**
- * Resets that one connection may see; a few less than the 1,000 after which nghttp2 cuts it off. Newer Nodes can be
- * told to allow more, but then a flood of resets holds up all others.
+ * Resets on one connection after which it gets GOAWAY: fewer than the 1,000 after which nghttp2 closes it. Newer
+ * versions of Node can allow more, but then a flood of resets delays all other connections.
  */
 const maxResets = 800;
 
 /**
- * Owns HTTP/2 connections: one `node:http2` server that never listens, for TLS sockets with ALPN
- * `h2` and plain ones alike. It knows no requests, those are the handler's.
+ * HTTP/2 connections over TLS sockets with ALPN `h2` and over plain sockets, on one `node:http2` server that never
+ * listens.
  *
- * A client that resets its streams as a matter of course gets GOAWAY(NO_ERROR) in time: it opens a
- * new connection, and its open streams go on (RFC 9113 section 6.8).
+ * A client that routinely resets its streams gets GOAWAY(NO_ERROR) before nghttp2 would close its connection: it opens
+ * a new one, and its open streams go on (RFC 9113 section 6.8).
  */
 export class Http2Connections {
   readonly #options: Http2Options;
   readonly #server: Http2Server;
+  readonly #sessions = new Set<ServerHttp2Session>();
   readonly #sockets = new Set<EagerSocket>();
   readonly #socketOf = new WeakMap<ServerHttp2Session, EagerSocket>();
-  /** Handed from `take` to the 'session' event, which comes within the same call. */
+  /** Passed from the 'session' event to `take`, within whose call the event comes. */
   #arrived: ServerHttp2Session | undefined;
 
   constructor(options: Http2Options) {
@@ -92,14 +93,18 @@ export class Http2Connections {
     options.memory?.addFinder(() => this.#largestSocket());
   }
 
+  /** Those that are open. `close()` drains one: it sends GOAWAY, and open streams go on. */
+  get sessions(): ReadonlySet<ServerHttp2Session> {
+    return this.#sessions;
+  }
+
   /**
-   * Takes a connection; bytes that were read before must be back in the socket. One without a request is
+   * Takes a connection; bytes that were read from it must have been put back. A connection without a request is
    * closed at the deadline, whatever else it sends: SETTINGS, PINGs, half a block of headers.
-   * `close()` of what is returned drains it: GOAWAY, and open streams go on.
    */
-  take(socket: Socket, handler: Http2Handler): ServerHttp2Session {
-    // node:http2 leaves the peer's end to the socket: half-open, the session would outlive a peer that
-    // has gone. Half-close is a matter of HTTP/2's streams.
+  take(socket: Socket, handler: Http2Handler): void {
+    // node:http2 leaves the peer's end to the socket: with a half-open socket the session would outlive a peer that
+    // has gone. HTTP/2 half-closes streams, not connections.
     socket.allowHalfOpen = false;
     const eager = new EagerSocket(socket, this.#options.memory);
     this.#sockets.add(eager);
@@ -108,12 +113,14 @@ export class Http2Connections {
     const session = this.#arrived!;
     this.#arrived = undefined;
     this.#socketOf.set(session, eager);
+    this.#sessions.add(session);
+    session.once('close', () => this.#sessions.delete(session));
     session.setLocalWindowSize(connectionWindowBytes);
 
     const { headTimeoutMs, idleTimeoutMs } = this.#options;
     const onSilent = () => {
       handler.onSilent();
-      this.windUp(session);
+      this.closeSoon(session);
     };
     let deadline = setTimeout(onSilent, headTimeoutMs);
     session.once('close', () => clearTimeout(deadline));
@@ -127,9 +134,10 @@ export class Http2Connections {
       rawHeaders: readonly string[],
     ) => {
       clearTimeout(deadline);
-      if (!handler.isStranger) eager.admit();
+      if (!handler.refusesAll) eager.admit();
       open += 1;
-      stream.on('error', ignore);
+      // 'close' follows each 'error'.
+      stream.on('error', () => {});
       closeWhenReset(stream);
       stream.once('close', () => {
         open -= 1;
@@ -144,17 +152,16 @@ export class Http2Connections {
       handler.onRequest(stream, headers, rawHeaders);
     };
     session.on('stream', onStream);
-    return session;
   }
 
   /**
-   * Ends a connection for good: GOAWAY, so that a client may try again what it was about to ask; streams that
-   * are open have some time to end, and then the socket is closed, whether or not the peer closes it.
+   * Sends GOAWAY, so that the client can retry elsewhere what it was about to ask. Closes the socket after a short time
+   * in which open streams can end, whether or not the peer closes it.
    */
-  windUp(session: ServerHttp2Session): void {
+  closeSoon(session: ServerHttp2Session): void {
     const socket = this.#socketOf.get(session);
     if (!socket || socket.destroyed) return;
-    const timer = setTimeout(() => socket.destroy(), windUpMs);
+    const timer = setTimeout(() => socket.destroy(), closeSoonMs);
     socket.once('close', () => clearTimeout(timer));
     if (!session.destroyed) session.close();
   }
@@ -169,27 +176,24 @@ export class Http2Connections {
 }
 
 /**
- * After a reset with NO_ERROR node waits for what was written to be read, by a peer that has said that it reads no
- * more: without this the stream would stay for as long as its connection.
+ * After a reset with NO_ERROR, Node waits until the peer has read what was written, although the peer has said that
+ * it reads no more. Without this, the stream would stay as long as its connection.
  */
 function closeWhenReset(stream: ServerHttp2Stream): void {
   const close = () => stream.destroy(new Error('the client has reset the stream'));
   stream.once('aborted', () => {
     if (stream.rstCode === constants.NGHTTP2_NO_ERROR) close();
   });
-  // Of one that has ended on our side there is no 'aborted'.
+  // A stream that has ended on this side emits no 'aborted'.
   stream.once('end', () => {
     if (stream.closed && stream.writableLength > 0) close();
   });
 }
 
 /**
- * Node does not tell a reset by the client from one of ours, so that all count. Those that arrive
- * for a stream which had ended in order are no more seen than they are sent by sane clients.
+ * Node does not distinguish a reset by the client from one by the server, so both count. A reset that arrives
+ * for a stream which had ended in order is not seen; sane clients do not send it.
  */
 function endedInOrder(stream: ServerHttp2Stream): boolean {
   return stream.rstCode === constants.NGHTTP2_NO_ERROR && stream.readableEnded && !stream.aborted;
 }
-
-// What ends a stream or a session early also closes it, and 'close' is what everybody waits for.
-function ignore(): void {}

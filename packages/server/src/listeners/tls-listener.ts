@@ -1,12 +1,10 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
-import { TunnelError } from '@fairlead/protocol';
 import { listen, peerAddress } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
-import { type HandshakeLimit, refusalOfPeer } from '@fairlead/runtime/tls';
-import { endLingering } from '../front-end/lingering-end.ts';
-import { http1Refusal, refusalOf } from '../front-end/refusal.ts';
+import type { HandshakeLimit } from '@fairlead/runtime/tls';
 
+/** What an operator chooses of a TLS listener. */
 export interface TlsListenerOptions {
   /** Undefined: all addresses. */
   readonly host: string | undefined;
@@ -14,72 +12,94 @@ export interface TlsListenerOptions {
   readonly port: number;
   /** A socket that another process has bound there. */
   readonly fd?: number | undefined;
-  /** Certificate, key, the clients' CA, and what else narrows TLS down. */
+  /** Certificate, key, the peers' CA, and further TLS settings. */
   readonly tls: SecureContextOptions;
   readonly handshakeTimeoutMs: number;
-  /** Idle time before TCP probes the client; 0 switches probes off. */
-  readonly keepAliveMs: number;
-  /** Of all listeners together; without it there is none. */
+  /** Idle time before TCP probes the peer; 0 or left out: no probes. */
+  readonly keepAliveMs?: number;
+  /** Shared by all listeners; without it handshakes are not limited. */
   readonly handshakes?: HandshakeLimit;
 }
 
-/** TCP with mTLS: hands on connections whose client certificate was verified. */
+/** What distinguishes one kind of TLS listener from another. */
+export interface TlsListenerKind {
+  /** The listener's name in logs. */
+  readonly name: 'agent' | 'frontend';
+  /** The flag that chose the port. */
+  readonly flag: string;
+  readonly alpn: string[];
+  /** Whether a certificate is requested. It is not verified here: see `onConnection`. */
+  readonly requestCert: boolean;
+  /** The log message for a failed handshake. */
+  readonly failure: string;
+  /**
+   * The handshake has ended. The receiver checks the certificate, which may be missing or untrusted: only after the
+   * handshake can the server tell a peer why it is refused. A peer that is admitted leaves `handshakes`.
+   */
+  onConnection(socket: TLSSocket): void;
+  /** A handshake failed, other than by a peer that left. */
+  onHandshakeFailed?(): void;
+}
+
+/** TCP with TLS: the agent port, and front ends over TCP. */
 export class TlsListener {
   readonly #options: TlsListenerOptions;
+  readonly #kind: TlsListenerKind;
   readonly #logger: Logger;
   readonly #server: Server;
-  /** Every TCP connection, in its handshake or beyond. */
+  /** All TCP connections, including those in their handshake. */
   readonly #connections = new Set<Socket>();
   #address: AddressInfo | undefined;
 
-  constructor(
-    options: TlsListenerOptions,
-    logger: Logger,
-    onConnection: (socket: TLSSocket) => void,
-  ) {
+  constructor(options: TlsListenerOptions, kind: TlsListenerKind, logger: Logger) {
+    const { tls, handshakeTimeoutMs, keepAliveMs = 0, handshakes } = options;
     this.#options = options;
+    this.#kind = kind;
     this.#logger = logger;
     this.#server = createServer({
-      ...options.tls,
-      requestCert: true,
-      // Refused in `#onSecured` instead, where the peer still has an address and can be told why.
+      ...tls,
+      requestCert: kind.requestCert,
       rejectUnauthorized: false,
-      ALPNProtocols: ['h2', 'http/1.1'],
-      handshakeTimeout: options.handshakeTimeoutMs,
+      ALPNProtocols: kind.alpn,
+      handshakeTimeout: handshakeTimeoutMs,
       noDelay: true,
-      keepAlive: options.keepAliveMs > 0,
-      keepAliveInitialDelay: options.keepAliveMs,
+      keepAlive: keepAliveMs > 0,
+      keepAliveInitialDelay: keepAliveMs,
     });
-    this.#server.on('connection', this.#onTcpConnection);
+    this.#server.on('connection', (socket: Socket) => {
+      this.#connections.add(socket);
+      handshakes?.begin(socket);
+      socket.once('close', () => this.#connections.delete(socket));
+    });
     this.#server.on('secureConnection', (socket: TLSSocket) => {
-      // Only now: a peer that ends its side during the handshake, as a port probe does, is gone.
+      // Not earlier: a peer that ends its side during the handshake, as a port probe does, has gone.
       socket.allowHalfOpen = true;
-      const reason = hasCertificate(socket)
-        ? refusalOfPeer(socket)
-        : 'no client certificate was given';
-      if (reason !== undefined) {
-        this.#refuse(socket, reason);
-        return;
-      }
-      options.handshakes?.end(socket);
-      onConnection(socket);
+      kind.onConnection(socket);
     });
     this.#server.on('tlsClientError', this.#onHandshakeFailed);
   }
 
-  /** @throws StartupError that names `--server-port` */
-  async listen(): Promise<void> {
+  /** @throws StartupError that names the flag */
+  async listen(): Promise<AddressInfo> {
     const { host, port, fd } = this.#options;
-    const place = { listener: 'frontend', flag: '--server-port', host, port, fd };
-    this.#address = await listen(this.#server, place, this.#logger);
+    const { name, flag } = this.#kind;
+    const at = { listener: name, flag, host, port, fd };
+    this.#address = await listen(this.#server, at, this.#logger);
+    return this.#address;
   }
 
-  /** Where it listens, once it does. */
+  /** Where it listens, after `listen()`. */
   get address(): AddressInfo {
     return this.#address!;
   }
 
-  /** Certificates for handshakes from now on; open connections go on. */
+  /** Takes a TCP connection that another process accepted. */
+  take(socket: Socket): void {
+    socket.setNoDelay(true);
+    this.#server.emit('connection', socket);
+  }
+
+  /** Sets the certificates for new handshakes; open connections go on. */
   setSecureContext(tls: SecureContextOptions): void {
     this.#server.setSecureContext(tls);
   }
@@ -89,44 +109,23 @@ export class TlsListener {
     this.#server.close();
   }
 
-  /** Closes every connection at once, also those in their handshake. */
+  /** Closes all connections at once, including those in their handshake. */
   destroyAll(): void {
     for (const socket of [...this.#connections]) socket.destroy();
   }
 
-  #onTcpConnection = (socket: Socket): void => {
-    this.#connections.add(socket);
-    this.#options.handshakes?.begin(socket);
-    socket.once('close', () => this.#connections.delete(socket));
-  };
-
-  /** One line per client whose certificate is missing or not to be trusted. */
-  #refuse(socket: TLSSocket, reason: string): void {
-    const fields = { listener: 'frontend', address: peerAddress(socket), reason };
-    this.#logger.warn(fields, 'TLS client refused');
-    // Over HTTP/2 an end without a word, but an end: a reset may overtake the handshake at the client.
-    const error = new TunnelError('unauthenticated', reason);
-    endLingering(socket, socket.alpnProtocol === 'h2' ? '' : http1Refusal(refusalOf(error, 0)));
-  }
-
   #onHandshakeFailed = (error: NodeJS.ErrnoException, socket: TLSSocket): void => {
+    const { name, failure, onHandshakeFailed } = this.#kind;
     const reason = error.code ?? error.message;
-    const fields = { listener: 'frontend', address: peerAddress(socket), reason };
-    // Node leaves a socket open whose handshake took too long.
+    const fields = { listener: name, address: peerAddress(socket), reason };
+    // After a handshake timeout Node leaves the socket open.
     socket.destroy();
-    // A port probe or a health check of a load balancer: no handshake was begun.
+    // A port probe, or a load balancer's health check: it began no handshake.
     if (error.code === 'ECONNRESET') {
       this.#logger.debug(fields, 'closed during the TLS handshake');
       return;
     }
-    this.#logger.warn({ ...fields, detail: error.message }, 'TLS client refused');
+    onHandshakeFailed?.();
+    this.#logger.warn({ ...fields, detail: error.message }, failure);
   };
-}
-
-/**
- * To be asked before `authorized`: node calls every resumed TLS 1.3 session authorized that has no
- * certificate, and a client that was refused for having none still holds tickets.
- */
-function hasCertificate(socket: TLSSocket): boolean {
-  return Object.keys(socket.getPeerCertificate()).length > 0;
 }

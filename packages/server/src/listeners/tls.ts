@@ -8,71 +8,60 @@ import {
 import { makeTicketKeys, readTicketSecret } from '../agents/session-ticket-keys.ts';
 import type { ServerOptions } from '../options.ts';
 
-/** TLS of one port. */
-export type PortTls = TlsFiles;
-
 /**
  * Reads the TLS files of the agent port.
- * @param workersSecret what the workers of a server share for their tickets, unless a file says else
- * @param inUse what these files are to replace
- * @throws UsageError that names flag, file and cure
+ * @param workersSecret the secret that a server's workers share for session tickets; `--tls-ticket-key-file` wins
+ * @param inUse the files that these replace
+ * @throws UsageError that names the flag, the file and the cure
  */
 export function loadAgentPortTls(
   options: ServerOptions,
   workersSecret?: Uint8Array,
-  inUse?: PortTls,
-): PortTls {
-  const tls = portTls(
-    loadTlsFiles({
-      ...versions(options),
-      identity: identity('cluster', options.clusterCert, options.clusterKey),
-      ca: named('--cluster-ca-cert', options.clusterCaCert),
-      inUse,
-    }),
-  );
-  const file = named('--tls-ticket-key-file', options.tlsTicketKeyFile);
-  return withTickets(tls, 'agent port', file ? readTicketSecret(file) : workersSecret);
+  inUse?: TlsFiles,
+): TlsFiles {
+  const files = loadTlsFiles({
+    ...versions(options),
+    identity: identity('cluster', options.clusterCert, options.clusterKey),
+    ca: named('--cluster-ca-cert', options.clusterCaCert),
+    inUse,
+  });
+  const ticketKeyFile = named('--tls-ticket-key-file', options.tlsTicketKeyFile);
+  const secret = ticketKeyFile ? readTicketSecret(ticketKeyFile) : workersSecret;
+  return withResumption(files, 'agent port', secret);
 }
 
 /**
- * Reads the TLS files of the front end over TCP; undefined when it has no certificate.
- * @param workersSecret what the workers of a server share for their tickets
- * @param inUse what these files are to replace
- * @throws UsageError that names flag, file and cure
+ * Reads the TLS files of the front end over TCP; undefined if it has no certificate.
+ * @param workersSecret the secret that a server's workers share for session tickets
+ * @param inUse the files that these replace
+ * @throws UsageError that names the flag, the file and the cure
  */
 export function loadFrontEndTls(
   options: ServerOptions,
   workersSecret?: Uint8Array,
-  inUse?: PortTls,
-): PortTls | undefined {
-  const shown = identity('server', options.serverCert, options.serverKey);
-  if (!shown) return undefined;
+  inUse?: TlsFiles,
+): TlsFiles | undefined {
+  const certificate = identity('server', options.serverCert, options.serverKey);
+  if (!certificate) return undefined;
   const ca = named('--server-ca-cert', options.serverCaCert);
-  const tls = portTls(loadTlsFiles({ ...versions(options), identity: shown, ca, inUse }));
-  return withTickets(tls, 'front end', workersSecret);
-}
-
-function withTickets(
-  tls: PortTls,
-  port: 'agent port' | 'front end',
-  secret: Uint8Array | undefined,
-): PortTls {
-  if (!secret) return tls;
-  const ticketKeys = makeTicketKeys(secret, port, tls.context.ca);
-  return { ...tls, context: { ...tls.context, ticketKeys } };
+  const files = loadTlsFiles({ ...versions(options), identity: certificate, ca, inUse });
+  return withResumption(files, 'front end', workersSecret);
 }
 
 /**
- * A session is resumed without another look at the client's certificate, so that only one that was
- * made under the same CAs may be: the CA's removal then ends resumption, too.
+ * Binds TLS sessions to the CAs in use. A resumed session does not verify the client's certificate again, so a session
+ * may be resumed only under the CAs under which it began: after a CA is removed, its clients cannot resume either.
  */
-function portTls(files: TlsFiles): PortTls {
-  const { context } = files;
-  const sessionIdContext = createHash('sha256')
-    .update(String(context.ca))
-    .digest('hex')
-    .slice(0, 32);
-  return { ...files, context: { ...context, sessionIdContext } };
+function withResumption(
+  files: TlsFiles,
+  port: 'agent port' | 'front end',
+  secret: Uint8Array | undefined,
+): TlsFiles {
+  const { ca } = files.context;
+  const sessionIdContext = createHash('sha256').update(String(ca)).digest('hex').slice(0, 32);
+  const ticketKeys = secret && makeTicketKeys(secret, port, ca);
+  const resumption = { sessionIdContext, ...(ticketKeys && { ticketKeys }) };
+  return { ...files, context: { ...files.context, ...resumption } };
 }
 
 const versions = ({ cipherSuites, tlsMinVersion }: ServerOptions) => ({

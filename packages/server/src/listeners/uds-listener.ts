@@ -2,28 +2,25 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { listen } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
-import type { UdsClaim } from './uds-path.ts';
-import { UdsPlace } from './uds-place.ts';
+import { SocketPath, type SocketPathOptions } from './socket-path.ts';
 
-export interface UdsListenerOptions extends Partial<UdsClaim> {
+export interface UdsListenerOptions extends SocketPathOptions {
   readonly path: string;
-  /** A socket that another process has put at the path and takes care of. */
+  /** A socket that another process has made at the path and removes. */
   readonly shared?: { readonly fd: number; onStop(): void } | undefined;
 }
 
-/** A Unix domain socket of which only the file that this process made is ever removed. */
+/** A Unix domain socket. Only the socket file that this process made is ever removed. */
 export class UdsListener {
-  readonly path: string;
   readonly #options: UdsListenerOptions;
-  readonly #place: UdsPlace;
+  readonly #socketPath: SocketPath;
   readonly #logger: Logger;
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
 
   constructor(options: UdsListenerOptions, logger: Logger, onConnection: (socket: Socket) => void) {
-    this.path = options.path;
     this.#options = options;
-    this.#place = new UdsPlace(options.path, options, logger);
+    this.#socketPath = new SocketPath(options.path, options, logger);
     this.#logger = logger;
     this.#server = createServer({ allowHalfOpen: true }, (socket) => {
       this.#connections.add(socket);
@@ -34,24 +31,24 @@ export class UdsListener {
 
   /** @throws UsageError, StartupError one line that names `--uds-name` and the cure */
   async listen(): Promise<void> {
-    const { shared } = this.#options;
+    const { path, shared } = this.#options;
     if (shared) {
-      const place = { listener: 'frontend', flag: '--uds-name', port: 0, host: this.path };
-      await listen(this.#server, { ...place, fd: shared.fd }, this.#logger);
+      const at = { listener: 'frontend', flag: '--uds-name', port: 0, host: path, fd: shared.fd };
+      await listen(this.#server, at, this.#logger);
       return;
     }
     try {
-      await this.#place.prepare((temporary) => {
-        this.#server.listen(temporary);
+      await this.#socketPath.prepare((temporaryPath) => {
+        this.#server.listen(temporaryPath);
         return once(this.#server, 'listening');
       });
-      await this.#place.publish();
+      await this.#socketPath.publish();
     } catch (error) {
       this.#server.close();
       throw error;
     }
     this.#server.on('error', (error) => {
-      this.#logger.warn({ path: this.path, detail: error.message }, 'accept failed');
+      this.#logger.warn({ path, detail: error.message }, 'accept failed');
     });
   }
 
@@ -60,7 +57,7 @@ export class UdsListener {
     if (!this.#server.listening) return;
     const { shared } = this.#options;
     if (shared) shared.onStop();
-    else this.#place.release();
+    else this.#socketPath.release();
     this.#server.close();
   }
 

@@ -1,9 +1,9 @@
 import { type Target, TunnelError, type TunnelStream, toTunnelError } from '@fairlead/protocol';
 import type { Backend } from '../agents/backend.ts';
 import { PacedStream, TunnelPace } from '../agents/paced-stream.ts';
-import { callerName } from '../front-end/caller.ts';
-import type { Caller, DialedStream } from '../front-end/dial.ts';
-import type { FrontEndPolicy } from '../front-end/frontend-policy.ts';
+import { type Caller, callerName } from '../front-end/caller.ts';
+import type { DialedStream } from '../front-end/front-end-options.ts';
+import type { FrontEndPolicy } from '../front-end/front-end-policy.ts';
 import type { DialHistory } from './dial-history.ts';
 import type { Router } from './router.ts';
 

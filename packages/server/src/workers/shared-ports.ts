@@ -1,6 +1,6 @@
 import { logListening } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
-import { UdsPlace } from '../listeners/uds-place.ts';
+import { SocketPath } from '../listeners/socket-path.ts';
 import { frontEndPort } from '../options/front-end-options.ts';
 import { workerAgentPorts } from '../options/worker-options.ts';
 import type { ServerOptions } from '../options.ts';
@@ -14,7 +14,7 @@ import type { SharedFds } from './messages.ts';
 export class SharedPorts {
   readonly #logger: Logger;
   #frontEnd: Awaited<ReturnType<typeof bindTcp>> | undefined;
-  #uds: { readonly socket: BoundSocket; readonly place: UdsPlace } | undefined;
+  #uds: { readonly socket: BoundSocket; readonly socketPath: SocketPath } | undefined;
   /** In the order of workers; empty without --advertise-agent-address. */
   readonly #agents: Awaited<ReturnType<typeof bindTcp>>[] = [];
 
@@ -26,9 +26,9 @@ export class SharedPorts {
   async bind(options: ServerOptions): Promise<void> {
     const { udsName: path, udsTakeover: takeover, deleteExistingUdsFile: deleteExisting } = options;
     if (path !== undefined) {
-      const place = new UdsPlace(path, { takeover, deleteExisting }, this.#logger);
-      await place.prepare(async (temporary) => {
-        this.#uds = { socket: await bindUds(temporary), place };
+      const socketPath = new SocketPath(path, { takeover, deleteExisting }, this.#logger);
+      await socketPath.prepare(async (temporaryPath) => {
+        this.#uds = { socket: await bindUds(temporaryPath), socketPath };
       });
     }
     const port = frontEndPort(options);
@@ -59,7 +59,7 @@ export class SharedPorts {
 
   /** Shows the socket path and logs the ports, once the workers listen. @throws StartupError */
   async publish(): Promise<void> {
-    await this.#uds?.place.publish();
+    await this.#uds?.socketPath.publish();
     if (this.#frontEnd) {
       const { address, port } = this.#frontEnd.address;
       logListening(this.#logger, 'frontend', { address, port });
@@ -78,6 +78,6 @@ export class SharedPorts {
 
   /** Removes the Unix domain socket's path if it still belongs to this process. */
   releaseUds(): void {
-    this.#uds?.place.release();
+    this.#uds?.socketPath.release();
   }
 }

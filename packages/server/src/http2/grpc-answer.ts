@@ -15,7 +15,7 @@ export function isGrpc(headers: IncomingHttpHeaders): boolean {
   );
 }
 
-/** Begins an answer; the status of the call follows as trailers. */
+/** Starts an answer; the call's status follows in trailers. */
 export function acceptGrpc(stream: ServerHttp2Stream, metadata: OutgoingHttpHeaders = {}): void {
   if (stream.destroyed || stream.closed) return;
   stream.respond(
@@ -24,7 +24,7 @@ export function acceptGrpc(stream: ServerHttp2Stream, metadata: OutgoingHttpHead
   );
 }
 
-/** A whole answer that is nothing but a status. */
+/** Answers with a status only. */
 export function refuseGrpc(stream: ServerHttp2Stream, error: GrpcError): void {
   if (stream.destroyed || stream.closed) return;
   stream.respond(trailersOnly(error), { endStream: true });

@@ -1,4 +1,4 @@
-import { formatTarget, type Target, TunnelError } from '@fairlead/protocol';
+import { formatTarget, type Target } from '@fairlead/protocol';
 import {
   canonicalName,
   parseIpAddress,
@@ -11,15 +11,13 @@ import {
 import { readCheckedFile } from '@fairlead/runtime/options';
 import type { NamedFile } from '@fairlead/runtime/tls';
 import { z } from 'zod';
-import type { Caller } from './dial.ts';
+import { FrontEndDenial } from '../listeners/refusal.ts';
+import type { Caller } from './caller.ts';
 
-/** Refused by this server, not by an agent: clients are told which. */
-export class FrontEndDenial extends TunnelError {}
-
-/** Which callers a rule is about: `uds`, `cn:NAME`, `o:NAME`, or everybody. */
+/** The callers that a rule names: `uds`, `cn:NAME`, `o:NAME`, or `*` for all. */
 const callerSchema = z
   .string()
-  .regex(/^(?:\*|uds|cn:.+|o:.+)$/, 'is none of uds, cn:NAME, o:NAME and "*"');
+  .regex(/^(?:\*|uds|cn:.+|o:.+)$/, 'must be uds, cn:NAME, o:NAME or "*"');
 
 const policySchema = z.strictObject({
   rules: z.array(
@@ -33,7 +31,7 @@ const policySchema = z.strictObject({
 
 type PolicyRule = z.infer<typeof policySchema>['rules'][number];
 
-/** What a policy says to a caller and a target, and why. */
+/** Whether a policy allows a caller to reach a target, and why. */
 export interface PolicyDecision {
   readonly isAllowed: boolean;
   /** One line. */
@@ -41,10 +39,11 @@ export interface PolicyDecision {
 }
 
 /**
- * Which callers may reach which targets. What no rule allows is denied, and a denial wins.
+ * Which callers may reach which targets. A target that no rule allows is denied, and a deny rule wins over an
+ * allow rule.
  *
- * A server sees names, not addresses. So a name is covered by rules of names only; and where a rule
- * denies a network, which a name may lead into, names are denied altogether.
+ * A server does not resolve names. So only rules of names cover a name. If a rule denies a network, all names are
+ * denied, since a name may resolve into that network.
  */
 export class FrontEndPolicy {
   readonly #rules: readonly PolicyRule[];
@@ -53,7 +52,7 @@ export class FrontEndPolicy {
     this.#rules = rules;
   }
 
-  /** @throws UsageError that names file and place */
+  /** @throws UsageError that names the file and the line */
   static read(file: NamedFile): FrontEndPolicy {
     return new FrontEndPolicy(readCheckedFile(file, policySchema).rules);
   }
@@ -66,7 +65,7 @@ export class FrontEndPolicy {
   decide(caller: Caller, { host, port }: Target): PolicyDecision {
     const names = namesOf(caller);
     const rules = this.#rules.filter(({ callers }) => callers.some((name) => names.has(name)));
-    if (rules.length === 0) return no(`no rule is about ${[...names].slice(1).join(', ')}`);
+    if (rules.length === 0) return no(`no rule names ${[...names].slice(1).join(', ')}`);
     const allow = rules.flatMap((rule) => rule.allow);
     const deny = rules.flatMap((rule) => rule.deny);
     const address = parseIpAddress(host);
@@ -78,7 +77,7 @@ export class FrontEndPolicy {
     if (denying) return no(`denied by "${denying.text}"`);
     const network = deny.find((rule) => rule.host.kind === 'network' && ruleCoversPort(rule, port));
     if (!address && network) {
-      return no(`"${network.text}" is denied, and a name may lead there; give an address`);
+      return no(`"${network.text}" is denied, and a name may resolve into it; use an IP address`);
     }
     const allowing = allow.find(covers);
     if (!allowing) return no('no rule allows it');

@@ -7,76 +7,71 @@ import {
   type PacketStream,
   type PacketStreamHandler,
 } from '@fairlead/konnectivity';
-import { type Target, TunnelError, type TunnelStream, toTunnelError } from '@fairlead/protocol';
-import { parseConnectTarget } from '../connect-target.ts';
-import type { Caller } from '../dial.ts';
-import type { StreamRequest } from '../exchange.ts';
-
-/** What a call needs of the front end. */
-export interface ProxyCallHost {
-  /** For the call to say what it wants. */
-  readonly headTimeoutMs: number;
-  onConnect(request: StreamRequest): void;
-  onRefused(error: TunnelError, caller: Caller): void;
-  /** Told when a call's reader is full (true) and when it no longer is. */
-  onHeldUp?(isHeldUp: boolean): void;
-  /** How long a packet waited until the client's connection had room. */
-  onWritten?(durationMs: number): void;
-}
-
-type Phase = 'idle' | 'dialling' | 'open' | 'closed';
+import { TunnelError, type TunnelStream } from '@fairlead/protocol';
+import type { Caller } from './caller.ts';
+import type { GrpcObserver } from './front-end-options.ts';
+import type { ProxiedStreams } from './proxied-streams.ts';
 
 /**
- * How long a stream may go on after the client has closed, with nothing to send any more: the target gets
- * the end and time to end its side too; what it sends is thrown away.
+ * How long a stream stays after the client closed and all its bytes have left for the target. The target receives the
+ * end and can end its side; what it sends is discarded.
  */
 const closeLingerMs = 5_000;
-/** Where the end does not reach the target: just time to take what was sent. */
+/** The same if the stream cannot carry the end to the target, which only needs time to receive the last bytes. */
 const hardCloseLingerMs = 250;
 
 /**
- * konnectivity-client drops bytes that come right behind DIAL_RSP, before its dialer has woken up. A target
- * that speaks first is held back for so long, or until bytes of the client show that it is there.
+ * konnectivity-client drops bytes that come right after DIAL_RSP, before its dialer has woken up. The bytes of a target
+ * that speaks first wait for so long, or until the client sends bytes.
  */
 const clientHeadStartMs = 25;
 
-/** DIAL_REQ is all that may come before there is a connection, and no target is longer than a name. */
+/** Before a connection exists only DIAL_REQ may come, and its longest part is a name. */
 const maxDialBytes = 4 * 1024;
 
 let lastConnectId = 0n;
 
 /**
- * One call of `ProxyService/Proxy`, which carries one connection: the packets of its dial, and then the
- * connection's bytes as a Duplex for the relay.
+ * One call of `ProxyService/Proxy`, which carries one stream: the packets of its dial, and then the
+ * stream's bytes as a Duplex for the relay.
  *
- * The wire knows no half-close. A client that closes has no use for what the target still sends; a target
- * that ends its side ends the connection.
+ * Konnectivity has no half-close. When the client closes, bytes that the target still sends are discarded. When the
+ * target ends its side, the connection ends.
  */
 export class ProxyCall extends Duplex implements PacketStreamHandler {
   readonly #wire: PacketStream;
   readonly #caller: Caller;
-  readonly #host: ProxyCallHost;
-  #phase: Phase = 'idle';
+  readonly #streams: ProxiedStreams;
+  readonly #observer: GrpcObserver;
+  #phase: 'idle' | 'dialing' | 'open' | 'closed' = 'idle';
   #random = 0n;
   #connectId = 0n;
-  /** The client has closed: the bytes from the target go nowhere. */
+  /** The client has closed: bytes from the target are discarded. */
   #closedByClient = false;
   #isHeldUp = false;
   #stream: TunnelStream | undefined;
   #onRoom: (() => void) | undefined;
-  /** Runs while the target is held back, with what it wants done. */
+  /** Runs while the target's bytes wait; `#afterHeadStart` is the write that waits. */
   #headStartTimer: NodeJS.Timeout | undefined;
   #afterHeadStart: (() => void) | undefined;
-  /** Until the dial comes, and after the client has closed. */
+  /** Runs until DIAL_REQ comes, and again after the client has closed. */
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(wire: PacketStream, caller: Caller, host: ProxyCallHost) {
+  /** @param headTimeoutMs the deadline for the call's DIAL_REQ */
+  constructor(
+    wire: PacketStream,
+    caller: Caller,
+    streams: ProxiedStreams,
+    observer: GrpcObserver,
+    headTimeoutMs: number,
+  ) {
     super({ allowHalfOpen: true });
     this.#wire = wire;
     this.#caller = caller;
-    this.#host = host;
+    this.#streams = streams;
+    this.#observer = observer;
     wire.maxMessageBytes = maxDialBytes;
-    this.#timer = setTimeout(() => this.#onSilent(), host.headTimeoutMs);
+    this.#timer = setTimeout(() => this.#onSilent(), headTimeoutMs);
     wire.start(this);
   }
 
@@ -95,7 +90,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
         if (packet.random === this.#random) this.#onClientGone();
         break;
       default:
-        // What only servers send.
+        // Only servers send these.
         break;
     }
   }
@@ -106,7 +101,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     onRoom?.();
   }
 
-  /** The client sends no more packets, so that it cannot close any more but by this. */
+  /** The client sends no more packets, not even CLOSE_REQ, so this closes the connection. */
   onEnd(): void {
     if (this.#phase === 'open') this.#closeFromClient();
     else this.#onClientGone();
@@ -128,12 +123,12 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     }
     if (this.#closedByClient || this.#wire.sendData(this.#connectId, chunk)) {
       callback();
-      this.#host.onWritten?.(0);
+      this.#observer.onWritten(0);
       return;
     }
     const startedAtMs = performance.now();
     this.#onRoom = () => {
-      this.#host.onWritten?.(performance.now() - startedAtMs);
+      this.#observer.onWritten(performance.now() - startedAtMs);
       callback();
     };
   }
@@ -164,20 +159,11 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     clearTimeout(this.#timer);
     this.#wire.maxMessageBytes = MAX_MESSAGE_BYTES;
     this.#random = random;
-    let target: Target;
-    try {
-      target = parseConnectTarget(address);
-    } catch (thrown) {
-      const error = toTunnelError(thrown);
-      this.#host.onRefused(error, this.#caller);
-      this.#refuse(error);
-      return;
-    }
-    this.#phase = 'dialling';
-    this.#host.onConnect({
+    this.#phase = 'dialing';
+    this.#streams.start({
       protocol: 'grpc',
       caller: this.#caller,
-      target,
+      authority: address,
       duplex: this,
       startedAtMs: performance.now(),
       accept: (stream) => this.#accept(stream),
@@ -188,7 +174,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
   }
 
   #accept(stream: TunnelStream): void {
-    if (this.#phase !== 'dialling') return;
+    if (this.#phase !== 'dialing') return;
     this.#phase = 'open';
     this.#stream = stream;
     lastConnectId += 1n;
@@ -246,8 +232,8 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
   }
 
   /**
-   * The client closed: what it sent before still reaches the target, and then the end does. That may take
-   * its time, and the client need not wait for it.
+   * The client closed. The target still receives what the client sent before, and then the end, for which the client
+   * does not wait.
    */
   #closeFromClient(): void {
     if (this.#closedByClient) return;
@@ -259,7 +245,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     this.#linger(Number.POSITIVE_INFINITY);
   }
 
-  /** Ends the connection after a while in which nothing more left for the target. */
+  /** Ends the stream when no more bytes have left for the target for a while. */
   #linger(pendingBytes: number): void {
     const ms = this.#stream?.halfCloses === false ? hardCloseLingerMs : closeLingerMs;
     this.#timer = setTimeout(() => {
@@ -269,7 +255,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     }, ms);
   }
 
-  /** Without a word, or with the word that it no longer wants its dial. */
+  /** The client disconnected, or cancelled its dial. */
   #onClientGone(): void {
     if (this.#closedByClient || this.writableFinished) return;
     const wasOpen = this.#phase === 'open';
@@ -280,12 +266,12 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
 
   #onSilent(): void {
     this.#phase = 'closed';
-    this.#host.onRefused(new TunnelError('request_timeout'), this.#caller);
-    this.#wire.end(new GrpcError('DEADLINE_EXCEEDED', 'no DIAL_REQ came in time'));
+    this.#streams.reportRefusal(new TunnelError('request_timeout'), this.#caller);
+    this.#wire.end(new GrpcError('DEADLINE_EXCEEDED', 'no DIAL_REQ came before the deadline'));
     this.destroy();
   }
 
-  /** Tells the client that its connection is over, and ends the call. */
+  /** Tells the client that its connection has ended, and ends the call. */
   #finish(error: string): void {
     if (this.#phase === 'open') this.#sendClosed(this.#connectId, error);
     this.#phase = 'closed';
@@ -297,6 +283,6 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     this.#isHeldUp = isHeldUp;
     if (isHeldUp) this.#wire.pause();
     else this.#wire.resume();
-    this.#host.onHeldUp?.(isHeldUp);
+    this.#observer.onHeldUp(isHeldUp);
   }
 }

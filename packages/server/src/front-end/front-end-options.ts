@@ -1,0 +1,79 @@
+import type { PacketObserver } from '@fairlead/konnectivity';
+import type {
+  ErrorCode,
+  MemoryBudget,
+  Target,
+  TunnelError,
+  TunnelStream,
+} from '@fairlead/protocol';
+import type { Logger } from '@fairlead/runtime/process';
+import type { Caller } from './caller.ts';
+import type { LimitName, StreamLimitOptions } from './stream-limits.ts';
+
+export interface FrontEndOptions {
+  readonly dial: Dial;
+  readonly logger: Logger;
+  /** Gets a line for each stream, however it ends. */
+  readonly accessLog?: Logger;
+  readonly observer: FrontEndObserver;
+  /** Which client protocols are served, as `--mode` says; undefined: both. */
+  readonly mode?: 'grpc' | 'http-connect' | undefined;
+  /** The deadline for a connection's first bytes, and then for a request's complete head. */
+  readonly headTimeoutMs: number;
+  /** Request line and headers together. */
+  readonly maxHeadBytes: number;
+  readonly limits?: StreamLimitOptions;
+  /** Counts the bytes that clients make the front end hold. */
+  readonly memory?: MemoryBudget;
+}
+
+/**
+ * Checks the policy, finds an agent, opens a stream, and resolves when the target is connected.
+ *
+ * Rejects with `TunnelError`. Aborting the signal cancels the dial; its reason is a `TunnelError`. Bytes of a target
+ * that speaks first can arrive before the promise's reactions run: the stream holds them until the relay takes over.
+ */
+export type Dial = (target: Target, caller: Caller, signal: AbortSignal) => Promise<DialedStream>;
+
+/** A stream whose target is connected. */
+export interface DialedStream {
+  readonly stream: TunnelStream;
+  readonly agentId: string;
+}
+
+/** The protocol that a client used for its request. */
+export type FrontEndProtocol = 'http1' | 'http2' | 'grpc';
+
+/** Receives what happens in the front end, for metrics. The methods must not throw. */
+export interface FrontEndObserver {
+  onDialStart(protocol: FrontEndProtocol): void;
+  /** Follows each `onDialStart` once; without an error the target is connected. */
+  onDialEnd(protocol: FrontEndProtocol, durationMs: number, error?: TunnelError): void;
+  /** Follows each successful dial once. */
+  onStreamEnd(protocol: FrontEndProtocol, summary: StreamSummary): void;
+  /** A connection or a request was refused before its dial. */
+  onRefused(code: ErrorCode): void;
+  /** A stream was refused because of a limit. */
+  onLimit(name: LimitName): void;
+  /** The observer of clients' gRPC calls; asked for once. */
+  grpcCalls(method: 'Proxy'): GrpcObserver;
+}
+
+/** What is known of a stream when it has ended. */
+export interface StreamSummary {
+  readonly durationMs: number;
+  readonly bytesFromClient: number;
+  readonly bytesToClient: number;
+  /** Why the stream ended, unless both sides closed it in order. */
+  readonly error?: TunnelError;
+}
+
+/** Receives what happens to gRPC calls. */
+export interface GrpcObserver extends PacketObserver {
+  onCallStart(): void;
+  onCallEnd(): void;
+  /** A call's reader became full (true), or has room again. */
+  onHeldUp(isHeldUp: boolean): void;
+  /** How long a packet waited until the client's connection had room. */
+  onWritten(durationMs: number): void;
+}
