@@ -95,7 +95,10 @@ t.test('a certificate that no token was given for is not renewed', async (t) => 
   };
   const evil = await createAuthority({ name: 'evil CA' });
   t.match(await renew(site.root, 'agent'), { status: 403, error: /not made for a token/ });
-  t.match(await renew(site.root, 'server'), { status: 403, error: /extended key usage does not allow this use/ });
+  t.match(await renew(site.root, 'server'), {
+    status: 403,
+    error: /extended key usage does not allow this use/,
+  });
   t.match(await renew(evil, 'agent'), { status: 403, error: /a CA that is not trusted signed it/ });
 });
 

@@ -150,6 +150,6 @@ t.test('the former spelling --enrolment-* still works', async (t) => {
       t.strictSame(warnings, []);
     }
     const flag = `--${word}-token`;
-    t.throws(() => parse(`${flag}=secret`), { message: new RegExp(`^${flag}: everybody`) });
+    t.throws(() => parse(`${flag}=secret`), { message: new RegExp(`^${flag}: all users`) });
   }
 });

@@ -74,7 +74,10 @@ t.test('exit 2 and one line', async (t) => {
       /--token-namespace: "a_b" is not a valid namespace name/,
     ],
     [['list', '--token-namespace', 'a'], /--kubeconfig is missing, and this process does not run/],
-    [['list', '--token-namespace', 'a', '--kubeconfig', '/none'], /--kubeconfig: \/none: file not found/],
+    [
+      ['list', '--token-namespace', 'a', '--kubeconfig', '/none'],
+      /--kubeconfig: \/none: file not found/,
+    ],
     [create, /--agent-id is missing/],
     [[...create, '--agent-id', 'n', '--host', 'a b'], /--host: "a b" is not a DNS name$/],
     [
