@@ -1,6 +1,6 @@
 /** The flags of each Fairlead program, read from the source of its option table. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import ts from 'typescript';
 
 /** Flags that `runCommand` and `runProgram` add to every table. */
@@ -15,13 +15,18 @@ export function readOptionTables(root) {
     .map((path) => ({ path, text: readFileSync(path, 'utf8') }))
     .filter(({ text }) => /\boption\(|\bignoredOption\(|\bdefineOptions\(/.test(text))
     .map(({ path, text }) => ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true));
+  /** Objects by `PATH NAME`, and by NAME alone for imports from another package. */
   const constants = new Map();
   const tables = [];
   for (const file of files) {
     visit(file, (node) => {
       if (ts.isVariableDeclaration(node) && node.initializer) {
         const value = unwrap(node.initializer);
-        if (ts.isObjectLiteralExpression(value)) constants.set(node.name.getText(), value);
+        if (ts.isObjectLiteralExpression(value)) {
+          const name = node.name.getText();
+          constants.set(`${file.fileName} ${name}`, value);
+          constants.set(name, value);
+        }
       }
       if (ts.isCallExpression(node) && node.expression.getText() === 'defineOptions') {
         tables.push(node.arguments[0]);
@@ -62,7 +67,7 @@ function propertyOf(object, name) {
 /** The names of an object of options: its own, those it spreads, and those of a call's object. */
 function namesIn(node, constants) {
   if (ts.isIdentifier(node)) {
-    const value = constants.get(node.text);
+    const value = resolveName(node, constants);
     if (!value) throw new Error(`${node.getSourceFile().fileName}: ${node.text}: no such options`);
     return namesIn(value, constants);
   }
@@ -76,4 +81,18 @@ function namesIn(node, constants) {
       ? namesIn(unwrap(property.expression), constants)
       : [property.name.text],
   );
+}
+
+/** The object that an identifier means: of its own file, of the file that it is imported from, or of a package. */
+function resolveName(node, constants) {
+  const file = node.getSourceFile();
+  const own = constants.get(`${file.fileName} ${node.text}`);
+  if (own) return own;
+  const from = file.statements.find(
+    (statement) =>
+      ts.isImportDeclaration(statement) &&
+      statement.importClause?.namedBindings?.elements?.some(({ name }) => name.text === node.text),
+  )?.moduleSpecifier.text;
+  if (!from?.startsWith('.')) return constants.get(node.text);
+  return constants.get(`${resolve(dirname(file.fileName), from)} ${node.text}`);
 }
