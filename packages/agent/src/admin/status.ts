@@ -1,6 +1,6 @@
 import type { AdminRoutes } from '@fairlead/runtime/admin';
 import type { AgentOptions } from '../options.ts';
-import type { ServerLinks } from '../servers/server-links.ts';
+import type { ServerLinks } from '../servers/server-tunnels.ts';
 import { version } from '../version.ts';
 
 /** `/api/v1/status`: what the agent is doing, as JSON. */

@@ -5,7 +5,7 @@ import { dialTarget } from '../streams/dial-target.ts';
 import { ConnectError, type ConnectFailure, fromDialError } from './connect-error.ts';
 import type { GrpcConnection } from './connect-grpc.ts';
 import type { EgressProxy } from './proxy/egress-proxy.ts';
-import type { TunnelTlsOptions } from './secure-socket.ts';
+import type { TunnelTlsOptions } from './server-connection.ts';
 
 /** Where a server listens for agents. */
 type ServerEndpoint = Target;

@@ -7,7 +7,7 @@ import { ConnectAttempt, type ConnectOptions, type Connector } from './connect-a
 import { ConnectError } from './connect-error.ts';
 import { closeWithStream, startHttp2 } from './http2-session.ts';
 import { refusedByHttp } from './refused-by-http.ts';
-import { openServerConnection } from './secure-socket.ts';
+import { openServerConnection } from './server-connection.ts';
 import { closedEarly } from './tls-error.ts';
 
 /** A call to a Konnectivity server that has accepted this agent, before the first packet. */

@@ -6,7 +6,7 @@ import { authorizationHeader } from '../identity/agent-token.ts';
 import { ConnectAttempt, type Connector } from './connect-attempt.ts';
 import { closeWithStream, startHttp2 } from './http2-session.ts';
 import { refusedByHttp } from './refused-by-http.ts';
-import { openServerConnection } from './secure-socket.ts';
+import { openServerConnection } from './server-connection.ts';
 import { closedEarly } from './tls-error.ts';
 
 /** Frames in the bodies of an HTTP/2 POST and its answer (spec 10.3). */

@@ -1,7 +1,7 @@
 import { DuplexTransport } from '@fairlead/protocol';
 import { TUNNEL_ALPN } from '@fairlead/protocol/internal';
 import { ConnectAttempt, type Connector } from './connect-attempt.ts';
-import { openServerConnection, type SecureConnection } from './secure-socket.ts';
+import { openServerConnection, type SecureConnection } from './server-connection.ts';
 import { closedEarly } from './tls-error.ts';
 
 /** Frames straight on TLS (spec 10.1). */

@@ -12,7 +12,7 @@ import { authorizationHeader } from '../identity/agent-token.ts';
 import { ConnectAttempt, type Connector } from './connect-attempt.ts';
 import { ConnectError } from './connect-error.ts';
 import { refusedByHttp } from './refused-by-http.ts';
-import { openServerConnection, type SecureConnection } from './secure-socket.ts';
+import { openServerConnection, type SecureConnection } from './server-connection.ts';
 
 /** Frames in a WebSocket (spec 10.2). */
 export const connectWebSocket: Connector = (endpoint, tls, options) =>

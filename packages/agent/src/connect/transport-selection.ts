@@ -5,7 +5,7 @@ import { connectGrpc } from './connect-grpc.ts';
 import { connectHttp2 } from './connect-http2.ts';
 import { connectTls } from './connect-tls.ts';
 import { connectWebSocket } from './connect-websocket.ts';
-import type { TunnelTlsOptions } from './secure-socket.ts';
+import type { TunnelTlsOptions } from './server-connection.ts';
 
 export interface TransportChoice<C extends ServerConnection = Transport> {
   readonly kind: TransportKind;

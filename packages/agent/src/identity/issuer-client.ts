@@ -13,7 +13,7 @@ import { formatTarget, type Target } from '@fairlead/protocol';
 import { ConnectAttempt } from '../connect/connect-attempt.ts';
 import type { EgressProxy } from '../connect/proxy/egress-proxy.ts';
 import { connectThroughProxy } from '../connect/proxy/proxy-connect.ts';
-import { startTls } from '../connect/secure-socket.ts';
+import { startTls } from '../connect/server-connection.ts';
 
 /** The issuer did not give what it was asked for. The text is one line. */
 export class IssuerError extends Error {

@@ -14,8 +14,8 @@ import { identityFailure } from '../connect/refused-by-http.ts';
 import { readAgentToken } from '../identity/agent-token.ts';
 import type { AgentOptions } from '../options.ts';
 import { version } from '../version.ts';
-import { type AgentTunnel, openTunnel } from './agent-tunnel.ts';
-import type { HeldServers, HeldTunnel } from './held-servers.ts';
+import type { HeldServers, HeldTunnel } from './tunnel-registry.ts';
+import { type AgentTunnel, openTunnel } from './tunnel-session.ts';
 
 /** What all tunnels of an agent share. */
 export interface TunnelHost {

@@ -5,7 +5,7 @@ import { type ClientHttp2Stream, request as requestHttp2 } from 'http2-wrapper';
 import type { ConnectAttempt } from '../connect-attempt.ts';
 import { ConnectError } from '../connect-error.ts';
 import { closeWithStream, startHttp2 } from '../http2-session.ts';
-import { startTls } from '../secure-socket.ts';
+import { startTls } from '../server-connection.ts';
 import type { EgressProxy } from './egress-proxy.ts';
 
 /**

@@ -8,10 +8,10 @@ import type { ServerConnection } from '../connect/connect-attempt.ts';
 import type { ConnectError } from '../connect/connect-error.ts';
 import type { AgentOptions } from '../options.ts';
 import type { Lookup } from '../streams/dial-target.ts';
-import { HeldServers } from './held-servers.ts';
 import { NameWatch } from './name-watch.ts';
-import { ServerLink } from './server-link.ts';
+import { ServerLink } from './server-connector.ts';
 import type { TunnelHost } from './server-tunnel.ts';
+import { HeldServers } from './tunnel-registry.ts';
 
 /** How much longer each pause of a search is than the one before. */
 const SEARCH_FACTOR = 1.2;

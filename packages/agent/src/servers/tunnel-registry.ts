@@ -1,5 +1,5 @@
 import { type Hello, TunnelError } from '@fairlead/protocol';
-import type { AgentTunnel } from './agent-tunnel.ts';
+import type { AgentTunnel } from './tunnel-session.ts';
 
 /** The most peers that are dialled, whatever servers say (spec 2.11). */
 const MAX_PEERS = 64;

@@ -2,9 +2,9 @@ import { formatTarget, type Target, type TunnelError } from '@fairlead/protocol'
 import type { Backoff } from '@fairlead/runtime/net';
 import type { ServerConnection } from '../connect/connect-attempt.ts';
 import { ConnectError } from '../connect/connect-error.ts';
-import type { AgentTunnel } from './agent-tunnel.ts';
 import { Pause } from './pause.ts';
 import { ServerTunnel, type TunnelHost } from './server-tunnel.ts';
+import type { AgentTunnel } from './tunnel-session.ts';
 
 export interface ServerLinkOptions {
   /** What is dialled. */

@@ -1,7 +1,7 @@
 import { loadTlsFiles, type TlsFiles } from '@fairlead/runtime/tls';
 import type { IdentityFiles } from '../identity/identity-store.ts';
 import type { AgentOptions } from '../options.ts';
-import type { TunnelTlsOptions } from './secure-socket.ts';
+import type { TunnelTlsOptions } from './server-connection.ts';
 
 export interface AgentTls extends Omit<TlsFiles, 'context'> {
   readonly tls: TunnelTlsOptions;
