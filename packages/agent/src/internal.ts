@@ -1,4 +1,4 @@
-export type { ConnectOptions, Connector } from './connect/connect-attempt.ts';
+export type { Connect, ConnectOptions } from './connect/connect-attempt.ts';
 export { ConnectError, type ConnectFailure } from './connect/connect-error.ts';
 export { connectGrpc, type GrpcConnection } from './connect/connect-grpc.ts';
 export { connectHttp2 } from './connect/connect-http2.ts';

@@ -98,7 +98,7 @@ t.test('certificates', async (t) => {
     const foreign = { ...certificates.foreignAgent, ca: certificates.ca };
     const error = await failure(connectTls(endpoint, foreign, { timeoutMs }));
     t.equal(error.reason, 'reset');
-    t.match(error.message, /some servers do so when they refuse our certificate/);
+    t.match(error.message, /Some servers do so when they refuse the agent's certificate/);
   });
 
   for (const [kind, { connect }] of Object.entries(kinds)) {
@@ -107,7 +107,7 @@ t.test('certificates', async (t) => {
       const foreign = { ...certificates.foreignAgent, ca: certificates.ca };
       const error = await failure(connect({ host: '127.0.0.1', port }, foreign, { timeoutMs }));
       t.equal(error.reason, 'own_certificate');
-      t.match(error.message, /refused our certificate \(unknown ca\)/);
+      t.match(error.message, /refused the agent's certificate \(unknown ca\)/);
       t.notOk(error.otherTransportMayWork);
     });
   }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
+  type Connect,
   ConnectError,
-  type Connector,
   connectHttp2,
   connectTls,
   connectWebSocket,
@@ -27,7 +27,7 @@ export const serverTls = { ...certificates.server, ca: certificates.ca, requestC
 export const agentTls = { ...certificates.agent, ca: certificates.ca };
 
 export interface Kind {
-  readonly connect: Connector;
+  readonly connect: Connect;
   readonly start: (t: Test, options: ServerOptions) => Promise<TestServer>;
 }
 

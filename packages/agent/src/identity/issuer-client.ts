@@ -12,8 +12,8 @@ import {
 import { formatTarget, type Target } from '@fairlead/protocol';
 import { ConnectAttempt } from '../connect/connect-attempt.ts';
 import type { EgressProxy } from '../connect/proxy/egress-proxy.ts';
-import { connectThroughProxy } from '../connect/proxy/proxy-connect.ts';
-import { startTls } from '../connect/server-connection.ts';
+import { openSocket } from '../connect/proxy/proxy-connect.ts';
+import { startTls } from '../connect/start-tls.ts';
 
 /** The issuer did not give what it was asked for. The text is one line. */
 export class IssuerError extends Error {
@@ -94,11 +94,7 @@ export class IssuerClient {
   #ask({ method, path, body, tls, isUnverified = false }: Request): Promise<Reply> {
     const { endpoint, onClock, ...attemptOptions } = this.#options;
     return ConnectAttempt.run(attemptOptions, async (attempt) => {
-      const { proxy } = attempt;
-      const way = proxy
-        ? await connectThroughProxy(attempt, proxy, endpoint)
-        : await attempt.dial(endpoint);
-      const { socket, explain } = await startTls(attempt, way, {
+      const { socket, explain } = await startTls(attempt, await openSocket(attempt, endpoint), {
         endpoint,
         context: { minVersion: 'TLSv1.3', ...tls },
         protocols: ['http/1.1'],

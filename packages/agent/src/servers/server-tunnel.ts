@@ -9,8 +9,7 @@ import {
 } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime/process';
 import type { ServerConnection } from '../connect/connect-attempt.ts';
-import { ConnectError } from '../connect/connect-error.ts';
-import { identityFailure } from '../connect/refused-by-http.ts';
+import { ConnectError, identityFailure } from '../connect/connect-error.ts';
 import { readAgentToken } from '../identity/agent-token.ts';
 import type { AgentOptions } from '../options.ts';
 import { version } from '../version.ts';
