@@ -15,9 +15,9 @@ export {
 } from './connect/transport-selection.ts';
 export { RenewalClock } from './identity/renewal-clock.ts';
 export { NameWatch } from './servers/name-watch.ts';
-export { ServerLink } from './servers/server-connector.ts';
-export type { TunnelHost } from './servers/server-tunnel.ts';
-export { HeldServers } from './servers/tunnel-registry.ts';
+export { ServerConnector } from './servers/server-connector.ts';
+export type { TunnelContext } from './servers/server-tunnel.ts';
+export { TunnelRegistry } from './servers/tunnel-registry.ts';
 export { DialQueue } from './streams/dial-queue.ts';
 export {
   type DialOptions,

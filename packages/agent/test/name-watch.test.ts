@@ -67,14 +67,14 @@ t.test('a name that is unknown at first is asked for again', async (t) => {
   await until(() => told.at(-1) === '10.0.0.1');
 });
 
-t.test('doubt asks again before the interval is over, but not at once', async (t) => {
+t.test('lookUpSoon shortens the interval, but not below one second', async (t) => {
   const time = controlTime(t);
   const { name, told, answer, until, lookups } = watch(t, 600_000);
   answer('10.0.0.1');
   name.start();
   await until(() => told.length === 1);
   answer('10.0.0.2');
-  name.doubt();
+  name.lookUpSoon();
   await time.advance(999);
   t.equal(lookups(), 1);
   await time.advance(1);

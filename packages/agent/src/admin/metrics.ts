@@ -7,54 +7,45 @@ import {
 } from '@fairlead/konnectivity';
 import type { TunnelError } from '@fairlead/protocol';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ServerTunnels } from '../servers/server-tunnels.ts';
 
-const prefix = 'konnectivity_network_proxy_agent_';
-const durationBuckets = [0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5];
+const PREFIX = 'konnectivity_network_proxy_agent_';
+const DURATION_BUCKETS_S = [0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5];
 
 /** The agent's metrics: Konnectivity's names where it has one, `fairlead_agent_` otherwise. */
 export class AgentMetrics {
   readonly registry = new Registry();
   readonly #dials = new Histogram({
-    name: `${prefix}dial_duration_seconds`,
+    name: `${PREFIX}dial_duration_seconds`,
     help: 'Time to connect to a target',
-    buckets: durationBuckets,
+    buckets: DURATION_BUCKETS_S,
     registers: [this.registry],
   });
   readonly #dialFailures = new Counter({
-    name: `${prefix}endpoint_dial_failure_total`,
+    name: `${PREFIX}endpoint_dial_failure_total`,
     help: 'Failed dials to targets',
     labelNames: ['reason'],
     registers: [this.registry],
   });
-  readonly #servers = new Gauge({
-    name: `${prefix}open_server_connections`,
-    help: 'Tunnels to servers',
-    registers: [this.registry],
-  });
-  readonly #knownServers = new Gauge({
-    name: `${prefix}known_server_count`,
-    help: 'How many servers there are, as the servers say',
-    registers: [this.registry],
-  });
   readonly #streams = new Gauge({
-    name: `${prefix}open_endpoint_connections`,
+    name: `${PREFIX}open_endpoint_connections`,
     help: 'Open streams to targets',
     registers: [this.registry],
   });
   readonly #packets = new Counter({
-    name: `${prefix}stream_packets_total`,
+    name: `${PREFIX}stream_packets_total`,
     help: 'Packets of gRPC calls to servers',
     labelNames: ['segment', 'packet_type'],
     registers: [this.registry],
   });
   readonly #streamErrors = new Counter({
-    name: `${prefix}stream_errors_total`,
+    name: `${PREFIX}stream_errors_total`,
     help: 'gRPC calls to servers that failed',
     labelNames: ['segment', 'code', 'packet_type'],
     registers: [this.registry],
   });
   readonly #lostTunnels = new Counter({
-    name: `${prefix}server_connection_failure_count`,
+    name: `${PREFIX}server_connection_failure_count`,
     help: 'Tunnels to servers that were lost',
     labelNames: ['direction'],
     registers: [this.registry],
@@ -121,12 +112,24 @@ export class AgentMetrics {
     this.#certificateRequests.inc({ request, outcome: isIssued ? 'issued' : 'failed' });
   }
 
-  setServers(count: number): void {
-    this.#servers.set(count);
-  }
-
-  setKnownServers(count: number): void {
-    this.#knownServers.set(count);
+  /** Reads the number of tunnels and servers whenever the metrics are collected. */
+  observeTunnels(tunnels: ServerTunnels): void {
+    new Gauge({
+      name: `${PREFIX}open_server_connections`,
+      help: 'Tunnels to servers',
+      registers: [this.registry],
+      collect() {
+        this.set(tunnels.readyCount);
+      },
+    });
+    new Gauge({
+      name: `${PREFIX}known_server_count`,
+      help: 'How many servers there are, as the servers say',
+      registers: [this.registry],
+      collect() {
+        this.set(tunnels.serverCount);
+      },
+    });
   }
 
   #makePacketObserver(): PacketObserver {

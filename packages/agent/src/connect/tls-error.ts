@@ -15,7 +15,7 @@ const verdicts: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED_CA,
   DEPTH_ZERO_SELF_SIGNED_CERT: 'it is self-signed and not among the trusted ones',
   CERT_SIGNATURE_FAILURE: UNTRUSTED_CA,
-  INVALID_PURPOSE: 'it is not a server certificate (extended key usage)',
+  INVALID_PURPOSE: 'it is not meant for a server',
   ERR_TLS_CERT_ALTNAME_INVALID: 'it is for other names',
 };
 

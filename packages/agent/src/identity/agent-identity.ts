@@ -1,12 +1,13 @@
 import { generateKeyPair, type KeyObject, type X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
 import { caHash, makeCertificateRequest } from '@fairlead/pki/enrollment';
-import type { Target } from '@fairlead/protocol';
+import { formatTarget } from '@fairlead/protocol';
 import { Backoff } from '@fairlead/runtime/net';
 import { type Logger, StartupError } from '@fairlead/runtime/process';
 import { explainDates, readCertificateFile } from '@fairlead/runtime/tls';
+import type { AgentMetrics } from '../admin/metrics.ts';
 import { ConnectError } from '../connect/connect-error.ts';
-import type { EgressProxy } from '../connect/proxy/egress-proxy.ts';
+import type { EgressProxies } from '../connect/proxy/egress-proxy.ts';
 import type { AgentOptions } from '../options.ts';
 import {
   type Identity,
@@ -21,12 +22,11 @@ import { expiryOf, lifetimeOf, RenewalClock } from './renewal-clock.ts';
 /** How an agent comes by a certificate, for metrics. */
 export type IdentityRequest = 'enrol' | 'renew';
 
-export interface AgentIdentityOptions {
+interface AgentIdentityOptions {
   readonly options: AgentOptions;
-  readonly directory: string;
   readonly logger: Logger;
-  proxyFor(endpoint: Target): EgressProxy | undefined;
-  onRequest(request: IdentityRequest, isIssued: boolean): void;
+  readonly metrics: AgentMetrics;
+  readonly proxies: EgressProxies;
 }
 
 const newKeyPair = promisify(generateKeyPair);
@@ -47,11 +47,14 @@ export class AgentIdentity {
   }
 
   /**
-   * Reads what is kept of an earlier start.
+   * Reads the certificate of an earlier start from --identity-dir.
+   * @returns undefined without --identity-dir
    * @throws UsageError or StartupError for a directory or files that cannot be used
    */
-  static async open(options: AgentIdentityOptions): Promise<AgentIdentity> {
-    const store = await IdentityStore.open(options.directory, options.logger);
+  static async open(options: AgentIdentityOptions): Promise<AgentIdentity | undefined> {
+    const { identityDir } = options.options;
+    if (identityDir === undefined) return undefined;
+    const store = await IdentityStore.open(identityDir, options.logger);
     const identity = new AgentIdentity(options, store);
     identity.#identity = await store.read();
     return identity;
@@ -200,7 +203,7 @@ export class AgentIdentity {
     await this.#store.write({ certPem, keyPem });
     await this.#store.removeNewKey();
     this.#identity = { certificate, certPem, keyPem };
-    this.#options.onRequest(request, true);
+    this.#options.metrics.onCertificateRequest(request, true);
     this.#tellSuccess(request, certificate);
   }
 
@@ -217,12 +220,12 @@ export class AgentIdentity {
   }
 
   #client(): IssuerClient {
-    const { options, proxyFor, logger } = this.#options;
+    const { options, proxies, logger } = this.#options;
     const endpoint = options.enrolmentServer!;
     return new IssuerClient({
       endpoint,
       timeoutMs: options.handshakeTimeout,
-      proxy: proxyFor(endpoint),
+      proxy: proxies.for(endpoint),
       signal: this.#stop.signal,
       onClock: (aheadMs) => {
         if (Math.abs(aheadMs) <= tolerableSkewMs) return;
@@ -252,15 +255,14 @@ export class AgentIdentity {
 
   #tellFailure(request: IdentityRequest, error: unknown): void {
     if (this.#stop.signal.aborted) return;
-    this.#options.onRequest(request, false);
+    this.#options.metrics.onCertificateRequest(request, false);
     const { message: detail } = error as Error;
     const what = request === 'enrol' ? 'cannot join' : 'cannot renew the certificate';
     this.#options.logger.warn({ detail, isFinal: isFinal(error) }, what);
   }
 
   get #endpointText(): string {
-    const { host, port } = this.#options.options.enrolmentServer!;
-    return `the issuer at ${host}:${port}`;
+    return `the issuer at ${formatTarget(this.#options.options.enrolmentServer!)}`;
   }
 }
 

@@ -1,92 +1,68 @@
 import { isIP } from 'node:net';
-import type { PacketObserver } from '@fairlead/konnectivity';
-import type { TunnelStream } from '@fairlead/protocol';
-import { formatTarget, type MemoryBudget, type Target, type TunnelError } from '@fairlead/protocol';
+import { formatTarget, type Target } from '@fairlead/protocol';
 import { Backoff, parseHostPort } from '@fairlead/runtime/net';
-import type { Logger } from '@fairlead/runtime/process';
 import type { ServerConnection } from '../connect/connect-attempt.ts';
 import type { ConnectError } from '../connect/connect-error.ts';
-import type { AgentOptions } from '../options.ts';
 import type { Lookup } from '../streams/dial-target.ts';
 import { NameWatch } from './name-watch.ts';
-import { ServerLink } from './server-connector.ts';
-import type { TunnelHost } from './server-tunnel.ts';
-import { HeldServers } from './tunnel-registry.ts';
+import { ServerConnector } from './server-connector.ts';
+import type { TunnelContext } from './server-tunnel.ts';
+import { TunnelRegistry } from './tunnel-registry.ts';
 
 /** How much longer each pause of a search is than the one before. */
 const SEARCH_FACTOR = 1.2;
 
-export interface ServerLinksOptions {
-  readonly options: AgentOptions;
-  readonly logger: Logger;
-  readonly memory: MemoryBudget;
+export interface ServerTunnelsOptions extends Omit<TunnelContext, 'registry' | 'onChange'> {
   readonly lookup?: Lookup | undefined;
-  /** Whether names are left to an HTTP proxy, which knows them better. */
+  /** Whether an HTTP proxy resolves the name. */
   isProxied(endpoint: Target): boolean;
-  /** @param serverName what the certificate must be for, unless `--server-name` says else */
+  /** @param serverName what the certificate must be for, unless `--server-name` is set */
   connect(endpoint: Target, serverName: string, signal: AbortSignal): Promise<ServerConnection>;
-  onStream(stream: TunnelStream): void;
-  /** Tunnels that said HELLO came, went or changed. */
-  onChange(): void;
-  onConnectFailed(error: ConnectError): void;
-  /** A tunnel has ended, and not in order. */
-  onLost(error: TunnelError): void;
-  /** Told of the packets of gRPC calls. */
-  readonly packetObserver: PacketObserver;
 }
 
 /**
- * Keeps the agent connected to all servers: by the configured hosts, by every address of those that are
- * names, and by the peers that servers tell of. Several ways may lead to one server; one tunnel is
- * enough.
+ * Keeps the agent connected to all servers: through the configured hosts, each address of hosts that are
+ * names, and the peers that servers list. If several addresses lead to one server, one tunnel is kept.
  */
-export class ServerLinks {
-  readonly #options: ServerLinksOptions;
-  readonly #host: TunnelHost;
-  readonly #held: HeldServers;
+export class ServerTunnels {
+  readonly #options: ServerTunnelsOptions;
+  readonly #context: TunnelContext;
+  readonly #registry: TunnelRegistry;
   readonly #names: NameWatch[] = [];
-  /** By what is dialled; those of configured hosts and those of peers. */
-  readonly #configured = new Map<string, ServerLink>();
-  readonly #peers = new Map<string, ServerLink>();
-  /** Links that make no new tunnels and still have old ones. */
-  readonly #leaving = new Set<ServerLink>();
+  /** For addresses of configured hosts, by `host target`. */
+  readonly #configured = new Map<string, ServerConnector>();
+  /** For peers, by `host:port` as the servers wrote it. */
+  readonly #peers = new Map<string, ServerConnector>();
+  /** Connectors that open no new tunnels and still have old ones. */
+  readonly #retired = new Set<ServerConnector>();
   #isStopped = false;
+  #onIdle = () => {};
 
-  constructor(options: ServerLinksOptions) {
+  constructor(options: ServerTunnelsOptions) {
     this.#options = options;
-    const { options: flags, logger, memory, onStream, onLost, packetObserver } = options;
-    this.#held = new HeldServers(flags.serverCountSource);
-    this.#host = {
-      options: flags,
-      logger,
-      memory,
-      held: this.#held,
-      onStream,
-      onLost,
-      packetObserver,
-      onChange: () => this.#onChange(),
-    };
+    this.#registry = new TunnelRegistry(options.options.serverCountSource);
+    const onChange = () => this.#onChange();
+    this.#context = { ...options, registry: this.#registry, onChange };
   }
 
-  /** Starts connecting; returns at once. */
+  /** Starts to connect; returns at once. */
   start(): void {
-    const { proxyServerHost, proxyServerPort: port, resolveInterval } = this.#options.options;
-    for (const host of proxyServerHost) {
-      const endpoint = { host, port };
-      if (isIP(host) !== 0 || this.#options.isProxied(endpoint)) {
+    const { options, logger, metrics, isProxied, lookup } = this.#options;
+    for (const host of options.proxyServerHost) {
+      const endpoint = { host, port: options.proxyServerPort };
+      if (isIP(host) !== 0 || isProxied(endpoint)) {
         this.#addConfigured(endpoint, host);
         continue;
       }
       const name = new NameWatch({
         name: host,
-        lookup: this.#options.lookup,
-        intervalMs: resolveInterval,
+        lookup,
+        intervalMs: options.resolveInterval,
         retryBackoff: this.#backoff(),
         onAddresses: (addresses) => this.#onAddresses(host, addresses),
-        onFailed: (error) => {
-          this.#options.onConnectFailed(error);
-          const fields = { server: formatTarget(endpoint), reason: error.reason };
-          this.#options.logger.warn({ ...fields, detail: error.message }, 'cannot connect');
+        onFailed: ({ reason, message: detail }) => {
+          metrics.onConnectFailed(reason);
+          logger.warn({ server: formatTarget(endpoint), reason, detail }, 'cannot connect');
         },
       });
       this.#names.push(name);
@@ -94,50 +70,56 @@ export class ServerLinks {
     }
   }
 
-  get all(): ServerLink[] {
-    return [...this.#configured.values(), ...this.#peers.values(), ...this.#leaving];
+  get connectors(): ServerConnector[] {
+    return [...this.#configured.values(), ...this.#peers.values(), ...this.#retired];
   }
 
-  /** Whether a server is connected and asks for no change. */
-  get isReady(): boolean {
-    return this.readyCount > 0;
-  }
-
-  /** Tunnels that are ready. */
+  /** How many tunnels are ready. */
   get readyCount(): number {
-    return this.all.reduce((sum, link) => sum + link.readyCount, 0);
+    return this.connectors.reduce((sum, { readyCount }) => sum + readyCount, 0);
   }
 
-  /** Takes notice of how many servers there are by their Leases. */
-  setLeaseCount(count: number): void {
-    this.#held.setLeaseCount(count);
-    this.#onChange();
-  }
-
-  /** How many servers there are, as they or their Leases say. */
-  get wantedCount(): number {
-    return this.#held.wantedCount;
+  /** How many servers exist, by their HELLOs or Leases. */
+  get serverCount(): number {
+    return this.#registry.serverCount;
   }
 
   get streamCount(): number {
-    return this.all.reduce((sum, link) => sum + link.streamCount, 0);
+    return this.#sessions.reduce((sum, { streamCount }) => sum + streamCount, 0);
   }
 
-  /** Whether each tunnel may be closed. */
-  get isIdle(): boolean {
-    return this.all.every((link) => link.isIdle);
+  get #sessions() {
+    return this.connectors.flatMap(({ sessions }) => sessions);
   }
 
-  /** Asks the servers to send no new streams; open ones go on. */
-  drain(): void {
+  /** Sets how many servers exist by their Leases. */
+  setLeaseCount(count: number): void {
+    this.#registry.setLeaseCount(count);
+    this.#onChange();
+  }
+
+  /**
+   * Asks the servers for no new streams; open ones continue.
+   * @returns once no stream is open or on its way, at most `timeoutMs` later
+   */
+  async drain(timeoutMs: number): Promise<void> {
     this.#stop();
-    for (const link of this.all) link.drain();
+    for (const connector of this.connectors) connector.drain();
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#onIdle = () => {
+        if (!this.#sessions.every(({ isIdle }) => isIdle)) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#onIdle();
+    });
   }
 
-  /** Ends all tunnels; resolves when what they had to send has left, or cannot. */
+  /** Ends all tunnels. @returns once the transports have sent their last bytes, or cannot */
   async close(): Promise<void> {
     this.#stop();
-    await Promise.all(this.all.map((link) => link.close()));
+    await Promise.all(this.connectors.map((connector) => connector.close()));
   }
 
   #stop(): void {
@@ -147,22 +129,22 @@ export class ServerLinks {
 
   #onChange(): void {
     if (!this.#isStopped) this.#updatePeers();
-    for (const link of this.all) link.onHeldChanged();
-    for (const link of this.#leaving) if (link.isDone) this.#leaving.delete(link);
-    this.#options.onChange();
+    for (const connector of this.connectors) connector.onTunnelsChanged();
+    for (const connector of this.#retired) if (connector.isDone) this.#retired.delete(connector);
+    this.#onIdle();
   }
 
-  /** The addresses of a name: each may be another server's. */
+  /** The addresses of a name have changed: each can be another server's. */
   #onAddresses(name: string, addresses: readonly string[]): void {
     const { proxyServerPort: port } = this.#options.options;
     const wanted = new Map(
       addresses.map((host) => [`${name} ${formatTarget({ host, port })}`, { host, port }]),
     );
-    for (const [key, link] of this.#configured) {
+    for (const [key, connector] of this.#configured) {
       if (!key.startsWith(`${name} `) || wanted.has(key)) continue;
-      // Its server may live on: only no new tunnel is made by an address that is gone.
-      link.stop();
-      this.#leave(this.#configured, key, link);
+      // Its tunnels stay: the server can be alive although the address is gone.
+      connector.stop();
+      this.#retire(this.#configured, key, connector);
     }
     for (const endpoint of wanted.values()) this.#addConfigured(endpoint, name);
   }
@@ -170,62 +152,54 @@ export class ServerLinks {
   #addConfigured(endpoint: Target, name: string): void {
     const key = `${name} ${formatTarget(endpoint)}`;
     if (this.#isStopped || this.#configured.has(key)) return;
-    const { syncInterval, syncIntervalCap } = this.#options.options;
-    const searchBackoff = new Backoff({
-      minMs: syncInterval,
-      maxMs: syncIntervalCap,
-      factor: SEARCH_FACTOR,
-    });
-    this.#configured.set(key, this.#run(endpoint, name, searchBackoff));
+    const { syncInterval: minMs, syncIntervalCap: maxMs } = this.#options.options;
+    const searchBackoff = new Backoff({ minMs, maxMs, factor: SEARCH_FACTOR });
+    this.#configured.set(key, this.#startConnector(endpoint, name, searchBackoff));
   }
 
-  /** Brings the links to peers in step with what the servers say. */
+  /** Adds and removes connectors so that they match the list of peers. */
   #updatePeers(): void {
-    const wanted = new Set(this.#held.peers);
-    for (const [text, link] of this.#peers) {
-      if (wanted.has(text)) continue;
-      this.#options.logger.info({ server: text }, 'peer removed');
-      link.retire();
-      this.#leave(this.#peers, text, link);
+    const { logger, options } = this.#options;
+    const wanted = new Set(this.#registry.peers);
+    for (const [server, connector] of this.#peers) {
+      if (wanted.has(server)) continue;
+      logger.info({ server }, 'peer removed');
+      connector.retire();
+      this.#retire(this.#peers, server, connector);
     }
-    for (const text of wanted) {
-      if (!this.#peers.has(text)) this.#addPeer(text);
+    const configured = new Set([...this.#configured.values()].map(({ address }) => address));
+    const [name = ''] = options.proxyServerHost;
+    for (const server of wanted) {
+      const endpoint = parseHostPort(server);
+      if (!endpoint || this.#peers.has(server) || configured.has(formatTarget(endpoint))) continue;
+      logger.info({ server }, 'peer added');
+      this.#peers.set(server, this.#startConnector(endpoint, name));
     }
   }
 
-  #addPeer(text: string): void {
-    const endpoint = parseHostPort(text);
-    const address = endpoint && formatTarget(endpoint);
-    const isConfigured = [...this.#configured.values()].some((link) => link.address === address);
-    if (!endpoint || isConfigured) return;
-    this.#options.logger.info({ server: text }, 'peer added');
-    const [name = ''] = this.#options.options.proxyServerHost;
-    this.#peers.set(text, this.#run(endpoint, name));
-  }
-
-  #run(endpoint: Target, serverName: string, searchBackoff?: Backoff): ServerLink {
-    const link = new ServerLink({
+  #startConnector(endpoint: Target, serverName: string, searchBackoff?: Backoff): ServerConnector {
+    const connector = new ServerConnector({
       endpoint,
-      host: this.#host,
+      context: this.#context,
       backoff: this.#backoff(),
       searchBackoff,
       connect: (to, signal) => this.#options.connect(to, serverName, signal),
-      onConnectFailed: (error) => {
-        this.#options.onConnectFailed(error);
-        for (const name of this.#names) name.doubt();
+      onConnectFailed: ({ reason }: ConnectError) => {
+        this.#options.metrics.onConnectFailed(reason);
+        for (const name of this.#names) name.lookUpSoon();
       },
     });
-    void link.run();
-    return link;
+    connector.start();
+    return connector;
   }
 
-  #leave(from: Map<string, ServerLink>, key: string, link: ServerLink): void {
+  #retire(from: Map<string, ServerConnector>, key: string, connector: ServerConnector): void {
     from.delete(key);
-    if (!link.isDone) this.#leaving.add(link);
+    if (!connector.isDone) this.#retired.add(connector);
   }
 
   #backoff(): Backoff {
-    const { reconnectMin, reconnectMax } = this.#options.options;
-    return new Backoff({ minMs: reconnectMin, maxMs: reconnectMax });
+    const { reconnectMin: minMs, reconnectMax: maxMs } = this.#options.options;
+    return new Backoff({ minMs, maxMs });
   }
 }

@@ -6,66 +6,61 @@ import {
   Session,
   type SessionHandler,
   type SessionOptions,
-  type TransportKind,
+  type Transport,
   TunnelError,
 } from '@fairlead/protocol';
 import type { ServerConnection } from '../connect/connect-attempt.ts';
 import type { GrpcConnection } from '../connect/connect-grpc.ts';
 
-/** What a tunnel's owner needs of it, whatever is spoken on it; a Session has all of it. */
-export interface AgentTunnel {
-  readonly transport: { readonly kind: TransportKind };
-  readonly isClosed: boolean;
-  readonly isDraining: boolean;
-  /** Whether the server leaves a sign of life wanting. */
-  readonly isSilent: boolean;
-  readonly streamCount: number;
-  /** Whether the tunnel may be closed: no stream is open or on its way, of which nobody would tell its client. */
-  readonly isIdle: boolean;
-  /** Resolves when what was sent has left, some time after the end. */
-  readonly transportClosed: Promise<void>;
-  /** What the server said of itself so far. */
-  readonly peerHello: Hello | undefined;
-  /** Infinity before the first round trip. */
-  readonly minRttMs: number;
-  readonly receivedBytes: number;
-  readonly sentBytes: number;
-  /** Asks for a sign of life when the server was silent for a while. */
-  askForLife(): void;
-  /** Asks the server for no new streams; open ones go on. */
-  drain(error: TunnelError): void;
-  /** Ends the tunnel and its streams. @param error why, if not in order */
-  close(error?: TunnelError): void;
-}
+/** The session of a tunnel, for Fairlead's protocol and for Konnectivity's. */
+export type TunnelSession = Pick<
+  Session,
+  | 'isClosed'
+  | 'isDraining'
+  | 'isSilent'
+  | 'streamCount'
+  | 'isIdle'
+  | 'transportClosed'
+  | 'peerHello'
+  | 'minRttMs'
+  | 'receivedBytes'
+  | 'sentBytes'
+  | 'askForLife'
+  | 'drain'
+  | 'close'
+> & { readonly transport: Pick<Transport, 'kind'> };
 
-export interface AgentTunnelOptions extends SessionOptions {
+interface TunnelSessionOptions extends SessionOptions {
   readonly memory: MemoryBudget;
-  /** For connections without credit per stream. */
+  /** For Konnectivity's protocol, which has no flow control per stream. */
   readonly stalledStreamTimeoutMs: number;
-  /** Told of the packets of gRPC calls. */
+  /** Notified of the packets of gRPC calls. */
   readonly packetObserver: PacketObserver;
 }
 
-/** Starts what the connection is for: a session of docs/spec.md, or Konnectivity's packets. */
-export function openTunnel(
+/** Starts the protocol of a connection: docs/spec.md, or Konnectivity's packets. */
+export function openSession(
   connection: ServerConnection,
   handler: SessionHandler,
-  options: AgentTunnelOptions,
-): AgentTunnel {
-  if ('serverId' in connection) return new GrpcTunnel(connection, handler, options);
-  return new Session(connection, handler, options);
+  options: TunnelSessionOptions,
+): TunnelSession {
+  return connection.kind === 'grpc'
+    ? new GrpcSession(connection as GrpcConnection, handler, options)
+    : new Session(connection as Transport, handler, options);
 }
 
-/** A call to a Konnectivity server, seen as a session. */
-class GrpcTunnel implements AgentTunnel {
+/** A call to a Konnectivity server, with the interface of a session. */
+class GrpcSession implements TunnelSession {
   readonly transport = { kind: 'grpc' } as const;
   readonly peerHello: Hello;
+  /** False: a call that is lost ends, and HTTP/2 reports nothing before. */
+  readonly isSilent = false;
   readonly #tunnel: ServingTunnel;
   #serverDrains = false;
   /** Why the agent has closed it. */
   #refusal: TunnelError | undefined;
 
-  constructor(connection: GrpcConnection, handler: SessionHandler, options: AgentTunnelOptions) {
+  constructor(connection: GrpcConnection, handler: SessionHandler, options: TunnelSessionOptions) {
     const { session, stream, serverId, serverCount } = connection;
     this.peerHello = { serverId, serverCount };
     this.#tunnel = new ServingTunnel(
@@ -80,8 +75,8 @@ class GrpcTunnel implements AgentTunnel {
         ...(options.pingTimeoutMs !== undefined && { pingTimeoutMs: options.pingTimeoutMs }),
         stalledStreamTimeoutMs: options.stalledStreamTimeoutMs,
         memory: options.memory,
-        // Not by PING: Konnectivity's servers end connections that send them more often than twice a minute.
-        // SETTINGS are acknowledged just as well (RFC 9113 section 6.5.3).
+        // SETTINGS instead of PING: Konnectivity's servers end connections that send PING more than twice
+        // a minute. The peer acknowledges SETTINGS as well (RFC 9113 section 6.5.3).
         probe: (onAnswer) => {
           if (session.destroyed || session.closed) return;
           const sentAtMs = performance.now();
@@ -94,7 +89,7 @@ class GrpcTunnel implements AgentTunnel {
       this.#serverDrains = true;
       handler.onDraining(new TunnelError('shutting_down', 'the server sent GOAWAY'));
     });
-    // Not within the constructor: the owner does not know this tunnel before it returns.
+    // After the constructor has returned: only then does the handler have this session.
     process.nextTick(() => {
       if (this.#tunnel.isClosed) return;
       const refusal = options.refusePeer?.(this.peerHello);
@@ -103,7 +98,7 @@ class GrpcTunnel implements AgentTunnel {
         return;
       }
       handler.onHello(this.peerHello);
-      // A Konnectivity server has judged the call before it answers.
+      // A Konnectivity server accepts the agent before it answers the call.
       handler.onAcknowledged?.();
     });
   }
@@ -114,11 +109,6 @@ class GrpcTunnel implements AgentTunnel {
 
   get isDraining(): boolean {
     return this.#serverDrains || this.#tunnel.isDraining;
-  }
-
-  /** A call that is lost ends; HTTP/2 tells of nothing before. */
-  get isSilent(): boolean {
-    return false;
   }
 
   get streamCount(): number {
@@ -145,7 +135,7 @@ class GrpcTunnel implements AgentTunnel {
     return this.#tunnel.sentBytes;
   }
 
-  /** The tunnel asks by itself, at its intervals. */
+  /** Does nothing: the tunnel probes the server at its own intervals. */
   askForLife(): void {}
 
   drain(): void {
