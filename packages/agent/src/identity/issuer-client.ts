@@ -15,9 +15,9 @@ import type { EgressProxy } from '../connect/proxy/egress-proxy.ts';
 import { openSocket } from '../connect/proxy/proxy-connect.ts';
 import { startTls } from '../connect/start-tls.ts';
 
-/** The issuer did not give what it was asked for. The text is one line. */
+/** The issuer did not answer a request with success. The text is one line. */
 export class IssuerError extends Error {
-  /** Whether asking again is of no use. */
+  /** Whether a retry would fail in the same way. */
   readonly isFinal: boolean;
 
   constructor(message: string, isFinal: boolean, options?: ErrorOptions) {
@@ -29,28 +29,15 @@ export class IssuerError extends Error {
 
 export interface IssuerClientOptions {
   readonly endpoint: Target;
-  /** For one request, from the dial to the answer. */
+  /** For one request, from dial to answer. */
   readonly timeoutMs: number;
   readonly proxy: EgressProxy | undefined;
   readonly signal: AbortSignal;
-  /** By how much the issuer's clock is ahead of ours, as far as it told. */
+  /** Called if the answer has a date. @param aheadMs how far the issuer's clock is ahead of this machine's */
   onClock(aheadMs: number): void;
 }
 
-interface Request {
-  readonly method: 'GET' | 'POST';
-  readonly path: string;
-  readonly body?: object;
-  readonly tls: SecureContextOptions;
-  readonly isUnverified?: boolean;
-}
-
-interface Reply {
-  readonly status: number;
-  readonly body: string;
-}
-
-/** Speaks to the issuer of certificates; each request has a connection of its own. */
+/** Sends requests to the issuer of certificates, each on a new connection. */
 export class IssuerClient {
   readonly #options: IssuerClientOptions;
 
@@ -58,20 +45,14 @@ export class IssuerClient {
     this.#options = options;
   }
 
-  /** What whoever answers there says the CA is. Nothing but the request leaves. */
-  async fetchCa(): Promise<string> {
-    const { status, body } = await this.#ask({
-      method: 'GET',
-      path: CA_PATH,
-      tls: {},
-      isUnverified: true,
-    });
-    if (status !== 200) throw this.#refusal(status, body);
-    return body;
+  /** The CA's certificates in PEM, from a peer that is not verified. The request contains no secret. */
+  fetchCa(): Promise<string> {
+    return this.#request(CA_PATH, {}, undefined);
   }
 
   /**
-   * Redeems a token, once the issuer is verified by `ca`.
+   * Redeems a token.
+   * @param ca what the issuer is verified with, before the token is sent
    * @returns certificate and chain in PEM
    */
   enrol(ca: string | undefined, token: string, csr: string): Promise<string> {
@@ -84,44 +65,47 @@ export class IssuerClient {
   }
 
   async #certificate(path: string, body: object, tls: SecureContextOptions): Promise<string> {
-    const reply = await this.#ask({ method: 'POST', path, body, tls });
-    if (reply.status !== 200) throw this.#refusal(reply.status, reply.body);
-    const result = certificateReply.safeParse(jsonOf(reply.body));
+    const result = certificateReply.safeParse(jsonOf(await this.#request(path, tls, body)));
     if (!result.success) throw new IssuerError(`${this.#name} sent no certificate`, false);
     return result.data.certificate;
   }
 
-  #ask({ method, path, body, tls, isUnverified = false }: Request): Promise<Reply> {
+  /**
+   * POST of a body, or, without one, GET from a server that is not verified.
+   * @returns the body of an answer with status 200
+   */
+  async #request(
+    path: string,
+    tls: SecureContextOptions,
+    body: object | undefined,
+  ): Promise<string> {
     const { endpoint, onClock, ...attemptOptions } = this.#options;
-    return ConnectAttempt.run(attemptOptions, async (attempt) => {
+    const answer = await ConnectAttempt.run(attemptOptions, async (attempt) => {
       const { socket, explain } = await startTls(attempt, await openSocket(attempt, endpoint), {
         endpoint,
         context: { minVersion: 'TLSv1.3', ...tls },
         protocols: ['http/1.1'],
-        isUnverified,
+        isUnverified: body === undefined,
       });
-      attempt.begin(`waiting for an answer of ${this.#name}`);
-      const { date, ...reply } = await exchange(socket, {
-        ...{ method, path, body },
-        host: this.#host,
-      }).catch((error: Error) => {
-        throw explain(error);
-      });
-      socket.destroy();
-      const issuerTime = Date.parse(date ?? '');
-      if (!Number.isNaN(issuerTime)) onClock(issuerTime - Date.now());
-      return reply;
+      attempt.begin(`waiting for the answer of ${this.#name}`);
+      try {
+        return await exchange(socket, path, this.#host, body);
+      } catch (error) {
+        throw explain(error as Error);
+      } finally {
+        socket.destroy();
+      }
     });
-  }
-
-  #refusal(status: number, body: string): IssuerError {
-    const told = refusalReply.safeParse(jsonOf(body));
-    if (!told.success) return new IssuerError(`${this.#name} answered with ${status}`, false);
-    const { code, error } = told.data;
-    return new IssuerError(
-      `${this.#name} refused (${code}): ${printable(error)}`,
-      isFinalRefusal(code),
-    );
+    const issuerTimeMs = Date.parse(answer.date ?? '');
+    if (!Number.isNaN(issuerTimeMs)) onClock(issuerTimeMs - Date.now());
+    if (answer.status === 200) return answer.body;
+    const refusal = refusalReply.safeParse(jsonOf(answer.body));
+    if (!refusal.success) {
+      throw new IssuerError(`${this.#name} answered with HTTP status ${answer.status}`, false);
+    }
+    const { code, error } = refusal.data;
+    const text = `${this.#name} refused (${code}): ${printable(error)}`;
+    throw new IssuerError(text, isFinalRefusal(code));
   }
 
   get #name(): string {
@@ -133,18 +117,18 @@ export class IssuerClient {
   }
 }
 
-interface Exchange {
-  readonly method: string;
-  readonly path: string;
-  readonly body: object | undefined;
-  readonly host: string;
-}
-
-/** One request and its answer, of bounded length, on a connection that is then of no more use. */
+/** Sends one request and reads its answer, of bounded length. The connection is then used up. */
 function exchange(
   socket: TLSSocket,
-  { method, path, body, host }: Exchange,
-): Promise<Reply & { readonly date: string | undefined }> {
+  path: string,
+  host: string,
+  body: object | undefined,
+): Promise<{
+  readonly status: number;
+  readonly body: string;
+  readonly date: string | undefined;
+}> {
+  const method = body === undefined ? 'GET' : 'POST';
   const text = body === undefined ? undefined : JSON.stringify(body);
   const headers = {
     host,
@@ -183,5 +167,5 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** Text of a peer's, fit for a log. */
+/** A peer's text, without control characters and bounded, for logs. */
 const printable = (text: string): string => text.replace(/\p{Cc}/gu, ' ').slice(0, 500);

@@ -3,30 +3,30 @@ import { readNamedFile } from '@fairlead/runtime/options';
 import { UsageError } from '@fairlead/runtime/process';
 import type { AgentOptions } from '../options.ts';
 
-type TokenOptions = Pick<AgentOptions, 'enrolmentToken' | 'enrolmentTokenFile'>;
-
-/** Whether a token was given at all. */
-export const hasToken = ({ enrolmentToken, enrolmentTokenFile }: TokenOptions): boolean =>
+/** Whether the options contain an enrollment token. */
+export const hasToken = ({ enrolmentToken, enrolmentTokenFile }: AgentOptions): boolean =>
   enrolmentToken !== undefined || enrolmentTokenFile !== undefined;
 
 /**
- * The token to join with, read anew each time.
- * @throws UsageError when there is none; the text never holds what was read
+ * Reads the token to join with, at each call.
+ * @throws UsageError if there is none; the text never contains what was read
  */
-export function readToken({ enrolmentToken, enrolmentTokenFile }: TokenOptions): string {
+export function readToken({ enrolmentToken, enrolmentTokenFile }: AgentOptions): string {
   const origin =
     enrolmentTokenFile === undefined ? 'FAIRLEAD_ENROLMENT_TOKEN' : '--enrolment-token-file';
   const text =
     enrolmentTokenFile === undefined ? enrolmentToken : readNamedFile(origin, enrolmentTokenFile);
   if (text === undefined) {
     throw new UsageError(
-      '--identity-dir holds no certificate yet: give a token of fairlead token create, by --enrolment-token-file or FAIRLEAD_ENROLMENT_TOKEN',
+      '--identity-dir holds no certificate yet: give a token that fairlead token create printed, by --enrolment-token-file or FAIRLEAD_ENROLMENT_TOKEN',
     );
   }
   const token = parseToken(text.trim());
   if (!token) {
     const where = enrolmentTokenFile === undefined ? '' : `${enrolmentTokenFile}: `;
-    throw new UsageError(`${origin}: ${where}holds no token as fairlead token create prints it`);
+    throw new UsageError(
+      `${origin}: ${where}holds no token in the format that fairlead token create prints`,
+    );
   }
   return token.text;
 }
