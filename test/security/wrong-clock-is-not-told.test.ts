@@ -56,7 +56,9 @@ t.test('an agent whose clock is ahead', async (t) => {
   const apartMs = Date.parse(String(warned.clock)) - Date.parse(String(warned.issuerClock));
   t.ok(Math.abs(apartMs - 2_400 * hourMs) < 60_000, 'both times are told');
   const both = new RegExp(`expired at ${time}, and the clock of this machine says ${time}`);
-  t.match(await agent.waitForLog(({ msg }) => /certificate is not valid now/.test(msg)), { detail: both });
+  t.match(await agent.waitForLog(({ msg }) => /certificate is not valid now/.test(msg)), {
+    detail: both,
+  });
   await agent.close();
   const again = await site.startAgentProcess(t, flags, ahead);
   t.match(await again.waitForLog('cannot join'), { detail: both });
