@@ -1,7 +1,6 @@
 import { generateKeyPair, type KeyObject, type X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
 import { caHash, makeCertificateRequest } from '@fairlead/pki/enrollment';
-import { formatTarget } from '@fairlead/protocol';
 import { Backoff } from '@fairlead/runtime/net';
 import { type Logger, StartupError } from '@fairlead/runtime/process';
 import { explainDates, readCertificateFile } from '@fairlead/runtime/tls';
@@ -31,11 +30,21 @@ export class AgentIdentity {
   readonly #options: AgentIdentityOptions;
   readonly #store: IdentityStore;
   readonly #stop = new AbortController();
+  readonly #client: IssuerClient | undefined;
   #identity: Identity | undefined;
 
   private constructor(options: AgentIdentityOptions, store: IdentityStore) {
     this.#options = options;
     this.#store = store;
+    const { enrolmentServer: endpoint, handshakeTimeout } = options.options;
+    if (endpoint === undefined) return;
+    this.#client = new IssuerClient({
+      endpoint,
+      timeoutMs: handshakeTimeout,
+      proxy: options.proxies.for(endpoint),
+      signal: this.#stop.signal,
+      onClock: (aheadMs) => this.#reportClock(aheadMs),
+    });
   }
 
   /**
@@ -129,6 +138,11 @@ export class AgentIdentity {
     this.#stop.abort();
   }
 
+  /** The options require --enrolment-server with everything that needs the issuer. */
+  get #issuer(): IssuerClient {
+    return this.#client!;
+  }
+
   get #isExpired(): boolean {
     return this.#identity !== undefined && expiryOf(this.#identity.certificate) < Date.now();
   }
@@ -149,26 +163,26 @@ export class AgentIdentity {
     const { options } = this.#options;
     const token = readToken(options);
     const ca = await this.#trustedCa();
-    await this.#obtain('enrol', (csr) => this.#client().enrol(ca, token, csr));
+    await this.#obtain('enrol', (csr) => this.#issuer.enrol(ca, token, csr));
   }
 
   async #renew(): Promise<void> {
     const { certPem: cert, keyPem: key } = this.#identity!;
     const ca = (await this.#store.readCa()) ?? this.#configuredCa();
     const tls = { cert, key, ...(ca !== undefined && { ca }) };
-    await this.#obtain('renew', (csr) => this.#client().renew(tls, csr));
+    await this.#obtain('renew', (csr) => this.#issuer.renew(tls, csr));
   }
 
   /** The CA that the issuer is verified with: one with the configured hash, or that of --ca-cert. */
   async #trustedCa(): Promise<string | undefined> {
     const { enrolmentCaHash: hashes } = this.#options.options;
     if (hashes.length === 0) return this.#configuredCa();
-    const shown = parseCertificates(await this.#client().fetchCa()) ?? [];
+    const shown = parseCertificates(await this.#issuer.fetchCa()) ?? [];
     const known = shown.filter((certificate) => hashes.includes(caHash(certificate)));
     if (known.length === 0) {
       const seen = shown.map(caHash).join(', ') || 'none';
       throw new IssuerError(
-        `${this.#endpointText} shows another CA than --enrolment-ca-hash names (it shows ${seen}). The agent sent no secret. Check that no proxy intercepts the connection, and whether the CA was replaced`,
+        `${this.#issuer.name} shows another CA than --enrolment-ca-hash names (it shows ${seen}). The agent sent no secret. Check that no proxy intercepts the connection, and whether the CA was replaced`,
         true,
       );
     }
@@ -189,7 +203,7 @@ export class AgentIdentity {
     const certPem = await ask(makeCertificateRequest(privateKey));
     const [certificate] = parseCertificates(certPem) ?? [];
     if (!certificate?.checkPrivateKey(privateKey)) {
-      throw new IssuerError(`${this.#endpointText} sent a certificate for another key`, false);
+      throw new IssuerError(`${this.#issuer.name} sent a certificate for another key`, false);
     }
     const keyPem = pemOf(privateKey);
     await this.#store.write({ certPem, keyPem });
@@ -211,25 +225,15 @@ export class AgentIdentity {
     return key;
   }
 
-  #client(): IssuerClient {
-    const { options, proxies, logger } = this.#options;
-    const endpoint = options.enrolmentServer!;
-    return new IssuerClient({
-      endpoint,
-      timeoutMs: options.handshakeTimeout,
-      proxy: proxies.for(endpoint),
-      signal: this.#stop.signal,
-      onClock: (aheadMs) => {
-        if (Math.abs(aheadMs) <= MAX_SKEW_MS) return;
-        const seconds = Math.round(Math.abs(aheadMs) / 1000);
-        const direction = aheadMs > 0 ? 'behind' : 'ahead of';
-        const now = Date.now();
-        logger.warn(
-          { seconds, clock: new Date(now), issuerClock: new Date(now + aheadMs) },
-          `the clock of this machine is ${direction} the issuer's. Set it: certificates can look expired or not valid yet`,
-        );
-      },
-    });
+  #reportClock(aheadMs: number): void {
+    if (Math.abs(aheadMs) <= MAX_SKEW_MS) return;
+    const seconds = Math.round(Math.abs(aheadMs) / 1000);
+    const direction = aheadMs > 0 ? 'behind' : 'ahead of';
+    const now = Date.now();
+    this.#options.logger.warn(
+      { seconds, clock: new Date(now), issuerClock: new Date(now + aheadMs) },
+      `the clock of this machine is ${direction} the issuer's. Set it: certificates can look expired or not valid yet`,
+    );
   }
 
   #reportSuccess(request: 'enrol' | 'renew', certificate: X509Certificate): void {
@@ -251,10 +255,6 @@ export class AgentIdentity {
     const { message: detail } = error as Error;
     const what = request === 'enrol' ? 'cannot join' : 'cannot renew the certificate';
     this.#options.logger.warn({ detail, isFinal: isFinal(error) }, what);
-  }
-
-  get #endpointText(): string {
-    return `the issuer at ${formatTarget(this.#options.options.enrolmentServer!)}`;
   }
 }
 

@@ -1,4 +1,5 @@
-import { request as requestHttp } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingMessage, request as requestHttp } from 'node:http';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import {
   CA_PATH,
@@ -66,7 +67,7 @@ export class IssuerClient {
 
   async #certificate(path: string, body: object, tls: SecureContextOptions): Promise<string> {
     const result = certificateReply.safeParse(jsonOf(await this.#request(path, tls, body)));
-    if (!result.success) throw new IssuerError(`${this.#name} sent no certificate`, false);
+    if (!result.success) throw new IssuerError(`${this.name} sent no certificate`, false);
     return result.data.certificate;
   }
 
@@ -87,9 +88,9 @@ export class IssuerClient {
         protocols: ['http/1.1'],
         isUnverified: body === undefined,
       });
-      attempt.begin(`waiting for the answer of ${this.#name}`);
+      attempt.begin(`waiting for the answer of ${this.name}`);
       try {
-        return await exchange(socket, path, this.#host, body);
+        return await exchange(socket, path, formatTarget(endpoint), body);
       } catch (error) {
         throw explain(error as Error);
       } finally {
@@ -101,62 +102,49 @@ export class IssuerClient {
     if (answer.status === 200) return answer.body;
     const refusal = refusalReply.safeParse(jsonOf(answer.body));
     if (!refusal.success) {
-      throw new IssuerError(`${this.#name} answered with HTTP status ${answer.status}`, false);
+      throw new IssuerError(`${this.name} answered with HTTP status ${answer.status}`, false);
     }
     const { code, error } = refusal.data;
-    const text = `${this.#name} refused (${code}): ${printable(error)}`;
+    const text = `${this.name} refused (${code}): ${printable(error)}`;
     throw new IssuerError(text, isFinalRefusal(code));
   }
 
-  get #name(): string {
-    return `the issuer at ${this.#host}`;
-  }
-
-  get #host(): string {
-    return formatTarget(this.#options.endpoint);
+  /** For logs and errors. */
+  get name(): string {
+    return `the issuer at ${formatTarget(this.#options.endpoint)}`;
   }
 }
 
 /** Sends one request and reads its answer, of bounded length. The connection is then used up. */
-function exchange(
-  socket: TLSSocket,
-  path: string,
-  host: string,
-  body: object | undefined,
-): Promise<{
-  readonly status: number;
-  readonly body: string;
-  readonly date: string | undefined;
-}> {
-  const method = body === undefined ? 'GET' : 'POST';
-  const text = body === undefined ? undefined : JSON.stringify(body);
-  const headers = {
-    host,
-    connection: 'close',
-    ...(text !== undefined && {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(text),
-    }),
-  };
-  return new Promise((resolve, reject) => {
-    const request = requestHttp({ createConnection: () => socket, method, path, headers });
-    request.once('error', reject);
-    request.once('response', (response) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > MAX_REPLY_BYTES) request.destroy(new Error('the answer is too long'));
-        else chunks.push(chunk);
-      });
-      response.once('error', reject);
-      response.once('end', () => {
-        const { statusCode: status = 0, headers } = response;
-        resolve({ status, body: Buffer.concat(chunks).toString('utf8'), date: headers.date });
-      });
-    });
-    request.end(text);
+async function exchange(socket: TLSSocket, path: string, host: string, body: object | undefined) {
+  const text = body && JSON.stringify(body);
+  const request = requestHttp({
+    createConnection: () => socket,
+    method: text === undefined ? 'GET' : 'POST',
+    path,
+    headers: {
+      host,
+      connection: 'close',
+      ...(text !== undefined && {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(text),
+      }),
+    },
   });
+  request.end(text);
+  const answered = once(request, 'response');
+  // The request can fail again after its answer has begun.
+  request.on('error', () => {});
+  const [response] = (await answered) as [IncomingMessage];
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response) {
+    bytes += chunk.length;
+    if (bytes > MAX_REPLY_BYTES) throw new Error('the answer is too long');
+    chunks.push(chunk);
+  }
+  const { statusCode: status, headers } = response;
+  return { status, body: Buffer.concat(chunks).toString('utf8'), date: headers.date };
 }
 
 function jsonOf(text: string): unknown {

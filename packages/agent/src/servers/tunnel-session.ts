@@ -50,20 +50,17 @@ export function openSession(
 }
 
 /** A call to a Konnectivity server, with the interface of a session. */
-class GrpcSession implements TunnelSession {
-  readonly transport = { kind: 'grpc' } as const;
+class GrpcSession extends ServingTunnel implements TunnelSession {
   readonly peerHello: Hello;
   /** False: a call that is lost ends, and HTTP/2 reports nothing before. */
   readonly isSilent = false;
-  readonly #tunnel: ServingTunnel;
   #serverDrains = false;
   /** Why the agent has closed it. */
   #refusal: TunnelError | undefined;
 
   constructor(connection: GrpcConnection, handler: SessionHandler, options: TunnelSessionOptions) {
     const { session, stream, serverId, serverCount } = connection;
-    this.peerHello = { serverId, serverCount };
-    this.#tunnel = new ServingTunnel(
+    super(
       new PacketStream(stream, 'client', options.packetObserver),
       {
         onOpen: (offered) => handler.onOpen(offered),
@@ -84,14 +81,15 @@ class GrpcSession implements TunnelSession {
         },
       },
     );
+    this.peerHello = { serverId, serverCount };
     session.once('goaway', (code: number) => {
-      if (code !== constants.NGHTTP2_NO_ERROR || this.#tunnel.isClosed) return;
+      if (code !== constants.NGHTTP2_NO_ERROR || this.isClosed) return;
       this.#serverDrains = true;
       handler.onDraining(new TunnelError('shutting_down', 'the server sent GOAWAY'));
     });
     // After the constructor has returned: only then does the handler have this session.
     process.nextTick(() => {
-      if (this.#tunnel.isClosed) return;
+      if (this.isClosed) return;
       const refusal = options.refusePeer?.(this.peerHello);
       if (refusal) {
         this.close(refusal);
@@ -103,47 +101,15 @@ class GrpcSession implements TunnelSession {
     });
   }
 
-  get isClosed(): boolean {
-    return this.#tunnel.isClosed;
-  }
-
-  get isDraining(): boolean {
-    return this.#serverDrains || this.#tunnel.isDraining;
-  }
-
-  get streamCount(): number {
-    return this.#tunnel.streamCount;
-  }
-
-  get isIdle(): boolean {
-    return this.#tunnel.isIdle;
-  }
-
-  get transportClosed(): Promise<void> {
-    return this.#tunnel.transportClosed;
-  }
-
-  get minRttMs(): number {
-    return this.#tunnel.minRttMs;
-  }
-
-  get receivedBytes(): number {
-    return this.#tunnel.receivedBytes;
-  }
-
-  get sentBytes(): number {
-    return this.#tunnel.sentBytes;
+  override get isDraining(): boolean {
+    return this.#serverDrains || super.isDraining;
   }
 
   /** Does nothing: the tunnel probes the server at its own intervals. */
   askForLife(): void {}
 
-  drain(): void {
-    this.#tunnel.drain();
-  }
-
-  close(error?: TunnelError): void {
+  override close(error?: TunnelError): void {
     this.#refusal = error;
-    this.#tunnel.close();
+    super.close();
   }
 }

@@ -40,7 +40,7 @@ export interface DialOptions {
  */
 export function dialTarget(target: Target, options: DialOptions): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    new Race(target.host, target.port, options, resolve, reject).start();
+    new Race(target, options, resolve, reject).start();
   });
 }
 
@@ -70,8 +70,7 @@ function isSelfConnect(socket: Socket): boolean {
 }
 
 class Race {
-  readonly #host: string;
-  readonly #port: number;
+  readonly #target: Target;
   readonly #options: DialOptions;
   readonly #resolve: (socket: Socket) => void;
   readonly #reject: (error: TunnelError) => void;
@@ -84,14 +83,12 @@ class Race {
   #settled = false;
 
   constructor(
-    host: string,
-    port: number,
+    target: Target,
     options: DialOptions,
     resolve: (socket: Socket) => void,
     reject: (error: TunnelError) => void,
   ) {
-    this.#host = host;
-    this.#port = port;
+    this.#target = target;
     this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -105,22 +102,24 @@ class Race {
     }
     signal?.addEventListener('abort', this.#onAbort);
     this.#deadline = setTimeout(this.#onTimeout, timeoutMs);
-    const family = isIP(this.#host);
+    const family = isIP(this.#target.host);
     if (family !== 0) {
-      this.#begin([{ address: this.#host, family }]);
+      this.#begin([{ address: this.#target.host, family }]);
       return;
     }
     const lookup = this.#options.lookup ?? systemLookup;
-    lookup(this.#host).then(
+    lookup(this.#target.host).then(
       (addresses) => this.#begin(interleaveFamilies(addresses)),
-      (error: Error) => this.#fail(lookupError(error, this.#host)),
+      (error: Error) => this.#fail(lookupError(error, this.#target.host)),
     );
   }
 
   #begin(addresses: LookupAddress[]): void {
     if (this.#settled) return;
     if (addresses.length === 0) {
-      this.#fail(new TunnelError('dns_failed', `dial tcp: lookup ${this.#host}: no such host`));
+      this.#fail(
+        new TunnelError('dns_failed', `dial tcp: lookup ${this.#target.host}: no such host`),
+      );
       return;
     }
     this.#waiting = addresses;
@@ -148,16 +147,16 @@ class Race {
   };
 
   #attempt(address: string): void {
-    this.#options.check?.(address, this.#port);
+    this.#options.check?.(address, this.#target.port);
     const socket = connect({
       host: address,
-      port: this.#port,
+      port: this.#target.port,
       allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     });
-    this.#running.set(socket, formatTarget({ host: address, port: this.#port }));
+    this.#running.set(socket, formatTarget({ host: address, port: this.#target.port }));
     const onError = (error: NodeJS.ErrnoException): void => {
       const name = this.#running.get(socket) ?? address;
       this.#running.delete(socket);
@@ -189,7 +188,9 @@ class Race {
 
   readonly #onTimeout = (): void => {
     if (this.#waiting === undefined) {
-      this.#fail(new TunnelError('dial_timeout', `dial tcp: lookup ${this.#host}: i/o timeout`));
+      this.#fail(
+        new TunnelError('dial_timeout', `dial tcp: lookup ${this.#target.host}: i/o timeout`),
+      );
       return;
     }
     const silent = [...this.#running.values()].map((name) => `dial tcp ${name}: i/o timeout`);
