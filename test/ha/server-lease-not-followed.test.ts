@@ -184,7 +184,7 @@ t.test('an agent counts the leases itself', async (t) => {
   api.leases.delete(namespace, 'konnectivity-proxy-server-b');
   await known(port, 1);
   api.leases.delete(namespace, 'konnectivity-proxy-server-a');
-  await log.line('no server has a valid lease, the last count stays in force');
+  await log.line('no server has a valid Lease, the last known count stays in use');
   const text = await metrics(port);
   const prefix = 'konnectivity_network_proxy_agent_';
   t.match(text, 'known_server_count 1\n');

@@ -104,7 +104,7 @@ t.test('a certificate that has expired asks for a new token, in words', async (t
   const late = await site.startAgent(t, options);
   t.match(await late.log.line('cannot join'), {
     detail:
-      /agent\.pem expired at .*Z, and the clock of this machine says .*Z; if that is right, join anew with a token/,
+      /agent\.pem expired at .*Z, and the clock of this machine says .*Z\. If the clock is right, join again: give a token/,
   });
   const enrollmentTokenFile = await site.file('token', '');
   await late.agent.close();

@@ -149,13 +149,13 @@ t.test('a server that poses as the issuer is sent nothing secret', async (t) => 
     issueCertificate(site.issuer, names),
   ]);
   const impostors = [
-    ['another CA', foreign, evil.certPem, /is not the one of --enrollment-ca-hash/],
+    ['another CA', foreign, evil.certPem, /shows another CA than --enrollment-ca-hash names/],
     ['the true CA, but a certificate of another', foreign, site.root.certPem, /was refused for/],
     [
       'a certificate by the stolen key of the issuer',
       stolen,
       site.root.certPem,
-      /not meant for a server/,
+      /its extended key usage does not allow this use/,
     ],
   ] as const;
   for (const [what, shown, caPem, complaint] of impostors) {

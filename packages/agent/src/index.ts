@@ -1,2 +1,2 @@
-export { type AgentAddresses, createAgent, type FairleadAgent } from './agent.ts';
+export { createAgent, type FairleadAgent } from './agent.ts';
 export { type AgentOptions, agentOptions } from './options.ts';

@@ -1,4 +1,4 @@
-export type { ConnectOptions, Connector } from './connect/connect-attempt.ts';
+export type { Connect, ConnectOptions } from './connect/connect-attempt.ts';
 export { ConnectError, type ConnectFailure } from './connect/connect-error.ts';
 export { connectGrpc, type GrpcConnection } from './connect/connect-grpc.ts';
 export { connectHttp2 } from './connect/connect-http2.ts';
@@ -6,7 +6,7 @@ export { connectTls } from './connect/connect-tls.ts';
 export { connectWebSocket } from './connect/connect-websocket.ts';
 export { EgressProxies, type EgressProxy } from './connect/proxy/egress-proxy.ts';
 export { NoProxyList } from './connect/proxy/no-proxy.ts';
-export type { TunnelTlsOptions } from './connect/secure-socket.ts';
+export type { TunnelTlsOptions } from './connect/server-connection.ts';
 export { TlsSessionCache } from './connect/tls-session-cache.ts';
 export {
   type TransportChoice,
@@ -14,10 +14,10 @@ export {
   transportChoices,
 } from './connect/transport-selection.ts';
 export { RenewalClock } from './identity/renewal-clock.ts';
-export { HeldServers } from './servers/held-servers.ts';
 export { NameWatch } from './servers/name-watch.ts';
-export { ServerLink } from './servers/server-link.ts';
-export type { TunnelHost } from './servers/server-tunnel.ts';
+export { ServerConnector } from './servers/server-connector.ts';
+export type { TunnelContext } from './servers/server-tunnel.ts';
+export { TunnelRegistry } from './servers/tunnel-registry.ts';
 export { DialQueue } from './streams/dial-queue.ts';
 export {
   type DialOptions,

@@ -1,4 +1,4 @@
-/** Every option of fairlead-agent, once. Names and meanings are Konnectivity's where it has them. */
+/** The options of fairlead-agent. If Konnectivity has an option, its name and meaning are the same. */
 import { randomUUID } from 'node:crypto';
 import { noRule } from '@fairlead/runtime/net';
 import {
@@ -37,44 +37,44 @@ export const agentOptions = defineOptions({
 
     'proxy-server-host': option(kinds.list(kinds.host), {
       group: server,
-      description: 'Hosts of the servers to connect to; each address of each gets a tunnel',
+      description: 'Hosts of the servers; the agent connects to each address of each host',
       default: ['127.0.0.1'],
     }),
     'proxy-server-port': option(kinds.remotePort, {
       group: server,
-      description: 'Port on which the servers wait for agents',
+      description: 'Port on which the servers listen for agents',
       default: 8091,
     }),
     'ca-cert': option(kinds.filePath, {
       group: server,
-      description: "CA certificates (PEM) that sign the servers' certificates",
+      description: "CA certificates (PEM) that the servers' certificates are verified with",
       defaultText: "Node's list of public CAs",
     }),
     'server-name': option(kinds.host, {
       group: server,
-      description: "Name or address that the servers' certificates must carry",
-      defaultText: 'the host that was dialled',
+      description: "Name or IP address that the servers' certificates must be for",
+      defaultText: 'the host that was dialed',
     }),
     transport: option(kinds.oneOf('auto', 'tls', 'websocket', 'http2', 'grpc'), {
       group: server,
       description:
-        "How the tunnel is carried; auto tries tls, websocket, http2, and at last grpc, which Konnectivity's own servers speak",
+        "Transport of the tunnels; auto tries tls, websocket, http2, then grpc, the only one of Konnectivity's servers",
       default: 'auto',
     }),
     'egress-proxy': option(kinds.httpUrl, {
       group: server,
-      description: 'HTTP or HTTPS proxy to reach the servers through',
-      defaultText: 'what HTTPS_PROXY and NO_PROXY say',
+      description: 'HTTP or HTTPS proxy for connections to servers',
+      defaultText: 'HTTPS_PROXY and NO_PROXY',
     }),
     'cipher-suites': option(kinds.list(kinds.cipherSuite), {
       group: server,
-      description: "Cipher suites to offer, by Go's names",
+      description: "Cipher suites to offer, with Go's names",
       default: [],
       defaultText: defaultSuitesText,
     }),
     'tls-min-version': option(kinds.tlsVersion, {
       group: server,
-      description: 'Least TLS version to speak: VersionTLS12 or VersionTLS13',
+      description: 'Minimum TLS version: VersionTLS12 or VersionTLS13',
       default: 'VersionTLS13',
     }),
 
@@ -88,11 +88,11 @@ export const agentOptions = defineOptions({
     }),
     'service-account-token-path': option(kinds.filePath, {
       group: identity,
-      description: 'Token that the agent shows to servers, read anew for each connection',
+      description: 'File with a token that the agent sends to servers, read for each connection',
     }),
     'agent-id': option(kinds.identifier, {
       group: identity,
-      description: 'Name of this agent; must differ from agent to agent',
+      description: 'ID of this agent; must be unique',
       makeDefault: randomUUID,
       defaultText: 'a random UUID',
       env: ['PROXY_AGENT_ID'],
@@ -108,28 +108,27 @@ export const agentOptions = defineOptions({
       {
         group: enrollment,
         description:
-          'Directory for a certificate that the agent gets by itself, its key, and the CA, in the place of --agent-cert and --agent-key; made with mode 0700 if it is missing',
+          'Directory for the certificate that the agent gets by itself, its key, and the CA, instead of --agent-cert and --agent-key; created with mode 0700 if it is missing',
       },
     ),
     'enrollment-server': option(kinds.hostPort, {
       group: enrollment,
       alias: 'enrolment-server',
       description:
-        'Where fairlead issuer listens: there the agent joins with a token, and renews its certificate',
+        'Address of fairlead issuer, where the agent joins with a token and renews its certificate',
     }),
     'enrollment-ca-hash': option(kinds.list(kinds.caHash), {
       group: enrollment,
       alias: 'enrolment-ca-hash',
       description:
-        'Hash of the CA, as fairlead token create prints it; several while a CA is replaced',
+        'Hash of the CA, as fairlead token create prints it; several while you replace a CA',
       default: [],
-      defaultText: '--ca-cert is what the issuer is verified by',
+      defaultText: 'the issuer is verified with --ca-cert',
     }),
     'enrollment-token-file': option(kinds.filePath, {
       group: enrollment,
       alias: 'enrolment-token-file',
-      description:
-        'File with the token to join with; not needed any more once the agent has joined',
+      description: 'File with the token to join with; not needed after the agent has joined',
     }),
     'enrollment-token': option(kinds.text, {
       group: enrollment,
@@ -142,63 +141,63 @@ export const agentOptions = defineOptions({
     allow: option(kinds.filledList(kinds.targetRule, noRule), {
       group: policy,
       description:
-        'Targets that may be dialled, as 10.0.0.0/8, [fd00::/8]:443, node-1, *.example:1-1023 or *:10250; with any such rule all others are denied',
+        'Targets that the agent may dial, such as 10.0.0.0/8, [fd00::/8]:443, node-1, *.example:1-1023 or *:10250; if there is a rule, all other targets are denied',
       default: [],
-      defaultText: 'all but what is denied',
+      defaultText: 'all targets that are not denied',
     }),
     deny: option(kinds.list(kinds.targetRule), {
       group: policy,
       description:
-        'Targets that may not be dialled, written as for --allow; wins over --allow. Link-local and cloud metadata addresses are denied unless an --allow rule is about them, the ports of the agent itself always',
+        "Targets that the agent must not dial, written as for --allow; wins over --allow. Link-local and cloud metadata addresses are denied unless an --allow rule names them; the agent's own ports are always denied",
       default: [],
     }),
     'policy-file': option(kinds.filePath, {
       group: policy,
-      description: 'File, YAML or JSON, with lists allow and deny of further rules',
+      description: 'YAML or JSON file with further rules, as lists allow and deny',
     }),
 
     'dial-timeout': option(kinds.duration({ minMs: 1 }), {
       group: limits,
-      description: 'How long a dial to a target may take, name resolution included',
+      description: 'Timeout of a dial to a target, including name resolution',
       default: 5000,
     }),
     'handshake-timeout': option(kinds.duration({ minMs: 1 }), {
       group: limits,
-      description: 'How long one attempt to connect to a server may take',
+      description: 'Timeout of one attempt to connect to a server',
       default: 10_000,
     }),
     'reconnect-min': option(kinds.duration({ minMs: 10 }), {
       group: limits,
-      description: 'First pause before another attempt to reach a server; doubles each time',
+      description:
+        'First pause before the agent retries to connect to a server; doubles with each retry',
       default: 500,
     }),
     'reconnect-max': option(kinds.duration({ minMs: 10 }), {
       group: limits,
-      description: 'Longest pause between attempts to reach a server',
+      description: 'Longest pause between retries to connect to a server',
       default: 30_000,
     }),
 
     'sync-interval': option(kinds.duration({ minMs: 10 }), {
       group: limits,
       description:
-        'While servers are missing (see --server-count of the server): first pause before another look for them at the configured hosts; grows each time',
+        'First pause before the agent connects to the configured hosts again because servers are missing (see --server-count of the server); grows each time',
       default: 500,
     }),
     'sync-interval-cap': option(kinds.duration({ minMs: 10 }), {
       group: limits,
-      description: 'Longest pause between looks for missing servers',
+      description: 'Longest pause between attempts to find missing servers',
       default: 5_000,
     }),
     'resolve-interval': option(kinds.duration({ minMs: 10 }), {
       group: limits,
-      description:
-        'How often the names of servers are resolved anew; each address of a name is connected to',
+      description: 'How often the names in --proxy-server-host are resolved again',
       default: 30_000,
     }),
 
     'health-server-port': option(kinds.listenPort, {
       group: health,
-      description: 'Port of /healthz, /readyz and /metrics; 0 lets the system pick one',
+      description: 'Port of /healthz, /readyz and /metrics; 0 lets the system choose one',
       default: 8093,
     }),
     'health-server-host': option(kinds.host, {
@@ -208,7 +207,7 @@ export const agentOptions = defineOptions({
     }),
     'admin-server-port': option(kinds.listenPort, {
       group: health,
-      description: 'Port of the admin server; 0 lets the system pick one',
+      description: 'Port of the admin server; 0 lets the system choose one',
       default: 8094,
     }),
     'admin-bind-address': option(kinds.host, {
@@ -226,17 +225,17 @@ export const agentOptions = defineOptions({
     'lease-label': option(kinds.text, {
       group: kubernetesGroup,
       description:
-        'The same as --lease-label-selector, by the name that newer releases of Konnectivity give it; it wins',
+        'The same as --lease-label-selector, with the name that newer releases of Konnectivity use; wins over it',
     }),
     'lease-label-selector': option(kinds.text, {
       group: kubernetesGroup,
-      description: 'Which Leases are those of servers, by their labels',
+      description: "Label selector of the servers' Leases",
       default: 'k8s-app=konnectivity-server',
     }),
     'server-count-source': option(kinds.oneOf('default', 'max'), {
       group: kubernetesGroup,
       description:
-        'How many servers there are with --count-server-leases: as many as have Leases, or, with max, as many as they say if that is more',
+        'Source of the server count with --count-server-leases: default uses the number of Leases, max uses the higher of that number and the count that the servers send',
       default: 'default',
     }),
 
@@ -254,12 +253,12 @@ export const agentOptions = defineOptions({
       reason: 'the ALPN name follows from --transport',
     }),
     'sync-forever': ignoredOption(kinds.boolean, {
-      description: 'Go on looking for further servers',
+      description: 'Continue to search for servers',
       default: false,
-      reason: 'servers that change tell their agents',
+      reason: 'servers notify their agents of changes',
     }),
     'probe-interval': ignoredOption(kinds.duration(), {
-      description: 'How often the state of a connection is looked at',
+      description: 'How often the state of a connection is checked',
       default: 1000,
       reason: 'a lost tunnel is noticed at once',
     }),
@@ -275,10 +274,12 @@ export const agentOptions = defineOptions({
     checkEnrollment(options, warn);
     const hasIdentity = options.agentCert ?? options.identityDir ?? options.serviceAccountTokenPath;
     if (hasIdentity === undefined) {
-      warn('--agent-cert and --agent-key are missing: servers that ask for them will refuse');
+      warn(
+        '--agent-cert and --agent-key are missing: servers that require a certificate will refuse the agent',
+      );
     }
     if (options.proxyServerHost.length === 0) {
-      throw new UsageError('--proxy-server-host is empty: give the host of a server');
+      throw new UsageError('--proxy-server-host is empty. Set it to the host of a server');
     }
     checkDistinctPorts([
       {
@@ -307,7 +308,7 @@ function checkEnrollment(options: AgentOptions, warn: (text: string) => void): v
   const { identityDir, enrollmentServer } = options;
   if (identityDir !== undefined && options.agentCert !== undefined) {
     throw new UsageError(
-      '--identity-dir and --agent-cert are both given: give the one where the agent gets its certificate by itself, the other where you do',
+      '--identity-dir and --agent-cert are both set. Set --identity-dir if the agent gets its certificate by itself, else --agent-cert',
     );
   }
   if (enrollmentServer === undefined) {
@@ -318,7 +319,7 @@ function checkEnrollment(options: AgentOptions, warn: (text: string) => void): v
     ].filter(Boolean);
     if (given.length > 0) {
       throw new UsageError(
-        `--enrollment-server is missing: it goes with ${given.join(' and ')}; give the address of fairlead issuer`,
+        `--enrollment-server is missing: ${given.join(' and ')} requires it. Set it to the address of fairlead issuer`,
       );
     }
     if (identityDir !== undefined) {
@@ -328,12 +329,12 @@ function checkEnrollment(options: AgentOptions, warn: (text: string) => void): v
   }
   if (identityDir === undefined) {
     throw new UsageError(
-      '--identity-dir is missing: it goes with --enrollment-server; give a directory to keep key and certificate in',
+      '--identity-dir is missing: --enrollment-server requires it. Set it to a directory for key and certificate',
     );
   }
   if (options.enrollmentCaHash.length === 0 && options.caCert === undefined) {
     throw new UsageError(
-      '--enrollment-ca-hash is missing: without it anyone could pass as the issuer; give the hash that fairlead token create prints, or --ca-cert',
+      '--enrollment-ca-hash is missing: without it the agent cannot verify the issuer. Set it to the hash that fairlead token create prints, or set --ca-cert',
     );
   }
 }

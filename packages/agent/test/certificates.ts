@@ -5,10 +5,10 @@ export interface Credentials {
   readonly key: string;
 }
 
-/** What tests of connections to a server need, all EC P-256. */
+/** Certificates for tests of connections to a server, all EC P-256. */
 export interface TestCertificates {
   readonly ca: string;
-  /** Of a CA that nobody trusts. */
+  /** A CA that neither side trusts. */
   readonly foreignCa: string;
   /** For `localhost`, 127.0.0.1 and ::1. */
   readonly server: Credentials;
@@ -27,7 +27,7 @@ const own = { hosts: ['localhost'], ips: ['127.0.0.1', '::1'] };
 
 let made: Promise<TestCertificates> | undefined;
 
-/** Made once a process. */
+/** Creates the certificates once per process. */
 export function testCertificates(): Promise<TestCertificates> {
   made ??= make();
   return made;

@@ -21,8 +21,8 @@ import {
   startWebSocketServer,
 } from './tunnel-servers.ts';
 
-t.test('the way to the server', async (t) => {
-  t.test('a port that does not answer the SYN', async (t) => {
+t.test('the path to the server', async (t) => {
+  t.test('a port that does not answer the SYN is a dial timeout', async (t) => {
     const target = await startBlackholeTarget();
     t.teardown(() => target.close());
     const error = await failure(connectTls(target, agentTls, { timeoutMs: 100 }));
@@ -31,7 +31,7 @@ t.test('the way to the server', async (t) => {
     t.notOk(error.otherTransportMayWork);
   });
 
-  t.test('a name that does not resolve', async (t) => {
+  t.test('a name that does not resolve is a DNS failure', async (t) => {
     // Too long for a label of DNS (RFC 1035): no resolver is asked.
     const host = `${'x'.repeat(64)}.test`;
     const error = await failure(connectTls({ host, port: 443 }, agentTls, { timeoutMs }));
@@ -40,7 +40,7 @@ t.test('the way to the server', async (t) => {
     t.notOk(error.otherTransportMayWork);
   });
 
-  t.test('a server that speaks no TLS', async (t) => {
+  t.test('a server without TLS is reported as such', async (t) => {
     const plain = net.createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     const { port } = await listenForTest(t, plain);
     const error = await failure(connectTls({ host: '127.0.0.1', port }, agentTls, { timeoutMs }));
@@ -48,7 +48,7 @@ t.test('the way to the server', async (t) => {
     t.notOk(error.otherTransportMayWork);
   });
 
-  t.test('a server of TLS 1.2 is refused, unless that is allowed', async (t) => {
+  t.test('a server with TLS 1.2 is refused unless it is allowed', async (t) => {
     const server = await startTlsServer(t, { ...serverTls, maxVersion: 'TLSv1.2' });
     const endpoint = { host: '127.0.0.1', port: server.port };
     const error = await failure(connectTls(endpoint, agentTls, { timeoutMs }));
@@ -58,8 +58,8 @@ t.test('the way to the server', async (t) => {
   });
 });
 
-t.test('certificates', async (t) => {
-  t.test("the server's has expired", async (t) => {
+t.test('refused certificates', async (t) => {
+  t.test("the server's has expired: both dates are shown", async (t) => {
     const server = await startTlsServer(t, certificates.expiredServer);
     const endpoint = { host: '127.0.0.1', port: server.port };
     const error = await failure(connectTls(endpoint, agentTls, { timeoutMs }));
@@ -70,7 +70,7 @@ t.test('certificates', async (t) => {
     );
   });
 
-  t.test("the server's is not valid yet", async (t) => {
+  t.test("the server's is not valid yet: both dates are shown", async (t) => {
     const server = await startTlsServer(t, certificates.earlyServer);
     const endpoint = { host: '127.0.0.1', port: server.port };
     const error = await failure(connectTls(endpoint, agentTls, { timeoutMs }));
@@ -81,7 +81,7 @@ t.test('certificates', async (t) => {
     );
   });
 
-  t.test("the server's is for other names", async (t) => {
+  t.test("the server's is for other names: they are shown", async (t) => {
     const server = await startTlsServer(t, certificates.otherServer);
     const endpoint = { host: '127.0.0.1', port: server.port };
     const error = await failure(connectTls(endpoint, agentTls, { timeoutMs }));
@@ -92,28 +92,31 @@ t.test('certificates', async (t) => {
     );
   });
 
-  t.test('a server that closes in silence when it has seen ours', async (t) => {
-    const server = await startTlsServer(t, { ...serverTls, rejectUnauthorized: true });
-    const endpoint = { host: '127.0.0.1', port: server.port };
-    const foreign = { ...certificates.foreignAgent, ca: certificates.ca };
-    const error = await failure(connectTls(endpoint, foreign, { timeoutMs }));
-    t.equal(error.reason, 'reset');
-    t.match(error.message, /some servers do so when they refuse our certificate/);
-  });
+  t.test(
+    'a server that closes without a word may have refused ours: the error says so',
+    async (t) => {
+      const server = await startTlsServer(t, { ...serverTls, rejectUnauthorized: true });
+      const endpoint = { host: '127.0.0.1', port: server.port };
+      const foreign = { ...certificates.foreignAgent, ca: certificates.ca };
+      const error = await failure(connectTls(endpoint, foreign, { timeoutMs }));
+      t.equal(error.reason, 'reset');
+      t.match(error.message, /Some servers do so when they refuse the agent's certificate/);
+    },
+  );
 
   for (const [kind, { connect }] of Object.entries(kinds)) {
-    t.test(`a server that turns ours down with an alert: ${kind}`, async (t) => {
+    t.test(`a server that refuses ours with an alert: ${kind}`, async (t) => {
       const port = await startOpensslServer(t);
       const foreign = { ...certificates.foreignAgent, ca: certificates.ca };
       const error = await failure(connect({ host: '127.0.0.1', port }, foreign, { timeoutMs }));
       t.equal(error.reason, 'own_certificate');
-      t.match(error.message, /refused our certificate \(unknown ca\)/);
+      t.match(error.message, /refused the agent's certificate \(unknown ca\)/);
       t.notOk(error.otherTransportMayWork);
     });
   }
 });
 
-/** Node sends no alert for a certificate that it refuses; OpenSSL's own server does, as Go's. */
+/** OpenSSL's server, which sends an alert when it refuses a certificate, as Go's does; Node's does not. */
 async function startOpensslServer(t: Test): Promise<number> {
   const directory = t.testdir({
     'ca.crt': certificates.ca,
@@ -149,13 +152,13 @@ async function startOpensslServer(t: Test): Promise<number> {
   throw new Error(`openssl s_server did not start: ${output}`);
 }
 
-t.test('what a server refuses by HTTP', async (t) => {
+t.test('refusals by HTTP', async (t) => {
   const starters = {
     websocket: { connect: connectWebSocket, start: startWebSocketServer },
     http2: { connect: connectHttp2, start: startHttp2Server },
   };
   for (const [kind, { connect, start }] of Object.entries(starters)) {
-    t.test(`${kind}: status and text are told`, async (t) => {
+    t.test(`${kind}: the error shows status and text`, async (t) => {
       const refusal = { status: 503, body: 'the server\nis full' };
       const server = await start(t, { ...serverTls, refusal });
       const endpoint = { host: '127.0.0.1', port: server.port };
@@ -169,19 +172,22 @@ t.test('what a server refuses by HTTP', async (t) => {
       await server.allClosed();
     });
 
-    t.test(`${kind}: a refusal of our certificate is final`, async (t) => {
-      const headers = { 'fairlead-error': 'unauthenticated' };
-      const refusal = { status: 401, headers, body: 'another CA signed it' };
-      const server = await start(t, { ...serverTls, refusal });
-      const endpoint = { host: '127.0.0.1', port: server.port };
-      const error = await failure(connect(endpoint, agentTls, { timeoutMs }));
-      t.equal(error.reason, 'identity_refused');
-      t.match(error.message, /another CA signed it/);
-      t.notOk(error.otherTransportMayWork);
-    });
+    t.test(
+      `${kind}: if the server refuses our certificate, no other transport is tried`,
+      async (t) => {
+        const headers = { 'fairlead-error': 'unauthenticated' };
+        const refusal = { status: 401, headers, body: 'another CA signed it' };
+        const server = await start(t, { ...serverTls, refusal });
+        const endpoint = { host: '127.0.0.1', port: server.port };
+        const error = await failure(connect(endpoint, agentTls, { timeoutMs }));
+        t.equal(error.reason, 'identity_refused');
+        t.match(error.message, /another CA signed it/);
+        t.notOk(error.otherTransportMayWork);
+      },
+    );
   }
 
-  t.test('websocket: another subprotocol', async (t) => {
+  t.test('websocket: another subprotocol is a protocol mismatch', async (t) => {
     const server = await startWebSocketServer(t, { ...serverTls, subprotocol: false });
     const endpoint = { host: '127.0.0.1', port: server.port };
     const error = await failure(connectWebSocket(endpoint, agentTls, { timeoutMs }));
@@ -190,17 +196,20 @@ t.test('what a server refuses by HTTP', async (t) => {
     await server.allClosed();
   });
 
-  t.test('websocket: a server without ALPN speaks HTTP/1.1', async (t) => {
+  t.test('websocket: a server without ALPN counts as HTTP/1.1', async (t) => {
     const server = await startWebSocketServer(t, { ...serverTls, ALPNProtocols: undefined });
     const endpoint = { host: '127.0.0.1', port: server.port };
     await exchange(t, await connectWebSocket(endpoint, agentTls, { timeoutMs }));
   });
 
-  t.test('websocket: a server that speaks something else', async (t) => {
-    const server = tls.createServer(serverTls, (socket) => socket.end('220 mail.test ESMTP\r\n'));
-    const { port } = await listenForTest(t, server);
-    const endpoint = { host: '127.0.0.1', port };
-    const error = await failure(connectWebSocket(endpoint, agentTls, { timeoutMs }));
-    t.ok(error.otherTransportMayWork);
-  });
+  t.test(
+    'websocket: after an answer of another protocol, another transport may work',
+    async (t) => {
+      const server = tls.createServer(serverTls, (socket) => socket.end('220 mail.test ESMTP\r\n'));
+      const { port } = await listenForTest(t, server);
+      const endpoint = { host: '127.0.0.1', port };
+      const error = await failure(connectWebSocket(endpoint, agentTls, { timeoutMs }));
+      t.ok(error.otherTransportMayWork);
+    },
+  );
 });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
+  type Connect,
   ConnectError,
-  type Connector,
   connectHttp2,
   connectTls,
   connectWebSocket,
@@ -27,7 +27,7 @@ export const serverTls = { ...certificates.server, ca: certificates.ca, requestC
 export const agentTls = { ...certificates.agent, ca: certificates.ca };
 
 export interface Kind {
-  readonly connect: Connector;
+  readonly connect: Connect;
   readonly start: (t: Test, options: ServerOptions) => Promise<TestServer>;
 }
 
@@ -37,7 +37,7 @@ export const kinds: Record<string, Kind> = {
   http2: { connect: connectHttp2, start: startHttp2Server },
 };
 
-/** Collects what a transport receives, and waits. */
+/** Collects the bytes that a transport receives. */
 class Receiver {
   byteCount = 0;
   readonly #chunks: Buffer[] = [];
@@ -71,7 +71,7 @@ class Receiver {
   }
 }
 
-/** Sends a megabyte, has it back, and ends in order. */
+/** Sends a megabyte, receives it back, and ends cleanly. */
 export async function exchange(t: Test, transport: Transport): Promise<void> {
   t.teardown(() => transport.destroy());
   const receiver = new Receiver(transport);
@@ -80,12 +80,12 @@ export async function exchange(t: Test, transport: Transport): Promise<void> {
   transport.write(payload.subarray(10), () => {});
   await receiver.bytes(greeting.length + payload.length);
   const expected = Buffer.concat([Buffer.from(greeting), payload]);
-  t.ok(receiver.received.equals(expected), 'greeting and echo arrive whole');
+  t.ok(receiver.received.equals(expected), 'greeting and echo are complete');
   transport.end();
-  t.equal(await receiver.closed(), undefined, 'the end is a clean one');
+  t.equal(await receiver.closed(), undefined, 'the transport ends cleanly');
 }
 
-/** What the attempt ended in; fails unless that is a ConnectError. */
+/** The ConnectError that the attempt ends with; throws for any other result. */
 export async function failure(attempt: Promise<Transport>): Promise<ConnectError> {
   const error = await attempt.then(
     () => new Error('connected'),

@@ -23,7 +23,7 @@ const greet: Answer = (stream) =>
     servercount: '3',
   });
 
-/** A server that knows HTTP/2 alone, as Konnectivity's does. */
+/** A server with HTTP/2 only, like Konnectivity's. */
 async function startServer(t: Test, answer: Answer = greet) {
   const calls: IncomingHttpHeaders[] = [];
   const server = createSecureServer({ ...serverTls, ALPNProtocols: ['h2'] });
@@ -40,20 +40,23 @@ async function startServer(t: Test, answer: Answer = greet) {
 
 const grpcIdentity = { agentId: 'node-1', agentIdentifiers: 'host=node1&ipv4=1.2.3.4' };
 
-t.test('the call says who the agent is, and its answer who the server is', async (t) => {
-  const { endpoint, calls, allClosed } = await startServer(t);
-  const connection = await connectGrpc(endpoint, agentTls, { timeoutMs, grpcIdentity });
-  t.match(connection, { kind: 'grpc', serverId: 'server-1', serverCount: 3 });
-  t.match(calls[0], {
-    ':path': CONNECT_METHOD,
-    te: 'trailers',
-    agentid: 'node-1',
-    agentidentifiers: 'host=node1&ipv4=1.2.3.4',
-    authorization: undefined,
-  });
-  connection.destroy();
-  await allClosed();
-});
+t.test(
+  'the call carries the agent ID and identifiers, its answer the server ID and count',
+  async (t) => {
+    const { endpoint, calls, allClosed } = await startServer(t);
+    const connection = await connectGrpc(endpoint, agentTls, { timeoutMs, grpcIdentity });
+    t.match(connection, { kind: 'grpc', serverId: 'server-1', serverCount: 3 });
+    t.match(calls[0], {
+      ':path': CONNECT_METHOD,
+      te: 'trailers',
+      agentid: 'node-1',
+      agentidentifiers: 'host=node1&ipv4=1.2.3.4',
+      authorization: undefined,
+    });
+    connection.destroy();
+    await allClosed();
+  },
+);
 
 t.test('the token is read for each connection', async (t) => {
   const directory = await makeTemporaryDirectory();
@@ -62,7 +65,7 @@ t.test('the token is read for each connection', async (t) => {
   const { endpoint, calls } = await startServer(t);
   const connect = () => connectGrpc(endpoint, agentTls, { timeoutMs, grpcIdentity, tokenPath });
   await t.rejects(connect(), { reason: 'own_token', message: /--service-account-token-path/ });
-  t.same(calls, [], 'without it nothing is sent');
+  t.same(calls, [], 'without a token no call is sent');
   for (const token of ['first', 'second']) {
     await writeFile(tokenPath, `${token}\n`);
     (await connect()).destroy();
@@ -73,13 +76,13 @@ t.test('the token is read for each connection', async (t) => {
 t.test('refusals', async (t) => {
   const refusals: [string, Answer, Partial<ConnectError>, RegExp][] = [
     [
-      'a status for who we are',
+      'a gRPC status about the identity',
       (stream) => stream.respond(trailersOnly(new GrpcError('UNAUTHENTICATED', 'no token'))),
       { reason: 'identity_refused' },
       /UNAUTHENTICATED: no token/,
     ],
     [
-      'another status',
+      'another gRPC status',
       (stream) => stream.respond(trailersOnly(new GrpcError('UNIMPLEMENTED', 'unknown service'))),
       { reason: 'http_refused' },
       /unknown service/,
@@ -100,7 +103,7 @@ t.test('refusals', async (t) => {
       /serverID/,
     ],
     [
-      'no number of servers',
+      'no server count',
       (stream) => stream.respond({ ':status': 200, serverid: 'a', servercount: 'many' }),
       { reason: 'protocol_mismatch' },
       /serverCount/,
@@ -120,7 +123,7 @@ t.test('refusals', async (t) => {
   }
 });
 
-t.test('auto comes to it last, and remembers', async (t) => {
+t.test('auto tries gRPC last, and first the next time', async (t) => {
   const { endpoint, calls } = await startServer(t);
   const selector = new TransportSelector(transportChoices('auto'));
   const options = { timeoutMs, grpcIdentity };

@@ -53,7 +53,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
   });
 }
 
-t.test('what goes wrong at a proxy', async (t) => {
+t.test('failures at a proxy', async (t) => {
   const server = { host: 'server.test', port: 443 };
   const secret = 'hunter2';
 
@@ -63,22 +63,27 @@ t.test('what goes wrong at a proxy', async (t) => {
     'HTTP/2': (t: Test, refuseWith: number) =>
       startHttp2Proxy(t, certificates.server, { refuseWith }),
   })) {
-    t.test(`${name}: a refusal is told with the status, not the password`, async (t) => {
-      const proxy = await start(t, 407);
-      const url = `https://user:${secret}@127.0.0.1:${proxy.port}`;
-      const error = await failure(connectTls(server, agentTls, { timeoutMs, proxy: proxyAt(url) }));
-      t.equal(error.reason, 'proxy_failed');
-      t.match(
-        error.message,
-        `egress proxy https://127.0.0.1:${proxy.port}: CONNECT server.test:443 was answered with 407`,
-      );
-      t.notMatch(error.message, secret);
-      t.notOk(error.otherTransportMayWork);
-      await proxy.allClosed();
-    });
+    t.test(
+      `${name}: after a refusal, the error shows the status and not the password`,
+      async (t) => {
+        const proxy = await start(t, 407);
+        const url = `https://user:${secret}@127.0.0.1:${proxy.port}`;
+        const error = await failure(
+          connectTls(server, agentTls, { timeoutMs, proxy: proxyAt(url) }),
+        );
+        t.equal(error.reason, 'proxy_failed');
+        t.match(
+          error.message,
+          `egress proxy https://127.0.0.1:${proxy.port}: CONNECT server.test:443 was answered with 407`,
+        );
+        t.notMatch(error.message, secret);
+        t.notOk(error.otherTransportMayWork);
+        await proxy.allClosed();
+      },
+    );
   }
 
-  t.test('it is not there', async (t) => {
+  t.test('nothing listens at its address', async (t) => {
     const target = await reserveRefusedPort();
     t.teardown(() => target.close());
     const proxy = proxyAt(`http://127.0.0.1:${target.port}`);
@@ -123,7 +128,7 @@ t.test('what goes wrong at a proxy', async (t) => {
     t.equal(error.reason, 'proxy_failed');
   });
 
-  t.test('the server behind it refuses: told as the proxy answers it', async (t) => {
+  t.test('the server behind it refuses: the error shows the answer of the proxy', async (t) => {
     const target = await reserveRefusedPort();
     t.teardown(() => target.close());
     const { port } = await startHttp1Proxy(t);

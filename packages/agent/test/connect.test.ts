@@ -20,7 +20,7 @@ import { listenForTest, startHttp2Server, startTlsServer } from './tunnel-server
 
 for (const [kind, { connect, start }] of Object.entries(kinds)) {
   t.test(kind, async (t) => {
-    t.test('carries bytes both ways and leaves nothing open', async (t) => {
+    t.test('carries bytes in both directions and leaves no connection open', async (t) => {
       const server = await start(t, serverTls);
       const endpoint = { host: '127.0.0.1', port: server.port };
       const transport = await connect(endpoint, agentTls, { timeoutMs });
@@ -31,14 +31,14 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       await server.allClosed();
     });
 
-    t.test('over IPv6, and no address goes into SNI', async (t) => {
+    t.test('works over IPv6, without an address in SNI', async (t) => {
       const server = await start(t, { ...serverTls, host: '::1' });
       const transport = await connect({ host: '::1', port: server.port }, agentTls, { timeoutMs });
       t.notOk((server.secured[0] as { servername?: string | false }).servername);
       await exchange(t, transport);
     });
 
-    t.test('verifies and announces the server name that is configured', async (t) => {
+    t.test('verifies the configured server name and sends it in SNI', async (t) => {
       const server = await start(t, { ...certificates.otherServer, ca: certificates.ca });
       const endpoint = { host: '127.0.0.1', port: server.port };
       const other = { ...agentTls, serverName: 'elsewhere.test' };
@@ -58,7 +58,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       t.same(server.resumed, [false, true, false]);
     });
 
-    t.test('a refused port', async (t) => {
+    t.test('a closed port is reported as refused', async (t) => {
       const target = await reserveRefusedPort();
       t.teardown(() => target.close());
       const error = await failure(connect(target, agentTls, { timeoutMs }));
@@ -67,7 +67,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       t.notOk(error.otherTransportMayWork);
     });
 
-    t.test('a certificate of another CA', async (t) => {
+    t.test('a certificate of another CA is refused, and the error shows it', async (t) => {
       const server = await start(t, serverTls);
       const endpoint = { host: '127.0.0.1', port: server.port };
       const other = { ...agentTls, ca: certificates.foreignCa };
@@ -79,7 +79,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       await server.allClosed();
     });
 
-    t.test('the server picks no protocol that was offered', async (t) => {
+    t.test('a server that selects none of the offered protocols is a mismatch', async (t) => {
       const server = await startTlsServer(t, { ...serverTls, ALPNProtocols: ['other/1'] });
       const endpoint = { host: '127.0.0.1', port: server.port };
       const error = await failure(connect(endpoint, agentTls, { timeoutMs }));
@@ -88,7 +88,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       await server.allClosed();
     });
 
-    t.test('a server that says nothing at all', async (t) => {
+    t.test('a server that never answers: the timeout names the TLS handshake', async (t) => {
       const time = controlTime(t);
       const silent = await startSilentServer(t);
       const accepted = once(silent.server, 'connection');
@@ -105,26 +105,31 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       await silent.allClosed();
     });
 
-    t.test('a server that falls silent after TLS', async (t) => {
-      const ALPNProtocols = ['fairlead/1', 'http/1.1', 'h2'];
-      const server = tls.createServer({ ...serverTls, ALPNProtocols }, (socket) => socket.resume());
-      const { port, allClosed } = await listenForTest(t, server);
-      const time = controlTime(t);
-      const secured = once(server, 'secureConnection');
-      const attempt = failure(connect({ host: '127.0.0.1', port }, agentTls, { timeoutMs }));
-      await secured;
-      // The agent has had its part of the handshake before.
-      await time.advance(timeoutMs);
-      const error = await attempt;
-      t.equal(error.reason, 'handshake_timeout');
-      t.match(
-        error.message,
-        /waiting for the (first frame|WebSocket|HTTP\/2 answer) of 127\.0\.0\.1/,
-      );
-      await allClosed();
-    });
+    t.test(
+      'a server that stops answering after TLS: the timeout names the next step',
+      async (t) => {
+        const ALPNProtocols = ['fairlead/1', 'http/1.1', 'h2'];
+        const server = tls.createServer({ ...serverTls, ALPNProtocols }, (socket) =>
+          socket.resume(),
+        );
+        const { port, allClosed } = await listenForTest(t, server);
+        const time = controlTime(t);
+        const secured = once(server, 'secureConnection');
+        const attempt = failure(connect({ host: '127.0.0.1', port }, agentTls, { timeoutMs }));
+        await secured;
+        // The agent's part of the handshake has ended before.
+        await time.advance(timeoutMs);
+        const error = await attempt;
+        t.equal(error.reason, 'handshake_timeout');
+        t.match(
+          error.message,
+          /waiting for the (first frame|WebSocket|HTTP\/2 answer) of 127\.0\.0\.1/,
+        );
+        await allClosed();
+      },
+    );
 
-    t.test('an abort while waiting leaves nothing open', async (t) => {
+    t.test('an abort closes the connection that is being made', async (t) => {
       const silent = await startSilentServer(t);
       const abort = new AbortController();
       const accepted = once(silent.server, 'connection');
@@ -135,7 +140,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       await silent.allClosed();
     });
 
-    t.test('an abort before the start opens nothing', async (t) => {
+    t.test('an abort before the start opens no connection', async (t) => {
       const silent = await startSilentServer(t);
       silent.server.on('connection', () => t.fail('it connected'));
       const signal = AbortSignal.abort();
@@ -145,13 +150,13 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
   });
 }
 
-/** TCP that takes connections, reads, so as to see the end, and says nothing. */
+/** Accepts TCP connections and reads, so that it sees the end, but never answers. */
 async function startSilentServer(t: Test) {
   const server = net.createServer((socket) => socket.resume());
   return { ...(await listenForTest(t, server)), server, host: '127.0.0.1' };
 }
 
-t.test('http2: the head is that of a tunnel, and both windows are wide', async (t) => {
+t.test('http2: the request has the headers of a tunnel, and both windows are large', async (t) => {
   let seen: { headers: IncomingHttpHeaders; windows: object } | undefined;
   const server = await startHttp2Server(t, {
     ...serverTls,

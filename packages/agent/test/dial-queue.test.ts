@@ -6,42 +6,42 @@ import t from 'tap';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-t.test('dials begin in order, and others have their turns in between', async (t) => {
+t.test('dials start in order, over several ticks', async (t) => {
   const queue = new DialQueue();
-  const begun: number[] = [];
+  const started: number[] = [];
   for (let index = 0; index < 20; index++) {
     queue.add(() => {
-      begun.push(index);
+      started.push(index);
       const untilMs = performance.now() + 2;
       while (performance.now() < untilMs);
     });
   }
-  t.strictSame(begun, [], 'none within the call');
-  let turns = 0;
-  for (; begun.length < 20 && turns < 100_000; turns++) await new Promise(setImmediate);
-  t.ok(turns >= 5, `${turns} turns`);
-  t.strictSame(begun, [...begun.keys()]);
+  t.strictSame(started, [], 'none starts within the call');
+  let ticks = 0;
+  for (; started.length < 20 && ticks < 100_000; ticks++) await new Promise(setImmediate);
+  t.ok(ticks >= 5, `${ticks} ticks`);
+  t.strictSame(started, [...started.keys()]);
   await new Promise<void>((resolve) => queue.add(resolve));
 });
 
-t.test('what has begun is let go, also when there is always something left to begin', async (t) => {
+t.test('a started dial is released even if the queue never becomes empty', async (t) => {
   const queue = new DialQueue();
-  const begun: WeakRef<object>[] = [];
+  const started: WeakRef<object>[] = [];
   const addSlow = () => {
     const dial = { bytes: Buffer.alloc(1024) };
     queue.add(() => {
-      begun.push(new WeakRef(dial));
+      started.push(new WeakRef(dial));
       const untilMs = performance.now() + 6;
       while (performance.now() < untilMs);
     });
   };
   addSlow();
-  for (let turn = 0; turn < 20; turn++) {
+  for (let tick = 0; tick < 20; tick++) {
     addSlow();
     await new Promise(setImmediate);
   }
-  t.ok(begun.length >= 10);
+  t.ok(started.length >= 10);
   collectGarbage();
-  const kept = begun.filter((dial) => dial.deref() !== undefined);
-  t.ok(kept.length <= 2, `${kept.length} of ${begun.length} are kept`);
+  const kept = started.filter((dial) => dial.deref() !== undefined);
+  t.ok(kept.length <= 2, `${kept.length} of ${started.length} are kept`);
 });

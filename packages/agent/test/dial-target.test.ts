@@ -48,16 +48,16 @@ function openSockets(): number {
     .filter((name) => name === 'TCPSocketWrap' || name === 'TCPConnectWrap').length;
 }
 
-/** Handles close in the closing phase of the loop's current turn. */
-async function turnOfTheLoop(): Promise<void> {
+/** Waits until destroyed handles are closed, in the closing phase of the current tick. */
+async function nextTick(): Promise<void> {
   await new Promise(setImmediate);
   await new Promise(setImmediate);
 }
 
-t.test('an IPv4 address: connected, and half-close is allowed', async (t) => {
+t.test('connects to an IPv4 address, with half-close allowed', async (t) => {
   const server = await listen(t, '127.0.0.1');
   const accepted = once(server, 'connection');
-  const lookup = () => Promise.reject(new Error('an address needs no look-up'));
+  const lookup = () => Promise.reject(new Error('an address needs no lookup'));
   const socket = await dialTarget(
     { host: '127.0.0.1', port: portOf(server) },
     { timeoutMs, lookup },
@@ -73,14 +73,14 @@ t.test('an IPv4 address: connected, and half-close is allowed', async (t) => {
   await once(peer, 'end');
 });
 
-t.test('an IPv6 address', async (t) => {
+t.test('connects to an IPv6 address', async (t) => {
   const server = await listen(t, '::1');
   const socket = await dialTarget({ host: '::1', port: portOf(server) }, { timeoutMs });
   t.equal(socket.remoteAddress, '::1');
   socket.destroy();
 });
 
-t.test('nothing that arrives right away is lost', async (t) => {
+t.test('bytes that arrive right after the connect are kept', async (t) => {
   const server = await listen(t, '127.0.0.1');
   server.on('connection', (peer) => peer.end('banner'));
   const socket = await dialTarget({ host: '127.0.0.1', port: portOf(server) }, { timeoutMs });
@@ -90,7 +90,7 @@ t.test('nothing that arrives right away is lost', async (t) => {
   socket.destroy();
 });
 
-t.test('a refused port', async (t) => {
+t.test('a closed port is target_refused', async (t) => {
   const port = await refusedPort(t);
   await t.rejects(dialTarget({ host: '127.0.0.1', port }, { timeoutMs }), {
     code: 'target_refused',
@@ -98,7 +98,7 @@ t.test('a refused port', async (t) => {
   });
 });
 
-t.test('a refused IPv6 port is named in brackets', async (t) => {
+t.test('the error names an IPv6 address in brackets', async (t) => {
   const port = await refusedPort(t, '::1');
   await t.rejects(dialTarget({ host: '::1', port }, { timeoutMs }), {
     code: 'target_refused',
@@ -106,7 +106,7 @@ t.test('a refused IPv6 port is named in brackets', async (t) => {
   });
 });
 
-t.test('a target that never answers the SYN', async (t) => {
+t.test('a target that never answers the SYN is a dial timeout', async (t) => {
   const port = await blackholePort(t);
   const before = openSockets();
   const time = controlTime(t);
@@ -116,12 +116,12 @@ t.test('a target that never answers the SYN', async (t) => {
   });
   await time.advance(timeoutMs);
   await dial;
-  await turnOfTheLoop();
-  t.equal(openSockets(), before, 'no socket is left behind');
+  await nextTick();
+  t.equal(openSockets(), before, 'no socket stays open');
 });
 
 t.test('names', async (t) => {
-  t.test('an unknown name', async (t) => {
+  t.test('an unknown name is dns_failed', async (t) => {
     const lookup = () =>
       Promise.reject(Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' }));
     await t.rejects(dialTarget({ host: 'no.such.host', port: 80 }, { timeoutMs, lookup }), {
@@ -130,7 +130,7 @@ t.test('names', async (t) => {
     });
   });
 
-  t.test('a resolver that is down', async (t) => {
+  t.test('a resolver that fails is dns_failed', async (t) => {
     const lookup = () =>
       Promise.reject(Object.assign(new Error('getaddrinfo EAI_AGAIN'), { code: 'EAI_AGAIN' }));
     await t.rejects(dialTarget({ host: 'a.test', port: 80 }, { timeoutMs, lookup }), {
@@ -139,14 +139,14 @@ t.test('names', async (t) => {
     });
   });
 
-  t.test('a name without addresses', async (t) => {
+  t.test('a name without addresses is dns_failed', async (t) => {
     const lookup = async () => [];
     await t.rejects(dialTarget({ host: 'a.test', port: 80 }, { timeoutMs, lookup }), {
       code: 'dns_failed',
     });
   });
 
-  t.test('a resolver that does not answer', async (t) => {
+  t.test('a resolver that does not answer is a dial timeout', async (t) => {
     const lookup = () => new Promise<LookupAddress[]>(() => {});
     await t.rejects(dialTarget({ host: 'a.test', port: 80 }, { timeoutMs: 20, lookup }), {
       code: 'dial_timeout',
@@ -154,14 +154,14 @@ t.test('names', async (t) => {
     });
   });
 
-  t.test('localhost by the system resolver', async (t) => {
+  t.test('the system resolver resolves localhost', async (t) => {
     const server = await listen(t, '127.0.0.1');
     const socket = await dialTarget({ host: 'localhost', port: portOf(server) }, { timeoutMs });
     t.equal(socket.remotePort, portOf(server));
     socket.destroy();
   });
 
-  t.test('a refused first address gives way to the next at once', async (t) => {
+  t.test('after a refused address the next one is tried at once', async (t) => {
     const server = await listen(t, '127.0.0.1');
     const refused = Array.from({ length: 10 }, (_, index) => ip4(`127.0.0.${index + 2}`));
     const lookup = async () => [...refused, ip4('127.0.0.1')];
@@ -175,29 +175,32 @@ t.test('names', async (t) => {
     socket.destroy();
   });
 
-  t.test('a silent first address is joined by the next, and its socket closed', async (t) => {
-    // A port that the system picks on one address can be taken on the other.
-    const port = await blackholePort(t, '127.0.0.2', await pickPort());
-    await listen(t, '127.0.0.1', port);
-    const lookup = async () => [ip4('127.0.0.2'), ip4('127.0.0.1')];
-    const before = openSockets();
-    const time = controlTime(t);
-    let isConnected = false;
-    const dial = dialTarget({ host: 'a.test', port }, { timeoutMs, lookup }).finally(() => {
-      isConnected = true;
-    });
-    await time.advance(240);
-    await turnOfTheLoop();
-    t.notOk(isConnected, 'the first has its head start');
-    await time.advance(20);
-    const socket = await dial;
-    t.equal(socket.remoteAddress, '127.0.0.1');
-    await turnOfTheLoop();
-    t.equal(openSockets(), before + 2, 'the winner and its accepted peer');
-    socket.destroy();
-  });
+  t.test(
+    'the next address is tried beside a silent one, whose socket is then closed',
+    async (t) => {
+      // A port that is free on one address can be in use on the other.
+      const port = await blackholePort(t, '127.0.0.2', await pickPort());
+      await listen(t, '127.0.0.1', port);
+      const lookup = async () => [ip4('127.0.0.2'), ip4('127.0.0.1')];
+      const before = openSockets();
+      const time = controlTime(t);
+      let isConnected = false;
+      const dial = dialTarget({ host: 'a.test', port }, { timeoutMs, lookup }).finally(() => {
+        isConnected = true;
+      });
+      await time.advance(240);
+      await nextTick();
+      t.notOk(isConnected, 'the first address is tried alone for 250 ms');
+      await time.advance(20);
+      const socket = await dial;
+      t.equal(socket.remoteAddress, '127.0.0.1');
+      await nextTick();
+      t.equal(openSockets(), before + 2, 'the winner and its accepted peer');
+      socket.destroy();
+    },
+  );
 
-  t.test('every address refused: the text names each', async (t) => {
+  t.test('if every address refuses, the error names each', async (t) => {
     const port = await refusedPort(t);
     const lookup = async () => [ip4('127.0.0.2'), ip4('127.0.0.3')];
     await t.rejects(dialTarget({ host: 'a.test', port }, { timeoutMs, lookup }), {
@@ -208,7 +211,7 @@ t.test('names', async (t) => {
     });
   });
 
-  t.test('one refused, one silent: a timeout that tells both', async (t) => {
+  t.test('if one address refuses and one is silent, the timeout names both', async (t) => {
     const port = await blackholePort(t, '127.0.0.2');
     const lookup = async () => [ip4('127.0.0.3'), ip4('127.0.0.2')];
     const time = controlTime(t);
@@ -223,7 +226,7 @@ t.test('names', async (t) => {
   });
 });
 
-t.test('families alternate, beginning with that of the first address', async (t) => {
+t.test('address families alternate, starting with that of the first address', async (t) => {
   t.same(interleaveFamilies([ip6('::1'), ip6('::2'), ip6('::3'), ip4('1.1.1.1')]), [
     ip6('::1'),
     ip4('1.1.1.1'),
@@ -239,7 +242,7 @@ t.test('families alternate, beginning with that of the first address', async (t)
 });
 
 t.test('check', async (t) => {
-  t.test('sees each address before it is dialled, and may pass over some', async (t) => {
+  t.test('is called with each address before it is dialed, and can skip some', async (t) => {
     const server = await listen(t, '127.0.0.1');
     const port = portOf(server);
     const checked: string[] = [];
@@ -254,9 +257,9 @@ t.test('check', async (t) => {
     socket.destroy();
   });
 
-  t.test('denies when nothing else is left, and nothing was dialled', async (t) => {
+  t.test('is the error if it skips all addresses, and none is dialed', async (t) => {
     const server = await listen(t, '127.0.0.1');
-    server.on('connection', () => t.fail('dialled in spite of the policy'));
+    server.on('connection', () => t.fail('dialed despite the policy'));
     const check = (): void => {
       throw new TunnelError('policy_denied', 'rule 3 denies this address');
     };
@@ -268,10 +271,10 @@ t.test('check', async (t) => {
 });
 
 t.test('abort', async (t) => {
-  t.test('during the look-up', async (t) => {
+  t.test('during the lookup', async (t) => {
     const abort = new AbortController();
     const check = (): void => {
-      t.fail('dialled after the abort');
+      t.fail('dialed after the abort');
     };
     let finishLookup: (addresses: LookupAddress[]) => void = () => {};
     const lookup = () =>
@@ -285,20 +288,20 @@ t.test('abort', async (t) => {
     abort.abort();
     await t.rejects(dial, { code: 'cancelled' });
     finishLookup([ip4('127.0.0.1')]);
-    await turnOfTheLoop();
+    await nextTick();
   });
 
-  t.test('during the connect, with the reason given; no socket is left behind', async (t) => {
+  t.test('during the connect: the error is the reason, and no socket stays open', async (t) => {
     const port = await blackholePort(t);
     const before = openSockets();
     const abort = new AbortController();
     const dial = dialTarget({ host: '127.0.0.1', port }, { timeoutMs, signal: abort.signal });
-    await turnOfTheLoop();
-    t.ok(openSockets() > before, 'the connect is under way');
+    await nextTick();
+    t.ok(openSockets() > before, 'the connect has started');
     const reason = new TunnelError('shutting_down');
     abort.abort(reason);
     t.equal(await dial.catch((error: unknown) => error), reason);
-    await turnOfTheLoop();
+    await nextTick();
     t.equal(openSockets(), before);
   });
 
@@ -309,13 +312,13 @@ t.test('abort', async (t) => {
     });
   });
 
-  t.test('after the end: the socket stays', async (t) => {
+  t.test('after the connect: the socket stays open', async (t) => {
     const server = await listen(t, '127.0.0.1');
     const abort = new AbortController();
     const target = { host: '127.0.0.1', port: portOf(server) };
     const socket = await dialTarget(target, { timeoutMs, signal: abort.signal });
     abort.abort();
-    await turnOfTheLoop();
+    await nextTick();
     t.notOk(socket.destroyed);
     socket.destroy();
   });

@@ -8,7 +8,7 @@ function proxyFor(env: NodeJS.ProcessEnv, url?: string | URL) {
   return new EgressProxies({ url, env }).for(server);
 }
 
-t.test('which proxy', async (t) => {
+t.test('the flag wins over https_proxy, and https_proxy over HTTPS_PROXY', async (t) => {
   t.equal(proxyFor({}), undefined, 'none');
   t.equal(proxyFor({ HTTPS_PROXY: 'http://upper:1' })?.name, 'http://upper:1');
   t.equal(proxyFor({ https_proxy: 'http://lower:2' })?.name, 'http://lower:2');
@@ -20,7 +20,7 @@ t.test('which proxy', async (t) => {
   t.equal(proxyFor({ HTTP_PROXY: 'http://plain:1' }), undefined, 'the tunnel is TLS');
 });
 
-t.test('what no_proxy takes out goes straight, flag or not', async (t) => {
+t.test('a server in no_proxy is connected to directly, even with the flag', async (t) => {
   const env = { HTTPS_PROXY: 'http://p:1', NO_PROXY: 'server.test' };
   t.equal(proxyFor(env), undefined);
   t.equal(proxyFor(env, 'http://flag:3'), undefined);
@@ -44,7 +44,7 @@ t.test('the parts of a proxy URL', async (t) => {
   t.equal(proxyFor({}, 'http://user@proxy.test')?.authorization, `Basic ${userOnly}`);
 });
 
-t.test('what is no URL of a proxy is named by its source, without the password', async (t) => {
+t.test('the error for an invalid proxy URL names its source and not the password', async (t) => {
   for (const url of [
     'socks5://u:hunter2@h:1',
     'http://u:hunter2@h:99999',
@@ -59,7 +59,7 @@ t.test('what is no URL of a proxy is named by its source, without the password',
   }
 });
 
-/** List, host (with `:port` where it matters), whether it goes straight. */
+/** List, host (some with `:port`), whether it is connected to directly. */
 const cases: readonly [string, string, boolean][] = [
   ['', 'a.test', false],
   ['*', 'a.test', true],
@@ -120,17 +120,17 @@ const cases: readonly [string, string, boolean][] = [
   // Loopback is not special.
   ['a.test', 'localhost', false],
   ['a.test', '127.0.0.1', false],
-  // Nothing that can match.
+  // Entries that match nothing.
   ['.', 'a.test', false],
   ['*.', 'a.test', false],
 ];
 
-for (const [list, destination, straight] of cases) {
-  t.test(`NO_PROXY="${list}" ${straight ? 'takes out' : 'leaves'} ${destination}`, async (t) => {
+for (const [list, destination, direct] of cases) {
+  t.test(`NO_PROXY="${list}" ${direct ? 'lists' : 'does not list'} ${destination}`, async (t) => {
     const match = /^(?:\[(.*)\]|([^:]*)):(\d+)$/.exec(destination);
     const target = match
       ? { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
       : { host: destination, port: 8091 };
-    t.equal(new NoProxyList(list).matches(target), straight);
+    t.equal(new NoProxyList(list).matches(target), direct);
   });
 }

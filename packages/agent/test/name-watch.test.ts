@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 
 /** A watch over a name whose addresses the test decides. */
 function watch(t: Test, intervalMs: number) {
-  const told: string[] = [];
+  const reported: string[] = [];
   let answer: readonly string[] | undefined;
   let lookups = 0;
   const changes = new Changes();
@@ -21,18 +21,18 @@ function watch(t: Test, intervalMs: number) {
       return answer.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
     },
     onAddresses: (addresses) => {
-      told.push(addresses.join(' '));
+      reported.push(addresses.join(' '));
       changes.notify();
     },
     onFailed: ({ reason, message }: ConnectError) => {
-      told.push(`${reason}: ${message}`);
+      reported.push(`${reason}: ${message}`);
       changes.notify();
     },
   });
   t.teardown(() => name.close());
   return {
     name,
-    told,
+    reported,
     answer: (...addresses: string[]) => {
       answer = addresses;
     },
@@ -44,40 +44,40 @@ function watch(t: Test, intervalMs: number) {
   };
 }
 
-t.test('changes are told, repetitions are not, and a failure forgets nothing', async (t) => {
-  const { name, told, answer, fail, lookups, until } = watch(t, 5);
+t.test('reports changes only, and keeps the known addresses after a failure', async (t) => {
+  const { name, reported, answer, fail, lookups, until } = watch(t, 5);
   answer('10.0.0.1', '10.0.0.2');
   name.start();
   await until(() => lookups() === 3);
   answer('10.0.0.2', '10.0.0.1');
   await until(() => lookups() === 6);
-  t.strictSame(told, ['10.0.0.1 10.0.0.2'], 'the order of addresses is no news');
+  t.strictSame(reported, ['10.0.0.1 10.0.0.2'], 'another order of addresses is not a change');
   fail();
-  await until(() => told.length > 1);
-  t.equal(told[1], 'dns_failed: dial tcp: lookup servers.test: no such host');
+  await until(() => reported.length > 1);
+  t.equal(reported[1], 'dns_failed: dial tcp: lookup servers.test: no such host');
   answer('::1', '10.0.0.3');
-  await until(() => told.includes('::1 10.0.0.3'));
+  await until(() => reported.includes('::1 10.0.0.3'));
 });
 
-t.test('a name that is unknown at first is asked for again', async (t) => {
-  const { name, told, answer, until } = watch(t, 60_000);
+t.test('looks up an unknown name again', async (t) => {
+  const { name, reported, answer, until } = watch(t, 60_000);
   name.start();
-  await until(() => told.length > 1);
+  await until(() => reported.length > 1);
   answer('10.0.0.1');
-  await until(() => told.at(-1) === '10.0.0.1');
+  await until(() => reported.at(-1) === '10.0.0.1');
 });
 
-t.test('doubt asks again before the interval is over, but not at once', async (t) => {
+t.test('lookUpSoon shortens the interval, but not below one second', async (t) => {
   const time = controlTime(t);
-  const { name, told, answer, until, lookups } = watch(t, 600_000);
+  const { name, reported, answer, until, lookups } = watch(t, 600_000);
   answer('10.0.0.1');
   name.start();
-  await until(() => told.length === 1);
+  await until(() => reported.length === 1);
   answer('10.0.0.2');
-  name.doubt();
+  name.lookUpSoon();
   await time.advance(999);
   t.equal(lookups(), 1);
   await time.advance(1);
-  await until(() => told.length === 2);
+  await until(() => reported.length === 2);
   t.equal(lookups(), 2);
 });

@@ -18,10 +18,10 @@ function complaint(...argv: string[]): string {
   return 'no complaint';
 }
 
-// Real manifests carry a variable that nobody expanded; it warns later and must not stop the start.
+// Some manifests in use contain a variable that is not expanded. The agent warns later, and must start.
 const unexpanded = `host=node1&ipv4=${'$'}{HOST_IP}&default-route=true`;
 
-t.test("a Konnectivity manifest's arguments start this agent", async (t) => {
+t.test('accepts the arguments of a Konnectivity manifest', async (t) => {
   const { options, warnings } = parse(
     ...['--logtostderr=true', '--ca-cert=/ca', '--proxy-server-host=35.225.206.7'],
     ...['--proxy-server-port=8132', '--admin-server-port=8133', '--health-server-port=8134'],
@@ -38,10 +38,10 @@ t.test("a Konnectivity manifest's arguments start this agent", async (t) => {
     syncInterval: 5000,
     syncIntervalCap: 30_000,
   });
-  t.equal(warnings.length, 4, 'one line for each flag that does nothing');
+  t.equal(warnings.length, 4, 'one line for each flag without effect');
 });
 
-t.test("defaults, Konnectivity's and our own", async (t) => {
+t.test("the defaults are Konnectivity's, or our own", async (t) => {
   const { options } = parse();
   t.match(options, {
     proxyServerHost: ['127.0.0.1'],
@@ -64,12 +64,12 @@ t.test("defaults, Konnectivity's and our own", async (t) => {
   t.match(options.agentId, /^[0-9a-f-]{36}$/);
 });
 
-t.test('PROXY_AGENT_ID names the agent', async (t) => {
+t.test('PROXY_AGENT_ID sets the agent ID', async (t) => {
   const env = { PROXY_AGENT_ID: 'node1' };
   t.equal(parseOptions(agentOptions, { argv: identity, env }).options.agentId, 'node1');
 });
 
-t.test('several servers, by name and address', async (t) => {
+t.test('accepts several servers, by name and address', async (t) => {
   const { options } = parse(
     '--proxy-server-host=a.example,[fd00::1]',
     '--proxy-server-host=10.0.0.1',
@@ -77,7 +77,7 @@ t.test('several servers, by name and address', async (t) => {
   t.strictSame(options.proxyServerHost, ['a.example', 'fd00::1', '10.0.0.1']);
 });
 
-t.test('policy rules, repeated or with commas', async (t) => {
+t.test('accepts policy rules in repeated flags and in lists', async (t) => {
   const { options } = parse(
     '--allow=10.0.0.0/8,[fd00::/8]:443',
     '--allow=*.example:1-1023',
@@ -90,7 +90,7 @@ t.test('policy rules, repeated or with commas', async (t) => {
   t.match(options.deny, [{ text: '*:22' }]);
 });
 
-t.test('what could not work is refused', async (t) => {
+t.test('refuses values that cannot work', async (t) => {
   const complaints: readonly [string[], RegExp][] = [
     [['--agent-key='], /^--agent-key is missing: --agent-cert needs it$/],
     [['--agent-cert='], /^--agent-cert is missing: --agent-key needs it$/],

@@ -15,7 +15,7 @@ export interface TestProxy extends TestServer {
 export interface ProxyOptions {
   /** Answers each CONNECT with this status instead of serving it. */
   readonly refuseWith?: number;
-  /** Takes requests and answers none. */
+  /** Accepts requests and never answers. */
   readonly silent?: boolean;
 }
 
@@ -53,7 +53,7 @@ function onHttp1Connect(requests: string[], { refuseWith, silent }: ProxyOptions
   };
 }
 
-/** A proxy of HTTP/1.1, behind TLS if it is given credentials. */
+/** A proxy with HTTP/1.1, over TLS if `credentials` is set. */
 export async function startHttp1Proxy(
   t: Test,
   credentials?: Credentials,
@@ -67,7 +67,7 @@ export async function startHttp1Proxy(
   return { ...(await listenForTest(t, server)), requests };
 }
 
-/** A proxy of HTTP/2 over TLS. */
+/** A proxy with HTTP/2 over TLS. */
 export async function startHttp2Proxy(
   t: Test,
   credentials: Credentials,

@@ -5,7 +5,7 @@ import t from 'tap';
 const dayMs = 86_400_000;
 const authority = await createAuthority({ name: 'CA', now: new Date(Date.now() - 60 * dayMs) });
 
-/** A certificate of 30 days of which that part is over. */
+/** A certificate for 30 days; `part` of its lifetime is over. */
 async function aged(part: number) {
   const now = new Date(Date.now() - part * 30 * dayMs);
   const { certificate } = await issueCertificate(authority, {
@@ -17,14 +17,14 @@ async function aged(part: number) {
   return certificate;
 }
 
-/** Whether the clock calls it due at once. */
+/** Whether the renewal is due now. */
 async function isDue(clock: RenewalClock, part: number, abort: AbortController): Promise<boolean> {
   const due = clock.untilDue(await aged(part));
   setImmediate(() => abort.abort());
   return due;
 }
 
-t.test('a certificate is due from 0.6 to 0.7 of its life, at random', async (t) => {
+t.test('the renewal is due after a random part of the lifetime, from 0.6 to 0.7', async (t) => {
   const cases: [random: number, part: number, due: boolean][] = [
     [0, 0.59, false],
     [0, 0.61, true],
@@ -39,7 +39,7 @@ t.test('a certificate is due from 0.6 to 0.7 of its life, at random', async (t) 
   }
 });
 
-t.test('a failure is followed by longer and longer pauses, a success by a rest', async (t) => {
+t.test('pauses grow after each failure, and a success is followed by a pause too', async (t) => {
   const abort = new AbortController();
   const clock = new RenewalClock(abort.signal, () => 1);
   const old = await aged(0.8);
@@ -47,7 +47,7 @@ t.test('a failure is followed by longer and longer pauses, a success by a rest',
   t.same(
     pauses.map((pauseMs) => Math.round(pauseMs / 60_000)),
     [60, 60, 60, 60, 60],
-    'never more than an hour',
+    'at most an hour',
   );
   const short = {
     validFrom: new Date().toISOString(),
@@ -57,5 +57,5 @@ t.test('a failure is followed by longer and longer pauses, a success by a rest',
   const shortPauses = [1, 2, 3].map(() => Math.round(other.onFailed(short as typeof old) / 1000));
   t.same(shortPauses, [4, 8, 16]);
   other.onRenewed(old);
-  t.equal(await isDue(other, 0.9, abort), false, 'even where the new one is due already');
+  t.equal(await isDue(other, 0.9, abort), false, 'even if the new certificate is already due');
 });

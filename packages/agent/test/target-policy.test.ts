@@ -11,7 +11,7 @@ interface Given {
 
 const rules = (texts: readonly string[] = []) => texts.map((text) => parseTargetRule(text)!);
 
-/** What becomes of a target that resolves to these addresses: `name`, or each address's fate. */
+/** The verdict on the name of a target, or on each of its addresses. */
 function judge(
   { allow, deny, ownPorts }: Given,
   host: string,
@@ -34,32 +34,35 @@ function judge(
   }
 }
 
-t.test('without rules everything goes, but for what is sensitive', async (t) => {
-  t.same(judge({}, 'a.example', 443, '10.0.0.1', '::1', '192.0.2.1'), [
-    'allowed',
-    'allowed',
-    'allowed',
-  ]);
-  const sensitive = [
-    ...[
-      '169.254.169.254',
-      '169.254.170.2',
-      '169.254.0.1',
-      'fe80::1',
-      'fe80::1%eth0',
-      'fd00:ec2::254',
-    ],
-    ...['fd20:ce::254', '100.100.100.200', '168.63.129.16', '::ffff:169.254.169.254'],
-    ...['64:ff9b::169.254.169.254', '2002:a9fe:a9fe::1', '64:ff9b::6464:64c8'],
-    ...['64:ff9b:1::a9fe:a9fe', '::169.254.169.254', '::6464:64c8'],
-  ];
-  for (const address of sensitive) {
-    t.same(judge({}, 'a.example', 80, address), ['policy_denied'], address);
-    t.same(judge({}, address, 80, address), ['policy_denied'], `${address} as the target`);
-  }
-});
+t.test(
+  'without rules all targets are allowed except link-local and metadata addresses',
+  async (t) => {
+    t.same(judge({}, 'a.example', 443, '10.0.0.1', '::1', '192.0.2.1'), [
+      'allowed',
+      'allowed',
+      'allowed',
+    ]);
+    const sensitive = [
+      ...[
+        '169.254.169.254',
+        '169.254.170.2',
+        '169.254.0.1',
+        'fe80::1',
+        'fe80::1%eth0',
+        'fd00:ec2::254',
+      ],
+      ...['fd20:ce::254', '100.100.100.200', '168.63.129.16', '::ffff:169.254.169.254'],
+      ...['64:ff9b::169.254.169.254', '2002:a9fe:a9fe::1', '64:ff9b::6464:64c8'],
+      ...['64:ff9b:1::a9fe:a9fe', '::169.254.169.254', '::6464:64c8'],
+    ];
+    for (const address of sensitive) {
+      t.same(judge({}, 'a.example', 80, address), ['policy_denied'], address);
+      t.same(judge({}, address, 80, address), ['policy_denied'], `${address} as the target`);
+    }
+  },
+);
 
-t.test('what is sensitive opens for a rule about it, and for nothing else', async (t) => {
+t.test('only a rule that names them allows link-local and metadata addresses', async (t) => {
   const fate = (...allow: string[]) => judge({ allow }, 'a.example', 80, '169.254.169.254');
   t.same(fate('*'), ['policy_denied']);
   t.same(fate('0.0.0.0/0'), ['policy_denied']);
@@ -68,10 +71,10 @@ t.test('what is sensitive opens for a rule about it, and for nothing else', asyn
   t.same(fate('169.254.169.254'), ['allowed']);
   t.same(fate('169.254.0.0/16'), ['allowed']);
   const given = { allow: ['169.254.0.0/16'], deny: ['169.254.169.254'] };
-  t.same(judge(given, 'a.example', 80, '169.254.169.254'), ['policy_denied'], 'a denial wins');
+  t.same(judge(given, 'a.example', 80, '169.254.169.254'), ['policy_denied'], 'the deny rule wins');
 });
 
-t.test('a denial wins over an allowance, by name and by address', async (t) => {
+t.test('deny rules win over allow rules, for names and addresses', async (t) => {
   const given = { allow: ['*'], deny: ['10.0.0.0/8', '*.secret.example', 'db.example:5432'] };
   t.same(judge(given, 'a.example', 80, '10.0.0.1', '11.0.0.1'), ['policy_denied', 'allowed']);
   t.same(judge(given, 'a.example', 80, '::ffff:10.0.0.1', '2002:0a00:0001::'), [
@@ -83,36 +86,43 @@ t.test('a denial wins over an allowance, by name and by address', async (t) => {
   t.same(judge(given, 'db.example', 5433, '11.0.0.1'), ['allowed']);
 });
 
-t.test('once something is allowed, all else is denied', async (t) => {
+t.test('if there is an allow rule, all other targets are denied', async (t) => {
   const given = { allow: ['10.0.0.0/8:443', 'node-1:10250'] };
   t.same(judge(given, 'a.example', 443, '10.0.0.1', '11.0.0.1'), ['allowed', 'policy_denied']);
   t.same(judge(given, 'a.example', 80, '10.0.0.1'), ['policy_denied']);
-  t.same(judge(given, 'node-1', 10_250, '192.0.2.1'), ['allowed'], 'a name, wherever it leads');
+  t.same(judge(given, 'node-1', 10_250, '192.0.2.1'), ['allowed'], 'a name, whatever its address');
   t.same(judge(given, 'node-1', 80, '192.0.2.1'), ['policy_denied']);
-  t.equal(judge({ allow: ['node-1'] }, 'node-2', 80), 'policy_denied', 'before any look-up');
+  t.equal(judge({ allow: ['node-1'] }, 'node-2', 80), 'policy_denied', 'before any lookup');
 });
 
-t.test("loopback under its other names, and the agent's own ports", async (t) => {
-  const loopback = { deny: ['127.0.0.0/8', '::1'] };
-  t.same(judge(loopback, 'a', 80, '127.0.0.1', '0.0.0.0', '::', '::1', '::ffff:127.1.1.1'), [
-    ...['policy_denied', 'policy_denied', 'policy_denied', 'policy_denied', 'policy_denied'],
-  ]);
-  const own = { allow: ['*', '127.0.0.0/8:8093'], ownPorts: [8093] };
-  const mine = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
-  for (const address of [
-    '127.0.0.1',
-    '127.9.9.9',
-    '::1',
-    '0.0.0.0',
-    '::',
-    ...mine.map((each) => each.address),
-  ]) {
-    t.same(judge(own, 'a', 8093, address), ['policy_denied'], address);
-  }
-  t.same(judge(own, 'a', 8093, '192.0.2.1'), ['allowed'], "another machine's port of that number");
-  t.same(judge(own, 'a', 8094, '127.0.0.1'), ['allowed']);
-});
+t.test(
+  "rules for loopback cover its other forms, and the agent's own ports are denied",
+  async (t) => {
+    const loopback = { deny: ['127.0.0.0/8', '::1'] };
+    t.same(judge(loopback, 'a', 80, '127.0.0.1', '0.0.0.0', '::', '::1', '::ffff:127.1.1.1'), [
+      ...['policy_denied', 'policy_denied', 'policy_denied', 'policy_denied', 'policy_denied'],
+    ]);
+    const own = { allow: ['*', '127.0.0.0/8:8093'], ownPorts: [8093] };
+    const mine = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
+    for (const address of [
+      '127.0.0.1',
+      '127.9.9.9',
+      '::1',
+      '0.0.0.0',
+      '::',
+      ...mine.map((each) => each.address),
+    ]) {
+      t.same(judge(own, 'a', 8093, address), ['policy_denied'], address);
+    }
+    t.same(
+      judge(own, 'a', 8093, '192.0.2.1'),
+      ['allowed'],
+      "another machine's port of that number",
+    );
+    t.same(judge(own, 'a', 8094, '127.0.0.1'), ['allowed']);
+  },
+);
 
-t.test('what cannot be read as an address is not dialled', async (t) => {
+t.test('text that is not an address is denied', async (t) => {
   t.same(judge({}, 'a', 80, 'nonsense'), ['policy_denied']);
 });

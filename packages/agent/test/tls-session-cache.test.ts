@@ -4,16 +4,19 @@ import t from 'tap';
 const at = (address: string, group = 'servers h2') => ({ address, group });
 const ticket = (text: string) => Buffer.from(text);
 
-t.test('a session is handed out once: the latest of the address, then of its peers', async (t) => {
-  const cache = new TlsSessionCache();
-  cache.put(at('a'), ticket('a1'));
-  cache.put(at('a'), ticket('a2'));
-  cache.put(at('b'), ticket('b1'));
-  const take = (address: string) => cache.take(at(address))?.toString();
-  t.strictSame([take('a'), take('a'), take('a'), take('a')], ['a2', 'a1', 'b1', undefined]);
-});
+t.test(
+  'a session is used once: the latest of the address first, then those of other addresses',
+  async (t) => {
+    const cache = new TlsSessionCache();
+    cache.put(at('a'), ticket('a1'));
+    cache.put(at('a'), ticket('a2'));
+    cache.put(at('b'), ticket('b1'));
+    const take = (address: string) => cache.take(at(address))?.toString();
+    t.strictSame([take('a'), take('a'), take('a'), take('a')], ['a2', 'a1', 'b1', undefined]);
+  },
+);
 
-t.test('one of a peer is as good, under the same name and protocol only', async (t) => {
+t.test('a session of another address is used only for the same name and protocol', async (t) => {
   const cache = new TlsSessionCache();
   cache.put(at('a', 'servers tls'), ticket('tls'));
   cache.put(at('a', 'others h2'), ticket('other'));
@@ -22,7 +25,7 @@ t.test('one of a peer is as good, under the same name and protocol only', async 
   t.equal(cache.take(at('b'))?.toString(), 'peer');
 });
 
-t.test('an address keeps two, all together 256', async (t) => {
+t.test('keeps two sessions per address, and 256 in total', async (t) => {
   const cache = new TlsSessionCache();
   for (let index = 0; index < 5; index++) cache.put(at('a'), ticket(String(index)));
   const left = [cache.take(at('a')), cache.take(at('a')), cache.take(at('a'))].map(String);
@@ -33,7 +36,7 @@ t.test('an address keeps two, all together 256', async (t) => {
   t.equal(count, 256);
 });
 
-t.test('other credentials, other sessions', async (t) => {
+t.test('other credentials have another cache', async (t) => {
   const [one, other] = [{}, {}];
   t.equal(TlsSessionCache.for(one), TlsSessionCache.for(one));
   t.not(TlsSessionCache.for(one), TlsSessionCache.for(other));

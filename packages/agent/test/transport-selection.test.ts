@@ -16,7 +16,7 @@ const options = { timeoutMs: 10_000 };
 
 type Outcome = 'works' | ConnectFailure;
 
-/** Transports that do as a table says, and note that they were tried. */
+/** Transports with the given outcomes, which record each attempt. */
 function scripted(outcomes: Partial<Record<TransportKind, Outcome>>) {
   const tried: string[] = [];
   const choices = Object.keys(outcomes).map((name): TransportChoice => {
@@ -34,7 +34,7 @@ function scripted(outcomes: Partial<Record<TransportKind, Outcome>>) {
   return { tried: () => tried.splice(0), choices, outcomes };
 }
 
-t.test('--transport names one, or auto all in order', async (t) => {
+t.test('--transport selects one transport, auto all in order', async (t) => {
   const kinds = (flag: string) => transportChoices(flag).map(({ kind }) => kind);
   t.same(kinds('auto'), ['tls', 'websocket', 'http2', 'grpc']);
   t.same(kinds('websocket'), ['websocket']);
@@ -60,7 +60,7 @@ for (const reason of [
   'proxy_failed',
   'cancelled',
 ] as const) {
-  t.test(`${reason}: no other transport would do better`, async (t) => {
+  t.test(`${reason}: no other transport is tried`, async (t) => {
     const { choices, tried } = scripted({ tls: reason, websocket: 'works' });
     const selector = new TransportSelector(choices);
     await t.rejects(selector.connect(endpoint, {}, options), {
@@ -71,7 +71,7 @@ for (const reason of [
   });
 }
 
-t.test('what worked is tried first next time, per server, for an hour', async (t) => {
+t.test('the transport that worked is tried first for an hour, per server', async (t) => {
   let nowMs = 0;
   const { choices, tried } = scripted({
     tls: 'protocol_mismatch',
@@ -84,24 +84,31 @@ t.test('what worked is tried first next time, per server, for an hour', async (t
   await selector.connect(endpoint, {}, options);
   t.same(tried(), ['websocket server.test']);
   await selector.connect({ ...endpoint, host: 'other.test' }, {}, options);
-  t.same(tried(), ['tls other.test', 'websocket other.test'], 'another server has its own memory');
+  t.same(
+    tried(),
+    ['tls other.test', 'websocket other.test'],
+    'each server is remembered separately',
+  );
   nowMs = 3_600_001;
   await selector.connect(endpoint, {}, options);
-  t.same(tried(), ['tls server.test', 'websocket server.test'], 'the fastest gets a new chance');
+  t.same(tried(), ['tls server.test', 'websocket server.test'], 'the fastest is tried first again');
 });
 
-t.test('a connection that broke off is doubted for a minute only', async (t) => {
-  let nowMs = 0;
-  const { choices, tried } = scripted({ tls: 'reset', websocket: 'works' });
-  const selector = new TransportSelector(choices, () => nowMs);
-  await selector.connect(endpoint, {}, options);
-  nowMs = 60_001;
-  tried();
-  await selector.connect(endpoint, {}, options);
-  t.same(tried(), ['tls server.test', 'websocket server.test']);
-});
+t.test(
+  'after a lost connection, the slower transport is preferred for a minute only',
+  async (t) => {
+    let nowMs = 0;
+    const { choices, tried } = scripted({ tls: 'reset', websocket: 'works' });
+    const selector = new TransportSelector(choices, () => nowMs);
+    await selector.connect(endpoint, {}, options);
+    nowMs = 60_001;
+    tried();
+    await selector.connect(endpoint, {}, options);
+    t.same(tried(), ['tls server.test', 'websocket server.test']);
+  },
+);
 
-t.test('a server that ends, once, does not drive the agent to a slower transport', async (t) => {
+t.test('one lost connection does not change to a slower transport', async (t) => {
   const { choices, tried, outcomes } = scripted({ tls: 'works', websocket: 'works' });
   const selector = new TransportSelector(choices);
   await selector.connect(endpoint, {}, options);
@@ -112,10 +119,10 @@ t.test('a server that ends, once, does not drive the agent to a slower transport
     message: 'tls says reset',
   });
   t.same(tried(), ['tls server.test']);
-  t.equal((await selector.connect(endpoint, {}, options)).kind, 'websocket', 'twice, it does');
+  t.equal((await selector.connect(endpoint, {}, options)).kind, 'websocket', 'two do');
 });
 
-t.test('what worked and does so no more gives way to the others in order', async (t) => {
+t.test('if the transport that worked fails, the others are tried in order', async (t) => {
   const { choices, tried, outcomes } = scripted({
     tls: 'reset',
     websocket: 'reset',
@@ -129,7 +136,7 @@ t.test('what worked and does so no more gives way to the others in order', async
   t.same(tried(), ['http2 server.test', 'tls server.test']);
 });
 
-t.test('nothing works: one line tells why for each', async (t) => {
+t.test('if all transports fail, the error says why for each', async (t) => {
   const { choices } = scripted({
     tls: 'protocol_mismatch',
     websocket: 'http_refused',
@@ -153,12 +160,12 @@ t.test('against real servers', async (t) => {
     return transport.kind;
   };
 
-  t.test('one that knows WebSockets only', async (t) => {
+  t.test('a server with WebSockets only', async (t) => {
     const { port } = await startWebSocketServer(t, server);
     t.equal(await connect(t, port), 'websocket');
   });
 
-  t.test('one that knows HTTP/2 only', async (t) => {
+  t.test('a server with HTTP/2 only', async (t) => {
     const { port } = await startHttp2Server(t, server);
     t.equal(await connect(t, port), 'http2');
   });

@@ -21,7 +21,7 @@ import { WebSocketServer } from 'ws';
 
 export const greeting = 'hello ';
 
-/** A listener of a test, with what it saw. */
+/** A listener, with its connections. */
 export interface TestServer {
   readonly port: number;
   /** TLS connections, in order, open or not. */
@@ -75,7 +75,7 @@ export async function listenForTest(
   };
 }
 
-/** Greets, echoes, and ends when the peer does. */
+/** Sends the greeting, echoes, and ends when the peer ends. */
 function echo(transport: Transport): void {
   transport.start({
     onBytes: (chunk) => transport.write(chunk, () => {}),
@@ -84,7 +84,7 @@ function echo(transport: Transport): void {
   transport.write(Buffer.from(greeting), () => {});
 }
 
-/** Every kind of server takes these, ALPN included. */
+/** Options of every kind of server, including ALPN. */
 export interface ServerOptions extends tls.TlsOptions {
   readonly host?: string;
 }

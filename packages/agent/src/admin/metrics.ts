@@ -7,89 +7,70 @@ import {
 } from '@fairlead/konnectivity';
 import type { TunnelError } from '@fairlead/protocol';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ServerTunnels } from '../servers/server-tunnels.ts';
 
-const prefix = 'konnectivity_network_proxy_agent_';
-const durationBuckets = [0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5];
+const PREFIX = 'konnectivity_network_proxy_agent_';
+const DURATION_BUCKETS_S = [0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5];
 
-/** The agent's metrics: Konnectivity's names where it has one, `fairlead_agent_` otherwise. */
+/** The agent's metrics: with Konnectivity's names where it has one, otherwise `fairlead_agent_`. */
 export class AgentMetrics {
   readonly registry = new Registry();
   readonly #dials = new Histogram({
-    name: `${prefix}dial_duration_seconds`,
+    name: `${PREFIX}dial_duration_seconds`,
     help: 'Time to connect to a target',
-    buckets: durationBuckets,
-    registers: [this.registry],
-  });
-  readonly #dialFailures = new Counter({
-    name: `${prefix}endpoint_dial_failure_total`,
-    help: 'Failed dials to targets',
-    labelNames: ['reason'],
-    registers: [this.registry],
-  });
-  readonly #servers = new Gauge({
-    name: `${prefix}open_server_connections`,
-    help: 'Tunnels to servers',
-    registers: [this.registry],
-  });
-  readonly #knownServers = new Gauge({
-    name: `${prefix}known_server_count`,
-    help: 'How many servers there are, as the servers say',
+    buckets: DURATION_BUCKETS_S,
     registers: [this.registry],
   });
   readonly #streams = new Gauge({
-    name: `${prefix}open_endpoint_connections`,
+    name: `${PREFIX}open_endpoint_connections`,
     help: 'Open streams to targets',
     registers: [this.registry],
   });
-  readonly #packets = new Counter({
-    name: `${prefix}stream_packets_total`,
-    help: 'Packets of gRPC calls to servers',
-    labelNames: ['segment', 'packet_type'],
-    registers: [this.registry],
-  });
-  readonly #streamErrors = new Counter({
-    name: `${prefix}stream_errors_total`,
-    help: 'gRPC calls to servers that failed',
-    labelNames: ['segment', 'code', 'packet_type'],
-    registers: [this.registry],
-  });
-  readonly #lostTunnels = new Counter({
-    name: `${prefix}server_connection_failure_count`,
-    help: 'Tunnels to servers that were lost',
-    labelNames: ['direction'],
-    registers: [this.registry],
-  });
-  readonly #connectFailures = new Counter({
-    name: 'fairlead_agent_connect_failures_total',
-    help: 'Failed attempts to reach a server, by reason',
-    labelNames: ['reason'],
-    registers: [this.registry],
-  });
-  readonly #bytes = new Counter({
-    name: 'fairlead_agent_stream_bytes_total',
-    help: 'Payload bytes of ended streams, by direction',
-    labelNames: ['direction'],
-    registers: [this.registry],
-  });
-  readonly #streamEnds = new Counter({
-    name: 'fairlead_agent_stream_ends_total',
-    help: 'Streams that have ended, by error code or "closed"',
-    labelNames: ['code'],
-    registers: [this.registry],
-  });
-
-  readonly #certificateRequests = new Counter({
-    name: 'fairlead_agent_certificate_requests_total',
-    help: 'Certificates that the agent asked the issuer for, by how (enrol, renew) and with what outcome',
-    labelNames: ['request', 'outcome'],
-    registers: [this.registry],
-  });
-  readonly #policyDenials = new Counter({
-    name: 'fairlead_agent_policy_denials_total',
-    help: 'Streams that --allow, --deny and --policy-file did not let through',
-    registers: [this.registry],
-  });
-  /** What gRPC calls to servers report to. */
+  readonly #dialFailures = this.#counter(
+    `${PREFIX}endpoint_dial_failure_total`,
+    'Failed dials to targets',
+    ['reason'],
+  );
+  readonly #packets = this.#counter(
+    `${PREFIX}stream_packets_total`,
+    'Packets of gRPC calls to servers',
+    ['segment', 'packet_type'],
+  );
+  readonly #streamErrors = this.#counter(
+    `${PREFIX}stream_errors_total`,
+    'gRPC calls to servers that failed',
+    ['segment', 'code', 'packet_type'],
+  );
+  readonly #lostTunnels = this.#counter(
+    `${PREFIX}server_connection_failure_count`,
+    'Tunnels to servers that were lost',
+    ['direction'],
+  );
+  readonly #connectFailures = this.#counter(
+    'fairlead_agent_connect_failures_total',
+    'Failed attempts to connect to a server, by reason',
+    ['reason'],
+  );
+  readonly #bytes = this.#counter(
+    'fairlead_agent_stream_bytes_total',
+    'Payload bytes of ended streams, by direction',
+    ['direction'],
+  );
+  readonly #streamEnds = this.#counter(
+    'fairlead_agent_stream_ends_total',
+    'Streams that have ended, by error code or "closed"',
+    ['code'],
+  );
+  readonly #certificateRequests = this.#counter(
+    'fairlead_agent_certificate_requests_total',
+    'Certificate requests to the issuer, by request (enrol, renew) and outcome',
+    ['request', 'outcome'],
+  );
+  readonly #policyDenials = this.#counter(
+    'fairlead_agent_policy_denials_total',
+    'Streams that --allow, --deny and --policy-file denied',
+  );
+  /** Counts the packets of gRPC calls to servers. */
   readonly packetObserver = this.#makePacketObserver();
 
   onTunnelLost(): void {
@@ -121,12 +102,28 @@ export class AgentMetrics {
     this.#certificateRequests.inc({ request, outcome: isIssued ? 'issued' : 'failed' });
   }
 
-  setServers(count: number): void {
-    this.#servers.set(count);
+  /** Reads the number of tunnels and servers whenever the metrics are collected. */
+  observeTunnels(tunnels: ServerTunnels): void {
+    new Gauge({
+      name: `${PREFIX}open_server_connections`,
+      help: 'Tunnels to servers',
+      registers: [this.registry],
+      collect() {
+        this.set(tunnels.readyCount);
+      },
+    });
+    new Gauge({
+      name: `${PREFIX}known_server_count`,
+      help: 'How many servers exist, by their HELLOs or Leases',
+      registers: [this.registry],
+      collect() {
+        this.set(tunnels.serverCount);
+      },
+    });
   }
 
-  setKnownServers(count: number): void {
-    this.#knownServers.set(count);
+  #counter(name: string, help: string, labelNames: readonly string[] = []): Counter {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
   }
 
   #makePacketObserver(): PacketObserver {

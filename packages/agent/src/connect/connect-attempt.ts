@@ -1,60 +1,48 @@
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { formatTarget, type Target, type Transport } from '@fairlead/protocol';
+import type { AgentOptions } from '../options.ts';
 import { dialTarget } from '../streams/dial-target.ts';
 import { ConnectError, type ConnectFailure, fromDialError } from './connect-error.ts';
 import type { GrpcConnection } from './connect-grpc.ts';
 import type { EgressProxy } from './proxy/egress-proxy.ts';
-import type { TunnelTlsOptions } from './secure-socket.ts';
-
-/** Where a server listens for agents. */
-type ServerEndpoint = Target;
+import type { TunnelTlsOptions } from './server-connection.ts';
 
 export interface ConnectOptions {
-  /** For everything up to a transport that carries bytes. */
+  /** For the whole attempt, until the transport carries bytes. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly proxy?: EgressProxy | undefined;
-  /** Needed by the gRPC transport only: the others introduce the agent later, in HELLO. */
-  readonly grpcIdentity?: GrpcIdentity | undefined;
-  /** A file with a bearer token for the server, read at each attempt; bare TLS has its place in HELLO. */
+  /** For gRPC, which sends it with the call; other transports send it in HELLO. */
+  readonly grpcIdentity?: Partial<Pick<AgentOptions, 'agentId' | 'agentIdentifiers'>> | undefined;
+  /** A file with a bearer token for the server, read at each attempt. Bare TLS sends it in HELLO. */
   readonly tokenPath?: string | undefined;
-  /** What the server's certificate must be for, unless the TLS options name another; default: the endpoint's host. */
+  /** What the server's certificate must be for, unless the TLS options say it; default: the endpoint's host. */
   readonly serverName?: string | undefined;
 }
 
-/** What a Konnectivity server is told with the call. */
-interface GrpcIdentity {
-  readonly agentId: string;
-  readonly agentIdentifiers?: string | undefined;
-}
-
-/** A connection to a server: for our own protocol, or for Konnectivity's. */
+/** A connection to a server: for Fairlead's protocol, or for Konnectivity's. */
 export type ServerConnection = Transport | GrpcConnection;
 
 /**
- * Connects to a server by one kind of transport.
+ * Connects to a server by one transport.
  * @param tls the same object for the same credentials: TLS sessions are kept per object
- * @throws ConnectError, after which no socket is left behind
+ * @throws ConnectError, after which no socket remains open
  */
-export type Connector<C extends ServerConnection = Transport> = (
-  endpoint: ServerEndpoint,
+export type Connect<C extends ServerConnection = Transport> = (
+  endpoint: Target,
   tls: TunnelTlsOptions,
   options: ConnectOptions,
 ) => Promise<C>;
 
-interface Destroyable extends EventEmitter {
-  destroy(error?: Error): unknown;
-}
-
-/** One attempt to connect: knows its deadline, what it is doing, and what to clear away. */
+/** One attempt to connect: has a deadline, names the current step, and destroys what a failure leaves. */
 export class ConnectAttempt {
   readonly proxy: EgressProxy | undefined;
   readonly serverName: string | undefined;
   readonly #timeoutMs: number;
   readonly #abort = new AbortController();
-  readonly #owned = new Set<Destroyable>();
-  #doing = 'connecting';
+  readonly #owned = new Set<{ destroy(): unknown }>();
+  #step = 'connecting';
   #failure: ConnectFailure = 'handshake_timeout';
 
   private constructor({ proxy, serverName, timeoutMs }: ConnectOptions) {
@@ -63,7 +51,7 @@ export class ConnectAttempt {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Runs the steps of an attempt within its deadline; a failure destroys what they own. */
+  /** Runs the steps of an attempt within its deadline; a failure destroys the resources they own. */
   static async run<T>(
     options: ConnectOptions,
     steps: (attempt: ConnectAttempt) => Promise<T>,
@@ -74,7 +62,8 @@ export class ConnectAttempt {
     const interrupted = new Promise<never>((_, reject) => {
       interrupt = reject;
     });
-    const cancelled = (): ConnectError => new ConnectError('cancelled', 'the attempt was ended');
+    const cancelled = (): ConnectError =>
+      new ConnectError('cancelled', 'the attempt was cancelled');
     const onAbort = (): void => interrupt(cancelled());
     if (signal?.aborted) throw cancelled();
     const success = steps(attempt);
@@ -93,25 +82,25 @@ export class ConnectAttempt {
     }
   }
 
-  /** Says what comes next, for the text of a timeout, and which failure a timeout then is. */
-  begin(doing: string, failure: ConnectFailure = 'handshake_timeout'): void {
-    this.#doing = doing;
+  /** Starts a step. @param step for the text of a timeout @param failure the reason of a timeout */
+  begin(step: string, failure: ConnectFailure = 'handshake_timeout'): void {
+    this.#step = step;
     this.#failure = failure;
   }
 
-  /** Takes charge of a resource until the attempt has succeeded. */
-  own<T extends Destroyable>(resource: T): T {
-    // A layer may still report the end of the one below when nobody waits for it any more.
+  /** Owns a resource until the attempt has succeeded. */
+  own<T extends EventEmitter & { destroy(): unknown }>(resource: T): T {
+    // A layer can report the end of the layer below after the attempt has ended.
     resource.on('error', () => {});
     if (this.#abort.signal.aborted) {
       resource.destroy();
-      throw new ConnectError('cancelled', 'the attempt is over');
+      throw new ConnectError('cancelled', 'the attempt has ended');
     }
     this.#owned.add(resource);
     return resource;
   }
 
-  /** TCP to a server or a proxy. */
+  /** Opens TCP to a server or a proxy. */
   async dial(endpoint: Target): Promise<Duplex> {
     const name = formatTarget(endpoint);
     this.begin(`connecting to ${name}`, 'dial_timeout');
@@ -126,7 +115,7 @@ export class ConnectAttempt {
   #expired(): ConnectError {
     return new ConnectError(
       this.#failure,
-      `no answer within ${this.#timeoutMs} ms while ${this.#doing}`,
+      `no answer within ${this.#timeoutMs} ms while ${this.#step}`,
     );
   }
 }

@@ -1,25 +1,27 @@
-import { TunnelError } from '@fairlead/protocol';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+import { cleanText, TunnelError } from '@fairlead/protocol';
 
-/** Why a server was not reached, and whether another transport could fare better. */
+/** Why a connection to a server failed, and whether another transport can succeed. */
 const otherTransportMayWork = {
-  // The way to the port is the same for all transports.
+  // All transports dial the same port.
   dns_failed: false,
   refused: false,
   unreachable: false,
   dial_timeout: false,
   proxy_failed: false,
-  // So are certificates and TLS itself.
+  // All transports use the same TLS and the same certificates.
   server_certificate: false,
   own_certificate: false,
   own_token: false,
-  // What a server says of either.
+  tls_unavailable: false,
+  // The server's verdict on the agent's identity.
   identity_refused: false,
   identity_unknown: false,
-  // It introduced itself, and then ended the tunnel before it took the agent.
+  // The server sent HELLO, and ended the tunnel before it accepted the agent.
   not_taken: false,
-  tls_unavailable: false,
   cancelled: false,
-  // What a proxy or load balancer on the way does depends on what it sees inside.
+  // A proxy or load balancer on the path can treat each transport differently.
   handshake_timeout: true,
   reset: true,
   protocol_mismatch: true,
@@ -28,7 +30,7 @@ const otherTransportMayWork = {
 
 export type ConnectFailure = keyof typeof otherTransportMayWork;
 
-/** The agent could not connect to a server. The text is one line that names server and cure. */
+/** The agent could not connect to a server. The text is one line that names server, cause and cure. */
 export class ConnectError extends Error {
   readonly reason: ConnectFailure;
 
@@ -38,7 +40,7 @@ export class ConnectError extends Error {
     this.reason = reason;
   }
 
-  /** False when every transport would fail alike. */
+  /** False if every transport would fail for the same reason. */
   get otherTransportMayWork(): boolean {
     return otherTransportMayWork[this.reason];
   }
@@ -53,7 +55,7 @@ const dialReasons: Readonly<Partial<Record<string, ConnectFailure>>> = {
   cancelled: 'cancelled',
 };
 
-/** What `dialTarget` threw, for a server instead of a target. */
+/** Translates an error of `dialTarget` to a server. */
 export function fromDialError(error: unknown, server: string): ConnectError {
   if (error instanceof ConnectError) return error;
   const reason = error instanceof TunnelError ? dialReasons[error.code] : undefined;
@@ -61,4 +63,44 @@ export function fromDialError(error: unknown, server: string): ConnectError {
   return new ConnectError(reason ?? 'unreachable', `cannot reach ${server}: ${detail}`, {
     cause: error,
   });
+}
+
+/** Codes of docs/errors.md with which a server refuses an agent, whatever the transport. */
+const identityCodes: Readonly<Record<string, ConnectFailure>> = {
+  unauthenticated: 'identity_refused',
+  unauthorized: 'identity_refused',
+  authentication_unavailable: 'identity_unknown',
+};
+
+/** The failure for a server's error code; undefined if the code is not about the agent's identity. */
+export function identityFailure(code: unknown): ConnectFailure | undefined {
+  return typeof code === 'string' && Object.hasOwn(identityCodes, code)
+    ? identityCodes[code]
+    : undefined;
+}
+
+/** A server's reason is one line. Of a proxy's HTML page only the beginning is shown. */
+const MAX_BODY_BYTES = 1024;
+
+/** The error for an HTTP answer with another status than expected; shows the beginning of its body. */
+export async function refusedByHttp(
+  address: string,
+  status: number | undefined,
+  headers: IncomingHttpHeaders,
+  body: Readable,
+): Promise<ConnectError> {
+  let text = '';
+  try {
+    for await (const chunk of body) {
+      text += chunk;
+      if (text.length >= MAX_BODY_BYTES) break;
+    }
+  } catch {
+    // The part that arrived before the error is shown.
+  }
+  const detail = text && `: ${cleanText(text)}`;
+  return new ConnectError(
+    identityFailure(headers['fairlead-error']) ?? 'http_refused',
+    `the server at ${address} answered with HTTP status ${status}${detail}`,
+  );
 }

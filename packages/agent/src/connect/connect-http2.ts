@@ -1,47 +1,58 @@
-import { sensitiveHeaders } from 'node:http2';
-import { DuplexTransport, TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol';
+import { type OutgoingHttpHeaders, sensitiveHeaders } from 'node:http2';
+import { DuplexTransport, type Target, TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol';
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'http2-wrapper';
 import { authorizationHeader } from '../identity/agent-token.ts';
-import { ConnectAttempt, type Connector } from './connect-attempt.ts';
+import { type Connect, ConnectAttempt } from './connect-attempt.ts';
+import { refusedByHttp } from './connect-error.ts';
 import { closeWithStream, startHttp2 } from './http2-session.ts';
-import { refusedByHttp } from './refused-by-http.ts';
-import { openServerConnection } from './secure-socket.ts';
+import { openServerConnection, type TunnelTlsOptions } from './server-connection.ts';
 import { closedEarly } from './tls-error.ts';
 
 /** Frames in the bodies of an HTTP/2 POST and its answer (spec 10.3). */
-export const connectHttp2: Connector = (endpoint, tls, options) =>
+export const connectHttp2: Connect = (endpoint, tls, options) =>
   ConnectAttempt.run(options, async (attempt) => {
-    const authorization = authorizationHeader(options.tokenPath);
-    const { socket, peer, explain } = await openServerConnection(attempt, endpoint, tls, 'h2');
-    attempt.begin(`waiting for the HTTP/2 answer of ${peer.address}`);
-    const session = attempt.own(startHttp2(socket, { host: peer.name, port: endpoint.port }));
-    const stream = attempt.own(post(session, authorization));
-    const { ':status': status, ...headers } = await new Promise<
-      IncomingHttpHeaders & { ':status'?: number }
-    >((resolve, reject) => {
-      stream.once('response', resolve);
-      stream.once('error', (error) => reject(explain(error)));
-      session.once('error', (error) => reject(explain(error)));
-      stream.once('close', () => reject(closedEarly(peer)));
+    const { session, stream } = await post(attempt, endpoint, tls, 'HTTP/2', {
+      ':path': TUNNEL_PATH,
+      'content-type': TUNNEL_CONTENT_TYPE,
+      ...authorizationHeader(options.tokenPath),
     });
-    if (status !== 200) throw await refusedByHttp(peer.address, status, headers, stream);
     closeWithStream(session, stream);
     return new DuplexTransport(stream, 'http2');
   });
 
-/** The head leaves at once: the body is the tunnel and has nothing to say yet. */
-function post(
-  session: ClientHttp2Session,
-  authorization: { readonly authorization?: string },
-): ClientHttp2Stream {
-  return session.request(
-    {
-      ':method': 'POST',
-      ':path': TUNNEL_PATH,
-      'content-type': TUNNEL_CONTENT_TYPE,
-      ...authorization,
-      [sensitiveHeaders]: ['authorization'],
-    },
-    { endStream: false },
-  );
+/**
+ * Sends the head of a POST over HTTP/2, whose body is the tunnel.
+ * @param name of the protocol, for the text of a timeout
+ * @returns the stream, and the headers of an answer with status 200
+ * @throws ConnectError
+ */
+export async function post(
+  attempt: ConnectAttempt,
+  endpoint: Target,
+  tls: TunnelTlsOptions,
+  name: string,
+  headers: OutgoingHttpHeaders,
+): Promise<{
+  readonly address: string;
+  readonly session: ClientHttp2Session;
+  readonly stream: ClientHttp2Stream;
+  readonly answer: IncomingHttpHeaders;
+}> {
+  const { socket, peer, explain } = await openServerConnection(attempt, endpoint, tls, 'h2');
+  const { address } = peer;
+  attempt.begin(`waiting for the ${name} answer of ${address}`);
+  const session = attempt.own(startHttp2(socket, { host: peer.name, port: endpoint.port }));
+  const head = { ':method': 'POST', ...headers, [sensitiveHeaders]: ['authorization'] };
+  // The head leaves at once: the body has no bytes yet.
+  const stream = attempt.own(session.request(head, { endStream: false }));
+  const { ':status': status, ...answer } = await new Promise<
+    IncomingHttpHeaders & { ':status'?: number }
+  >((resolve, reject) => {
+    stream.once('response', resolve);
+    stream.once('error', (error) => reject(explain(error)));
+    session.once('error', (error) => reject(explain(error)));
+    stream.once('close', () => reject(closedEarly(peer)));
+  });
+  if (status !== 200) throw await refusedByHttp(address, status, answer, stream);
+  return { address, session, stream, answer };
 }

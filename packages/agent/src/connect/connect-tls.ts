@@ -1,10 +1,11 @@
 import { DuplexTransport, TUNNEL_ALPN } from '@fairlead/protocol';
-import { ConnectAttempt, type Connector } from './connect-attempt.ts';
-import { openServerConnection, type SecureConnection } from './secure-socket.ts';
+import { type Connect, ConnectAttempt } from './connect-attempt.ts';
+import { openServerConnection } from './server-connection.ts';
+import type { SecureConnection } from './start-tls.ts';
 import { closedEarly } from './tls-error.ts';
 
 /** Frames straight on TLS (spec 10.1). */
-export const connectTls: Connector = (endpoint, tls, options) =>
+export const connectTls: Connect = (endpoint, tls, options) =>
   ConnectAttempt.run(options, async (attempt) => {
     const connection = await openServerConnection(attempt, endpoint, tls, TUNNEL_ALPN);
     attempt.begin(`waiting for the first frame of ${connection.peer.address}`);
@@ -13,13 +14,14 @@ export const connectTls: Connector = (endpoint, tls, options) =>
   });
 
 /**
- * Waits for the server's HELLO, which comes unasked (spec 2.1), and leaves it unread. In TLS 1.3 our
- * handshake is over before the server has looked at our certificate: only bytes prove its consent.
+ * Waits for the first bytes of the server's HELLO (spec 2.1) and leaves them unread. In TLS 1.3 the
+ * client's handshake ends before the server verifies the client's certificate: only bytes from the server
+ * prove that it accepted the agent.
  */
 function firstBytes({ socket, peer, explain }: SecureConnection): Promise<void> {
   return new Promise((resolve, reject) => {
     const onReadable = (): void => {
-      // An end is announced by 'readable' as well, with nothing to read.
+      // 'readable' also announces the end, with nothing to read.
       if (socket.readableLength > 0) settle(resolve);
     };
     const onError = (error: Error): void => settle(() => reject(explain(error)));

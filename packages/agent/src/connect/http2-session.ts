@@ -3,14 +3,14 @@ import { formatTarget, HTTP2_WINDOW_BYTES, type Target } from '@fairlead/protoco
 import http2, { type ClientHttp2Session, type ClientHttp2Stream } from 'http2-wrapper';
 
 /**
- * HTTP/2 on a connection that ALPN gave to it, for one stream, with windows for a long link.
+ * Starts HTTP/2 on a connection whose ALPN is `h2`, for one stream, with windows for long round trips.
  *
- * http2-wrapper's Agent is not for this: it shares sessions, and refuses a server whose name is an
- * IPv6 address or differs from the address of the socket, as behind a proxy.
+ * http2-wrapper's Agent does not fit: it shares sessions, and it refuses a server whose name is an IPv6
+ * address or, as behind a proxy, differs from the address of the socket.
  */
 export function startHttp2(socket: Duplex, authority: Target): ClientHttp2Session {
-  // node:http2 leaves the peer's end to the socket: half-open, the session would outlive a peer that has
-  // gone. Half-close is a matter of HTTP/2's streams.
+  // node:http2 leaves the peer's end to the socket: with half-open allowed, the session would outlive its
+  // peer. Half-close belongs to the streams of HTTP/2.
   socket.allowHalfOpen = false;
   const session = http2.connect(`https://${formatTarget(authority)}`, {
     createConnection: () => socket,
@@ -20,7 +20,7 @@ export function startHttp2(socket: Duplex, authority: Target): ClientHttp2Sessio
   return session;
 }
 
-/** Ends the session with its only stream: in order after an orderly end, else at once. */
+/** Ends the session with its only stream: cleanly after a clean end of the stream, else at once. */
 export function closeWithStream(session: ClientHttp2Session, stream: ClientHttp2Stream): void {
   stream.once('close', () => {
     if (stream.rstCode === 0 && !stream.errored && !stream.aborted) session.close();

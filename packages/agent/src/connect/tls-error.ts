@@ -2,26 +2,26 @@ import type { Certificate, PeerCertificate, TLSSocket } from 'node:tls';
 import { explainVerdict } from '@fairlead/runtime/tls';
 import { ConnectError } from './connect-error.ts';
 
-/** TLS alerts (RFC 8446 section 6.2) with which a server turns our certificate down. */
+/** TLS alerts (RFC 8446 section 6.2) with which a server refuses the agent's certificate. */
 const certificateAlert =
   /_ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_REVOKED|CERTIFICATE_EXPIRED|CERTIFICATE_UNKNOWN|UNKNOWN_CA|ACCESS_DENIED|CERTIFICATE_REQUIRED)$/;
 
-/** What a peer answers that speaks no TLS, or none of our version. */
+/** Errors if the peer does not speak TLS, or supports no allowed version. */
 const versionMismatch =
   /^ERR_SSL_(WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL|TLSV1_ALERT_PROTOCOL_VERSION|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST)$/;
 
-/** Where a TLS connection was going, and what its certificate has to be for. */
+/** The server of a TLS connection. */
 export interface TlsPeer {
-  /** `host:port`, for texts. */
+  /** `host:port`, for error texts. */
   readonly address: string;
-  /** The name or IP address that is verified. */
+  /** The name or IP address that its certificate must be for. */
   readonly name: string;
 }
 
 /**
- * A failure of a TLS connection to a server, also one that came after our side of the handshake:
- * in TLS 1.3 a server judges our certificate when we are done already.
- * @param certificate the server's, as far as it was seen
+ * Explains a failure of a TLS connection to a server, also after the handshake: in TLS 1.3 a server
+ * verifies the client's certificate after the client's part of the handshake has ended.
+ * @param certificate the server's, if it arrived
  */
 export function fromTlsError(
   error: NodeJS.ErrnoException,
@@ -31,13 +31,13 @@ export function fromTlsError(
 ): ConnectError {
   const code = error.code ?? '';
   const cause = { cause: error };
-  // Node sets it, then destroys the socket with the verdict.
+  // Set by Node before it destroys the socket with this error.
   if (socket.authorizationError) return verificationError(error, peer, certificate);
   if (certificateAlert.test(code)) {
     return new ConnectError(
       'own_certificate',
-      `the server at ${peer.address} refused our certificate (${alertName(code)}); ` +
-        'check its dates and that the server trusts the CA that signed it',
+      `the server at ${peer.address} refused the agent's certificate (${alertName(code)}). ` +
+        'Check its dates, and that the server trusts the CA that signed it',
       cause,
     );
   }
@@ -45,7 +45,7 @@ export function fromTlsError(
   if (versionMismatch.test(code)) {
     return new ConnectError(
       'tls_unavailable',
-      `${peer.address} speaks no TLS, or no version of TLS that is allowed here (${code})`,
+      `${peer.address} does not speak TLS, or no TLS version that --tls-min-version allows (${code})`,
       cause,
     );
   }
@@ -53,21 +53,21 @@ export function fromTlsError(
   return new ConnectError('reset', `TLS with ${peer.address} failed: ${error.message}`, cause);
 }
 
-/** The server does not know the transport that we asked for. */
+/** The server does not support the requested transport. */
 export function alpnMismatch({ address }: TlsPeer, cause?: Error): ConnectError {
   return new ConnectError(
     'protocol_mismatch',
-    `the server at ${address} does not speak the protocol that was offered (ALPN)`,
+    `the server at ${address} does not support the offered protocol (ALPN)`,
     { cause },
   );
 }
 
-/** The connection ended before the server had said anything. */
+/** The connection ended before the server had sent anything. */
 export function closedEarly({ address }: TlsPeer, cause?: Error): ConnectError {
   return new ConnectError(
     'reset',
-    `the server at ${address} closed the connection before it said anything; ` +
-      'some servers do so when they refuse our certificate',
+    `the server at ${address} closed the connection before it sent anything. ` +
+      "Some servers do so when they refuse the agent's certificate",
     { cause },
   );
 }

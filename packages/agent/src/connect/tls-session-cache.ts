@@ -1,34 +1,30 @@
 import type { SecureContextOptions } from 'node:tls';
 
-/** Far more than an agent has servers and transports; the oldest goes first. */
-const maxSessions = 256;
+/** Far more than an agent has servers and transports; the oldest is dropped first. */
+const MAX_SESSIONS = 256;
 
-/** A connection uses one, and a server hands out two. */
-const maxSessionsPerAddress = 2;
+/** A connection uses one session; a server issues two. */
+const MAX_SESSIONS_PER_ADDRESS = 2;
 
 const cachesByCredentials = new WeakMap<SecureContextOptions, TlsSessionCache>();
 
-/** Where a session was made, and where else it may be offered. */
-export interface SessionKey {
+/** Where a session was made, and where else it can be offered. */
+interface SessionKey {
   /** `host:port`. */
   readonly address: string;
   /** Server name and ALPN: a session is only resumed where both are the same (RFC 8446 section 4.6.1). */
   readonly group: string;
 }
 
-interface CachedSession extends SessionKey {
-  readonly session: Buffer;
-}
-
 /**
  * TLS sessions to resume, so that a reconnect costs the server no signature.
  *
- * A session stands for the certificates that were shown when it was made. That is why each set of
- * credentials has a cache of its own: after a renewal nothing of the old one is resumed.
+ * A session stands for the certificate that the agent showed when it was made. Therefore each set of
+ * credentials has its own cache: after a renewal no session of the old certificate is resumed.
  */
 export class TlsSessionCache {
   /** The latest last. */
-  #sessions: CachedSession[] = [];
+  #sessions: (SessionKey & { readonly session: Buffer })[] = [];
 
   static for(credentials: SecureContextOptions): TlsSessionCache {
     let cache = cachesByCredentials.get(credentials);
@@ -40,9 +36,9 @@ export class TlsSessionCache {
   }
 
   /**
-   * Hands a session out once: RFC 8446 appendix C.4 lets no ticket be used twice. Best is one of the
-   * address itself; servers that share their ticket keys take each other's, and to those that do not it
-   * makes no difference.
+   * Removes and returns a session: RFC 8446 appendix C.4 forbids to use a ticket twice. Prefers one of the
+   * same address. One of another address works if the servers share their ticket keys, and is ignored by
+   * a server that does not.
    */
   take({ address, group }: SessionKey): Buffer | undefined {
     const usable = this.#sessions.filter((cached) => cached.group === group);
@@ -52,11 +48,11 @@ export class TlsSessionCache {
   }
 
   put({ address, group }: SessionKey, session: Buffer): void {
-    const isSame = (cached: CachedSession) => cached.address === address && cached.group === group;
-    const kept = this.#sessions.filter(isSame).slice(1 - maxSessionsPerAddress);
+    const isSame = (cached: SessionKey) => cached.address === address && cached.group === group;
+    const kept = this.#sessions.filter(isSame).slice(1 - MAX_SESSIONS_PER_ADDRESS);
     this.#sessions = [
       ...this.#sessions.filter((cached) => !isSame(cached) || kept.includes(cached)),
       { address, group, session },
-    ].slice(-maxSessions);
+    ].slice(-MAX_SESSIONS);
   }
 }

@@ -1,84 +1,88 @@
 import { generateKeyPair, type KeyObject, type X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
 import { caHash, makeCertificateRequest } from '@fairlead/pki/enrollment';
-import type { Target } from '@fairlead/protocol';
 import { Backoff } from '@fairlead/runtime/net';
 import { type Logger, StartupError } from '@fairlead/runtime/process';
 import { explainDates, readCertificateFile } from '@fairlead/runtime/tls';
+import type { AgentMetrics } from '../admin/metrics.ts';
 import { ConnectError } from '../connect/connect-error.ts';
-import type { EgressProxy } from '../connect/proxy/egress-proxy.ts';
+import type { EgressProxies } from '../connect/proxy/egress-proxy.ts';
 import type { AgentOptions } from '../options.ts';
-import {
-  type Identity,
-  type IdentityFiles,
-  IdentityStore,
-  parseCertificates,
-} from './identity-store.ts';
+import { type Identity, IdentityStore, parseCertificates } from './identity-store.ts';
 import { IssuerClient, IssuerError } from './issuer-client.ts';
 import { hasToken, readToken } from './read-token.ts';
 import { expiryOf, lifetimeOf, RenewalClock } from './renewal-clock.ts';
 
-/** How an agent comes by a certificate, for metrics. */
-export type IdentityRequest = 'enrol' | 'renew';
-
-export interface AgentIdentityOptions {
+interface AgentIdentityOptions {
   readonly options: AgentOptions;
-  readonly directory: string;
   readonly logger: Logger;
-  proxyFor(endpoint: Target): EgressProxy | undefined;
-  onRequest(request: IdentityRequest, isIssued: boolean): void;
+  readonly metrics: AgentMetrics;
+  readonly proxies: EgressProxies;
 }
 
 const newKeyPair = promisify(generateKeyPair);
 const newKey = async () => (await newKeyPair('ec', { namedCurve: 'P-256' })).privateKey;
-/** Beyond that, clocks are worth a word: certificates are made valid 5 minutes early. */
-const tolerableSkewMs = 60_000;
+/** A larger difference of the clocks is logged. Certificates are valid from 5 minutes before their issue. */
+const MAX_SKEW_MS = 60_000;
 
-/** The certificate of an agent that gets and renews it by itself. */
+/** Gets the agent's certificate from the issuer, and renews it. */
 export class AgentIdentity {
   readonly #options: AgentIdentityOptions;
   readonly #store: IdentityStore;
   readonly #stop = new AbortController();
+  readonly #client: IssuerClient | undefined;
   #identity: Identity | undefined;
 
   private constructor(options: AgentIdentityOptions, store: IdentityStore) {
     this.#options = options;
     this.#store = store;
+    const { enrollmentServer: endpoint, handshakeTimeout } = options.options;
+    if (endpoint === undefined) return;
+    this.#client = new IssuerClient({
+      endpoint,
+      timeoutMs: handshakeTimeout,
+      proxy: options.proxies.for(endpoint),
+      signal: this.#stop.signal,
+      onClock: (aheadMs) => this.#reportClock(aheadMs),
+    });
   }
 
   /**
-   * Reads what is kept of an earlier start.
+   * Reads the certificate of an earlier start from --identity-dir.
+   * @returns undefined without --identity-dir
    * @throws UsageError or StartupError for a directory or files that cannot be used
    */
-  static async open(options: AgentIdentityOptions): Promise<AgentIdentity> {
-    const store = await IdentityStore.open(options.directory, options.logger);
+  static async open(options: AgentIdentityOptions): Promise<AgentIdentity | undefined> {
+    const { identityDir } = options.options;
+    if (identityDir === undefined) return undefined;
+    const store = await IdentityStore.open(identityDir, options.logger);
     const identity = new AgentIdentity(options, store);
     identity.#identity = await store.read();
     return identity;
   }
 
-  /** Whether there is a certificate to show, be it good or not. */
+  /** Whether the agent has a certificate, valid or not. */
   get isPresent(): boolean {
     return this.#identity !== undefined;
   }
 
-  get files(): IdentityFiles {
+  get files(): IdentityStore['files'] {
     const { caCert } = this.#options.options;
     return caCert === undefined
       ? this.#store.files
       : { ...this.#store.files, ca: { flag: '--ca-cert', path: caCert } };
   }
 
-  /** How long before its end a certificate that should have been renewed by then is worth a warning. */
+  /** How long before its expiry a certificate that is still not renewed is a warning, in ms. */
   get warnMs(): number {
     return this.#identity ? lifetimeOf(this.#identity.certificate) / 4 : 0;
   }
 
   /**
-   * Joins, if there is no certificate, or one that has expired and a token for another. One attempt.
-   * @returns false when it failed for a reason that may pass
-   * @throws UsageError when there is no token, StartupError when the issuer, or whoever is there, is not to
-   *   be trusted or will never give a certificate for this token
+   * Makes one attempt to join, if there is no certificate, or if it has expired and a token is given.
+   * @returns false after a failure that can be temporary
+   * @throws UsageError without a token; StartupError if the issuer cannot be trusted, or will never issue a
+   *   certificate for this token
    */
   async join(): Promise<boolean> {
     const { options } = this.#options;
@@ -87,21 +91,21 @@ export class AgentIdentity {
       await this.#enroll();
       return true;
     } catch (error) {
-      // An old certificate may be good all the same: the clock may be what is wrong.
-      const mayGoOn = this.#identity !== undefined;
-      if (!mayGoOn && error instanceof StartupError) throw error;
-      this.#tellFailure('enrol', error);
-      if (!mayGoOn && isFinal(error)) {
+      // Servers may still accept an expired certificate: this machine's clock can be wrong.
+      const hasCertificate = this.#identity !== undefined;
+      if (!hasCertificate && error instanceof StartupError) throw error;
+      this.#reportFailure('enrol', error);
+      if (!hasCertificate && isFinal(error)) {
         throw new StartupError(`cannot join: ${(error as Error).message}`, { cause: error });
       }
-      return mayGoOn;
+      return hasCertificate;
     }
   }
 
   /**
-   * Goes on trying after `join` has failed.
+   * Retries `join` until it succeeds.
    * @throws StartupError as `join` does
-   * @returns false when it was closed meanwhile
+   * @returns false if it was closed before
    */
   async keepJoining(): Promise<boolean> {
     const { reconnectMin: minMs, reconnectMax: maxMs } = this.#options.options;
@@ -110,7 +114,7 @@ export class AgentIdentity {
     return false;
   }
 
-  /** Renews the certificate from now on, when most of its time is over. */
+  /** Renews the certificate after most of its lifetime, again and again until `close`. */
   async keepRenewed(onRenewed: () => void): Promise<void> {
     const { options, logger } = this.#options;
     if (options.enrollmentServer === undefined) return;
@@ -123,9 +127,9 @@ export class AgentIdentity {
         onRenewed();
       } catch (error) {
         if (this.#stop.signal.aborted) return;
-        this.#tellFailure(request, error);
+        this.#reportFailure(request, error);
         const retryMs = clock.onFailed(this.#identity!.certificate);
-        logger.debug({ retryMs }, 'the certificate is not renewed yet');
+        logger.debug({ retryMs }, 'certificate renewal will be retried');
       }
     }
   }
@@ -134,18 +138,23 @@ export class AgentIdentity {
     this.#stop.abort();
   }
 
+  /** The options require --enrollment-server with everything that needs the issuer. */
+  get #issuer(): IssuerClient {
+    return this.#client!;
+  }
+
   get #isExpired(): boolean {
     return this.#identity !== undefined && expiryOf(this.#identity.certificate) < Date.now();
   }
 
-  /** An issuer renews nothing that has expired. */
+  /** Gets a new certificate with a token: an issuer does not renew an expired certificate. */
   #rejoin(): Promise<void> {
     const { options } = this.#options;
     if (hasToken(options)) return this.#enroll();
     const { validFrom: from, validTo: to } = this.#identity!.certificate;
     const dates = explainDates({ from, to }, 'the clock of this machine');
     throw new IssuerError(
-      `the certificate in ${this.#store.files.cert.path} ${dates}; if that is right, join anew with a token of fairlead token create, by --enrollment-token-file`,
+      `the certificate in ${this.#store.files.cert.path} ${dates}. If the clock is right, join again: give a token that fairlead token create printed, by --enrollment-token-file`,
       true,
     );
   }
@@ -154,26 +163,26 @@ export class AgentIdentity {
     const { options } = this.#options;
     const token = readToken(options);
     const ca = await this.#trustedCa();
-    await this.#obtain('enrol', (csr) => this.#client().enroll(ca, token, csr));
+    await this.#obtain('enrol', (csr) => this.#issuer.enroll(ca, token, csr));
   }
 
   async #renew(): Promise<void> {
     const { certPem: cert, keyPem: key } = this.#identity!;
     const ca = (await this.#store.readCa()) ?? this.#configuredCa();
     const tls = { cert, key, ...(ca !== undefined && { ca }) };
-    await this.#obtain('renew', (csr) => this.#client().renew(tls, csr));
+    await this.#obtain('renew', (csr) => this.#issuer.renew(tls, csr));
   }
 
-  /** The CA to verify the issuer by: one that has the hash, or that of --ca-cert. */
+  /** The CA that the issuer is verified with: one with the configured hash, or that of --ca-cert. */
   async #trustedCa(): Promise<string | undefined> {
     const { enrollmentCaHash: hashes } = this.#options.options;
     if (hashes.length === 0) return this.#configuredCa();
-    const shown = parseCertificates(await this.#client().fetchCa()) ?? [];
+    const shown = parseCertificates(await this.#issuer.fetchCa()) ?? [];
     const known = shown.filter((certificate) => hashes.includes(caHash(certificate)));
     if (known.length === 0) {
       const seen = shown.map(caHash).join(', ') || 'none';
       throw new IssuerError(
-        `the CA that ${this.#endpointText} shows is not the one of --enrollment-ca-hash (it shows ${seen}); nothing secret was sent. Is something on the way, or was the CA replaced?`,
+        `${this.#issuer.name} shows another CA than --enrollment-ca-hash names (it shows ${seen}). The agent sent no secret. Check that no proxy intercepts the connection, and whether the CA was replaced`,
         true,
       );
     }
@@ -189,24 +198,24 @@ export class AgentIdentity {
       : readCertificateFile({ flag: '--ca-cert', path: caCert }).pem;
   }
 
-  async #obtain(request: IdentityRequest, ask: (csr: string) => Promise<string>): Promise<void> {
+  async #obtain(request: 'enrol' | 'renew', ask: (csr: string) => Promise<string>): Promise<void> {
     const privateKey = await (request === 'enrol' ? this.#enrollmentKey() : newKey());
     const certPem = await ask(makeCertificateRequest(privateKey));
     const [certificate] = parseCertificates(certPem) ?? [];
     if (!certificate?.checkPrivateKey(privateKey)) {
-      throw new IssuerError(`${this.#endpointText} sent a certificate for another key`, false);
+      throw new IssuerError(`${this.#issuer.name} sent a certificate for another key`, false);
     }
     const keyPem = pemOf(privateKey);
     await this.#store.write({ certPem, keyPem });
     await this.#store.removeNewKey();
     this.#identity = { certificate, certPem, keyPem };
-    this.#options.onRequest(request, true);
-    this.#tellSuccess(request, certificate);
+    this.#options.metrics.onCertificateRequest(request, true);
+    this.#reportSuccess(request, certificate);
   }
 
   /**
-   * The same one until it has a certificate, over restarts too: the issuer may have redeemed the token and its
-   * answer been lost, and gives the certificate again for the same key only.
+   * The same key until it has a certificate, also after a restart. If the issuer redeemed the token and its
+   * answer was lost, it issues the certificate again for the same key only.
    */
   async #enrollmentKey(): Promise<KeyObject> {
     const earlier = await this.#store.readNewKey();
@@ -216,28 +225,18 @@ export class AgentIdentity {
     return key;
   }
 
-  #client(): IssuerClient {
-    const { options, proxyFor, logger } = this.#options;
-    const endpoint = options.enrollmentServer!;
-    return new IssuerClient({
-      endpoint,
-      timeoutMs: options.handshakeTimeout,
-      proxy: proxyFor(endpoint),
-      signal: this.#stop.signal,
-      onClock: (aheadMs) => {
-        if (Math.abs(aheadMs) <= tolerableSkewMs) return;
-        const seconds = Math.round(Math.abs(aheadMs) / 1000);
-        const direction = aheadMs > 0 ? 'behind' : 'ahead of';
-        const now = Date.now();
-        logger.warn(
-          { seconds, clock: new Date(now), issuerClock: new Date(now + aheadMs) },
-          `the clock of this machine is ${direction} the issuer's; certificates may look expired or not valid yet: set the clock`,
-        );
-      },
-    });
+  #reportClock(aheadMs: number): void {
+    if (Math.abs(aheadMs) <= MAX_SKEW_MS) return;
+    const seconds = Math.round(Math.abs(aheadMs) / 1000);
+    const direction = aheadMs > 0 ? 'behind' : 'ahead of';
+    const now = Date.now();
+    this.#options.logger.warn(
+      { seconds, clock: new Date(now), issuerClock: new Date(now + aheadMs) },
+      `the clock of this machine is ${direction} the issuer's. Set it: certificates can look expired or not valid yet`,
+    );
   }
 
-  #tellSuccess(request: IdentityRequest, certificate: X509Certificate): void {
+  #reportSuccess(request: 'enrol' | 'renew', certificate: X509Certificate): void {
     const { subject, subjectAltName: names, validFrom: from, validTo: to } = certificate;
     const notAfter = new Date(to);
     const what = request === 'enrol' ? 'joined' : 'certificate renewed';
@@ -245,28 +244,23 @@ export class AgentIdentity {
     const detail = explainDates({ from, to }, 'the clock of this machine');
     if (detail !== undefined) {
       const text =
-        "the new certificate is out of its time: set the clocks, the issuer's or this one";
+        'the new certificate is not valid now. Set the clock of the issuer or of this machine';
       this.#options.logger.warn({ detail }, text);
     }
   }
 
-  #tellFailure(request: IdentityRequest, error: unknown): void {
+  #reportFailure(request: 'enrol' | 'renew', error: unknown): void {
     if (this.#stop.signal.aborted) return;
-    this.#options.onRequest(request, false);
+    this.#options.metrics.onCertificateRequest(request, false);
     const { message: detail } = error as Error;
     const what = request === 'enrol' ? 'cannot join' : 'cannot renew the certificate';
     this.#options.logger.warn({ detail, isFinal: isFinal(error) }, what);
-  }
-
-  get #endpointText(): string {
-    const { host, port } = this.#options.options.enrollmentServer!;
-    return `the issuer at ${host}:${port}`;
   }
 }
 
 const pemOf = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
 
-/** Whether the same attempt will fail however often it is made. */
+/** Whether a retry would fail in the same way. */
 function isFinal(error: unknown): boolean {
   if (error instanceof IssuerError) return error.isFinal;
   if (error instanceof ConnectError) return error.reason === 'server_certificate';

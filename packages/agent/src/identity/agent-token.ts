@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { ConnectError } from '../connect/connect-error.ts';
 
 /**
- * Reads the token with which the agent says who it is, each time anew: Kubernetes replaces what is in the
- * file.
+ * Reads the token that proves the agent's identity. It is read for each connection, since Kubernetes replaces
+ * the file's content.
  * @throws ConnectError `own_token`
  */
 export function readAgentToken(path: string): string {
@@ -17,12 +17,12 @@ export function readAgentToken(path: string): string {
   } catch (error) {
     fail(`cannot be read: ${(error as Error).message}`, error);
   }
-  // What cannot be in a header must not get as far as one: Node's complaint would quote it.
-  if (!/^[\x21-\x7e]+$/.test(token)) fail(token === '' ? 'is empty' : 'does not hold a token');
+  // Checked here, because Node's error for an invalid header would show the token.
+  if (!/^[\x21-\x7e]+$/.test(token)) fail(token === '' ? 'is empty' : 'holds no token');
   return token;
 }
 
-/** The header of RFC 6750 for a request; none without a token. @throws ConnectError `own_token` */
+/** The header of RFC 6750; empty without a token file. @throws ConnectError `own_token` */
 export function authorizationHeader(path: string | undefined): { authorization?: string } {
   return path === undefined ? {} : { authorization: `Bearer ${readAgentToken(path)}` };
 }

@@ -9,14 +9,10 @@ import {
 } from '@fairlead/runtime/process';
 import { type NamedFile, readCertificateFile, readKeyFile } from '@fairlead/runtime/tls';
 
-const flag = '--identity-dir';
+const FLAG = '--identity-dir';
 
-/** What the agent shows to servers, and which of these it trusts. */
-export interface IdentityFiles {
-  readonly cert: NamedFile;
-  readonly key: NamedFile;
-  readonly ca: NamedFile;
-}
+/** The files of the agent's certificate and key, and of the CA that it verifies servers with. */
+type IdentityFiles = Readonly<Record<'cert' | 'key' | 'ca', NamedFile>>;
 
 /** A certificate with its chain and key, all in PEM. */
 export interface Identity {
@@ -26,9 +22,9 @@ export interface Identity {
 }
 
 /**
- * The directory of an agent that has joined by a token: `agent.pem` with key and certificate, in one file
- * because they change as one, and `ca.crt`, which the token's hash vouches for. While it joins, `new.key` is the
- * key for which it asks: the issuer may have redeemed the token for that one.
+ * The directory of an agent that joins with a token. `agent.pem` has key and certificate in one file, because
+ * they change together. `ca.crt` is the CA that was verified with --enrollment-ca-hash. While the agent joins,
+ * `new.key` is the key of its request: the issuer may already have redeemed the token for that key.
  */
 export class IdentityStore {
   readonly files: IdentityFiles;
@@ -37,15 +33,15 @@ export class IdentityStore {
 
   private constructor(directory: string, logger: Logger) {
     this.#newKeyPath = join(directory, 'new.key');
-    const pair = { flag, path: join(directory, 'agent.pem') };
+    const pair = { flag: FLAG, path: join(directory, 'agent.pem') };
     const ca = { flag: '--enrollment-ca-hash', path: join(directory, 'ca.crt') };
     this.files = { cert: pair, key: pair, ca };
     this.#logger = logger;
   }
 
   /**
-   * Makes the directory if it is missing.
-   * @throws StartupError when it cannot be made or written to, UsageError when others may write there
+   * Creates the directory if it is missing.
+   * @throws StartupError if it cannot be created, UsageError if other users can write to it
    */
   static async open(directory: string, logger: Logger): Promise<IdentityStore> {
     try {
@@ -53,7 +49,7 @@ export class IdentityStore {
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       throw new StartupError(
-        `${flag}: ${directory}: cannot be made (${code ?? message}); name a directory that this user may write to`,
+        `${FLAG}: ${directory}: cannot be created (${code ?? message}). Name a directory that this user can write to`,
         { cause: error },
       );
     }
@@ -61,15 +57,15 @@ export class IdentityStore {
     const isOurs = uid === process.getuid?.() || uid === 0;
     if ((mode & 0o022) !== 0 || !isOurs) {
       throw new UsageError(
-        `${flag}: ${directory}: others may write there, and so put a key of theirs in the place of the agent's; name a directory below it that is not there yet, which is then made with mode 0700`,
+        `${FLAG}: ${directory}: other users can write to it, and could replace the agent's key. Name a new directory below it: the agent creates it with mode 0700`,
       );
     }
     return new IdentityStore(directory, logger);
   }
 
   /**
-   * What is kept; undefined before the agent has joined.
-   * @throws UsageError for files that are damaged
+   * Reads the certificate; undefined before the agent has joined.
+   * @throws UsageError for damaged files
    */
   async read(): Promise<Identity | undefined> {
     const { cert: file } = this.files;
@@ -79,13 +75,13 @@ export class IdentityStore {
     const [certificate] = certificates;
     if (!certificate.checkPrivateKey(key)) {
       throw new UsageError(
-        `${flag}: ${file.path}: key and certificate do not belong together; remove the file and join with a new token`,
+        `${FLAG}: ${file.path}: key and certificate do not match. Remove the file and join with a new token`,
       );
     }
     return { certificate, certPem, keyPem };
   }
 
-  /** The CA that was kept, in PEM. */
+  /** The CA in PEM; undefined if the file does not exist. */
   async readCa(): Promise<string | undefined> {
     try {
       return await readFile(this.files.ca.path, 'utf8');
@@ -99,7 +95,7 @@ export class IdentityStore {
     await writeFileAtomically(this.files.ca.path, pem, 0o644);
   }
 
-  /** The key of a request that was not answered, if there is one; a damaged one is none. */
+  /** The key of a request without an answer; undefined if there is none, or if it is damaged. */
   async readNewKey(): Promise<KeyObject | undefined> {
     try {
       return createPrivateKey(await readFile(this.#newKeyPath, 'utf8'));
@@ -120,23 +116,23 @@ export class IdentityStore {
     await writeFileAtomically(this.files.cert.path, keyPem + certPem, 0o600);
   }
 
-  /** @returns false when there is no such file */
+  /** Restricts the file to this user. @returns false if it does not exist */
   async #keepPrivate(path: string): Promise<boolean> {
     try {
       const { mode } = await stat(path);
       if ((mode & 0o077) === 0) return true;
       await chmod(path, 0o600);
-      this.#logger.warn({ path }, 'others could read the key; its mode is 0600 again');
+      this.#logger.warn({ path }, 'other users could read the key, its mode is now 0600');
       return true;
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') return false;
-      throw new StartupError(`${flag}: ${path}: ${message}`, { cause: error });
+      throw new StartupError(`${FLAG}: ${path}: ${message}`, { cause: error });
     }
   }
 }
 
-/** The certificates of a PEM text; undefined unless there is at least one, and all can be read. */
+/** The certificates of a PEM text; undefined if there is none, or if one cannot be parsed. */
 export function parseCertificates(pem: string): X509Certificate[] | undefined {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   try {

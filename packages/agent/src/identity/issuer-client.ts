@@ -1,4 +1,5 @@
-import { request as requestHttp } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingMessage, request as requestHttp } from 'node:http';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import {
   CA_PATH,
@@ -12,12 +13,12 @@ import {
 import { formatTarget, type Target } from '@fairlead/protocol';
 import { ConnectAttempt } from '../connect/connect-attempt.ts';
 import type { EgressProxy } from '../connect/proxy/egress-proxy.ts';
-import { connectThroughProxy } from '../connect/proxy/proxy-connect.ts';
-import { startTls } from '../connect/secure-socket.ts';
+import { openSocket } from '../connect/proxy/proxy-connect.ts';
+import { startTls } from '../connect/start-tls.ts';
 
-/** The issuer did not give what it was asked for. The text is one line. */
+/** The issuer did not answer a request with success. The text is one line. */
 export class IssuerError extends Error {
-  /** Whether asking again is of no use. */
+  /** Whether a retry would fail in the same way. */
   readonly isFinal: boolean;
 
   constructor(message: string, isFinal: boolean, options?: ErrorOptions) {
@@ -29,28 +30,15 @@ export class IssuerError extends Error {
 
 export interface IssuerClientOptions {
   readonly endpoint: Target;
-  /** For one request, from the dial to the answer. */
+  /** For one request, from dial to answer. */
   readonly timeoutMs: number;
   readonly proxy: EgressProxy | undefined;
   readonly signal: AbortSignal;
-  /** By how much the issuer's clock is ahead of ours, as far as it told. */
+  /** Called if the answer has a date. @param aheadMs how far the issuer's clock is ahead of this machine's */
   onClock(aheadMs: number): void;
 }
 
-interface Request {
-  readonly method: 'GET' | 'POST';
-  readonly path: string;
-  readonly body?: object;
-  readonly tls: SecureContextOptions;
-  readonly isUnverified?: boolean;
-}
-
-interface Reply {
-  readonly status: number;
-  readonly body: string;
-}
-
-/** Speaks to the issuer of certificates; each request has a connection of its own. */
+/** Sends requests to the issuer of certificates, each on a new connection. */
 export class IssuerClient {
   readonly #options: IssuerClientOptions;
 
@@ -58,20 +46,14 @@ export class IssuerClient {
     this.#options = options;
   }
 
-  /** What whoever answers there says the CA is. Nothing but the request leaves. */
-  async fetchCa(): Promise<string> {
-    const { status, body } = await this.#ask({
-      method: 'GET',
-      path: CA_PATH,
-      tls: {},
-      isUnverified: true,
-    });
-    if (status !== 200) throw this.#refusal(status, body);
-    return body;
+  /** The CA's certificates in PEM, from a peer that is not verified. The request contains no secret. */
+  fetchCa(): Promise<string> {
+    return this.#request(CA_PATH, {}, undefined);
   }
 
   /**
-   * Redeems a token, once the issuer is verified by `ca`.
+   * Redeems a token.
+   * @param ca what the issuer is verified with, before the token is sent
    * @returns certificate and chain in PEM
    */
   enroll(ca: string | undefined, token: string, csr: string): Promise<string> {
@@ -84,99 +66,85 @@ export class IssuerClient {
   }
 
   async #certificate(path: string, body: object, tls: SecureContextOptions): Promise<string> {
-    const reply = await this.#ask({ method: 'POST', path, body, tls });
-    if (reply.status !== 200) throw this.#refusal(reply.status, reply.body);
-    const result = certificateReply.safeParse(jsonOf(reply.body));
-    if (!result.success) throw new IssuerError(`${this.#name} sent no certificate`, false);
+    const result = certificateReply.safeParse(jsonOf(await this.#request(path, tls, body)));
+    if (!result.success) throw new IssuerError(`${this.name} sent no certificate`, false);
     return result.data.certificate;
   }
 
-  #ask({ method, path, body, tls, isUnverified = false }: Request): Promise<Reply> {
+  /**
+   * POST of a body, or, without one, GET from a server that is not verified.
+   * @returns the body of an answer with status 200
+   */
+  async #request(
+    path: string,
+    tls: SecureContextOptions,
+    body: object | undefined,
+  ): Promise<string> {
     const { endpoint, onClock, ...attemptOptions } = this.#options;
-    return ConnectAttempt.run(attemptOptions, async (attempt) => {
-      const { proxy } = attempt;
-      const way = proxy
-        ? await connectThroughProxy(attempt, proxy, endpoint)
-        : await attempt.dial(endpoint);
-      const { socket, explain } = await startTls(attempt, way, {
+    const answer = await ConnectAttempt.run(attemptOptions, async (attempt) => {
+      const { socket, explain } = await startTls(attempt, await openSocket(attempt, endpoint), {
         endpoint,
         context: { minVersion: 'TLSv1.3', ...tls },
         protocols: ['http/1.1'],
-        isUnverified,
+        isUnverified: body === undefined,
       });
-      attempt.begin(`waiting for an answer of ${this.#name}`);
-      const { date, ...reply } = await exchange(socket, {
-        ...{ method, path, body },
-        host: this.#host,
-      }).catch((error: Error) => {
-        throw explain(error);
-      });
-      socket.destroy();
-      const issuerTime = Date.parse(date ?? '');
-      if (!Number.isNaN(issuerTime)) onClock(issuerTime - Date.now());
-      return reply;
+      attempt.begin(`waiting for the answer of ${this.name}`);
+      try {
+        return await exchange(socket, path, formatTarget(endpoint), body);
+      } catch (error) {
+        throw explain(error as Error);
+      } finally {
+        socket.destroy();
+      }
     });
+    const issuerTimeMs = Date.parse(answer.date ?? '');
+    if (!Number.isNaN(issuerTimeMs)) onClock(issuerTimeMs - Date.now());
+    if (answer.status === 200) return answer.body;
+    const refusal = refusalReply.safeParse(jsonOf(answer.body));
+    if (!refusal.success) {
+      throw new IssuerError(`${this.name} answered with HTTP status ${answer.status}`, false);
+    }
+    const { code, error } = refusal.data;
+    const text = `${this.name} refused (${code}): ${printable(error)}`;
+    throw new IssuerError(text, isFinalRefusal(code));
   }
 
-  #refusal(status: number, body: string): IssuerError {
-    const told = refusalReply.safeParse(jsonOf(body));
-    if (!told.success) return new IssuerError(`${this.#name} answered with ${status}`, false);
-    const { code, error } = told.data;
-    return new IssuerError(
-      `${this.#name} refused (${code}): ${printable(error)}`,
-      isFinalRefusal(code),
-    );
-  }
-
-  get #name(): string {
-    return `the issuer at ${this.#host}`;
-  }
-
-  get #host(): string {
-    return formatTarget(this.#options.endpoint);
+  /** For logs and errors. */
+  get name(): string {
+    return `the issuer at ${formatTarget(this.#options.endpoint)}`;
   }
 }
 
-interface Exchange {
-  readonly method: string;
-  readonly path: string;
-  readonly body: object | undefined;
-  readonly host: string;
-}
-
-/** One request and its answer, of bounded length, on a connection that is then of no more use. */
-function exchange(
-  socket: TLSSocket,
-  { method, path, body, host }: Exchange,
-): Promise<Reply & { readonly date: string | undefined }> {
-  const text = body === undefined ? undefined : JSON.stringify(body);
-  const headers = {
-    host,
-    connection: 'close',
-    ...(text !== undefined && {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(text),
-    }),
-  };
-  return new Promise((resolve, reject) => {
-    const request = requestHttp({ createConnection: () => socket, method, path, headers });
-    request.once('error', reject);
-    request.once('response', (response) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > MAX_REPLY_BYTES) request.destroy(new Error('the answer is too long'));
-        else chunks.push(chunk);
-      });
-      response.once('error', reject);
-      response.once('end', () => {
-        const { statusCode: status = 0, headers } = response;
-        resolve({ status, body: Buffer.concat(chunks).toString('utf8'), date: headers.date });
-      });
-    });
-    request.end(text);
+/** Sends one request and reads its answer, of bounded length. The connection is then used up. */
+async function exchange(socket: TLSSocket, path: string, host: string, body: object | undefined) {
+  const text = body && JSON.stringify(body);
+  const request = requestHttp({
+    createConnection: () => socket,
+    method: text === undefined ? 'GET' : 'POST',
+    path,
+    headers: {
+      host,
+      connection: 'close',
+      ...(text !== undefined && {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(text),
+      }),
+    },
   });
+  request.end(text);
+  const answered = once(request, 'response');
+  // The request can fail again after its answer has begun.
+  request.on('error', () => {});
+  const [response] = (await answered) as [IncomingMessage];
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response) {
+    bytes += chunk.length;
+    if (bytes > MAX_REPLY_BYTES) throw new Error('the answer is too long');
+    chunks.push(chunk);
+  }
+  const { statusCode: status, headers } = response;
+  return { status, body: Buffer.concat(chunks).toString('utf8'), date: headers.date };
 }
 
 function jsonOf(text: string): unknown {
@@ -187,5 +155,5 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** Text of a peer's, fit for a log. */
+/** A peer's text, without control characters and bounded, for logs. */
 const printable = (text: string): string => text.replace(/\p{Cc}/gu, ' ').slice(0, 500);

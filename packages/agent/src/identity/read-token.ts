@@ -3,17 +3,15 @@ import { readNamedFile } from '@fairlead/runtime/options';
 import { UsageError } from '@fairlead/runtime/process';
 import type { AgentOptions } from '../options.ts';
 
-type TokenOptions = Pick<AgentOptions, 'enrollmentToken' | 'enrollmentTokenFile'>;
-
-/** Whether a token was given at all. */
-export const hasToken = ({ enrollmentToken, enrollmentTokenFile }: TokenOptions): boolean =>
+/** Whether the options contain an enrollment token. */
+export const hasToken = ({ enrollmentToken, enrollmentTokenFile }: AgentOptions): boolean =>
   enrollmentToken !== undefined || enrollmentTokenFile !== undefined;
 
 /**
- * The token to join with, read anew each time.
- * @throws UsageError when there is none; the text never holds what was read
+ * Reads the token to join with, at each call.
+ * @throws UsageError if there is none; the text never contains what was read
  */
-export function readToken({ enrollmentToken, enrollmentTokenFile }: TokenOptions): string {
+export function readToken({ enrollmentToken, enrollmentTokenFile }: AgentOptions): string {
   const origin =
     enrollmentTokenFile === undefined ? 'FAIRLEAD_ENROLLMENT_TOKEN' : '--enrollment-token-file';
   const text =
@@ -22,13 +20,15 @@ export function readToken({ enrollmentToken, enrollmentTokenFile }: TokenOptions
       : readNamedFile(origin, enrollmentTokenFile);
   if (text === undefined) {
     throw new UsageError(
-      '--identity-dir holds no certificate yet: give a token of fairlead token create, by --enrollment-token-file or FAIRLEAD_ENROLLMENT_TOKEN',
+      '--identity-dir holds no certificate yet: give a token that fairlead token create printed, by --enrollment-token-file or FAIRLEAD_ENROLLMENT_TOKEN',
     );
   }
   const token = parseToken(text.trim());
   if (!token) {
     const where = enrollmentTokenFile === undefined ? '' : `${enrollmentTokenFile}: `;
-    throw new UsageError(`${origin}: ${where}holds no token as fairlead token create prints it`);
+    throw new UsageError(
+      `${origin}: ${where}holds no token in the format that fairlead token create prints`,
+    );
   }
   return token.text;
 }

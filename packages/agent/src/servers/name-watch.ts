@@ -4,9 +4,9 @@ import { ConnectError } from '../connect/connect-error.ts';
 import { lookupError } from '../streams/dial-errors.ts';
 import { interleaveFamilies, type Lookup, systemLookup } from '../streams/dial-target.ts';
 
-/** More addresses of one name are not looked at. */
+/** Further addresses of one name are ignored. */
 const MAX_ADDRESSES = 64;
-/** However much is in doubt, a name is not asked for more often than this. */
+/** The shortest time between two lookups of a name. */
 const MIN_INTERVAL_MS = 1_000;
 
 export interface NameWatchOptions {
@@ -15,13 +15,13 @@ export interface NameWatchOptions {
   readonly lookup?: Lookup | undefined;
   readonly intervalMs: number;
   readonly retryBackoff: Backoff;
-  /** All addresses; called at first and whenever they are not the same as before. */
+  /** All addresses; called after the first lookup and after each change. */
   onAddresses(addresses: readonly string[]): void;
-  /** The name cannot be resolved; what was known before stays. */
+  /** The name cannot be resolved; the known addresses stay in use. */
   onFailed(error: ConnectError): void;
 }
 
-/** Follows the addresses of a name. */
+/** Looks up the addresses of a name at intervals. */
 export class NameWatch {
   readonly #options: NameWatchOptions;
   readonly #stop = new AbortController();
@@ -36,8 +36,8 @@ export class NameWatch {
     void this.#run();
   }
 
-  /** Says that the addresses may have changed: something did not connect. */
-  doubt(): void {
+  /** Shortens the current interval: a failed connection suggests that the addresses have changed. */
+  lookUpSoon(): void {
     this.#wake.abort();
   }
 
@@ -48,27 +48,23 @@ export class NameWatch {
 
   async #run(): Promise<void> {
     const { intervalMs } = this.#options;
+    const { signal } = this.#stop;
     const shortestMs = Math.min(MIN_INTERVAL_MS, intervalMs);
-    for (;;) {
+    while (!signal.aborted) {
       this.#wake = new AbortController();
-      const pauseMs = await this.#resolve();
-      if (this.#stop.signal.aborted) return;
-      if (pauseMs !== undefined) {
-        await pause(pauseMs, this.#stop.signal);
-        continue;
-      }
-      await pause(shortestMs, this.#stop.signal);
-      await pause(intervalMs - shortestMs, this.#wake.signal);
-      if (this.#stop.signal.aborted) return;
+      const retryMs = await this.#lookUp();
+      await pause(retryMs ?? shortestMs, signal);
+      if (retryMs === undefined) await pause(intervalMs - shortestMs, this.#wake.signal);
     }
   }
 
   /** @returns how long to wait after a failure */
-  async #resolve(): Promise<number | undefined> {
+  async #lookUp(): Promise<number | undefined> {
     const { name, lookup = systemLookup, retryBackoff, onAddresses, onFailed } = this.#options;
+    const { signal } = this.#stop;
     try {
       const found = interleaveFamilies(await lookup(name)).slice(0, MAX_ADDRESSES);
-      if (this.#stop.signal.aborted) return undefined;
+      if (signal.aborted) return undefined;
       const addresses = [...new Set(found.map(({ address }) => address))];
       const known = [...addresses].sort().join();
       retryBackoff.reset();
@@ -77,7 +73,7 @@ export class NameWatch {
       onAddresses(addresses);
       return undefined;
     } catch (thrown) {
-      if (this.#stop.signal.aborted) return undefined;
+      if (signal.aborted) return undefined;
       const { message } = lookupError(thrown as NodeJS.ErrnoException, name);
       onFailed(new ConnectError('dns_failed', message, { cause: thrown }));
       return retryBackoff.next();
@@ -85,7 +81,7 @@ export class NameWatch {
   }
 }
 
+/** Waits; an abort ends the wait early. */
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  // An abort is not worth more than the end of the pause.
   await delay(ms, undefined, { signal }).catch(() => {});
 }

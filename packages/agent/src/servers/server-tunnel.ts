@@ -1,118 +1,112 @@
-import type { PacketObserver } from '@fairlead/konnectivity';
-import {
-  formatTarget,
-  type Hello,
-  MemoryBudget,
-  type Target,
-  TunnelError,
-  type TunnelStream,
-} from '@fairlead/protocol';
+import { type Hello, MemoryBudget, TunnelError, type TunnelStream } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime/process';
+import type { AgentMetrics } from '../admin/metrics.ts';
 import type { ServerConnection } from '../connect/connect-attempt.ts';
-import { ConnectError } from '../connect/connect-error.ts';
-import { identityFailure } from '../connect/refused-by-http.ts';
+import { ConnectError, identityFailure } from '../connect/connect-error.ts';
 import { readAgentToken } from '../identity/agent-token.ts';
 import type { AgentOptions } from '../options.ts';
 import { version } from '../version.ts';
-import { type AgentTunnel, openTunnel } from './agent-tunnel.ts';
-import type { HeldServers, HeldTunnel } from './held-servers.ts';
+import type { TunnelRegistry } from './tunnel-registry.ts';
+import { openSession, type TunnelSession } from './tunnel-session.ts';
 
 /** What all tunnels of an agent share. */
-export interface TunnelHost {
+export interface TunnelContext {
   readonly options: AgentOptions;
   readonly logger: Logger;
   readonly memory: MemoryBudget;
-  readonly held: HeldServers;
-  /** Told of the packets of gRPC calls. */
-  readonly packetObserver: PacketObserver;
+  readonly metrics: Pick<AgentMetrics, 'packetObserver' | 'onTunnelLost' | 'onConnectFailed'>;
+  readonly registry: TunnelRegistry;
   onStream(stream: TunnelStream): void;
-  /** Tunnels that said HELLO came, went or changed. */
+  /** A tunnel whose server has sent HELLO was added, has changed, or has ended. */
   onChange(): void;
-  /** A tunnel has ended, and not in order. */
-  onLost(error: TunnelError): void;
 }
 
-/** What a tunnel tells the link that made it. */
+/** What a tunnel reports to the connector that opened it. */
 export interface TunnelOwner {
-  /** The server has introduced itself, is one that the agent wants, and takes the agent (spec 2.13). */
+  /** The server has sent HELLO, is no duplicate, and has accepted the agent (spec 2.13). */
   onReady(tunnel: ServerTunnel): void;
-  /** The server asks for no new streams; another tunnel is wanted. */
+  /** The server asks for no new streams, so that another tunnel is needed. */
   onDraining(tunnel: ServerTunnel): void;
-  /** The last call. @param failure if it never became ready, though the agent wanted it */
+  /** The last call. @param failure why the server did not accept the agent */
   onClose(tunnel: ServerTunnel, error?: TunnelError, failure?: ConnectError): void;
 }
 
-/** A server that asks for a token may have to ask the Kubernetes API about it, more than once. */
-const TOKEN_VERDICT_MS = 30_000;
+/** A server that asks for a token may query the Kubernetes API, more than once. */
+const TOKEN_REVIEW_MS = 30_000;
 
-/** One tunnel to one server, from the connection on. */
-export class ServerTunnel implements HeldTunnel {
-  readonly session: AgentTunnel;
-  readonly #host: TunnelHost;
+/**
+ * One tunnel to one server, from the open connection to its end: HELLO, token, acceptance (`onReady`),
+ * streams, drain, close.
+ */
+export class ServerTunnel {
+  /** Set by `start`. */
+  session!: TunnelSession;
+  /** Resolves when the tunnel is ready, or has ended before. */
+  readonly decided: Promise<void>;
+  readonly #connection: ServerConnection;
+  readonly #address: string;
+  readonly #context: TunnelContext;
   readonly #owner: TunnelOwner;
-  readonly #server: string;
-  #offered: Hello | undefined;
-  /** Between the server's HELLO and the answer. */
+  #decide = () => {};
+  /** The server's first HELLO, also of a duplicate. */
+  #firstHello: Hello | undefined;
+  /** Between the server's HELLO and the agent's. */
   #token: string | undefined;
-  /** The server has introduced itself, and judged the token if it wanted one. */
+  /** Why the agent has no token although the server asks for one. */
+  #tokenFailure: ConnectError | undefined;
+  /** The server has sent HELLO, and accepted the token if it asked for one. */
   #isKnown = false;
   /** The server has handled the agent's HELLO (spec 2.13). */
   #isAcknowledged = false;
-  /** Running while the server has still to take the agent. */
-  #verdictTimer: NodeJS.Timeout | undefined;
+  /** Runs until the server accepts the agent. */
+  #acceptTimer: NodeJS.Timeout | undefined;
+  #readyAtMs = -Infinity;
   #isDuplicate = false;
-  /** Why there is no token, though the server wants one. */
-  #tokenFailure: ConnectError | undefined;
-  /** Closed by the agent, which needs it no more. */
-  #isGivenUp = false;
+  #isClosedByAgent = false;
   #isRetired = false;
-  /** Set when the server has used up its stream IDs and goes on with another tunnel (spec 6.2). */
+  /** The server has used up its stream IDs and continues with another tunnel (spec 6.2). */
   #isExhausted = false;
 
+  /** @param address `host:port` of the server, for logs */
   constructor(
     connection: ServerConnection,
-    endpoint: Target,
-    host: TunnelHost,
+    address: string,
+    context: TunnelContext,
     owner: TunnelOwner,
   ) {
-    this.#host = host;
+    this.#connection = connection;
+    this.#address = address;
+    this.#context = context;
     this.#owner = owner;
-    this.#server = formatTarget(endpoint);
-    const { options, memory, held } = host;
-    this.session = openTunnel(
-      connection,
+    this.decided = new Promise((resolve) => {
+      this.#decide = resolve;
+    });
+  }
+
+  /** Starts the session on the connection. */
+  start(): void {
+    const { options, memory, metrics } = this.#context;
+    this.session = openSession(
+      this.#connection,
       {
         onHello: (hello) => this.#onHello(hello),
         onAcknowledged: () => {
           this.#isAcknowledged = true;
-          if (this.#isTaken) this.#onTaken();
+          if (this.#isAccepted) this.#onAccepted();
         },
-        onOpen: (stream) => host.onStream(stream),
+        onOpen: (stream) => this.#context.onStream(stream),
         onDraining: (error) => this.#onDraining(error),
         onSilence: (isSilent) => this.#onSilence(isSilent),
         onIdle: () => {
-          this.closeIfDone();
-          host.onChange();
+          this.closeIfUnused();
+          this.#context.onChange();
         },
         onClose: (error) => this.#onClose(error),
       },
       {
         role: 'agent',
-        hello: () => ({
-          software: `fairlead-agent/${version}`,
-          agentId: options.agentId,
-          maxStreams: options.maxStreamsPerTunnel,
-          ...(options.agentIdentifiers !== undefined && {
-            agentIdentifiers: options.agentIdentifiers,
-          }),
-          ...this.#takeToken(),
-        }),
-        refusePeer: (hello) => {
-          this.#offered = hello;
-          const duplicate = held.refusalOf(hello);
-          this.#isDuplicate = duplicate !== undefined;
-          return duplicate ?? this.#readToken(hello);
-        },
+        hello: () => this.#takeHello(),
+        refusePeer: (hello) => this.#refuse(hello),
         handshakeTimeoutMs: options.handshakeTimeout,
         pingIntervalMs: options.pingInterval,
         pingTimeoutMs: options.pingTimeout,
@@ -120,39 +114,44 @@ export class ServerTunnel implements HeldTunnel {
         maxStreamWindowBytes: options.maxStreamWindow,
         memory: new MemoryBudget(options.maxTunnelWindow, memory),
         stalledStreamTimeoutMs: options.stalledStreamTimeout,
-        packetObserver: host.packetObserver,
+        packetObserver: metrics.packetObserver,
       },
     );
   }
 
-  /** The server's ID, also of one that is not wanted. */
+  /** The server's ID, also of a duplicate. */
   get serverId(): string | undefined {
-    return this.#offered?.serverId;
+    return this.#firstHello?.serverId;
   }
 
-  /** Whether the agent wanted no tunnel, since it has one to that server (spec 2.9). */
+  /** Whether the agent refused it because it already has a tunnel to that server (spec 2.9). */
   get isDuplicate(): boolean {
     return this.#isDuplicate;
   }
 
-  /** Whether streams may come and no change is asked for. */
+  /** Whether the server can open streams, and neither side drains. */
   get isReady(): boolean {
-    return this.#isTaken && !this.session.isDraining;
+    return this.#isAccepted && !this.session.isDraining;
   }
 
-  get #isTaken(): boolean {
+  /** Milliseconds since the server accepted the agent; Infinity before. */
+  get ageMs(): number {
+    return performance.now() - this.#readyAtMs;
+  }
+
+  get #isAccepted(): boolean {
     return this.#isKnown && this.#isAcknowledged;
   }
 
-  /** Asks the server for no new streams; open ones go on. A server that is not known yet is let go. */
+  /** Asks the server for no new streams; open ones continue. Closes a tunnel without HELLO at once. */
   drain(): void {
     if (this.#isKnown) this.session.drain(new TunnelError('shutting_down'));
     else this.close();
   }
 
-  /** Ends it and its streams. */
+  /** Ends the tunnel and its streams. */
   close(): void {
-    this.#isGivenUp = true;
+    this.#isClosedByAgent = true;
     this.session.close();
   }
 
@@ -160,25 +159,33 @@ export class ServerTunnel implements HeldTunnel {
   retire(): void {
     this.#isRetired = true;
     this.drain();
-    this.closeIfDone();
+    this.closeIfUnused();
   }
 
   /**
-   * Closes a tunnel that nobody needs any more. One whose server shuts down is left to the server, which
-   * may still send streams that nobody else could take.
+   * Closes an idle tunnel that is retired or replaced. A server that shuts down closes its tunnels itself:
+   * it can still send streams that no other server can take.
    */
-  closeIfDone(): void {
+  closeIfUnused(): void {
     if (!this.session.isIdle) return;
+    const { serverId } = this;
+    const { registry } = this.#context;
     const isReplaced =
-      this.#isExhausted &&
-      this.serverId !== undefined &&
-      this.#host.held.holds(this.serverId, this);
+      this.#isExhausted && serverId !== undefined && registry.has(serverId, this.session);
     if (this.#isRetired || isReplaced) this.close();
   }
 
-  /** For a server that asks for it (spec 2.12). @returns why there is none, though there should be */
+  /** Decides about the server's first HELLO, before the agent sends its own. */
+  #refuse(hello: Hello): TunnelError | undefined {
+    this.#firstHello = hello;
+    const duplicate = this.#context.registry.refuseDuplicate(hello);
+    this.#isDuplicate = duplicate !== undefined;
+    return duplicate ?? this.#readToken(hello);
+  }
+
+  /** Reads the token for a server that asks for one (spec 2.12). @returns why it cannot be read */
   #readToken({ admitted }: Hello): TunnelError | undefined {
-    const { serviceAccountTokenPath: path } = this.#host.options;
+    const { serviceAccountTokenPath: path } = this.#context.options;
     if (admitted !== false || path === undefined) return undefined;
     try {
       this.#token = readAgentToken(path);
@@ -189,99 +196,111 @@ export class ServerTunnel implements HeldTunnel {
     }
   }
 
-  #takeToken(): Hello {
+  /** The agent's HELLO. Keeps no copy of the token. */
+  #takeHello(): Hello {
+    const { agentId, agentIdentifiers, maxStreamsPerTunnel } = this.#context.options;
     const token = this.#token;
     this.#token = undefined;
-    return token === undefined ? {} : { token };
+    return {
+      software: `fairlead-agent/${version}`,
+      agentId,
+      maxStreams: maxStreamsPerTunnel,
+      ...(agentIdentifiers !== undefined && { agentIdentifiers }),
+      ...(token !== undefined && { token }),
+    };
   }
 
   #onHello({ admitted }: Hello): void {
-    const { held, onChange, options } = this.#host;
-    this.#expectVerdict(admitted === false ? TOKEN_VERDICT_MS : options.handshakeTimeout);
-    // Not before the server has judged the agent's token (spec 2.12).
+    const { registry, onChange, options } = this.#context;
+    this.#expectAcceptance(admitted === false ? TOKEN_REVIEW_MS : options.handshakeTimeout);
+    // The server has not accepted the token yet (spec 2.12).
     if (admitted === false) return;
-    if (this.#isKnown) held.update();
+    if (this.#isKnown) registry.update();
     else {
       this.#isKnown = true;
-      // Not only when it is ready: another way to the same server is a duplicate from now on.
-      held.add(this);
-      if (this.#isTaken) this.#onTaken();
+      // Before the tunnel is ready: from now on, a second tunnel to the same server is a duplicate.
+      registry.add(this.session);
+      if (this.#isAccepted) this.#onAccepted();
     }
     onChange();
   }
 
-  #expectVerdict(withinMs: number): void {
-    if (this.#isTaken || this.#verdictTimer !== undefined) return;
-    this.#verdictTimer = setTimeout(() => {
-      const text = `the server did not take the agent within ${withinMs} ms of its HELLO`;
+  #expectAcceptance(withinMs: number): void {
+    if (this.#isAccepted || this.#acceptTimer !== undefined) return;
+    this.#acceptTimer = setTimeout(() => {
+      const text = `the server did not accept the agent within ${withinMs} ms after HELLO`;
       this.session.close(new TunnelError('hello_timeout', text));
     }, withinMs);
-    this.#verdictTimer.unref();
+    this.#acceptTimer.unref();
   }
 
-  #onTaken(): void {
-    clearTimeout(this.#verdictTimer);
-    const { logger, onChange } = this.#host;
+  #onAccepted(): void {
+    clearTimeout(this.#acceptTimer);
+    this.#readyAtMs = performance.now();
+    const { logger, onChange } = this.#context;
     const { transport, peerHello: { serverId, software } = {} } = this.session;
-    const fields = { server: this.#server, serverId, software, transport: transport.kind };
+    const fields = { server: this.#address, serverId, software, transport: transport.kind };
     logger.info(fields, 'connected');
     this.#owner.onReady(this);
+    this.#decide();
     onChange();
   }
 
   #onDraining(error: TunnelError): void {
-    const { logger, held, onChange } = this.#host;
+    const { logger, registry, onChange } = this.#context;
     this.#isExhausted = error.code === 'ids_exhausted';
-    logger.info({ server: this.#server, reason: error.message }, 'server drains');
-    if (!this.#isTaken) {
-      // It has sent no stream, and one that is under way it tries elsewhere.
+    logger.info({ server: this.#address, reason: error.message }, 'server drains');
+    if (!this.#isAccepted) {
+      // The server has opened no stream yet, and retries one that is on its way elsewhere.
       this.session.close(new TunnelError('shutting_down', 'the server drains'));
       return;
     }
-    held.update();
+    registry.update();
     this.#owner.onDraining(this);
     onChange();
   }
 
   #onSilence(isSilent: boolean): void {
-    const { logger, onChange } = this.#host;
-    const fields = { server: this.#server, serverId: this.serverId };
-    if (isSilent) logger.warn(fields, 'server is silent');
-    else logger.info(fields, 'server is heard again');
+    const { logger, onChange } = this.#context;
+    const fields = { server: this.#address, serverId: this.serverId };
+    if (isSilent) logger.warn(fields, 'server does not answer');
+    else logger.info(fields, 'server answers again');
     onChange();
   }
 
   #onClose(error?: TunnelError): void {
-    const { logger, held, onChange, onLost } = this.#host;
+    const { logger, registry, metrics, onChange } = this.#context;
     const fields = {
-      server: this.#server,
+      server: this.#address,
       serverId: this.serverId,
       code: error?.code,
       reason: error?.message,
     };
-    clearTimeout(this.#verdictTimer);
+    clearTimeout(this.#acceptTimer);
     const failure = this.#failureOf(error);
-    if (this.#isDuplicate) logger.debug(fields, 'server is held already');
+    if (this.#isDuplicate) logger.debug(fields, 'duplicate tunnel closed');
     else if (failure) {
-      // As where a transport has an answer of its own for it.
+      // The same line as for a transport whose own answer refuses the agent.
       const { server, serverId } = fields;
       const { reason, message: detail } = failure;
       logger.warn({ server, serverId, reason, detail }, 'cannot connect');
     } else if (error) {
-      onLost(error);
+      metrics.onTunnelLost();
       logger.warn(fields, 'disconnected');
     } else logger.info(fields, 'disconnected');
-    held.delete(this);
+    registry.delete(this.session);
     this.#owner.onClose(this, error, failure);
+    this.#decide();
     onChange();
   }
 
-  /** Why the server did not take the agent; undefined if it did, or the agent did not want it. */
+  /** Why the server did not accept the agent; undefined if it did, or if the agent closed the tunnel. */
   #failureOf(error: TunnelError | undefined): ConnectError | undefined {
-    if (this.#isTaken || this.#isDuplicate || this.#isGivenUp) return undefined;
+    if (this.#isAccepted || this.#isDuplicate || this.#isClosedByAgent) return undefined;
     if (this.#tokenFailure) return this.#tokenFailure;
     const isLate = error?.code === 'hello_timeout';
     const reason = identityFailure(error?.code) ?? (isLate ? 'handshake_timeout' : 'not_taken');
-    return new ConnectError(reason, error?.message ?? 'the server ended the tunnel at its start');
+    const text = error?.message ?? 'the server closed the tunnel before it accepted the agent';
+    return new ConnectError(reason, text);
   }
 }

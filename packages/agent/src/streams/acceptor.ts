@@ -8,21 +8,22 @@ import {
 } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime/process';
 import type { AgentMetrics } from '../admin/metrics.ts';
+import type { AgentOptions } from '../options.ts';
 import { DialQueue } from './dial-queue.ts';
 import { dialTarget, type Lookup } from './dial-target.ts';
-import type { AddressCheck, TargetPolicy } from './target-policy.ts';
+import type { PolicySource } from './policy-source.ts';
+import type { AddressCheck } from './target-policy.ts';
 
-export interface AcceptorOptions {
-  readonly dialTimeoutMs: number;
-  /** The policy in force. */
-  policy(): TargetPolicy;
-  /** How names are resolved, if not by the system. */
-  readonly lookup?: Lookup | undefined;
+interface AcceptorOptions {
+  readonly options: AgentOptions;
   readonly logger: Logger;
   readonly metrics: AgentMetrics;
+  readonly policies: PolicySource;
+  /** How names are resolved; default: by the system. */
+  readonly lookup: Lookup | undefined;
 }
 
-/** Serves the streams that servers open: dials the target and joins the two. */
+/** Serves the streams that servers open: dials the target and connects stream and socket. */
 export class Acceptor {
   readonly #options: AcceptorOptions;
   readonly #dials = new DialQueue();
@@ -31,7 +32,7 @@ export class Acceptor {
     this.#options = options;
   }
 
-  /** Takes an offered stream; all that goes wrong ends in a refusal or a reset of that stream. */
+  /** Accepts an offered stream. Any failure refuses or resets that stream and is logged; nothing is thrown. */
   accept(stream: TunnelStream): void {
     const { metrics } = this.#options;
     const abort = new AbortController();
@@ -45,7 +46,7 @@ export class Acceptor {
     stream.attach({ onClose: (error) => abort.abort(error) });
     let check: AddressCheck;
     try {
-      check = this.#options.policy().checkTarget(stream.target);
+      check = this.#options.policies.policy.checkTarget(stream.target);
     } catch (thrown) {
       refuse(thrown);
       return;
@@ -72,9 +73,9 @@ export class Acceptor {
         refuse(signal.reason);
         return;
       }
-      const { dialTimeoutMs, lookup } = this.#options;
-      const options = { timeoutMs: dialTimeoutMs, signal, lookup, check };
-      dialTarget(stream.target, options).then(join, refuse);
+      const { options, lookup } = this.#options;
+      const dial = { timeoutMs: options.dialTimeout, signal, lookup, check };
+      dialTarget(stream.target, dial).then(join, refuse);
     });
   }
 

@@ -1,8 +1,8 @@
 import { type ErrorCode, TunnelError } from '@fairlead/protocol';
 
 /**
- * What the kernel said about a connect, as a code and in Go's words: operators of Konnectivity
- * know those words and grep for them.
+ * The kernel's errors of a connect, as a code and in Go's words, which operators of Konnectivity know and
+ * search for.
  */
 const connectFailures: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   ECONNREFUSED: ['target_refused', 'connect: connection refused'],

@@ -1,20 +1,20 @@
-/** A dial costs the event loop about as much as 16 KiB of payload; so many at once, and then others. */
-const MAX_TURN_MS = 5;
+/** How long dials may run in one tick. A dial costs the event loop about as much as 16 KiB of payload. */
+const MAX_MS_PER_TICK = 5;
 
 /**
- * Starts dials a few at a time, in order. A server may open thousands of streams within one read of the
- * tunnel, as it does when a client of its own opens them: begun there and then, they would hold up the bytes
- * of every other stream. Most of those that a client gives up at once are never begun.
+ * Starts a few dials per tick, in order. One read from the tunnel can carry thousands of OPENs, if one client
+ * opened them at once: starting all dials in that tick would delay the bytes of every other stream. Most
+ * streams that a client resets at once are then never dialed.
  */
 export class DialQueue {
-  /** Not looked at yet, in order. */
+  /** Added since `#next` was filled, in order. */
   #waiting: (() => void)[] = [];
-  /** Those before them, the next one last: what has begun must not be kept until the last has. */
+  /** The dials before those, in reverse order: `pop` releases each dial as soon as it has started. */
   #next: (() => void)[] = [];
   #isScheduled = false;
-  readonly #pump = () => this.#onTurn();
+  readonly #pump = () => this.#onTick();
 
-  /** Calls `start` at the end of this turn of the event loop, or of one of the next. */
+  /** Calls `start` at the end of this tick, or of a later one. */
   add(start: () => void): void {
     this.#waiting.push(start);
     this.#schedule();
@@ -26,9 +26,9 @@ export class DialQueue {
     setImmediate(this.#pump);
   }
 
-  #onTurn(): void {
+  #onTick(): void {
     this.#isScheduled = false;
-    const untilMs = performance.now() + MAX_TURN_MS;
+    const untilMs = performance.now() + MAX_MS_PER_TICK;
     do {
       if (this.#next.length === 0) {
         this.#next = this.#waiting.reverse();

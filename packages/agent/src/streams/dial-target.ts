@@ -2,50 +2,51 @@ import { promises as dns, type LookupAddress } from 'node:dns';
 import { connect, isIP, type Socket } from 'node:net';
 import { formatTarget, type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
 import { connectError, lookupError } from './dial-errors.ts';
+import type { AddressCheck } from './target-policy.ts';
 
-/** RFC 8305 section 5: how long an attempt runs alone before the next address joins in. */
-const attemptDelayMs = 250;
+/** How long an attempt runs before the next address is tried too (RFC 8305 section 5). */
+const ATTEMPT_DELAY_MS = 250;
 
-const keepAliveDelayMs = 30_000;
+const KEEP_ALIVE_DELAY_MS = 30_000;
 
-/** All addresses of a name, in the order in which they should be tried. */
+/** Resolves a name to all its addresses, in the order in which to try them. */
 export type Lookup = (host: string) => Promise<readonly LookupAddress[]>;
 
 export interface DialOptions {
-  /** For everything: the look-up and all attempts. */
+  /** For the lookup and all attempts together. */
   readonly timeoutMs: number;
-  /** Ends the dial; its reason is the error if that is a TunnelError, else `cancelled` is. */
+  /** Ends the dial, with its reason if that is a TunnelError, else with `cancelled`. */
   readonly signal?: AbortSignal | undefined;
   /** Default: getaddrinfo, which sorts by RFC 6724. */
   readonly lookup?: Lookup | undefined;
   /**
-   * Asked about every address right before it is dialled, so that what was checked is what is
-   * dialled. It throws to veto that address; the others are still tried.
+   * Called with each address right before it is dialed, so that the checked address is the dialed one. If it
+   * throws, that address is skipped; the others are still tried.
    */
-  readonly check?: ((address: string, port: number) => void) | undefined;
+  readonly check?: AddressCheck | undefined;
 }
 
 /**
  * Connects to a target over TCP, racing all addresses of a name (RFC 8305).
  *
- * Node's autoSelectFamily gives up an address after 250 ms, which loses slow good ones. Here a later
- * attempt only joins the race: the first to connect wins, the others are destroyed.
+ * Node's autoSelectFamily abandons an address after 250 ms, and so loses slow ones. Here the earlier attempts
+ * continue: the first to connect wins, the others are destroyed.
  *
  * @param target host: an IPv4 address, an IPv6 address without brackets, or a name
  * @returns a connected socket, half-close allowed, no-delay and keepalive on, nothing read yet.
- *   The caller adds its listeners in the same turn.
+ *   The caller must add its listeners in the same tick.
  * @throws TunnelError `target_refused`, `target_unreachable`, `target_reset`, `dns_failed`,
- *   `dial_timeout`, `dial_failed`, `cancelled`, or what `check` threw. No socket is left behind.
+ *   `dial_timeout`, `dial_failed`, `cancelled`, or what `check` threw. No socket stays open.
  */
 export function dialTarget(target: Target, options: DialOptions): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    new Race(target.host, target.port, options, resolve, reject).start();
+    new Race(target, options, resolve, reject).start();
   });
 }
 
 /**
- * RFC 8305 section 4: families alternate, beginning with that of the first address; within a
- * family the order stays.
+ * Alternates the address families, starting with that of the first address, and keeps the order within
+ * each family (RFC 8305 section 4).
  */
 export function interleaveFamilies(addresses: readonly LookupAddress[]): LookupAddress[] {
   const first = addresses.filter(({ family }) => family === addresses[0]?.family);
@@ -61,36 +62,33 @@ export function interleaveFamilies(addresses: readonly LookupAddress[]): LookupA
 export const systemLookup: Lookup = (host) => dns.lookup(host, { all: true, verbatim: true });
 
 /**
- * Nobody listens, but the kernel gave this socket the target's own port as its source, and TCP's
- * simultaneous open joined it to itself. Go's dialer treats that as refused, too.
+ * Whether the socket is connected to itself: without a listener, the kernel can pick the target's port as the
+ * source port, and TCP's simultaneous open succeeds. Like Go's dialer, this counts as refused.
  */
 function isSelfConnect(socket: Socket): boolean {
   return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
 }
 
 class Race {
-  readonly #host: string;
-  readonly #port: number;
+  readonly #target: Target;
   readonly #options: DialOptions;
   readonly #resolve: (socket: Socket) => void;
   readonly #reject: (error: TunnelError) => void;
   readonly #running = new Map<Socket, string>();
   readonly #failures: TunnelError[] = [];
-  /** Not tried yet; undefined until the look-up is over. */
+  /** The addresses that are not tried yet; undefined until the lookup has ended. */
   #waiting: LookupAddress[] | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #stagger: NodeJS.Timeout | undefined;
   #settled = false;
 
   constructor(
-    host: string,
-    port: number,
+    target: Target,
     options: DialOptions,
     resolve: (socket: Socket) => void,
     reject: (error: TunnelError) => void,
   ) {
-    this.#host = host;
-    this.#port = port;
+    this.#target = target;
     this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -104,35 +102,37 @@ class Race {
     }
     signal?.addEventListener('abort', this.#onAbort);
     this.#deadline = setTimeout(this.#onTimeout, timeoutMs);
-    const family = isIP(this.#host);
+    const family = isIP(this.#target.host);
     if (family !== 0) {
-      this.#begin([{ address: this.#host, family }]);
+      this.#begin([{ address: this.#target.host, family }]);
       return;
     }
     const lookup = this.#options.lookup ?? systemLookup;
-    lookup(this.#host).then(
+    lookup(this.#target.host).then(
       (addresses) => this.#begin(interleaveFamilies(addresses)),
-      (error: Error) => this.#fail(lookupError(error, this.#host)),
+      (error: Error) => this.#fail(lookupError(error, this.#target.host)),
     );
   }
 
   #begin(addresses: LookupAddress[]): void {
     if (this.#settled) return;
     if (addresses.length === 0) {
-      this.#fail(new TunnelError('dns_failed', `dial tcp: lookup ${this.#host}: no such host`));
+      this.#fail(
+        new TunnelError('dns_failed', `dial tcp: lookup ${this.#target.host}: no such host`),
+      );
       return;
     }
     this.#waiting = addresses;
     this.#next();
   }
 
-  /** Starts the next attempt, or ends a race that nobody can win any more. */
+  /** Starts the next attempt, or fails if no address is left. */
   readonly #next = (): void => {
     clearTimeout(this.#stagger);
     for (;;) {
       const candidate = this.#waiting?.shift();
       if (candidate === undefined) {
-        if (this.#running.size === 0) this.#fail(this.#defeat());
+        if (this.#running.size === 0) this.#fail(this.#failureOfAll());
         return;
       }
       try {
@@ -141,22 +141,22 @@ class Race {
         this.#failures.push(toTunnelError(error, 'dial_failed'));
         continue;
       }
-      if (this.#waiting?.length) this.#stagger = setTimeout(this.#next, attemptDelayMs);
+      if (this.#waiting?.length) this.#stagger = setTimeout(this.#next, ATTEMPT_DELAY_MS);
       return;
     }
   };
 
   #attempt(address: string): void {
-    this.#options.check?.(address, this.#port);
+    this.#options.check?.(address, this.#target.port);
     const socket = connect({
       host: address,
-      port: this.#port,
+      port: this.#target.port,
       allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
-      keepAliveInitialDelay: keepAliveDelayMs,
+      keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     });
-    this.#running.set(socket, formatTarget({ host: address, port: this.#port }));
+    this.#running.set(socket, formatTarget({ host: address, port: this.#target.port }));
     const onError = (error: NodeJS.ErrnoException): void => {
       const name = this.#running.get(socket) ?? address;
       this.#running.delete(socket);
@@ -177,8 +177,8 @@ class Race {
     });
   }
 
-  /** The first failure decides the code, as it did in Go; the text names all of them. */
-  #defeat(): TunnelError {
+  /** The error if all attempts failed: the code of the first failure, as in Go, and the texts of all. */
+  #failureOfAll(): TunnelError {
     const [first] = this.#failures;
     if (first === undefined) return new TunnelError('dial_failed');
     if (this.#failures.length === 1) return first;
@@ -188,7 +188,9 @@ class Race {
 
   readonly #onTimeout = (): void => {
     if (this.#waiting === undefined) {
-      this.#fail(new TunnelError('dial_timeout', `dial tcp: lookup ${this.#host}: i/o timeout`));
+      this.#fail(
+        new TunnelError('dial_timeout', `dial tcp: lookup ${this.#target.host}: i/o timeout`),
+      );
       return;
     }
     const silent = [...this.#running.values()].map((name) => `dial tcp ${name}: i/o timeout`);
@@ -212,7 +214,7 @@ class Race {
     clearTimeout(this.#deadline);
     clearTimeout(this.#stagger);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
-    // Their error listeners stay: a destroyed socket may still report one.
+    // The error listeners stay: a destroyed socket can still report an error.
     for (const loser of this.#running.keys()) loser.destroy();
     this.#running.clear();
   }

@@ -13,12 +13,12 @@ import {
   type TargetRules,
 } from '@fairlead/runtime/net';
 
-/** Asked about every address that a target resolves to, before it is dialled; throws to veto it. */
+/** Called with each address of a target right before it is dialed. @throws to deny the address */
 export type AddressCheck = (address: string, port: number) => void;
 
 /**
- * Link-local addresses, and where clouds hand out the credentials of their machines. Only a rule about
- * such addresses in particular opens them: `0.0.0.0/0` and names do not.
+ * Link-local addresses, and those at which clouds serve the credentials of their machines. Only an allow rule
+ * for a network within one of these opens them: `0.0.0.0/0` and names do not.
  */
 const sensitiveNetworks = [
   '169.254.0.0/16',
@@ -36,24 +36,24 @@ const sensitiveNetworks = [
 const loopbackNetworks = ['127.0.0.0/8', '::1/128'].map((text) => parseIpNetwork(text)!);
 
 /**
- * Which targets an agent dials. A denial wins; once there is an allow rule, what none of them names is
- * denied; link-local and cloud metadata addresses are denied unless a rule is about them; the agent's own
- * ports always.
+ * Decides which targets an agent dials. Deny rules win. If there is an allow rule, all other targets are
+ * denied. Link-local and cloud metadata addresses are denied unless an allow rule names them. The agent's own
+ * ports are always denied.
  */
 export class TargetPolicy {
   readonly #rules: TargetRules;
   readonly #ownPorts: ReadonlySet<number>;
 
-  /** @param ownPorts where the agent itself listens; may be filled later */
+  /** @param ownPorts on which the agent listens; can be filled later */
   constructor(rules: TargetRules, ownPorts: ReadonlySet<number>) {
     this.#rules = rules;
     this.#ownPorts = ownPorts;
   }
 
   /**
-   * Judges a target as it was asked for.
-   * @returns what judges its addresses, which only a look-up can tell
-   * @throws TunnelError `policy_denied` that names the rule, also from what is returned
+   * Checks a target as the server requested it.
+   * @returns the check for its addresses, which are known after the lookup
+   * @throws TunnelError `policy_denied` that names the rule; the returned check throws it as well
    */
   checkTarget(target: Target): AddressCheck {
     const { allow, deny } = this.#rules;
@@ -65,8 +65,8 @@ export class TargetPolicy {
       if (denying) throw denied(`"${denying.text}" denies ${formatTarget(target)}`);
       allowedByName = allow.some(covers);
       const mayBeAllowed = allowedByName || allow.some(({ host }) => host.kind === 'network');
-      // No look-up for a name that nothing could allow.
-      if (allow.length > 0 && !mayBeAllowed) throw denied(`nothing allows ${formatTarget(target)}`);
+      // A name that no rule can allow is not looked up.
+      if (allow.length > 0 && !mayBeAllowed) throw denied(`no rule allows ${formatTarget(target)}`);
     }
     return (address, port) => this.#checkAddress(address, port, allowedByName);
   }
@@ -75,7 +75,7 @@ export class TargetPolicy {
     const { allow, deny } = this.#rules;
     const shown = formatTarget({ host: text, port });
     const address = parseIpAddress(text);
-    if (!address) throw denied(`${shown} is no address`);
+    if (!address) throw denied(`${shown} is not an IP address`);
     const covers = (rule: TargetRule) => ruleCoversAddress(rule, address, port);
     const denying = deny.find(covers);
     if (denying) throw denied(`"${denying.text}" denies ${shown}`);
@@ -91,12 +91,12 @@ export class TargetPolicy {
       );
       if (isSensitive && !isOpened) {
         throw denied(
-          `${shown} is link-local or cloud metadata, and no rule is about ${sensitive.text}`,
+          `${shown} is link-local or cloud metadata, and no allow rule names a network within ${sensitive.text}`,
         );
       }
     }
     if (allow.length > 0 && !allowedByName && !allow.some(covers)) {
-      throw denied(`nothing allows ${shown}`);
+      throw denied(`no rule allows ${shown}`);
     }
   }
 }
@@ -109,7 +109,7 @@ function withEmbedded(address: IpAddress): IpAddress[] {
   return embedded ? [address, embedded] : [address];
 }
 
-/** Asked for the agent's own ports only, so that a look at the interfaces each time is cheap enough. */
+/** Whether it is an address of this machine. Only called for the agent's own ports, since it lists all interfaces. */
 function isOwn(address: IpAddress): boolean {
   const own = Object.values(networkInterfaces())
     .flat()

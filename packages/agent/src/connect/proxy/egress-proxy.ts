@@ -3,38 +3,42 @@ import type { Target } from '@fairlead/protocol';
 import { UsageError } from '@fairlead/runtime/process';
 import { NoProxyList } from './no-proxy.ts';
 
-/** An HTTP proxy on the way out, to be asked with CONNECT. */
+/** An HTTP proxy for outgoing connections, which the agent uses with CONNECT. */
 export interface EgressProxy {
-  /** For texts: scheme, host and port, never the password. */
+  /** For logs and errors: scheme, host and port, never the password. */
   readonly name: string;
   readonly host: string;
   readonly port: number;
-  /** The proxy itself is reached by TLS. */
+  /** Whether the connection to the proxy uses TLS. */
   readonly secure: boolean;
   /** The value of Proxy-Authorization (RFC 7617). */
   readonly authorization: string | undefined;
-  /** Whom to trust as a secure proxy; without it Node's CAs, NODE_EXTRA_CA_CERTS included. */
-  readonly tls?: SecureContextOptions | undefined;
-}
-
-export interface EgressProxyOptions {
-  /** The value of `--egress-proxy`. */
-  readonly url: string | URL | undefined;
-  readonly env: NodeJS.ProcessEnv;
+  /** The CAs that an https proxy is verified with; default: Node's, with NODE_EXTRA_CA_CERTS. */
   readonly tls?: SecureContextOptions | undefined;
 }
 
 /**
- * Which proxy leads to which server: `--egress-proxy`, else https_proxy, else HTTPS_PROXY, and none
- * for what no_proxy, else NO_PROXY, takes out. These are curl's rules, the flag standing for `-x`;
- * a port that the URL does not name is that of its scheme.
+ * Selects the proxy for a server: `--egress-proxy`, else https_proxy, else HTTPS_PROXY. Servers that
+ * no_proxy, else NO_PROXY, lists are connected to directly. These are curl's rules, with the flag as `-x`.
+ * The default port is that of the URL's scheme.
  */
 export class EgressProxies {
   readonly #proxy: EgressProxy | undefined;
   readonly #exceptions: NoProxyList;
 
-  /** @throws UsageError that names the flag or the variable, when the URL is none of a proxy */
-  constructor({ url, env, tls }: EgressProxyOptions) {
+  /**
+   * @param options.url the value of `--egress-proxy`
+   * @throws UsageError that names the flag or the variable, if the URL is not an HTTP proxy's
+   */
+  constructor({
+    url,
+    env,
+    tls,
+  }: {
+    readonly url: string | URL | undefined;
+    readonly env: NodeJS.ProcessEnv;
+    readonly tls?: SecureContextOptions | undefined;
+  }) {
     this.#exceptions = new NoProxyList(env.no_proxy ?? env.NO_PROXY ?? '');
     const source = [
       ['--egress-proxy', url],
@@ -46,19 +50,20 @@ export class EgressProxies {
     this.#proxy = { ...parseProxy(String(value), name), tls };
   }
 
-  /** The proxy for a server, or undefined to go straight. */
+  /** The proxy for a server; undefined for a direct connection. */
   for(server: Target): EgressProxy | undefined {
     return this.#exceptions.matches(server) ? undefined : this.#proxy;
   }
 }
 
 function parseProxy(text: string, source: string): EgressProxy {
-  // curl takes a bare host:port for an http proxy.
-  const url = parseUrl(text.includes('://') ? text : `http://${text}`);
+  // As in curl, `host:port` without a scheme is an http proxy.
+  const full = text.includes('://') ? text : `http://${text}`;
+  const url = URL.canParse(full) ? new URL(full) : undefined;
   const secure = url?.protocol === 'https:';
   if (!url || url.hostname === '' || (!secure && url.protocol !== 'http:')) {
     throw new UsageError(
-      `${source}: not the URL of an HTTP proxy; give http://HOST:PORT or https://HOST:PORT`,
+      `${source}: not the URL of an HTTP proxy. Use http://HOST:PORT or https://HOST:PORT`,
     );
   }
   const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
@@ -71,10 +76,6 @@ function parseProxy(text: string, source: string): EgressProxy {
   };
 }
 
-function parseUrl(text: string): URL | undefined {
-  return URL.canParse(text) ? new URL(text) : undefined;
-}
-
 function basicAuthorization({ username, password }: URL, source: string): string | undefined {
   if (username === '' && password === '') return undefined;
   try {
@@ -82,7 +83,7 @@ function basicAuthorization({ username, password }: URL, source: string): string
     return `Basic ${Buffer.from(userinfo).toString('base64')}`;
   } catch {
     throw new UsageError(
-      `${source}: the user or password has a bad %-escape; write % itself as %25`,
+      `${source}: the user or password has an invalid %-escape. Write the character % as %25`,
     );
   }
 }

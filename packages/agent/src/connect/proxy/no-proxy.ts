@@ -4,13 +4,12 @@ import type { Target } from '@fairlead/protocol';
 type Rule = (target: Target) => boolean;
 
 /**
- * The destinations that NO_PROXY takes out, by curl's rules: entries are separated by commas or
- * blanks; a name stands for itself and all names below it, with or without a leading dot; `*`
- * stands for everything; addresses may be networks (10.0.0.0/8). Loopback has no exemption of its
- * own, as in curl. An entry that is nothing of this matches nothing.
+ * The targets that NO_PROXY lists, by curl's rules: entries are separated by commas or blanks. A name
+ * matches itself and all names below it, with or without a leading dot. `*` matches everything. An address
+ * can be a network (10.0.0.0/8). As in curl, loopback is not exempt by itself. Any other entry matches nothing.
  *
- * Beyond curl, which lists written for other programs need: `*` may stand among other entries,
- * `*.name` equals `.name`, IPv6 may be in brackets, and an entry may end in `:port`.
+ * Lists for other programs need more than curl's rules: `*` can stand among other entries, `*.name` equals
+ * `.name`, IPv6 can be in brackets, and an entry can end in `:port`.
  */
 export class NoProxyList {
   readonly #rules: readonly Rule[];
@@ -62,7 +61,7 @@ function nameRule(entry: string): Rule {
   };
 }
 
-/** Names are compared without case and without the dot that ends a full name. */
+/** Names are compared without case and without the trailing dot of a full name. */
 function canonical(name: string): string {
   return name.toLowerCase().replace(/\.$/, '');
 }

@@ -5,60 +5,52 @@ import { type ClientHttp2Stream, request as requestHttp2 } from 'http2-wrapper';
 import type { ConnectAttempt } from '../connect-attempt.ts';
 import { ConnectError } from '../connect-error.ts';
 import { closeWithStream, startHttp2 } from '../http2-session.ts';
-import { startTls } from '../secure-socket.ts';
+import { startTls } from '../start-tls.ts';
 import type { EgressProxy } from './egress-proxy.ts';
 
 /**
- * Opens a connection to a server through a proxy: CONNECT over HTTP/1.1 (RFC 9110 section 9.3.6),
- * or over HTTP/2 (RFC 9113 section 8.5) where a proxy reached by TLS prefers that.
- * @throws ConnectError `proxy_failed`, whatever is wrong with the proxy; the text names it
+ * Opens a TCP connection to an endpoint. If the attempt has a proxy, it goes through the proxy: by CONNECT
+ * over HTTP/1.1 (RFC 9110 section 9.3.6), or over HTTP/2 (RFC 9113 section 8.5) if an https proxy prefers it.
+ * @throws ConnectError; for any failure at the proxy `proxy_failed`, whose text names the proxy
  */
-export async function connectThroughProxy(
-  attempt: ConnectAttempt,
-  proxy: EgressProxy,
-  endpoint: Target,
-): Promise<Duplex> {
+export async function openSocket(attempt: ConnectAttempt, endpoint: Target): Promise<Duplex> {
+  const { proxy } = attempt;
+  if (!proxy) return attempt.dial(endpoint);
+  const authority = formatTarget(endpoint);
   try {
-    const { socket, http2 } = await reach(attempt, proxy);
-    const doing = `waiting for the egress proxy ${proxy.name} to reach ${formatTarget(endpoint)}`;
-    attempt.begin(doing, 'proxy_failed');
-    const connect = http2 ? connectByHttp2 : connectByHttp1;
-    return await connect(attempt, proxy, socket, endpoint);
+    const { socket, isHttp2 } = await openProxy(attempt, proxy);
+    attempt.begin(
+      `waiting for the egress proxy ${proxy.name} to reach ${authority}`,
+      'proxy_failed',
+    );
+    const connect = isHttp2 ? connectByHttp2 : connectByHttp1;
+    return await connect(attempt, proxy, socket, authority);
   } catch (error) {
-    throw proxyError(proxy, error);
+    if (error instanceof ConnectError && error.reason === 'cancelled') throw error;
+    const detail = error instanceof Error ? error.message : String(error);
+    const text = `egress proxy ${proxy.name}: ${detail}`;
+    throw new ConnectError('proxy_failed', text, { cause: error });
   }
 }
 
-function proxyError(proxy: EgressProxy, error: unknown): ConnectError {
-  if (error instanceof ConnectError && error.reason === 'cancelled') return error;
-  const detail = error instanceof Error ? error.message : String(error);
-  return new ConnectError('proxy_failed', `egress proxy ${proxy.name}: ${detail}`, {
-    cause: error,
-  });
-}
-
-async function reach(
+async function openProxy(
   attempt: ConnectAttempt,
-  proxy: EgressProxy,
-): Promise<{ socket: Duplex; http2: boolean }> {
-  const { host, port } = proxy;
-  const socket = await attempt.dial({ host, port });
-  if (!proxy.secure) return { socket, http2: false };
-  const { socket: secured } = await startTls(attempt, socket, {
-    endpoint: { host, port },
-    context: proxy.tls ?? {},
-    protocols: ['h2', 'http/1.1'],
-  });
-  return { socket: secured, http2: secured.alpnProtocol === 'h2' };
+  { host, port, secure, tls = {} }: EgressProxy,
+): Promise<{ socket: Duplex; isHttp2: boolean }> {
+  const endpoint = { host, port };
+  const socket = await attempt.dial(endpoint);
+  if (!secure) return { socket, isHttp2: false };
+  const protocols = ['h2', 'http/1.1'];
+  const secured = await startTls(attempt, socket, { endpoint, context: tls, protocols });
+  return { socket: secured.socket, isHttp2: secured.socket.alpnProtocol === 'h2' };
 }
 
 function connectByHttp1(
   attempt: ConnectAttempt,
   proxy: EgressProxy,
   socket: Duplex,
-  endpoint: Target,
+  authority: string,
 ): Promise<Duplex> {
-  const authority = formatTarget(endpoint);
   const request = attempt.own(
     requestHttp1({
       createConnection: () => socket,
@@ -85,9 +77,8 @@ function connectByHttp2(
   attempt: ConnectAttempt,
   proxy: EgressProxy,
   socket: Duplex,
-  endpoint: Target,
+  authority: string,
 ): Promise<Duplex> {
-  const authority = formatTarget(endpoint);
   const session = attempt.own(startHttp2(socket, proxy));
   const request = attempt.own(
     requestHttp2({
@@ -108,7 +99,7 @@ function connectByHttp2(
       closeWithStream(session, stream);
       resolve(attempt.own(stream));
     });
-    // Not end(): the request's body is the connection.
+    // Without end(): the body of the request is the connection.
     request.flushHeaders();
   });
 }
@@ -123,6 +114,6 @@ function authorization({ authorization }: EgressProxy): Record<string, string> {
 }
 
 function refusal(authority: string, status: number | undefined, text = ''): Error {
-  const cure = status === 407 ? '; give a user and a password in its URL' : '';
+  const cure = status === 407 ? '. Put a user and a password into its URL' : '';
   return new Error(`CONNECT ${authority} was answered with ${status} ${text}`.trim() + cure);
 }
