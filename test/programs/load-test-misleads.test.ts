@@ -158,15 +158,24 @@ t.test('upload and download count what came through', async (t) => {
   t.same(await inTime('the program ends', source.exit), { code: 0, signal: null });
 });
 
-t.test('HTTP at a rate, and the same on new connections', async (t) => {
-  const args = ['--proxy', uds, '--target', `http://${loopback}:${pod.port}/pods`];
-  const paced = await report(t, [...args, '--rate=100']);
-  t.match(paced, { mode: 'http', failures: 0 });
-  t.ok(paced.operations > 5 && paced.operations < 140, `${paced.operations} instead of 100`);
-  const fresh = await report(t, [...args, '--new-connections']);
-  t.ok(fresh.operations > 5);
-  t.equal(fresh.failures, 0);
-});
+for (const flags of [[], ['--new-connections']]) {
+  t.test(`HTTP at a rate ${flags}`, async (t) => {
+    const args = ['--proxy', uds, '--target', `http://${loopback}:${pod.port}/pods`, ...flags];
+    const paced = await report(t, [...args, calm]);
+    t.match(paced, { mode: 'http', failures: 0 });
+    // What was due before the measurement, on a machine that fell behind, is made up for in it:
+    // packages/client/test/http-load.test.ts holds the exact rate, in controlled time.
+    const dueMs = paced.settings.warmUpMs + paced.elapsedMs;
+    const { operations } = paced;
+    t.ok(
+      operations > 5 && operations <= dueMs / 10 + 4,
+      `${operations} of ${dueMs / 10} that were due`,
+    );
+    const unpaced = await report(t, args);
+    t.match(unpaced, { failures: 0 });
+    t.ok(unpaced.operations > 5);
+  });
+}
 
 t.test('an HTTP timeout below a second is kept', async (t) => {
   const args = ['--proxy', uds, '--target', `http://${loopback}:${pod.port}/pods`];

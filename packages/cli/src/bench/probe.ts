@@ -71,7 +71,7 @@ function probeStream(route: Route, wantsEcho: boolean, timeoutMs: number): Promi
 }
 
 async function probeTls(route: Route, targetTls: HttpTls, timeoutMs: number): Promise<void> {
-  const duplex = new ClientDuplex(route);
+  const duplex = new ClientDuplex(route).open();
   let below: Error | undefined;
   duplex.on('error', (error) => {
     below = error;

@@ -27,6 +27,11 @@ export class StreamPace {
     this.#turnMs = (index / streams) * (this.#intervalMs ?? 0);
   }
 
+  /** Whether operations wait for their time. */
+  get isPaced(): boolean {
+    return this.#intervalMs !== undefined;
+  }
+
   /**
    * The stream is free for its next operation.
    * @param start called at once or later, with the time from which the latency counts
