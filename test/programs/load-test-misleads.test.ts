@@ -62,15 +62,7 @@ interface Ended {
 
 /** Runs the bench to its end, in this process: most of what a process costs is its start. */
 async function bench(args: readonly string[]): Promise<Ended> {
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  const before = signals.map((signal) => process.listeners(signal));
   const { code, stdout, stderr } = await runCommand(['bench', ...args]);
-  // A process of its own would have ended with its listeners.
-  for (const [at, signal] of signals.entries()) {
-    for (const listener of process.listeners(signal)) {
-      if (!before[at]!.includes(listener)) process.off(signal, listener);
-    }
-  }
   return { code, stdout, told: stderr };
 }
 

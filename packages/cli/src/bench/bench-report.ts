@@ -2,7 +2,6 @@ import type { LatencyPoint, LatencyReport, MeterReport, MeterSample } from '@fai
 import { proxyName } from '../proxy-options.ts';
 import type { BenchFlags } from './bench-options.ts';
 import type { BenchMode, BenchPlan } from './bench-plan.ts';
-import { judge, type Verdict } from './thresholds.ts';
 
 /** One second, or what was left of the last one. */
 interface ReportedSample {
@@ -14,6 +13,15 @@ interface ReportedSample {
   /** Null where nothing was answered. */
   readonly p50Us: number | null;
   readonly p99Us: number | null;
+}
+
+/** One threshold, and whether it was kept. Durations are in microseconds. */
+export interface Verdict {
+  readonly flag: string;
+  readonly limit: number;
+  /** Null if nothing was measured, which misses the threshold. */
+  readonly measured: number | null;
+  readonly passed: boolean;
 }
 
 /** What `--json` writes. Fields are added, never renamed. */
@@ -151,4 +159,31 @@ function reportSamples(samples: readonly MeterSample[]): ReportedSample[] {
       p99Us: finite(p99Us),
     };
   });
+}
+
+/** Compares the figures with every threshold that the flags set. */
+function judge(
+  figures: Pick<BenchReport, 'latency' | 'failureRatio' | 'operationsPerSecond' | 'bytesPerSecond'>,
+  flags: BenchFlags,
+): Verdict[] {
+  const { latency } = figures;
+  const verdicts: Verdict[] = [];
+  const atMost = (flag: string, limit: number | undefined, measured: number | null = null) => {
+    if (limit === undefined) return;
+    verdicts.push({ flag, limit, measured, passed: measured !== null && measured <= limit });
+  };
+  const atLeast = (flag: string, limit: number | undefined, measured: number) => {
+    if (limit === undefined) return;
+    verdicts.push({ flag, limit, measured, passed: measured >= limit });
+  };
+  const us = (limitMs: number | undefined) => limitMs && limitMs * 1000;
+  atMost('--fail-p50', us(flags.failP50), latency?.p50Us);
+  atMost('--fail-p90', us(flags.failP90), latency?.p90Us);
+  atMost('--fail-p99', us(flags.failP99), latency?.p99Us);
+  atMost('--fail-p999', us(flags.failP999), latency?.p999Us);
+  atMost('--fail-max', us(flags.failMax), latency?.maxUs);
+  atMost('--fail-errors', flags.failErrors, figures.failureRatio);
+  atLeast('--min-rate', flags.minRate, figures.operationsPerSecond);
+  atLeast('--min-throughput', flags.minThroughput, figures.bytesPerSecond);
+  return verdicts;
 }

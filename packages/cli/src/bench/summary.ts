@@ -1,6 +1,5 @@
-import { type BenchReport, hasOperations } from './bench-report.ts';
+import { type BenchReport, hasOperations, type Verdict } from './bench-report.ts';
 import { formatBytes, formatCount, formatRatio, formatUs, operationNames } from './figures.ts';
-import type { Verdict } from './thresholds.ts';
 
 /** Above this the generator's own speed is in the figures. */
 const busyLimit = 0.9;
