@@ -7,7 +7,7 @@ import { ClientDuplex } from '../client-duplex.ts';
 import { ClientError } from '../client-error.ts';
 import { authorityOf } from '../route.ts';
 import { targetTlsOptions } from './http-tls.ts';
-import type { HttpLoadOrder, Load } from './load.ts';
+import type { Load, OrderOf } from './load.ts';
 import type { Meter } from './meter.ts';
 import { StreamPace } from './stream-pace.ts';
 
@@ -52,13 +52,13 @@ interface HttpClient extends EventEmitter {
  *
  * @throws Error if autocannon refuses the order
  */
-export function startHttp(order: HttpLoadOrder, meter: Meter): Load {
+export function startHttp(order: OrderOf<'http'>, meter: Meter): Load {
   return new HttpLoad(order, meter);
 }
 
 class HttpLoad implements Load {
   readonly running: Promise<void>;
-  readonly #order: HttpLoadOrder;
+  readonly #order: OrderOf<'http'>;
   readonly #meter: Meter;
   readonly #clients = new Set<HttpClient>();
   readonly #run: { stop?: () => void };
@@ -68,7 +68,7 @@ class HttpLoad implements Load {
   #stopping = false;
   #onRunning = () => {};
 
-  constructor(order: HttpLoadOrder, meter: Meter) {
+  constructor(order: OrderOf<'http'>, meter: Meter) {
     this.#order = order;
     this.#meter = meter;
     this.running = new Promise((resolve) => {
