@@ -199,7 +199,7 @@ t.test('HTTPS to a kubelet, whose certificate is verified', async (t) => {
   t.ok(figures.operations > 5);
   const unverified = await bench([...args, ...short]);
   t.equal(unverified.code, 1);
-  t.match(unverified.told, /certificate is refused.*--target-ca-cert/);
+  t.match(unverified.told, /certificate of the peer was rejected.*--target-ca-cert/);
   t.equal((await bench([...args, ...short, '--target-insecure'])).code, 0);
 });
 
@@ -268,22 +268,22 @@ const failures: Record<string, { args: string[]; code: 1 | 2; says: RegExp }> = 
   'a server that is down': {
     args: ['--proxy', `unix:${server.uds.path}.gone`, '--target', echoTarget],
     code: 1,
-    says: /--proxy unix:\S+\.gone: there is no such socket.*--uds-name/,
+    says: /--proxy unix:\S+\.gone: the socket does not exist.*--uds-name/,
   },
   'a port where no process listens': {
     args: ['--proxy', `https://${loopback}:${refused.port}`, '--target', echoTarget],
     code: 1,
-    says: /--proxy https:\S+: nobody listens there.*--server-port/,
+    says: /--proxy https:\S+: nothing listens there.*--server-port/,
   },
   'the admin port': {
     args: ['--proxy', `https://${loopback}:${server.adminPort}`, '--target', echoTarget],
     code: 1,
-    says: /speaks no TLS.*not its agent, health or admin port/,
+    says: /does not speak TLS.*not its agent, health or admin port/,
   },
   "a CA that is not the front end's": {
     args: ['--proxy', https, '--proxy-ca-cert', pki.agent.caFile, '--target', echoTarget],
     code: 1,
-    says: /certificate is refused.*--proxy-ca-cert/,
+    says: /certificate of the peer was rejected.*--proxy-ca-cert/,
   },
   'no certificate': {
     args: ['--proxy', https, '--proxy-ca-cert', frontend.caFile, '--target', echoTarget],
@@ -296,7 +296,7 @@ const failures: Record<string, { args: string[]; code: 1 | 2; says: RegExp }> = 
       ...['--proxy-protocol=http2', '--target', echoTarget],
     ],
     code: 1,
-    says: /refuses our certificate.*--proxy-cert/,
+    says: /rejects a client certificate.*--proxy-cert/,
   },
   'an expired certificate': {
     args: [
