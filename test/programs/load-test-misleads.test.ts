@@ -153,16 +153,14 @@ t.test('upload and download count what came through', async (t) => {
 for (const flags of [[], ['--new-connections']]) {
   t.test(`HTTP at a rate ${flags}`, async (t) => {
     const args = ['--proxy', uds, '--target', `http://${loopback}:${pod.port}/pods`, ...flags];
+    const startMs = performance.now();
     const paced = await report(t, [...args, calm]);
+    // packages/client/test/http-load.test.ts tests the exact rate, in controlled time. A busy machine can
+    // make up here for what was due before the measurement.
+    const due = (performance.now() - startMs) / 10;
     t.match(paced, { mode: 'http', failures: 0 });
-    // What was due before the measurement, on a machine that fell behind, is made up for in it:
-    // packages/client/test/http-load.test.ts holds the exact rate, in controlled time.
-    const dueMs = paced.settings.warmUpMs + paced.elapsedMs;
     const { operations } = paced;
-    t.ok(
-      operations > 5 && operations <= dueMs / 10 + 4,
-      `${operations} of ${dueMs / 10} that were due`,
-    );
+    t.ok(operations > 5 && operations <= due + 4, `${operations} of ${due} that were due`);
     const unpaced = await report(t, args);
     t.match(unpaced, { failures: 0 });
     t.ok(unpaced.operations > 5);

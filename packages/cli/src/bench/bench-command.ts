@@ -31,7 +31,7 @@ async function bench({ options: flags }: ParsedOptions<typeof benchTable.options
   const measurement = await untilSignal((signal) => measure(plan, flags, progress, signal)).finally(
     () => progress.end(),
   );
-  if (!measurement) throw new StartupError('ended before anything was measured');
+  if (!measurement) throw new StartupError('the load ended before the measurement began');
   const report = makeReport(plan, flags, release.version, measurement);
   if (flags.html !== undefined) write('--html', flags.html, htmlReport(report));
   writeResults(report, flags.json);
@@ -88,7 +88,7 @@ async function untilSignal<Result>(work: (signal: AbortSignal) => Promise<Result
 function checkWritable(flag: string, path: string): void {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found?.isDirectory()) {
-    throw new UsageError(`${flag}: ${path}: is a directory; name a file in it`);
+    throw new UsageError(`${flag}: ${path}: is a directory. Name a file in it`);
   }
   try {
     accessSync(found ? path : dirname(path), constants.W_OK);
@@ -96,8 +96,8 @@ function checkWritable(flag: string, path: string): void {
     const { code } = error as NodeJS.ErrnoException;
     const reason =
       code === 'ENOENT'
-        ? `the directory ${dirname(path)} does not exist; create it`
-        : 'permission denied; choose a file that you may write';
+        ? `the directory ${dirname(path)} does not exist. Create it`
+        : 'permission denied. Choose a writable file';
     throw new UsageError(`${flag}: ${path}: ${reason}`, { cause: error });
   }
 }
