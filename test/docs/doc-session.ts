@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { makeTemporaryDirectory, workspaceRoot } from '@fairlead/testkit';
+import { makeTemporaryDirectory, testRunEnvironment, workspaceRoot } from '@fairlead/testkit';
 
 const blockTimeoutMs = 120_000;
 /** For blocks that install packages and build; a busy machine takes many times as long as an idle one. */
@@ -133,8 +133,7 @@ export class DocSession {
 
 /** What marks a process as one of this test run. */
 function ofTestRun(): NodeJS.ProcessEnv {
-  const { FAIRLEAD_TEST_RUN, TMPDIR } = process.env;
-  return { FAIRLEAD_TEST_RUN, TMPDIR };
+  return { TMPDIR: process.env.TMPDIR, ...testRunEnvironment() };
 }
 
 /** A process whose network namespace is ours; undefined where that is not allowed. */

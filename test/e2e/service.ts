@@ -48,6 +48,19 @@ export const waysIn = {
 export type WayIn = keyof typeof waysIn;
 export const wayNames = Object.keys(waysIn) as WayIn[];
 
+/** The route to the target; its shared connections are closed with the test. */
+export function routeTo(t: Test, server: TestServer, way: WayIn, target: Target): Route {
+  const { by, over } = waysIn[way];
+  const { tls, ...tcp } = server.tcp;
+  const route: Route = {
+    by,
+    target,
+    ...(over === 'uds' ? { address: server.uds } : { address: tcp, tls }),
+  };
+  t.teardown(() => closeRoute(route));
+  return route;
+}
+
 /**
  * Opens a stream to the target; it is destroyed with the test.
  * @throws ClientError with the front end's code
@@ -58,16 +71,10 @@ export async function open(
   way: WayIn,
   target: Target,
 ): Promise<Duplex> {
-  const { by, over } = waysIn[way];
-  const { tls, ...tcp } = server.tcp;
-  const route: Route = {
-    by,
-    target,
-    ...(over === 'uds' ? { address: server.uds } : { address: tcp, tls }),
-  };
-  t.teardown(() => closeRoute(route));
+  const route = routeTo(t, server, way, target);
   // A gRPC stream opens with its first write, and has no half-close.
-  const stream = by === 'grpc' ? new ClientDuplex(route) : await openDuplex(route, openTimeoutMs);
+  const stream =
+    route.by === 'grpc' ? new ClientDuplex(route).open() : await openDuplex(route, openTimeoutMs);
   // What a test does not wait for must not end its process.
   stream.on('error', () => {});
   stream.setMaxListeners(0);

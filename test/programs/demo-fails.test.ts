@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { workspaceRoot } from '@fairlead/testkit';
+import { testRunEnvironment, workspaceRoot } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { loopback } from './fixture.ts';
 import { inTime } from './ways-in.ts';
@@ -20,9 +20,9 @@ interface Demo {
 }
 
 function startDemo(t: Test): Demo {
-  const { PATH = '', HOME = '', TMPDIR, FAIRLEAD_TEST_RUN } = process.env;
+  const { PATH = '', HOME = '', TMPDIR } = process.env;
   const child = spawn(process.execPath, [demo], {
-    env: { PATH, HOME, TMPDIR, FAIRLEAD_TEST_RUN },
+    env: { PATH, HOME, TMPDIR, ...testRunEnvironment() },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.teardown(() => {

@@ -144,7 +144,7 @@ const mistakes: Record<string, { args: string[]; code: 1 | 2; says: RegExp }> = 
   'a server that is down': {
     args: ['--proxy', `unix:${server.uds.path}.gone`, '0:somewhere:80'],
     code: 1,
-    says: /--proxy unix:\S+: there is no such socket/,
+    says: /--proxy unix:\S+: the socket does not exist/,
   },
   'a local port in use': {
     args: [...uds, `${takenPort}:${loopback}:1`],

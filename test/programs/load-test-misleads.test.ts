@@ -62,15 +62,7 @@ interface Ended {
 
 /** Runs the bench to its end, in this process: most of what a process costs is its start. */
 async function bench(args: readonly string[]): Promise<Ended> {
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  const before = signals.map((signal) => process.listeners(signal));
   const { code, stdout, stderr } = await runCommand(['bench', ...args]);
-  // A process of its own would have ended with its listeners.
-  for (const [at, signal] of signals.entries()) {
-    for (const listener of process.listeners(signal)) {
-      if (!before[at]!.includes(listener)) process.off(signal, listener);
-    }
-  }
   return { code, stdout, told: stderr };
 }
 
@@ -158,15 +150,22 @@ t.test('upload and download count what came through', async (t) => {
   t.same(await inTime('the program ends', source.exit), { code: 0, signal: null });
 });
 
-t.test('HTTP at a rate, and the same on new connections', async (t) => {
-  const args = ['--proxy', uds, '--target', `http://${loopback}:${pod.port}/pods`];
-  const paced = await report(t, [...args, '--rate=100']);
-  t.match(paced, { mode: 'http', failures: 0 });
-  t.ok(paced.operations > 5 && paced.operations < 140, `${paced.operations} instead of 100`);
-  const fresh = await report(t, [...args, '--new-connections']);
-  t.ok(fresh.operations > 5);
-  t.equal(fresh.failures, 0);
-});
+for (const flags of [[], ['--new-connections']]) {
+  t.test(`HTTP at a rate ${flags}`, async (t) => {
+    const args = ['--proxy', uds, '--target', `http://${loopback}:${pod.port}/pods`, ...flags];
+    const startMs = performance.now();
+    const paced = await report(t, [...args, calm]);
+    // packages/client/test/http-load.test.ts tests the exact rate, in controlled time. A busy machine can
+    // make up here for what was due before the measurement.
+    const due = (performance.now() - startMs) / 10;
+    t.match(paced, { mode: 'http', failures: 0 });
+    const { operations } = paced;
+    t.ok(operations > 5 && operations <= due + 4, `${operations} of ${due} that were due`);
+    const unpaced = await report(t, args);
+    t.match(unpaced, { failures: 0 });
+    t.ok(unpaced.operations > 5);
+  });
+}
 
 t.test('an HTTP timeout below a second is kept', async (t) => {
   const args = ['--proxy', uds, '--target', `http://${loopback}:${pod.port}/pods`];
@@ -198,7 +197,7 @@ t.test('HTTPS to a kubelet, whose certificate is verified', async (t) => {
   t.ok(figures.operations > 5);
   const unverified = await bench([...args, ...short]);
   t.equal(unverified.code, 1);
-  t.match(unverified.told, /certificate is refused.*--target-ca-cert/);
+  t.match(unverified.told, /certificate of the peer was rejected.*--target-ca-cert/);
   t.equal((await bench([...args, ...short, '--target-insecure'])).code, 0);
 });
 
@@ -267,22 +266,22 @@ const failures: Record<string, { args: string[]; code: 1 | 2; says: RegExp }> = 
   'a server that is down': {
     args: ['--proxy', `unix:${server.uds.path}.gone`, '--target', echoTarget],
     code: 1,
-    says: /--proxy unix:\S+\.gone: there is no such socket.*--uds-name/,
+    says: /--proxy unix:\S+\.gone: the socket does not exist.*--uds-name/,
   },
   'a port where no process listens': {
     args: ['--proxy', `https://${loopback}:${refused.port}`, '--target', echoTarget],
     code: 1,
-    says: /--proxy https:\S+: nobody listens there.*--server-port/,
+    says: /--proxy https:\S+: nothing listens there.*--server-port/,
   },
   'the admin port': {
     args: ['--proxy', `https://${loopback}:${server.adminPort}`, '--target', echoTarget],
     code: 1,
-    says: /speaks no TLS.*not its agent, health or admin port/,
+    says: /does not speak TLS.*not its agent, health or admin port/,
   },
   "a CA that is not the front end's": {
     args: ['--proxy', https, '--proxy-ca-cert', pki.agent.caFile, '--target', echoTarget],
     code: 1,
-    says: /certificate is refused.*--proxy-ca-cert/,
+    says: /certificate of the peer was rejected.*--proxy-ca-cert/,
   },
   'no certificate': {
     args: ['--proxy', https, '--proxy-ca-cert', frontend.caFile, '--target', echoTarget],
@@ -295,7 +294,7 @@ const failures: Record<string, { args: string[]; code: 1 | 2; says: RegExp }> = 
       ...['--proxy-protocol=http2', '--target', echoTarget],
     ],
     code: 1,
-    says: /refuses our certificate.*--proxy-cert/,
+    says: /rejects a client certificate.*--proxy-cert/,
   },
   'an expired certificate': {
     args: [

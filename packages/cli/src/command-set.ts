@@ -1,11 +1,11 @@
 import type { OptionDeclarations, OptionTable, ParsedOptions } from '@fairlead/runtime/options';
 import { describeRelease, release, runCommand } from '@fairlead/runtime/process';
 
-/** One word of the command line, and what follows it. */
+/** A command, or a group of commands. */
 export interface CommandEntry {
-  /** What it is for, in a few words, for the list of commands. */
+  /** Its purpose, for the list of commands. */
   readonly summary: string;
-  /** Does the work, tells its failure on stderr, and sets the process' exit code. */
+  /** Runs the command, prints a failure on stderr, and sets the exit code of the process. */
   run(argv: readonly string[]): Promise<void>;
 }
 
@@ -18,7 +18,7 @@ export const commandEntry = <D extends OptionDeclarations>(
   run: (argv) => runCommand({ table, ...release, run }, { argv, env: process.env }),
 });
 
-/** Commands under a common name: `fairlead` itself, `fairlead pki`. */
+/** Commands with a common prefix: `fairlead`, `fairlead pki`. */
 export interface CommandSet {
   readonly program: string;
   readonly summary: string;
@@ -26,8 +26,8 @@ export interface CommandSet {
 }
 
 /**
- * Runs the command that the first argument names. If it names none, one line on stderr says which
- * there are, and the exit code is 2.
+ * Runs the command that the first argument names. If there is no such command, it prints one line with
+ * the known commands on stderr, and the exit code is 2.
  */
 export async function runNamedCommand(set: CommandSet, argv: readonly string[]): Promise<void> {
   const [name, ...rest] = argv;
@@ -58,7 +58,7 @@ function helpText(set: CommandSet): string {
     'Commands:',
     ...rows,
     '',
-    `${set.program} COMMAND --help tells more.`,
+    `${set.program} COMMAND --help shows its flags.`,
     '',
   ].join('\n');
 }

@@ -6,9 +6,8 @@ This page is generated from the table in packages/protocol/src/wire/errors.ts (\
 
 A front end answers a CONNECT that fails with the status below, a \`fairlead-error: CODE\` header, and a body
 of one line: what failed, where (at the server, the agent or the target), and after how long. Match on the
-code; the sentences may change. "Elsewhere" says whether the server tries the dial once more on another
-agent, where there is one. The number is what travels in OPEN_FAILED, RESET and GOAWAY ([spec.md](spec.md),
-section 9).
+code, because the texts can change. "Elsewhere" says whether the server retries the dial on another agent, if
+there is one. OPEN_FAILED, RESET and GOAWAY carry the number ([spec.md](spec.md), section 9).
 
 | code | status | elsewhere | number | meaning |
 | --- | --- | --- | --- | --- |

@@ -3,7 +3,7 @@ import { formatHostPort } from '@fairlead/runtime/net';
 import { printable } from '@fairlead/runtime/process';
 import { proxyName } from './proxy-options.ts';
 
-/** What to do about a failure, by its code. Codes of docs/errors.md that are missing explain themselves. */
+/** The cure by error code. Codes of docs/errors.md without an entry need no further explanation. */
 const cures: Readonly<Record<string, string>> = {
   proxy_unreachable: 'is the server running, and is this its --uds-name or its --server-port?',
   proxy_certificate:
@@ -15,19 +15,19 @@ const cures: Readonly<Record<string, string>> = {
   proxy_protocol:
     'is this a front end of fairlead-server (its --server-port, not its agent, health or admin port), and --proxy-protocol what its --mode allows?',
   no_agent:
-    'is an agent connected that serves this target? "fairlead status" and "fairlead why HOST:PORT" on the server tell',
+    'run "fairlead status" and "fairlead why HOST:PORT" on the server to see which agents serve this target',
   target_refused: 'is the target listening, at this port?',
   target_unreachable: 'can the agent reach that address?',
   dns_failed: "the agent resolves the target's name; is it known there?",
   dial_timeout: 'is a firewall between the agent and the target?',
-  policy_denied: '"fairlead why HOST:PORT" on the server tells which rule it was',
+  policy_denied: 'run "fairlead why HOST:PORT" on the server to see the rule',
   target_tls:
     'check --target-ca-cert, or give --target-insecure; a target without TLS is http://HOST:PORT',
   timeout: 'is the server overloaded, or stopped?',
-  stream_lost: "the server's log tells more",
+  stream_lost: "see the server's log",
 };
 
-/** What is the front end's doing, or the way to it; anything else is the target's. */
+/** Failures of the front end or on the way to it. The target causes all others. */
 const frontEndCodes = new Set([
   'proxy_unreachable',
   'proxy_certificate',
@@ -36,19 +36,19 @@ const frontEndCodes = new Set([
   'unauthenticated',
 ]);
 
-/** Whether no target could have been reached either. */
+/** Whether the failure affects all targets. */
 export function isFrontEndFault(error: Error): boolean {
   return error instanceof ClientError && frontEndCodes.has(error.code);
 }
 
-/** A failure to get to the target, in one line: what, where, and what to do. */
+/** A failure to reach the target, in one line: where, what, and the cure. */
 export function explainFailure(error: Error, route: Route): string {
   const code = error instanceof ClientError ? error.code : undefined;
   const cure = code === undefined ? undefined : cures[code];
-  const place = isFrontEndFault(error)
+  const where = isFrontEndFault(error)
     ? `--proxy ${proxyName(route)}`
     : `target ${formatHostPort(route.target)} through ${proxyName(route)}`;
   const shownCode = code === undefined || error.message.includes(`(${code} `) ? '' : ` (${code})`;
-  // The front end's words are in it, and whoever answered in its place need not be one.
-  return `${place}: ${printable(error.message)}${shownCode}${cure === undefined ? '' : `; ${cure}`}`;
+  // The message can contain text of an untrusted peer.
+  return `${where}: ${printable(error.message)}${shownCode}${cure === undefined ? '' : `; ${cure}`}`;
 }

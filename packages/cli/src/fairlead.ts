@@ -2,7 +2,7 @@ import { type CommandSet, runNamedCommand } from './command-set.ts';
 
 const fairlead: CommandSet = {
   program: 'fairlead',
-  summary: 'Tools for those who run Fairlead',
+  summary: 'Tools for operators of Fairlead',
   commands: {
     status: {
       summary: 'Show the agents of a running server',
@@ -13,11 +13,11 @@ const fairlead: CommandSet = {
       run: async (argv) => (await import('./admin/why-command.ts')).runWhyCommand(argv),
     },
     token: {
-      summary: 'Create, list and revoke the tokens with which agents join',
+      summary: 'Create, list and revoke the tokens that agents join with',
       run: async (argv) => (await import('./token/token-command.ts')).runTokenCommand(argv),
     },
     issuer: {
-      summary: 'Run the issuer, which issues certificates to agents that join with a token',
+      summary: 'Run the issuer, which signs certificates for agents that join with a token',
       run: async (argv) => (await import('./issuer-command.ts')).runIssuerCommand(argv),
     },
     forward: {
@@ -29,7 +29,7 @@ const fairlead: CommandSet = {
       run: async (argv) => (await import('./bench/bench-command.ts')).runBenchCommand(argv),
     },
     'bench-target': {
-      summary: 'Be a target that bench can put load on',
+      summary: 'Run a target for fairlead bench',
       run: async (argv) =>
         (await import('./bench/bench-target-command.ts')).runBenchTargetCommand(argv),
     },
@@ -43,7 +43,7 @@ const fairlead: CommandSet = {
 
 /**
  * Runs the command that the arguments name. It prints on stdout and stderr, and sets `process.exitCode`.
- * @param argv what follows the program's name
+ * @param argv the arguments after the program's name
  */
 export function runFairlead(argv: readonly string[]): Promise<void> {
   return runNamedCommand(fairlead, [...argv]);

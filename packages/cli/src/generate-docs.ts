@@ -1,4 +1,4 @@
-/** Writes the pages that follow from code; `npm run docs`. Tests fail when page and code drift. */
+/** Generates docs/configuration.md and docs/errors.md (`npm run docs`). Tests compare them with the code. */
 import { writeFileSync } from 'node:fs';
 import { agentOptions } from '@fairlead/agent/options';
 import { issuerOptions } from '@fairlead/pki/issuer/options';

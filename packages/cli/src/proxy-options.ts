@@ -1,4 +1,4 @@
-/** `--proxy` and what goes with it: the way of a client's command to a front end. */
+/** The options of commands that are clients of a front end. */
 import type { ClientTls, Route, TcpAddress } from '@fairlead/client';
 import { formatHostPort, parseHostPort } from '@fairlead/runtime/net';
 import {
@@ -10,7 +10,7 @@ import {
 import { UsageError } from '@fairlead/runtime/process';
 import { readTlsFlags } from './tls-flags.ts';
 
-/** What `sun_path` holds on Linux, less its closing zero byte. */
+/** Length of `sun_path` on Linux, without its closing zero byte. */
 const maxPathBytes = 107;
 
 export const proxyOptions = {
@@ -29,7 +29,7 @@ export const proxyOptions = {
   }),
   'proxy-cert': option(kinds.filePath, {
     group: 'Front end',
-    description: 'Certificate to show to the front end; with https://',
+    description: 'Client certificate for the front end; with https://',
   }),
   'proxy-key': option(kinds.filePath, {
     group: 'Front end',
@@ -37,14 +37,14 @@ export const proxyOptions = {
   }),
   'proxy-server-name': option(kinds.host, {
     group: 'Front end',
-    description: "Name that the front end's certificate is for, if not the host in --proxy",
+    description: "Name in the front end's certificate, if it is not the host in --proxy",
   }),
 } satisfies OptionDeclarations;
 
 export type ProxyFlags = OptionValues<typeof proxyOptions>;
 
 /**
- * The way to the front end that the flags ask for.
+ * The route to the front end, without a target.
  * @throws UsageError with flag, file and cure
  */
 export function proxyRoute(flags: ProxyFlags, warn: (text: string) => void): Omit<Route, 'target'> {
@@ -59,7 +59,7 @@ export function proxyRoute(flags: ProxyFlags, warn: (text: string) => void): Omi
   return { address, tls: readTls(flags, warn), by: 'connect' };
 }
 
-/** How texts name the front end. */
+/** The front end in messages. */
 export function proxyName({ address }: Pick<Route, 'address'>): string {
   return 'path' in address ? `unix:${address.path}` : `https://${formatHostPort(address)}`;
 }
@@ -68,7 +68,7 @@ function checkPathLength(path: string): void {
   const bytes = Buffer.byteLength(path);
   if (bytes > maxPathBytes) {
     throw new UsageError(
-      `--proxy: the socket's path has ${bytes} bytes, at most ${maxPathBytes} fit into a socket address; use a shorter path, or a relative one`,
+      `--proxy: the socket path has ${bytes} bytes, at most ${maxPathBytes} fit into a socket address. Use a shorter or a relative path`,
     );
   }
 }
@@ -77,9 +77,9 @@ function readHttpsAddress(proxy: string): TcpAddress {
   const written = /^https:\/\/([^/]+)\/?$/i.exec(proxy)?.[1];
   if (written === undefined) {
     const cure = proxy.startsWith('http://')
-      ? 'a front end on TCP speaks TLS: write https://HOST:PORT'
-      : 'write unix:PATH or https://HOST:PORT';
-    throw new UsageError(`--proxy "${proxy}" is no front end; ${cure}`);
+      ? 'a front end on TCP uses TLS. Write https://HOST:PORT'
+      : 'it is not a front end. Write unix:PATH or https://HOST:PORT';
+    throw new UsageError(`--proxy "${proxy}": ${cure}`);
   }
   const address = parseHostPort(written);
   if (!address) {
@@ -108,7 +108,7 @@ function refuseTlsFlags(flags: ProxyFlags): void {
   const first = given.find(([, value]) => value !== undefined);
   if (first) {
     throw new UsageError(
-      `--${first[0]}: a Unix domain socket has no TLS; leave it out, or give --proxy https://HOST:PORT`,
+      `--${first[0]}: a Unix domain socket has no TLS. Remove the flag, or set --proxy to https://HOST:PORT`,
     );
   }
 }

@@ -2,22 +2,16 @@ import type { ClientTls } from '@fairlead/client';
 import { checkPair } from '@fairlead/runtime/options';
 import { loadTlsFiles } from '@fairlead/runtime/tls';
 
-/** The files that `--NAME-ca-cert`, `--NAME-cert` and `--NAME-key` name. */
-interface TlsFlags {
-  readonly ca: string | undefined;
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
-}
-
 /**
  * Reads and checks a client's TLS files.
- * @param name what the flags begin with: `proxy`, `target`
- * @param warn told of certificates that are out of their time
+ * @param name prefix of the flags: `proxy`, `target`
+ * @param files values of `--NAME-ca-cert`, `--NAME-cert` and `--NAME-key`
+ * @param warn receives a text for each certificate that is not in its validity period
  * @throws UsageError with flag, file and cure
  */
 export function readTlsFlags(
   name: string,
-  { ca, cert, key }: TlsFlags,
+  { ca, cert, key }: Readonly<Record<'ca' | 'cert' | 'key', string | undefined>>,
   warn: (text: string) => void,
 ): Pick<ClientTls, 'ca' | 'cert' | 'key'> {
   checkPair([`${name}-cert`, cert], [`${name}-key`, key]);
@@ -32,7 +26,7 @@ export function readTlsFlags(
     minVersion: 'VersionTLS12',
   });
   for (const warning of warnings) warn(warning);
-  // Texts, as it has read them.
+  // Here `loadTlsFiles` returns PEM texts.
   return Object.fromEntries(
     (['ca', 'cert', 'key'] as const)
       .map((part) => [part, context[part]])

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { execFile } from 'node:child_process';
 import * as cli from '@fairlead/cli';
-import { commandOf, programs } from '@fairlead/testkit';
+import { commandOf, programs, testRunEnvironment } from '@fairlead/testkit';
 
 /** A command that hangs is killed, and its test fails because it has no exit code. */
 const TIMEOUT_MS = 120_000;
@@ -19,8 +19,7 @@ export interface RunOptions {
 
 /** Runs `fairlead` as a process of its own to its end, without FAIRLEAD_* from outside. */
 export function runFairlead(argv: readonly string[], options: RunOptions = {}): Promise<Finished> {
-  const { PATH, FAIRLEAD_TEST_RUN } = process.env;
-  const env = { PATH, FAIRLEAD_TEST_RUN, ...options.env };
+  const env = { PATH: process.env.PATH, ...testRunEnvironment(), ...options.env };
   const [file, ...first] = commandOf(programs.cli);
   return new Promise((resolve) => {
     execFile(

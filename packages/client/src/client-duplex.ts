@@ -3,35 +3,36 @@ import type { ClientStream } from './client-stream.ts';
 import { openClientStream } from './open-client-stream.ts';
 import type { Route } from './route.ts';
 
-/** A `ClientStream` as a Node Duplex, for clients that want a socket. Writes wait for the opening. */
+/** A `ClientStream` as a Node Duplex, for code that needs a socket. Writes wait until it is open. */
 export class ClientDuplex extends Duplex {
+  readonly #route: Route;
   #stream: ClientStream | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #isOpen = false;
   #waiting: (() => void) | undefined;
 
-  /** @param delayMs how long to wait before it connects */
-  constructor(route: Route, delayMs = 0) {
+  constructor(route: Route) {
     super();
-    if (delayMs <= 0) this.#open(route);
-    else this.#timer = setTimeout(() => this.#open(route), delayMs);
+    this.#route = route;
   }
 
-  #open(route: Route): void {
-    this.#stream = openClientStream(route, {
+  /** Connects, unless it is destroyed. A failure is the Duplex's `error`. */
+  open(): this {
+    if (this.destroyed) return this;
+    this.#stream = openClientStream(this.#route, {
       onOpen: () => {
         this.#isOpen = true;
-        this.#goOn();
+        this.#resume();
       },
-      // Copied: the stream's bytes are overwritten after the call. Nothing holds the stream back,
-      // as answers here are small.
+      // Copied, because the stream overwrites its bytes after the call. There is no backpressure:
+      // answers are small here.
       onData: (chunk) => this.push(Buffer.from(chunk)),
-      onDrain: () => this.#goOn(),
+      onDrain: () => this.#resume(),
       onClose: (error) => {
         if (error) this.destroy(error);
         else this.push(null);
       },
     });
+    return this;
   }
 
   override _read(): void {}
@@ -51,12 +52,11 @@ export class ClientDuplex extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    clearTimeout(this.#timer);
     this.#stream?.destroy();
     callback(error);
   }
 
-  #goOn(): void {
+  #resume(): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     waiting?.();

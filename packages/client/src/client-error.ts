@@ -1,30 +1,24 @@
-/**
- * What failed on the client's side of a front end. A front end's own refusals carry its code of
- * docs/errors.md instead.
- */
+/** What failed between the client and a front end. A front end's refusal has a code of docs/errors.md. */
 export type ClientErrorCode =
-  /** No connection: nobody listens, no such socket or host, no permission, no route. */
+  /** No connection: no listener, no such socket or host, no permission, or no route. */
   | 'proxy_unreachable'
-  /** The front end's certificate was not accepted here. */
+  /** The client rejected the front end's certificate. */
   | 'proxy_certificate'
-  /** The front end did not accept our certificate. */
+  /** The front end rejected the client's certificate. */
   | 'client_certificate'
-  /** What answers there is no front end, or speaks another protocol. */
+  /** The peer is not a front end, or speaks another protocol. */
   | 'proxy_protocol'
-  /** A connection or stream broke, or ended where it should have gone on. */
+  /** A connection or stream failed, or ended early. */
   | 'stream_lost'
   /** No answer in time. */
   | 'timeout';
 
-/** A failure of a stream as its client sees it. */
+/** A failure of a stream, on the client's side. */
 export class ClientError extends Error {
-  /** A `ClientErrorCode`, or what the `fairlead-error` header said. */
+  /** A `ClientErrorCode`, or the value of the `fairlead-error` header. */
   readonly code: string;
 
-  constructor(code: ClientErrorCode, text: string, options?: ErrorOptions);
-  /** @param text the front end's own sentence */
-  constructor(code: string, text: string, options?: ErrorOptions);
-  constructor(code: string, text: string, options?: ErrorOptions) {
+  constructor(code: ClientErrorCode | (string & {}), text: string, options?: ErrorOptions) {
     super(text, options);
     this.name = 'ClientError';
     this.code = code;
@@ -32,36 +26,38 @@ export class ClientError extends Error {
 }
 
 const unreachable: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'nobody listens there',
-  ENOENT: 'there is no such socket',
-  ENOTSOCK: 'this file is no socket',
-  EACCES: 'permission denied: this user may not open the socket',
-  EPERM: 'permission denied: this user may not open the socket',
+  ECONNREFUSED: 'nothing listens there',
+  ENOENT: 'the socket does not exist',
+  ENOTSOCK: 'the file is not a socket',
+  EACCES: 'permission denied: this user cannot open the socket',
+  EPERM: 'permission denied: this user cannot open the socket',
   ENOTFOUND: 'the name cannot be resolved',
-  EAI_AGAIN: 'the name cannot be resolved now',
-  EHOSTUNREACH: 'there is no way to that host',
-  ENETUNREACH: 'there is no way to that network',
+  EAI_AGAIN: 'the name cannot be resolved right now',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'no route to the network',
   ETIMEDOUT: 'no answer to the connection attempt',
 };
 
-/** OpenSSL's verdicts on a server's certificate, as Node names them. */
+const untrusted = 'its CA is not trusted';
+
+/** Node's codes for OpenSSL's verdicts on a server's certificate. */
 const verdicts: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'it has expired (or the clock here is ahead)',
-  CERT_NOT_YET_VALID: 'it is not valid yet (or the clock here is behind)',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'a CA signed it that is not trusted here',
-  UNABLE_TO_GET_ISSUER_CERT: 'a CA signed it that is not trusted here',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'a CA signed it that is not trusted here',
-  SELF_SIGNED_CERT_IN_CHAIN: 'a CA signed it that is not trusted here',
+  CERT_HAS_EXPIRED: 'it has expired (or the local clock is ahead)',
+  CERT_NOT_YET_VALID: 'it is not valid yet (or the local clock is behind)',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
   DEPTH_ZERO_SELF_SIGNED_CERT: 'it is self-signed',
-  CERT_SIGNATURE_FAILURE: 'a CA signed it that is not trusted here',
-  INVALID_PURPOSE: 'it is not meant for a server',
+  CERT_SIGNATURE_FAILURE: untrusted,
+  INVALID_PURPOSE: 'it is not a server certificate',
   ERR_TLS_CERT_ALTNAME_INVALID: 'it is for another name',
 };
 
 const certificateAlert =
   /_ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_REVOKED|CERTIFICATE_EXPIRED|CERTIFICATE_UNKNOWN|UNKNOWN_CA|ACCESS_DENIED|CERTIFICATE_REQUIRED)$/;
 
-/** A connection's error, told apart. */
+/** Turns the error of a connection into a `ClientError` whose code names the kind of failure. */
 export function toClientError(error: NodeJS.ErrnoException): ClientError {
   if (error instanceof ClientError) return error;
   const code = error.code ?? '';
@@ -74,7 +70,7 @@ export function toClientError(error: NodeJS.ErrnoException): ClientError {
   if (verdict !== undefined) {
     return new ClientError(
       'proxy_certificate',
-      `its certificate is refused: ${verdict} (${code})`,
+      `the certificate of the peer was rejected: ${verdict} (${code})`,
       cause,
     );
   }
@@ -82,29 +78,33 @@ export function toClientError(error: NodeJS.ErrnoException): ClientError {
     const alert = code.replace(/^.*_ALERT_/, '').replaceAll('_', ' ');
     return new ClientError(
       'client_certificate',
-      `it says "${alert.toLowerCase()}" to our certificate`,
+      `the peer rejected the client certificate: ${alert.toLowerCase()}`,
       cause,
     );
   }
   if (code.endsWith('_ALERT_NO_APPLICATION_PROTOCOL')) {
-    return new ClientError('proxy_protocol', 'it does not speak that protocol (ALPN)', cause);
+    return new ClientError(
+      'proxy_protocol',
+      'the peer does not support this protocol (ALPN)',
+      cause,
+    );
   }
   if (code.startsWith('ERR_SSL_')) {
     return new ClientError(
       'proxy_protocol',
-      `it speaks no TLS, or none of our version (${code})`,
+      `the peer does not speak TLS, or another version of it (${code})`,
       cause,
     );
   }
   return new ClientError('stream_lost', error.message, cause);
 }
 
-/** The connection ended where an answer should have come. */
+/** The error of a connection that ended before the answer. */
 export function unanswered(overTls: boolean): ClientError {
   return overTls
     ? new ClientError(
         'client_certificate',
-        'it closed the connection without an answer, as a front end does over HTTP/2 that refuses our certificate',
+        'the peer closed the connection without an answer; over HTTP/2, a front end rejects a client certificate this way',
       )
-    : new ClientError('proxy_protocol', 'it closed the connection without an answer');
+    : new ClientError('proxy_protocol', 'the peer closed the connection without an answer');
 }

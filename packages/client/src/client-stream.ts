@@ -1,22 +1,22 @@
-/** What a load does with its stream's events. */
+/** Receives the events of a `ClientStream`. */
 export interface ClientHandler {
-  /** The way to the target is open, as far as the client can know. */
+  /** The target accepted the stream, or for `forward` the connection is open. */
   onOpen(): void;
   /** The bytes are overwritten after the call. */
   onData(chunk: Buffer): void;
-  /** `write` may go on. */
+  /** The caller can write again. */
   onDrain(): void;
-  /** Once, last. */
+  /** The last event, once. */
   onClose(error?: Error): void;
 }
 
-/** One stream to a target, whatever carries it. */
+/** One stream to a target, over any front-end protocol. */
 export interface ClientStream {
-  /** @returns false when the caller should hold back until `onDrain` */
+  /** @returns false if the caller must wait for `onDrain` */
   write(chunk: Buffer): boolean;
-  /** Stops reading, for good. */
+  /** Stops reading permanently. */
   stall(): void;
-  /** Ends the client's side; the target's answer is awaited. */
+  /** Ends the client's direction. The stream stays open until the target ends its own. */
   end(): void;
   destroy(): void;
 }

@@ -6,13 +6,13 @@ const maxHeadBytes = 16_384;
 /** A refusal is one line. */
 const maxBodyBytes = 4096;
 
-/** Reads the head of the answer, and of a refusal the body too, whatever the pieces it comes in. */
+/** Collects the head of the answer, and the body of a refusal, from chunks of any size. */
 export class ConnectAnswer {
   #text = '';
 
   /**
-   * @returns the bytes behind the head once a 200 is complete; undefined while more is needed
-   * @throws ClientError with the front end's code and sentence, or `proxy_protocol`
+   * @returns the bytes after the head of a 200; undefined if the answer is incomplete
+   * @throws ClientError with the front end's code and text, or `proxy_protocol`
    */
   push(bytes: Buffer): Buffer | undefined {
     const before = this.#text.length;
@@ -31,7 +31,7 @@ export class ConnectAnswer {
     throw this.refusal()!;
   }
 
-  /** What the front end refused with, as far as it came; undefined before the head's end. */
+  /** The front end's refusal, as far as it was received; undefined if the head is incomplete. */
   refusal(): ClientError | undefined {
     const end = this.#text.indexOf(headEnd);
     if (end < 0) return undefined;
@@ -43,7 +43,7 @@ export class ConnectAnswer {
 }
 
 /**
- * A front end's refusal as an error. A proxy of another kind sends no code; its status is one then.
+ * Turns a refusal into an error. Without a `fairlead-error` header, the code is `status_403`.
  * @param status `403`, or a whole status line
  */
 export function refusalOf(status: string, code: string | undefined, body: string): ClientError {
@@ -66,5 +66,5 @@ const looksLikeHttp = (text: string): boolean =>
 
 function notHttp(text: string): ClientError {
   const shown = JSON.stringify(text.slice(0, 40));
-  return new ClientError('proxy_protocol', `it answers ${shown}, which is not HTTP/1.1`);
+  return new ClientError('proxy_protocol', `the peer answered ${shown}, which is not HTTP/1.1`);
 }

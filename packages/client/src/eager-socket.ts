@@ -1,16 +1,16 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
-/** More than any window that the clients of this package offer: what is written ahead stays below it. */
+/** Limit of bytes that wait in the socket. Larger than any window that the clients of this package offer. */
 const maxAheadBytes = 32 * 1024 * 1024;
 
 /**
- * A socket for a node:http2 client that goes on reading while its peer does not, as clients in other
- * languages do.
+ * A socket for a node:http2 client that reads while its own writes wait, as clients in other languages
+ * do.
  *
- * node:http2 stops reading while a write is under way. Two such ends that both have more to send than
- * the kernel's buffers hold wait for each other for ever; over a Unix domain socket, whose buffers
- * are small, an echo of some hundred KiB is enough. Here a write is done as soon as it is queued.
+ * node:http2 stops reading during a write. If both ends send more than the kernel's buffers hold, they
+ * wait for each other forever. A Unix domain socket has small buffers, so an echo of some hundred KiB
+ * is enough. Here a write completes as soon as it is queued.
  */
 export class EagerSocket extends Duplex {
   readonly #socket: Socket;

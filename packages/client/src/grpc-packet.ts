@@ -1,7 +1,7 @@
 /**
- * The four messages of Konnectivity's front end that a client needs, in their protobuf and gRPC
- * encoding. Written out by hand because a general codec would make the load generator the
- * slowest part of the measurement.
+ * The protobuf and gRPC encoding of the messages that a client of Konnectivity's front end needs. It is
+ * written by hand, because a general codec would make the load generator the slowest part of a
+ * measurement.
  */
 import { authorityOf, type TcpAddress } from './route.ts';
 
@@ -36,14 +36,14 @@ export function encodeCloseRequest(connectId: number): Buffer {
   return frame([typeKey, closeRequest, closeRequestKey, ...varint(message.length), ...message], 0);
 }
 
-/** What goes in front of `length` bytes of payload to make them a DATA packet. */
+/** The bytes of a DATA packet that precede `length` bytes of payload. */
 export function encodeDataHead(connectId: number, length: number): Buffer {
   const message = [firstVarint, ...varint(connectId), thirdBytes, ...varint(length)];
   const head = [typeKey, packetType.data, dataKey, ...varint(message.length + length), ...message];
   return frame(head, length);
 }
 
-/** @param following payload bytes that the gRPC length counts but that are sent separately */
+/** @param following payload bytes that are sent separately; the gRPC length includes them */
 function frame(packet: readonly number[], following: number): Buffer {
   const head = Buffer.alloc(grpcHeadBytes);
   head.writeUInt32BE(packet.length + following, 1);
@@ -66,14 +66,14 @@ function varint(value: number): number[] {
   return bytes;
 }
 
-/** What the server sends to a client. */
+/** Receives the packets of the server. */
 export interface PacketHandler {
   onDialResponse(connectId: number, error: string): void;
   onData(payload: Buffer): void;
   onCloseResponse(error: string): void;
 }
 
-/** Cuts gRPC's bytes into packets. */
+/** Splits the bytes of a gRPC stream into packets. */
 export class PacketReader {
   readonly #handler: PacketHandler;
   #bytes: Buffer = Buffer.alloc(0);
@@ -98,7 +98,7 @@ export class PacketReader {
     const message = fields([...blobs.values()][0] ?? Buffer.alloc(0));
     const connectId = message.numbers.get(2) ?? 0;
     const error = message.blobs.get(1)?.toString() ?? '';
-    // Proto3 leaves a zero out, and DIAL_REQ, which is 0, never comes this way.
+    // Proto3 omits a type of 0, which is DIAL_REQ. A server does not send it.
     switch (numbers.get(1)) {
       case packetType.dialResponse:
         return this.#handler.onDialResponse(connectId, error);
@@ -110,14 +110,9 @@ export class PacketReader {
   }
 }
 
-interface Fields {
-  readonly numbers: Map<number, number>;
-  readonly blobs: Map<number, Buffer>;
-}
-
-/** The fields of a message by number; varints above 2^53 lose digits, which no caller minds. */
-function fields(bytes: Buffer): Fields {
-  const found: Fields = { numbers: new Map(), blobs: new Map() };
+/** The fields of a message by number. Varints above 2^53 lose digits. */
+function fields(bytes: Buffer) {
+  const found = { numbers: new Map<number, number>(), blobs: new Map<number, Buffer>() };
   let at = 0;
   const read = () => {
     let value = 0;

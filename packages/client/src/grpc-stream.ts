@@ -14,8 +14,8 @@ import type { Route } from './route.ts';
 const maxRandom = 2 ** 31;
 
 /**
- * A stream by Konnectivity's gRPC ProxyService, on a connection of its own, as kube-apiserver
- * does it in GRPC mode.
+ * A stream over Konnectivity's gRPC ProxyService, on a connection of its own, like kube-apiserver in GRPC
+ * mode.
  */
 export class GrpcStream implements ClientStream, PacketHandler {
   readonly #session: ClientHttp2Session;
@@ -37,7 +37,10 @@ export class GrpcStream implements ClientStream, PacketHandler {
     stream.once('response', (headers) => {
       const status = headers[':status'];
       if (status !== 200) {
-        this.#error ??= new ClientError(`status_${status}`, `gRPC was answered with ${status}`);
+        this.#error ??= new ClientError(
+          `status_${status}`,
+          `the gRPC call was answered with ${status}`,
+        );
       }
     });
     const packets = new PacketReader(this);

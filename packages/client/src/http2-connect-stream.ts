@@ -5,7 +5,7 @@ import { refusalOf } from './connect-answer.ts';
 import { cancelHttp2Stream, connectionErrorOf, sharedHttp2Session } from './http2-session.ts';
 import { authorityOf, type Route } from './route.ts';
 
-/** Asks for a stream to the route's target (RFC 9113, section 8.5). */
+/** Requests a stream to the route's target (RFC 9113, section 8.5). */
 export function requestConnect(route: Route): ClientHttp2Stream {
   return sharedHttp2Session(route).request(
     { ':method': 'CONNECT', ':authority': authorityOf(route.target) },
@@ -13,7 +13,7 @@ export function requestConnect(route: Route): ClientHttp2Stream {
   );
 }
 
-/** The refusal that comes behind a status other than 200; the stream is closed with its end. */
+/** Reads the refusal that follows a status other than 200, and closes the stream. */
 export async function readRefusal(
   stream: ClientHttp2Stream,
   headers: Readonly<Record<string, unknown>>,
@@ -25,13 +25,13 @@ export async function readRefusal(
   try {
     for await (const text of stream) body += text;
   } catch {
-    // The status is enough.
+    // The status is enough for an error.
   }
   stream.close();
   return refusalOf(status, code === undefined ? undefined : String(code), body);
 }
 
-/** A stream by HTTP/2 CONNECT. */
+/** A stream over HTTP/2 CONNECT. */
 export class Http2ConnectStream implements ClientStream {
   readonly #stream: ClientHttp2Stream;
   #error: Error | undefined;

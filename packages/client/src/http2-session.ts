@@ -5,18 +5,18 @@ import { dialFrontEnd } from './dial-front-end.ts';
 import { EagerSocket } from './eager-socket.ts';
 import type { Route } from './route.ts';
 
-/** Large enough that HTTP/2's windows limit nobody on these links. */
+/** Large enough that HTTP/2's windows do not limit throughput. */
 const windowBytes = 16 * 1024 * 1024;
 const connectionErrors = new WeakMap<object, ClientError>();
 
-/** Opens an HTTP/2 connection to the route's address, with windows that do not get in the way. */
+/** Opens an HTTP/2 connection to the route's address, with large windows. */
 export function openHttp2Session(route: Route): ClientHttp2Session {
   const socket = dialFrontEnd(route, { alpn: 'h2' });
   const session = http2.connect('http://localhost', {
     settings: { initialWindowSize: windowBytes, enablePush: false },
     createConnection: () => (route.isEager ? new EagerSocket(socket) : socket),
   });
-  // A session tells its streams that it was destroyed, and not why.
+  // A destroyed session does not pass the reason to its streams.
   socket.once('error', (error) => connectionErrors.set(session, toClientError(error)));
   session.once('connect', () => session.setLocalWindowSize(windowBytes));
   session.on('error', () => {});
@@ -24,20 +24,20 @@ export function openHttp2Session(route: Route): ClientHttp2Session {
   return session;
 }
 
-/** Why the connection under a session failed; undefined while it did not. */
+/** The error of the connection below a session; undefined if it did not fail. */
 export function connectionErrorOf(session: object | undefined): ClientError | undefined {
   return session && connectionErrors.get(session);
 }
 
 /**
- * Gives a stream up, whatever is still to be written: with NO_ERROR Node would wait for the writes,
- * and for good where the peer has stopped to read.
+ * Resets a stream and discards its pending writes. With NO_ERROR, Node would wait for the writes, and
+ * forever if the peer does not read.
  */
 export function cancelHttp2Stream(stream: ClientHttp2Stream): void {
   stream.close(constants.NGHTTP2_CANCEL);
 }
 
-/** The HTTP/2 connections that the streams of a route share, as those of one client would. */
+/** The HTTP/2 connections that the streams of a route share. */
 class SharedSessions {
   readonly #route: Route;
   readonly #sessions: (ClientHttp2Session | undefined)[];
@@ -48,7 +48,7 @@ class SharedSessions {
     this.#sessions = Array.from({ length: route.connections ?? 1 });
   }
 
-  /** Streams take turns; a connection that is closed, or takes no new streams, is replaced. */
+  /** Uses the connections in rotation. A connection that is closed, or refuses streams, is replaced. */
   next(): ClientHttp2Session {
     const at = this.#next;
     this.#next = (at + 1) % this.#sessions.length;
@@ -67,7 +67,7 @@ class SharedSessions {
 
 const shared = new Map<Route, SharedSessions>();
 
-/** The connection for the next stream of this route. */
+/** The connection for the next stream of the route. */
 export function sharedHttp2Session(route: Route): ClientHttp2Session {
   let sessions = shared.get(route);
   if (!sessions) {
@@ -77,7 +77,7 @@ export function sharedHttp2Session(route: Route): ClientHttp2Session {
   return sessions.next();
 }
 
-/** Closes the connections that streams of this route shared, and the streams on them. */
+/** Closes the shared connections of the route, with the streams on them. */
 export function closeRoute(route: Route): void {
   shared.get(route)?.destroy();
   shared.delete(route);

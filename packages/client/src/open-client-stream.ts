@@ -4,7 +4,7 @@ import { Http2ConnectStream } from './http2-connect-stream.ts';
 import type { Route } from './route.ts';
 import { SocketStream } from './socket-stream.ts';
 
-/** Opens a stream to the route's target. Failures come by `onClose`. */
+/** Opens a stream to the route's target. A failure is passed to `onClose`. */
 export function openClientStream(route: Route, handler: ClientHandler): ClientStream {
   switch (route.by) {
     case 'forward':

@@ -10,23 +10,26 @@ import type { Route } from './route.ts';
 import { connectRequest } from './socket-stream.ts';
 
 /**
- * Opens a stream to the route's target for a caller that reads and writes it: with backpressure and
- * half-close, by HTTP/1.1 or HTTP/2 CONNECT. It is not read yet.
+ * Opens a stream to the route's target as a Node Duplex with backpressure and half-close, over HTTP/1.1
+ * or HTTP/2 CONNECT. Not for gRPC, which has no half-close.
  *
- * @throws ClientError when no stream came of it, `timeout` after `timeoutMs`
+ * @throws ClientError if the stream cannot be opened; `timeout` after `timeoutMs`
  */
 export async function openDuplex(route: Route, timeoutMs: number): Promise<Duplex> {
-  const stream = route.by === 'http2-connect' ? requestConnect(route) : dialForDuplex(route);
+  const stream =
+    route.by === 'http2-connect'
+      ? requestConnect(route)
+      : dialFrontEnd(route, { alpn: 'http/1.1', allowHalfOpen: true });
   const opening = 'rstCode' in stream ? openHttp2(route, stream) : openHttp1(route, stream);
   let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
+  const timedOut = new Promise<never>((_, reject) => {
     timer = setTimeout(
       () => reject(new ClientError('timeout', `no answer to CONNECT within ${timeoutMs} ms`)),
       timeoutMs,
     );
   });
   try {
-    return await Promise.race([opening, tooLate]);
+    return await Promise.race([opening, timedOut]);
   } catch (error) {
     opening.catch(() => {});
     stream.on('error', () => {});
@@ -36,9 +39,6 @@ export async function openDuplex(route: Route, timeoutMs: number): Promise<Duple
     clearTimeout(timer);
   }
 }
-
-const dialForDuplex = (route: Route): Socket =>
-  dialFrontEnd(route, { alpn: 'http/1.1', allowHalfOpen: true });
 
 async function openHttp1(route: Route, socket: Socket): Promise<Duplex> {
   await once(socket, readyEvent(route));
@@ -57,7 +57,7 @@ async function openHttp1(route: Route, socket: Socket): Promise<Duplex> {
   }
 }
 
-/** What has come, without making the socket flow; undefined at its end. Rejects with its error. */
+/** The next bytes, without making the socket flow; undefined at its end. Rejects with its error. */
 async function readSome(socket: Socket): Promise<Buffer | undefined> {
   for (;;) {
     const chunk: Buffer | null = socket.read();

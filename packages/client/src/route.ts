@@ -8,34 +8,35 @@ export interface TcpAddress {
 /** TCP, or a Unix domain socket. */
 export type Address = TcpAddress | { readonly path: string };
 
-/** TLS on the client's leg: PEM texts. */
+/** TLS between client and front end: PEM texts. */
 export interface ClientTls {
   /** Node's public CAs if left out. */
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
-  /** What the certificate must be for; the address' host if left out. */
+  /** The name that the certificate must have; the address' host if left out. */
   readonly serverName?: string;
 }
 
-/** How a client gets to a target; plain data, so that it can go to another process. */
+/** How a client reaches a target. Plain data, so that it can be sent to another process. */
 export interface Route {
   /** Where the client connects. */
   readonly address: Address;
   readonly tls?: ClientTls;
   /**
-   * What the client says there: nothing (the address leads to the target and nowhere else), an
-   * HTTP/1.1 CONNECT per connection, an HTTP/2 CONNECT or a gRPC tunnel per stream.
+   * How the client requests a stream: not at all, because the address leads to the target (`forward`);
+   * with an HTTP/1.1 CONNECT for each connection; or with an HTTP/2 CONNECT or a gRPC call for each
+   * stream.
    */
   readonly by: 'forward' | 'connect' | 'http2-connect' | 'grpc';
   readonly target: TcpAddress;
-  /** Over how many connections the streams of HTTP/2 CONNECT are spread; one if left out. */
+  /** Number of connections that the streams of HTTP/2 CONNECT share; 1 if left out. */
   readonly connections?: number;
-  /** Whether an HTTP/2 connection reads on while its peer does not, at some cost (`EagerSocket`). */
+  /** Whether an HTTP/2 connection reads while its writes wait (`EagerSocket`); costs some CPU. */
   readonly isEager?: boolean;
 }
 
-/** `HOST:PORT`, as CONNECT names it: IPv6 in brackets. */
+/** `HOST:PORT`, as in CONNECT: IPv6 in brackets. */
 export function authorityOf({ host, port }: TcpAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -5,10 +5,7 @@ import { ConnectAnswer } from './connect-answer.ts';
 import { dialFrontEnd, readyEvent } from './dial-front-end.ts';
 import { authorityOf, type Route } from './route.ts';
 
-/**
- * Every socket of the process reads into this one buffer: bytes are counted, not kept, so the
- * client allocates nothing per read and costs as little as it can.
- */
+/** All sockets read into this buffer. Handlers do not keep its bytes, so a read allocates nothing. */
 const readBuffer = Buffer.allocUnsafeSlow(65_536);
 
 /** The request of an HTTP/1.1 client. */
@@ -17,11 +14,11 @@ export function connectRequest({ target }: Route): string {
   return `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`;
 }
 
-/** A stream on a connection of its own: plain or after an HTTP/1.1 CONNECT, over UDS, TCP or TLS. */
+/** A stream on a connection of its own, after an HTTP/1.1 CONNECT or without one, over UDS, TCP or TLS. */
 export class SocketStream implements ClientStream {
   readonly #socket: Socket;
   readonly #handler: ClientHandler;
-  /** The answer to CONNECT until it is complete. */
+  /** The answer to CONNECT; undefined when it is complete. */
   #answer: ConnectAnswer | undefined;
   #error: Error | undefined;
   #stalled = false;
@@ -29,8 +26,8 @@ export class SocketStream implements ClientStream {
 
   constructor(route: Route, handler: ClientHandler) {
     this.#handler = handler;
-    const speaks = route.by === 'connect';
-    if (speaks) this.#answer = new ConnectAnswer();
+    const usesConnect = route.by === 'connect';
+    if (usesConnect) this.#answer = new ConnectAnswer();
     const socket = dialFrontEnd(route, {
       alpn: 'http/1.1',
       onread: {
@@ -40,7 +37,7 @@ export class SocketStream implements ClientStream {
     });
     this.#socket = socket;
     socket.once(readyEvent(route), () => {
-      if (speaks) socket.write(connectRequest(route));
+      if (usesConnect) socket.write(connectRequest(route));
       else handler.onOpen();
     });
     socket.on('drain', () => handler.onDrain());
@@ -73,7 +70,7 @@ export class SocketStream implements ClientStream {
     return this.#answer.refusal() ?? unanswered(false);
   }
 
-  /** @returns whether reading goes on */
+  /** @returns whether to read on */
   #onBytes(bytes: Buffer): boolean {
     if (this.#answer === undefined) this.#handler.onData(bytes);
     else this.#onAnswer(this.#answer, bytes);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { Changes } from '@fairlead/testkit';
+import { Changes, testRunEnvironment } from '@fairlead/testkit';
 import type { Test } from 'tap';
 import type { LogLine } from './log-lines.ts';
 
@@ -26,7 +26,7 @@ export class SampleProcess {
     this.child = spawn(process.execPath, [path, ...argv], {
       env: {
         PATH: process.env.PATH,
-        FAIRLEAD_TEST_RUN: process.env.FAIRLEAD_TEST_RUN,
+        ...testRunEnvironment(),
         ...env,
       },
     });

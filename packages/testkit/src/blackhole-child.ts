@@ -1,7 +1,6 @@
 /**
- * The process behind `startBlackholeTarget`: listens on the address and port in argv with the smallest
- * backlog, reports its port (or what failed) on stdout, and never accepts, because its event loop never turns
- * again.
+ * The process of `startBlackholeTarget`. It listens on the address and port in argv with the smallest
+ * backlog, prints its port or its error on stdout, and blocks its event loop, so that it never accepts.
  */
 import { writeSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
@@ -18,7 +17,7 @@ server.listen({ host: process.argv[2], port: Number(process.argv[3]), backlog: 1
   writeSync(stdoutFd, `${(server.address() as AddressInfo).port}\n`);
   const parentPid = process.ppid;
   const never = new Int32Array(new SharedArrayBuffer(4));
-  // A killed parent cannot close its children: look whether it is still there.
+  // A killed parent cannot end its children, so this process checks whether the parent lives.
   while (process.ppid === parentPid) Atomics.wait(never, 0, 0, orphanCheckMs);
   process.exit();
 });

@@ -1,22 +1,17 @@
 import { defaultTimeoutMs, type EventuallyOptions } from './eventually.ts';
 
-// Kept from before a test can take control of time: a wait must end by the real clock.
+// The real timers, because a wait must end even if a test controls time.
 const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis;
 
 type Truthy<Result> = Exclude<Result, false | 0 | '' | null | undefined>;
 
-export interface UntilOptions extends EventuallyOptions {
-  /** What the error says behind the awaited state. */
-  readonly detail?: () => string;
-}
-
-/** Lets tests wait for states that events bring about, where `eventually` would have to poll. */
+/** Lets tests wait for a state that events change, without polling as `eventually` does. */
 export class Changes {
-  /** What the waits do to look at their states again. */
+  /** The checks of all waits. */
   readonly #looks = new Set<() => void>();
   #isLookPlanned = false;
 
-  /** Has every wait look at its state again, as soon as the caller has returned. */
+  /** Repeats the check of every wait, after the caller has returned. */
   notify(): void {
     if (this.#looks.size === 0 || this.#isLookPlanned) return;
     this.#isLookPlanned = true;
@@ -27,16 +22,20 @@ export class Changes {
   }
 
   /**
-   * Waits until the check, which is asked now and after each `notify`, returns something truthy.
+   * Waits until the check is truthy. It runs now and after each `notify`.
    *
    * @param what names the awaited state in the error; the text of the check if left out
-   * @returns what the check returned; rejects with an Error that names the state after `timeout`,
-   *   and with what the check throws
+   * @param options.detail text after the state in the error
+   * @returns the result of the check; rejects after `timeout` with an Error that names the state, or with
+   *   the error of the check
    */
   until<Result>(
     check: () => Result,
     what = String(check),
-    { timeout = defaultTimeoutMs, detail = () => '' }: UntilOptions = {},
+    {
+      timeout = defaultTimeoutMs,
+      detail = () => '',
+    }: EventuallyOptions & { readonly detail?: () => string } = {},
   ): Promise<Truthy<Result>> {
     return new Promise((resolve, reject) => {
       const settle = (how: () => void) => {

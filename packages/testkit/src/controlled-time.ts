@@ -2,17 +2,12 @@ import { syncBuiltinESMExports } from 'node:module';
 import { type Clock, withGlobal } from '@sinonjs/fake-timers';
 import { eventually } from './eventually.ts';
 
-/** Time that stands still until the test moves it. */
+/** Time that moves only when the test moves it. */
 export interface ControlledTime {
   /** Moves time on by `ms` and runs the timers that fall due, with the promises that they settle. */
   advance(ms: number): Promise<void>;
-  /** Timers that wait, for a test that checks that none is left. */
+  /** Number of timers that have not fired. */
   readonly pendingTimers: number;
-}
-
-/** The part of a tap test that `controlTime` needs. */
-interface Teardown {
-  teardown(cleanUp: () => void): void;
 }
 
 /**
@@ -20,12 +15,12 @@ interface Teardown {
  * `node:timers/promises`, `Date` and `performance.now`. Sockets, `setImmediate`, `process.nextTick` and
  * socket timeouts stay real. `eventually` waits by the real clock.
  */
-export function controlTime(t: Teardown): ControlledTime {
+export function controlTime(t: { teardown(cleanUp: () => void): void }): ControlledTime {
   const clock: Clock = withGlobal(globalThis).install({
     now: Date.now(),
     toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date', 'performance'],
   });
-  // Modules import timers/promises by name: the names must lead to the replacements.
+  // Updates the named imports of timers/promises.
   syncBuiltinESMExports();
   t.teardown(() => {
     clock.uninstall();
@@ -48,7 +43,7 @@ export interface PassTimeOptions {
   readonly ticks?: number;
 }
 
-/** Steps between two looks at the real clock, which bounds the wait. */
+/** Steps between two checks of the real clock, which limits the wait. */
 const stepsAtOnce = 50;
 
 /**

@@ -1,10 +1,10 @@
 import { inspect } from 'node:util';
 
-// Kept from before a test can take control of time: a wait must end by the real clock.
+// The real clock, because a wait must end even if a test controls time.
 const { setTimeout: realSetTimeout } = globalThis;
 const realNow = performance.now.bind(performance);
 
-/** How long a test waits for a state, in ms: long enough for a machine that is busy with other work. */
+/** How long a test waits for a state, in ms. Long enough for a busy machine. */
 export const defaultTimeoutMs = 60_000;
 const longestPauseMs = 50;
 
@@ -14,10 +14,10 @@ export interface EventuallyOptions {
 }
 
 /**
- * Waits until the check returns something truthy, and returns that.
+ * Waits until the result of the check is truthy, and returns it.
  *
  * @param what names the awaited state in the error: `the agent is connected`
- * @param check can be asynchronous; if it throws, it is asked again, and the last error is the cause
+ * @param check can be asynchronous; if it throws, it is repeated, and the last error is the cause
  * @throws Error that names the state and the last result, after `timeout`
  */
 export async function eventually<Result>(

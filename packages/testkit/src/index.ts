@@ -1,14 +1,12 @@
 export { Changes } from './changes.ts';
 export {
   type ConnectReply,
-  type ConnectRequest,
   connectHead,
   connectThrough,
   exchangeRaw,
-  type RawExchange,
 } from './clients/connect-client.ts';
 export { type ClientTls, type FrontEndAddress, openFrontEnd } from './clients/front-end-address.ts';
-export { Http2ConnectClient, type Http2ConnectReply } from './clients/http2-connect-client.ts';
+export { Http2ConnectClient } from './clients/http2-connect-client.ts';
 export { type EventuallyOptions, eventually } from './eventually.ts';
 export { ApiStatus } from './kubernetes/api-status.ts';
 export { KubernetesApi, type TokenOwner } from './kubernetes/kubernetes-api.ts';
@@ -30,8 +28,6 @@ export type { AuthorityFiles, CertificateFiles, TestPki } from './pki/test-pki.t
 export { pickPort } from './processes/pick-port.ts';
 export {
   countOpenFiles,
-  type ProcessStats,
-  type ProcessUsage,
   readProcessStats,
   watchProcess,
 } from './processes/proc-stats.ts';
@@ -39,21 +35,16 @@ export type { LogLine } from './processes/process-log.ts';
 export {
   closeAfter,
   commandOf,
-  type ListenerAddress,
   type ProcessExit,
   type ProcessOptions,
   programs,
   RunningProcess,
-  type TestLike,
+  testRunEnvironment,
   workspaceRoot,
 } from './processes/process-runner.ts';
-export {
-  makeTemporaryDirectory,
-  type TemporaryDirectory,
-} from './processes/temporary-directory.ts';
+export { makeTemporaryDirectory } from './processes/temporary-directory.ts';
 export {
   type ByteReport,
-  type CountOptions,
   countBytes,
   readText,
 } from './targets/byte-report.ts';
@@ -66,31 +57,13 @@ export {
   seededSha256,
 } from './targets/seeded-bytes.ts';
 export { startBlackholeTarget } from './targets/target-blackhole.ts';
-export { type EchoTarget, startEchoTarget } from './targets/target-echo.ts';
-export {
-  type EarlyEndTargetOptions,
-  type LateAnswerTarget,
-  type LateAnswerTargetOptions,
-  startEarlyEndTarget,
-  startLateAnswerTarget,
-} from './targets/target-half-close.ts';
-export {
-  type HttpTarget,
-  type KubeletTargetOptions,
-  startKubeletTarget,
-  startPodTarget,
-} from './targets/target-kubelet.ts';
+export { startEchoTarget } from './targets/target-echo.ts';
+export { startEarlyEndTarget, startLateAnswerTarget } from './targets/target-half-close.ts';
+export { startKubeletTarget, startPodTarget } from './targets/target-kubelet.ts';
 export { reserveRefusedPort } from './targets/target-refused.ts';
-export { type ResetTargetOptions, startResetTarget } from './targets/target-reset.ts';
+export { startResetTarget } from './targets/target-reset.ts';
+export { readSinkReport, startSinkTarget } from './targets/target-sink.ts';
 export {
-  readSinkReport,
-  type SinkTarget,
-  type SinkTargetOptions,
-  startSinkTarget,
-} from './targets/target-sink.ts';
-export {
-  type SourceTarget,
-  type SourceTargetOptions,
   sourceRequest,
   startRequestedSourceTarget,
   startSourceTarget,

@@ -4,27 +4,27 @@ import type { LogLine } from './processes/process-log.ts';
 
 const shownLines = 30;
 
-/** A log in memory that can be waited for. It is the destination of a logger: `createLogger('debug', log)`. */
+/** A log in memory, as the destination of a logger: `createLogger('debug', log)`. Tests wait for its lines. */
 export class LogWatch {
   readonly lines: LogLine[] = [];
-  /** What was written, as it was. */
+  /** The lines as they were written. */
   readonly written: string[] = [];
   readonly #changes = new Changes();
 
-  /** Takes one line of JSON, as a logger writes it. */
+  /** Receives one line of JSON from the logger. */
   write(text: string): void {
     this.written.push(text);
     this.lines.push(JSON.parse(text));
     this.#changes.notify();
   }
 
-  /** The lines with this text so far. */
+  /** The lines so far with this `msg`. */
   of(msg: string): LogLine[] {
     return this.lines.filter((line) => line.msg === msg);
   }
 
   /**
-   * The first line, past or future, that has the text and passes.
+   * The first line, past or future, that matches.
    *
    * @throws Error with the last lines, if no such line comes within a minute
    */
@@ -34,13 +34,13 @@ export class LogWatch {
     return this.until(`the log line ${msg}`, () => this.lines.find(isWanted));
   }
 
-  /** The line with the text that comes after the first `count` of them. */
+  /** The line with this `msg` that follows the first `count` of them. */
   lineAfter(count: number, msg: string): Promise<LogLine> {
     return this.until(`the log line ${msg} number ${count + 1}`, () => this.of(msg)[count]);
   }
 
   /**
-   * Waits until the check, which is asked now and after lines have come, returns something truthy.
+   * Waits until the check is truthy. It runs now and after each line.
    *
    * @param what names the awaited state in the error
    * @throws Error with the last lines, after `timeout` ms

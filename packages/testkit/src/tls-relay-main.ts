@@ -1,10 +1,10 @@
 /**
- * Runs one half of the bare TLS relay (tls-relay.ts) as a process of its own:
+ * Runs one half of the TLS relay (tls-relay.ts) as a process:
  *
  *     node tls-relay-main.js near --listen PATH|HOST:PORT --to HOST:PORT --ca F --cert F --key F
  *     node tls-relay-main.js far  --listen HOST:PORT      --to HOST:PORT --ca F --cert F --key F
  *
- * Logs one `listening` line on stderr, as the Fairlead programs do, and ends with SIGTERM.
+ * Logs one `listening` line on stderr, like Fairlead's programs, and ends on SIGTERM.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -31,9 +31,9 @@ if ((role !== 'near' && role !== 'far') || !listen || !to || !ca || !cert || !ke
 }
 
 const start = role === 'near' ? startNearRelay : startFarRelay;
-const where: RelayListen = listen.includes('/') ? { path: listen } : hostAndPort(listen);
+const listenAddress: RelayListen = listen.includes('/') ? { path: listen } : hostAndPort(listen);
 const relay = await start({
-  listen: where,
+  listen: listenAddress,
   to: hostAndPort(to),
   tls: {
     ca: readFileSync(ca, 'utf8'),
@@ -41,7 +41,8 @@ const relay = await start({
     key: readFileSync(key, 'utf8'),
   },
 });
-const bound = 'path' in where ? where : { address: where.host, port: relay.port };
+const bound =
+  'path' in listenAddress ? listenAddress : { address: listenAddress.host, port: relay.port };
 console.error(JSON.stringify({ msg: 'listening', listener: role, ...bound }));
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => relay.close());
 

@@ -6,7 +6,7 @@ import { kinds, option } from '@fairlead/runtime/options';
 import { printable, StartupError, UsageError } from '@fairlead/runtime/process';
 import { cutText } from './cut-text.ts';
 
-/** `--admin`, for the tables of commands that ask a running server. */
+/** The options of commands that query a running server. */
 export const adminOptions = {
   admin: option(kinds.httpUrl, {
     group: 'Server',
@@ -25,8 +25,8 @@ const timeoutMs = 10_000;
 const maxShownChars = 1_024;
 
 /**
- * Asks the admin port of a server for JSON.
- * @throws UsageError for what the server calls a bad request, StartupError when there is no answer
+ * Requests JSON from the admin port of a server.
+ * @throws UsageError if the server answers 400, StartupError for any other failure
  */
 export async function askAdmin(
   admin: URL,
@@ -41,7 +41,7 @@ export async function askAdmin(
     ({ status, body } = await getText(url));
   } catch (error) {
     const { message, cause, code } = error as NodeJS.ErrnoException;
-    // Several addresses that all fail have no message in common.
+    // If several addresses fail, only the cause has a message.
     const reason = cause instanceof Error ? cause.message : message || code;
     throw new StartupError(
       `--admin ${admin.href}: no answer (${reason}); is this the admin port of a running server?`,
@@ -62,7 +62,7 @@ export async function askAdmin(
   }
 }
 
-/** Not by `fetch`, which refuses the ports that browsers do, such as 6000 and 10080. */
+/** Uses node:http, because `fetch` refuses ports such as 6000 and 10080. */
 async function getText(url: URL): Promise<{ status: number; body: string }> {
   const get = url.protocol === 'https:' ? getHttps : getHttp;
   const request = get(url, { agent: false, signal: AbortSignal.timeout(timeoutMs) });
@@ -70,7 +70,7 @@ async function getText(url: URL): Promise<{ status: number; body: string }> {
   return { status: response.statusCode ?? 0, body: await text(response) };
 }
 
-/** An answer in words, on one line. Whatever is at that address wrote it. */
+/** An untrusted answer as one printable line. */
 function shown(body: string): string {
   return printable(cutText(body.trim(), maxShownChars));
 }

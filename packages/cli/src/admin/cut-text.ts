@@ -1,7 +1,7 @@
-/** At most so many characters of a text, the last one `…` where something is left out. */
+/** Cuts a text to at most `maxChars` characters. The last one is `…` if the text was longer. */
 export function cutText(text: string, maxChars: number): string {
   if (text.length <= maxChars) return text;
-  // Half of a character that takes two places is none.
+  // A surrogate pair must not be cut in half.
   const kept = text.slice(0, maxChars - 1).replace(/[\ud800-\udbff]$/, '');
   return `${kept}…`;
 }

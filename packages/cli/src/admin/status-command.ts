@@ -14,10 +14,10 @@ async function status({
   options: { admin, json },
 }: ParsedOptions<typeof table.options>): Promise<void> {
   const report = (await askAdmin(admin, '/api/v1/status')) as ServerStatus;
-  // An agent has an admin port too, whose status is its own.
+  // An agent's admin port has the same path with another report.
   if (!Array.isArray(report?.agents)) {
     throw new StartupError(
-      `--admin ${admin.href}: this is no server's status; is it the admin port of an agent? A server's is its --admin-port`,
+      `--admin ${admin.href}: the answer is not the status of a server. Set --admin to the --admin-port of a server, not of an agent`,
     );
   }
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(printableAll(report)));
@@ -66,8 +66,8 @@ function describe(report: ServerStatus): string {
     });
   for (const line of new Set(uncoveredLines)) lines.push('', line);
   for (const { claim, agents } of report.conflicts) {
-    const who = agents.map(({ agentId, address }) => `${agentId} (${address})`);
-    lines.push('', `${claim} is claimed by ${who.join(' and ')}`);
+    const claimants = agents.map(({ agentId, address }) => `${agentId} (${address})`);
+    lines.push('', `${claim} is claimed by ${claimants.join(' and ')}`);
   }
   return `${lines.join('\n')}\n`;
 }

@@ -11,9 +11,9 @@ const table = defineOptions({
     ...adminOptions,
     caller: option(kinds.list({ ...kinds.text, placeholder: 'CALLER' }), {
       group: 'Server',
-      description: 'Who asks for the target: uds, or cn:NAME and any number of o:NAME',
+      description: 'Identity of the caller: uds, or cn:NAME with any number of o:NAME',
       default: [],
-      defaultText: 'uds, and all that the policy names',
+      defaultText: 'uds, and all callers in the policy',
     }),
   },
 });
@@ -22,7 +22,10 @@ async function why({
   options: { admin, caller, json },
   positionals: [target = ''],
 }: ParsedOptions<typeof table.options>): Promise<void> {
-  const query = [['target', target], ...caller.map((word) => ['caller', word] as const)] as const;
+  const query = [
+    ['target', target],
+    ...caller.map((identity) => ['caller', identity] as const),
+  ] as const;
   const report = (await askAdmin(admin, '/api/v1/why', query)) as WhyReport;
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : explain(printableAll(report)));
 }
@@ -55,7 +58,7 @@ function explain({ target, policy, routing, dials }: WhyReport): string {
     lines.push(`         and ${routing.matches - routing.agents.length} more`);
   }
   lines.push(`choice   ${routing.choice}`);
-  if (dials.length === 0) lines.push('dials    none lately');
+  if (dials.length === 0) lines.push('dials    no recent dials');
   for (const { at, caller, agentId, outcome, durationMs, detail, worker } of dials) {
     const through = agentId === undefined ? '' : ` through ${agentId}`;
     lines.push(

@@ -4,9 +4,9 @@ import { closeRoute } from '@fairlead/client';
 import type { ParsedOptions } from '@fairlead/runtime/options';
 import { release, runCommand, StartupError, UsageError } from '@fairlead/runtime/process';
 import { explainFailure } from '../explain-failure.ts';
-import { benchTable } from './bench-options.ts';
-import { planBench } from './bench-plan.ts';
-import { type BenchReport, makeReport } from './bench-report.ts';
+import { type BenchFlags, benchTable } from './bench-options.ts';
+import { type BenchPlan, planBench } from './bench-plan.ts';
+import { type BenchReport, type Measurement, makeReport } from './bench-report.ts';
 import { htmlReport } from './html-report.ts';
 import { probeTarget } from './probe.ts';
 import { Progress } from './progress.ts';
@@ -14,6 +14,7 @@ import { runLoad } from './run-load.ts';
 import { summaryText } from './summary.ts';
 
 const stdoutPath = '-';
+const endSignals = ['SIGINT', 'SIGTERM'] as const;
 
 async function bench({ options: flags }: ParsedOptions<typeof benchTable.options>): Promise<void> {
   const warn = (text: string) => process.stderr.write(`${benchTable.program}: warning: ${text}\n`);
@@ -27,18 +28,10 @@ async function bench({ options: flags }: ParsedOptions<typeof benchTable.options
     quiet: flags.quiet,
     output: process.stderr,
   });
-  const { signal } = endOnSignal();
-  try {
-    if (flags.wait > 0) progress.phase('waiting for the target to be reachable');
-    await probeTarget(plan, { timeoutMs: flags.timeout, waitMs: flags.wait, signal });
-  } catch (error) {
-    progress.end();
-    closeRoute(plan.route);
-    throw new StartupError(explainFailure(error as Error, plan.route), { cause: error });
-  }
-  const measurement = await runLoad(plan, flags, progress, signal);
-  progress.end();
-  if (!measurement) throw new StartupError('ended before anything was measured');
+  const measurement = await untilSignal((signal) => measure(plan, flags, progress, signal)).finally(
+    () => progress.end(),
+  );
+  if (!measurement) throw new StartupError('the load ended before the measurement began');
   const report = makeReport(plan, flags, release.version, measurement);
   if (flags.html !== undefined) write('--html', flags.html, htmlReport(report));
   writeResults(report, flags.json);
@@ -59,23 +52,43 @@ function writeResults(report: BenchReport, jsonPath: string | undefined): void {
   if (jsonPath !== undefined) write('--json', jsonPath, json);
 }
 
-/** The first SIGINT or SIGTERM ends the load and lets the summary come; a second one ends at once. */
-function endOnSignal(): AbortController {
+/** @returns undefined if the signal came before anything was measured */
+async function measure(
+  plan: BenchPlan,
+  flags: BenchFlags,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<Measurement | undefined> {
+  try {
+    if (flags.wait > 0) progress.phase('waiting for the target to be reachable');
+    await probeTarget(plan, { timeoutMs: flags.timeout, waitMs: flags.wait, signal });
+  } catch (error) {
+    closeRoute(plan.route);
+    throw new StartupError(explainFailure(error as Error, plan.route), { cause: error });
+  }
+  return runLoad(plan, flags, progress, signal);
+}
+
+/** The first SIGINT or SIGTERM aborts the work's signal. The second one exits at once. */
+async function untilSignal<Result>(work: (signal: AbortSignal) => Promise<Result>) {
   const ending = new AbortController();
   const onSignal = () => {
     if (ending.signal.aborted) process.exit(1);
     ending.abort();
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return ending;
+  for (const name of endSignals) process.on(name, onSignal);
+  try {
+    return await work(ending.signal);
+  } finally {
+    for (const name of endSignals) process.off(name, onSignal);
+  }
 }
 
-/** Before the load, not after it. @throws UsageError with the flag and the cure */
+/** Called before the load, so that a report is not lost. @throws UsageError with the flag and the cure */
 function checkWritable(flag: string, path: string): void {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found?.isDirectory()) {
-    throw new UsageError(`${flag}: ${path}: is a directory; name a file in it`);
+    throw new UsageError(`${flag}: ${path}: is a directory. Name a file in it`);
   }
   try {
     accessSync(found ? path : dirname(path), constants.W_OK);
@@ -83,8 +96,8 @@ function checkWritable(flag: string, path: string): void {
     const { code } = error as NodeJS.ErrnoException;
     const reason =
       code === 'ENOENT'
-        ? `the directory ${dirname(path)} does not exist; create it`
-        : 'permission denied; choose a file that you may write';
+        ? `the directory ${dirname(path)} does not exist. Create it`
+        : 'permission denied. Choose a writable file';
     throw new UsageError(`${flag}: ${path}: ${reason}`, { cause: error });
   }
 }

@@ -1,13 +1,12 @@
-/** Every option of `fairlead bench`, once. */
 import { defineOptions, kinds, type OptionsOf, option } from '@fairlead/runtime/options';
 import { proxyOptions } from '../proxy-options.ts';
 
 const target = 'Target';
 const load = 'Load';
 const output = 'Output';
-const thresholds = 'Thresholds (exit code 1 when missed)';
+const thresholds = 'Thresholds (exit code 1 if missed)';
 
-/** What is done with a `tcp://` target. */
+/** The loads for a `tcp://` target. */
 const tcpModes = ['echo', 'open', 'upload', 'download'] as const;
 
 const path = { ...kinds.filePath, placeholder: 'FILE' };
@@ -20,12 +19,12 @@ export const benchTable = defineOptions({
     'proxy-protocol': option(kinds.oneOf('http1', 'http2', 'grpc'), {
       group: 'Front end',
       description:
-        'How to ask for streams: a connection each with HTTP/1.1 CONNECT or with gRPC, or HTTP/2 CONNECT over few connections',
+        'Protocol of the front end: http1 and grpc open a connection for each stream, http2 shares --connections',
       default: 'http1',
     }),
     connections: option(kinds.integer(1, 1000), {
       group: 'Front end',
-      description: 'Over how many connections the streams are spread, with --proxy-protocol=http2',
+      description: 'Connections that the streams share, with --proxy-protocol=http2',
       default: 1,
     }),
     target: option(
@@ -33,14 +32,14 @@ export const benchTable = defineOptions({
       {
         group: target,
         description:
-          'Where the load goes, as the agent sees it: http://HOST:PORT/PATH, https://HOST:PORT/PATH, or tcp://HOST:PORT',
+          'Target that the agent dials: http://HOST:PORT/PATH, https://HOST:PORT/PATH, or tcp://HOST:PORT',
         required: true,
       },
     ),
     mode: option(kinds.oneOf(...tcpModes), {
       group: target,
       description:
-        'What to do with a tcp:// target: echo sends a message and waits for it; open opens, gets one byte back and closes; upload sends, download receives without pause',
+        'Load for a tcp:// target: echo sends a message and waits for it; open opens a stream, gets one byte back and closes it; upload sends and download receives without pause',
       defaultText: 'echo',
     }),
     method: option(
@@ -53,13 +52,13 @@ export const benchTable = defineOptions({
     ),
     header: option(kinds.list({ ...kinds.text, placeholder: 'NAME: VALUE' }), {
       group: target,
-      description: 'Header of HTTP requests; may be repeated',
+      description: 'Header of HTTP requests; can be repeated',
       default: [],
       secret: true,
     }),
     'new-connections': option(kinds.boolean, {
       group: target,
-      description: 'A stream of its own for every HTTP request, instead of keep-alive',
+      description: 'Open a new stream for each HTTP request, instead of keep-alive',
       default: false,
     }),
     'target-ca-cert': option(kinds.filePath, {
@@ -69,7 +68,7 @@ export const benchTable = defineOptions({
     }),
     'target-cert': option(kinds.filePath, {
       group: target,
-      description: 'Certificate to show to an https:// target, such as a kubelet',
+      description: 'Client certificate for an https:// target, such as a kubelet',
     }),
     'target-key': option(kinds.filePath, {
       group: target,
@@ -77,12 +76,12 @@ export const benchTable = defineOptions({
     }),
     'target-insecure': option(kinds.boolean, {
       group: target,
-      description: "Take any certificate of an https:// target's",
+      description: 'Accept any certificate of an https:// target',
       default: false,
     }),
     streams: option(kinds.integer(1, 100_000), {
       group: load,
-      description: 'Streams at once, with one request or message under way on each',
+      description: 'Concurrent streams, with one request or message at a time on each',
       default: 10,
     }),
     payload: option(kinds.byteSize(1, 2 ** 30), {
@@ -93,22 +92,22 @@ export const benchTable = defineOptions({
     rate: option(kinds.decimal(0.01, 1e9), {
       group: load,
       description:
-        'Requests, messages or opens per second, of all streams together; latency then counts from when each was due',
-      defaultText: 'as fast as answers come',
+        'Requests, messages or opens per second of all streams together; latency then counts from when each was due',
+      defaultText: 'as fast as answers arrive',
     }),
     duration: option(kinds.duration({ minMs: 100 }), {
       group: load,
-      description: 'How long to measure',
+      description: 'Duration of the measurement',
       default: 10_000,
     }),
     'warm-up': option(kinds.duration(), {
       group: load,
-      description: 'How long to run before measuring',
+      description: 'Duration of the load before the measurement',
       default: 1000,
     }),
     ramp: option(kinds.duration(), {
       group: load,
-      description: 'Over which time to open the streams, before the warm-up',
+      description: 'Time over which the streams are opened, before the warm-up',
       default: 0,
     }),
     timeout: option(kinds.duration({ minMs: 1 }), {
@@ -118,53 +117,53 @@ export const benchTable = defineOptions({
     }),
     wait: option(kinds.duration(), {
       group: load,
-      description: 'How long to wait for the target to be reachable before giving up',
+      description: 'How long to retry until the target is reachable',
       default: 0,
     }),
     json: option(path, {
       group: output,
-      description: 'Write the report as JSON; - for stdout, instead of the summary',
+      description: 'Write the report as JSON; - prints it instead of the summary',
     }),
     html: option(path, {
       group: output,
-      description: 'Write the report as a page with charts that needs nothing else',
+      description: 'Write the report as a self-contained page with charts',
     }),
     quiet: option(kinds.boolean, {
       group: output,
-      description: 'No progress on stderr',
+      description: 'Do not print progress on stderr',
       default: false,
     }),
     'fail-p50': option(kinds.duration({ minMs: 1 }), {
       group: thresholds,
-      description: 'Longest median latency',
+      description: 'Highest allowed median latency',
     }),
     'fail-p90': option(kinds.duration({ minMs: 1 }), {
       group: thresholds,
-      description: 'Longest 90th percentile of the latency',
+      description: 'Highest allowed 90th percentile of the latency',
     }),
     'fail-p99': option(kinds.duration({ minMs: 1 }), {
       group: thresholds,
-      description: 'Longest 99th percentile of the latency',
+      description: 'Highest allowed 99th percentile of the latency',
     }),
     'fail-p999': option(kinds.duration({ minMs: 1 }), {
       group: thresholds,
-      description: 'Longest 99.9th percentile of the latency',
+      description: 'Highest allowed 99.9th percentile of the latency',
     }),
     'fail-max': option(kinds.duration({ minMs: 1 }), {
       group: thresholds,
-      description: 'Longest latency of all',
+      description: 'Highest allowed latency',
     }),
     'fail-errors': option(kinds.ratio, {
       group: thresholds,
-      description: 'Largest part of requests, messages or opens that may fail',
+      description: 'Highest allowed share of failed requests, messages or opens',
     }),
     'min-rate': option(kinds.decimal(0, 1e9), {
       group: thresholds,
-      description: 'Least requests, messages or opens per second',
+      description: 'Lowest allowed requests, messages or opens per second',
     }),
     'min-throughput': option(kinds.byteSize(1, Number.MAX_SAFE_INTEGER), {
       group: thresholds,
-      description: 'Least bytes per second',
+      description: 'Lowest allowed bytes per second',
     }),
   },
 });

@@ -6,17 +6,17 @@ import { proxyRoute } from '../proxy-options.ts';
 import { readTlsFlags } from '../tls-flags.ts';
 import type { BenchFlags } from './bench-options.ts';
 
-/** What the load does, by the name that reports use. */
+/** The kind of load, as in reports. */
 export type BenchMode = 'http' | 'https' | 'echo' | 'open' | 'upload' | 'download';
 
-/** What the flags ask for, checked. */
+/** The validated flags. */
 export interface BenchPlan {
   readonly mode: BenchMode;
   readonly order: LoadOrder;
   readonly route: Route;
-  /** The target as texts name it. */
+  /** The target in messages. */
   readonly target: string;
-  /** TLS with the target; undefined without. */
+  /** TLS with the target, if it is HTTPS. */
   readonly targetTls?: HttpTls;
   readonly payloadBytes?: number;
 }
@@ -35,7 +35,7 @@ export function planBench(flags: BenchFlags, warn: (text: string) => void): Benc
   };
   if (flags.connections > 1 && flags.proxyProtocol !== 'http2') {
     throw new UsageError(
-      '--connections: only --proxy-protocol=http2 shares connections; give --streams instead',
+      '--connections: only --proxy-protocol=http2 shares connections. Set --streams instead',
     );
   }
   return url.scheme === 'tcp' ? planTcp(flags, route) : planHttp(flags, route, url, warn);
@@ -45,10 +45,10 @@ function planTcp(flags: BenchFlags, route: Route): BenchPlan {
   refuseHttpFlags(flags);
   const { mode = 'echo', payload, rate } = flags;
   if (rate !== undefined && (mode === 'upload' || mode === 'download')) {
-    throw new UsageError(`--rate: --mode=${mode} has no single requests to pace; leave it out`);
+    throw new UsageError(`--rate: --mode=${mode} has no single requests to pace. Remove the flag`);
   }
   if (payload !== undefined && (mode === 'open' || mode === 'download')) {
-    throw new UsageError(`--payload: --mode=${mode} sends one byte; leave it out`);
+    throw new UsageError(`--payload: --mode=${mode} sends one byte. Remove the flag`);
   }
   const base = { route, ...common(flags) };
   const target = `tcp://${formatHostPort(route.target)}`;
@@ -73,17 +73,19 @@ function planTcp(flags: BenchFlags, route: Route): BenchPlan {
 function planHttp(
   flags: BenchFlags,
   route: Route,
-  { scheme, path }: TargetUrl,
+  { scheme, path }: ReturnType<typeof readTarget>,
   warn: (text: string) => void,
 ): BenchPlan {
   if (flags.mode !== undefined) {
-    throw new UsageError('--mode: is for a tcp:// target; leave it out, or give --target tcp://…');
+    throw new UsageError(
+      '--mode: is for tcp:// targets. Remove the flag, or set --target to tcp://HOST:PORT',
+    );
   }
   const isHttps = scheme === 'https';
   const targetTls = isHttps ? readTargetTls(flags, warn) : refuseTargetTls(flags);
   const { payload, method = payload === undefined ? 'GET' : 'POST' } = flags;
   if (!httpMethods.includes(method)) {
-    throw new UsageError(`--method "${method}": is none of ${httpMethods.join(', ')}`);
+    throw new UsageError(`--method "${method}": is not one of ${httpMethods.join(', ')}`);
   }
   const order: LoadOrder = {
     kind: 'http',
@@ -116,33 +118,27 @@ function common({ streams, ramp, rate, timeout }: BenchFlags) {
   };
 }
 
-interface TargetUrl {
-  readonly scheme: 'http' | 'https' | 'tcp';
-  readonly address: Route['target'];
-  readonly path: string;
-}
-
 const defaultPorts = { http: 80, https: 443, tcp: undefined } as const;
 
-function readTarget(written: string): TargetUrl {
+function readTarget(written: string) {
   const match = /^(https?|tcp):\/\/([^/?#]+)([/?][^#\s]*)?$/i.exec(written);
   if (!match) {
     throw new UsageError(
-      `--target "${written}" is no target; write http://HOST:PORT/PATH, https://HOST:PORT/PATH or tcp://HOST:PORT`,
+      `--target "${written}": is not a URL. Write http://HOST:PORT/PATH, https://HOST:PORT/PATH or tcp://HOST:PORT`,
     );
   }
-  const scheme = match[1]!.toLowerCase() as TargetUrl['scheme'];
-  const place = match[2]!;
+  const scheme = match[1]!.toLowerCase() as keyof typeof defaultPorts;
+  const hostPort = match[2]!;
   const port = defaultPorts[scheme];
-  const address = parseHostPort(place) ?? (port && parseHostPort(`${place}:${port}`));
+  const address = parseHostPort(hostPort) ?? (port && parseHostPort(`${hostPort}:${port}`));
   if (!address) {
     throw new UsageError(
-      `--target "${written}": "${place}" is not HOST:PORT (IPv6 as [ADDRESS]:PORT)`,
+      `--target "${written}": "${hostPort}" is not HOST:PORT (IPv6 as [ADDRESS]:PORT)`,
     );
   }
   const path = match[3] ?? '/';
   if (scheme === 'tcp' && path !== '/') {
-    throw new UsageError(`--target "${written}": a tcp:// target has no path; leave "${path}" out`);
+    throw new UsageError(`--target "${written}": a tcp:// target has no path. Remove "${path}"`);
   }
   return { scheme, address, path: path.startsWith('/') ? path : `/${path}` };
 }
@@ -150,7 +146,9 @@ function readTarget(written: string): TargetUrl {
 function readTargetTls(flags: BenchFlags, warn: (text: string) => void): HttpTls {
   const { targetCaCert, targetCert, targetKey, targetInsecure } = flags;
   if (targetInsecure && targetCaCert !== undefined) {
-    throw new UsageError('--target-insecure and --target-ca-cert: give one of them');
+    throw new UsageError(
+      '--target-insecure and --target-ca-cert exclude each other. Set one of them',
+    );
   }
   const files = { ca: targetCaCert, cert: targetCert, key: targetKey };
   const tls = readTlsFlags('target', files, warn);
@@ -171,7 +169,7 @@ function refuseHttpFlags(flags: BenchFlags): void {
   if (flags.method !== undefined) throw new UsageError('--method: is for http:// targets');
   if (flags.header.length > 0) throw new UsageError('--header: is for http:// targets');
   if (flags.newConnections) {
-    throw new UsageError('--new-connections: is for http:// targets; see --mode=open');
+    throw new UsageError('--new-connections: is for http:// targets. Set --mode=open instead');
   }
 }
 
@@ -179,7 +177,7 @@ function readHeaders(rows: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const row of rows) {
     const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)$/.exec(row);
-    // Not the row itself: it may carry a token.
+    // The message leaves the row out, because it can contain a token.
     if (!match) throw new UsageError('--header: is not NAME: VALUE');
     headers[match[1]!] = match[2]!;
   }

@@ -2,21 +2,17 @@ import type { LatencyPoint, LatencyReport, MeterReport, MeterSample } from '@fai
 import { proxyName } from '../proxy-options.ts';
 import type { BenchFlags } from './bench-options.ts';
 import type { BenchMode, BenchPlan } from './bench-plan.ts';
-import { judge, type Verdict } from './thresholds.ts';
 
-/** One second, or what was left of the last one. */
-interface ReportedSample {
-  /** Its end, from the beginning of the measurement. */
-  readonly atMs: number;
-  readonly operationsPerSecond: number;
-  readonly bytesPerSecond: number;
-  readonly failures: number;
-  /** Null where nothing was answered. */
-  readonly p50Us: number | null;
-  readonly p99Us: number | null;
+/** One threshold, and whether it was kept. Durations are in microseconds. */
+export interface Verdict {
+  readonly flag: string;
+  readonly limit: number;
+  /** Null if nothing was measured, which misses the threshold. */
+  readonly measured: number | null;
+  readonly passed: boolean;
 }
 
-/** What `--json` writes. Fields are added, never renamed. */
+/** The content of `--json`. Fields can be added, but not renamed or removed. */
 export interface BenchReport {
   readonly tool: 'fairlead bench';
   readonly version: string;
@@ -35,37 +31,47 @@ export interface BenchReport {
     readonly warmUpMs: number;
     readonly timeoutMs: number;
   };
-  /** Whether a signal ended it before `--duration`. */
+  /** Whether a signal ended the load before `--duration`. */
   readonly endedEarly: boolean;
   readonly elapsedMs: number;
-  /** Requests, messages or opens that were answered; none in upload and download. */
+  /** Answered requests, messages or opens; 0 for upload and download. */
   readonly operations: number;
   readonly operationsPerSecond: number;
-  /** Payload, each way counted once: an echo's message is one. */
+  /** Payload bytes. The message of an echo counts once. */
   readonly bytes: number;
   readonly bytesPerSecond: number;
   readonly failures: number;
-  /** Failures as a part of all that was tried. */
+  /** Failures as a share of all attempts. */
   readonly failureRatio: number;
   readonly errors: readonly {
     readonly code: string;
     readonly count: number;
     readonly example: string;
   }[];
-  /** Null where nothing was answered, and in upload and download. */
+  /** Null if nothing was answered, and for upload and download. */
   readonly latency: LatencyReport | null;
   readonly distribution: readonly LatencyPoint[];
-  readonly samples: readonly ReportedSample[];
+  /** One for each second, and one for the rest. */
+  readonly samples: readonly {
+    /** Its end, from the beginning of the measurement. */
+    readonly atMs: number;
+    readonly operationsPerSecond: number;
+    readonly bytesPerSecond: number;
+    readonly failures: number;
+    /** Null if nothing was answered. */
+    readonly p50Us: number | null;
+    readonly p99Us: number | null;
+  }[];
   readonly generator: {
     readonly node: string;
-    /** Part of the time in which this process was busy; near 1 it is what was measured. */
+    /** Share of the time that this process was busy. Near 1, it limits the figures. */
     readonly busy: number;
   };
   readonly thresholds: readonly Verdict[];
   readonly passed: boolean;
 }
 
-/** What was seen of one run. */
+/** The raw results of one run. */
 export interface Measurement {
   readonly startedAt: Date;
   readonly endedEarly: boolean;
@@ -75,10 +81,10 @@ export interface Measurement {
   readonly busy: number;
 }
 
-/** Whether a mode has single operations, with latencies. */
+/** Whether a mode has single operations with latencies. */
 export const hasOperations = (mode: BenchMode): boolean => mode !== 'upload' && mode !== 'download';
 
-/** Puts everything together, and judges it by the flags' thresholds. */
+/** Makes the report, and compares it with the thresholds of the flags. */
 export function makeReport(
   plan: BenchPlan,
   flags: BenchFlags,
@@ -87,7 +93,7 @@ export function makeReport(
 ): BenchReport {
   const { mode, route, target, payloadBytes } = plan;
   const seconds = meter.elapsedMs / 1000;
-  // A broken stream is the only failure that bulk knows.
+  // Without operations, the attempts are streams: a broken stream is the only failure.
   const tried = (hasOperations(mode) ? meter.operations : flags.streams) + meter.failures;
   const figures = {
     tool: 'fairlead bench' as const,
@@ -124,11 +130,11 @@ export function makeReport(
     generator: { node: process.version, busy },
   };
   const thresholds = judge(figures, flags);
-  const isAnything = hasOperations(mode) ? figures.operations > 0 : figures.bytes > 0;
+  const hasResults = hasOperations(mode) ? figures.operations > 0 : figures.bytes > 0;
   return {
     ...figures,
     thresholds,
-    passed: isAnything && thresholds.every(({ passed }) => passed),
+    passed: hasResults && thresholds.every(({ passed }) => passed),
   };
 }
 
@@ -137,7 +143,7 @@ function latencyOf(meter: MeterReport): LatencyReport | null {
   return Number.isFinite(p50Us) ? { p50Us, p90Us, p99Us, p999Us, maxUs, meanUs } : null;
 }
 
-function reportSamples(samples: readonly MeterSample[]): ReportedSample[] {
+function reportSamples(samples: readonly MeterSample[]): BenchReport['samples'] {
   let atMs = 0;
   const finite = (us: number) => (Number.isFinite(us) ? us : null);
   return samples.map(({ elapsedMs, operations, bytes, failures, p50Us, p99Us }) => {
@@ -151,4 +157,31 @@ function reportSamples(samples: readonly MeterSample[]): ReportedSample[] {
       p99Us: finite(p99Us),
     };
   });
+}
+
+/** Compares the figures with every threshold that the flags set. */
+function judge(
+  figures: Pick<BenchReport, 'latency' | 'failureRatio' | 'operationsPerSecond' | 'bytesPerSecond'>,
+  flags: BenchFlags,
+): Verdict[] {
+  const { latency } = figures;
+  const verdicts: Verdict[] = [];
+  const atMost = (flag: string, limit: number | undefined, measured: number | null = null) => {
+    if (limit === undefined) return;
+    verdicts.push({ flag, limit, measured, passed: measured !== null && measured <= limit });
+  };
+  const atLeast = (flag: string, limit: number | undefined, measured: number) => {
+    if (limit === undefined) return;
+    verdicts.push({ flag, limit, measured, passed: measured >= limit });
+  };
+  const us = (limitMs: number | undefined) => limitMs && limitMs * 1000;
+  atMost('--fail-p50', us(flags.failP50), latency?.p50Us);
+  atMost('--fail-p90', us(flags.failP90), latency?.p90Us);
+  atMost('--fail-p99', us(flags.failP99), latency?.p99Us);
+  atMost('--fail-p999', us(flags.failP999), latency?.p999Us);
+  atMost('--fail-max', us(flags.failMax), latency?.maxUs);
+  atMost('--fail-errors', flags.failErrors, figures.failureRatio);
+  atLeast('--min-rate', flags.minRate, figures.operationsPerSecond);
+  atLeast('--min-throughput', flags.minThroughput, figures.bytesPerSecond);
+  return verdicts;
 }

@@ -5,12 +5,12 @@ import { release, runCommand } from '@fairlead/runtime/process';
 
 const table = defineOptions({
   program: 'fairlead bench-target',
-  summary: 'Be what fairlead bench puts load on, in the place where targets are',
+  summary: 'Run a target for fairlead bench',
   options: {
     kind: option(kinds.oneOf(...targetKinds), {
       group: 'Target',
       description:
-        'echo sends back what comes, for --mode=echo and open; sink takes uploads; source sends downloads; http answers with 1 KiB',
+        'echo sends back what it receives, for --mode=echo and open; sink receives uploads; source sends downloads; http answers with 1 KiB',
       default: 'echo',
     }),
     port: option(kinds.listenPort, {
@@ -20,7 +20,8 @@ const table = defineOptions({
     }),
     address: option(kinds.host, {
       group: 'Target',
-      description: 'Address to listen on; whoever reaches it can make this process work',
+      description:
+        'Address to listen on; every client that can reach it can put load on this process',
       default: '127.0.0.1',
     }),
   },
@@ -31,8 +32,8 @@ async function serve({
 }: ParsedOptions<typeof table.options>): Promise<void> {
   const server = createLoadTarget(kind, { bytes: 0, operations: 0 });
   const bound = await bind(server, { flag: '--port', port, host: address });
-  const place = formatHostPort({ host: bound.address, port: bound.port });
-  process.stdout.write(`${kind} target listening on ${place}\n`);
+  const listener = formatHostPort({ host: bound.address, port: bound.port });
+  process.stdout.write(`${kind} target listening on ${listener}\n`);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(0));
 }
 

@@ -1,5 +1,3 @@
-/** Figures for people. */
-
 export function formatUs(us: number | null): string {
   if (us === null || !Number.isFinite(us)) return '-';
   if (us < 1000) return `${us.toFixed(0)} µs`;
@@ -13,7 +11,7 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US', { maximumFractionDigits: decimals });
 }
 
-/** Bytes in decimal units, as networks count. */
+/** Bytes in decimal units. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes.toFixed(0)} B`;
   const units = ['kB', 'MB', 'GB', 'TB'];
@@ -31,7 +29,7 @@ export function formatRatio(ratio: number): string {
   return `${percent === 0 || percent >= 0.1 ? percent.toFixed(percent === 0 ? 0 : 1) : percent.toPrecision(1)} %`;
 }
 
-/** What an operation is called in each mode, for "N requests/s". */
+/** The name of the operations of each mode, as in "N requests/s"; empty if there are none. */
 export const operationNames = {
   http: 'requests',
   https: 'requests',

@@ -15,7 +15,7 @@ th { font-weight: 600; white-space: nowrap; } .passed { color: #1a7f37; } .misse
 svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; fill: #24292f; margin: 12px 0; }
 .grid { stroke: #d0d7de; stroke-width: 1; }`;
 
-/** The report as one page that needs nothing else: no script, no font, no network. */
+/** The report as one self-contained page, without scripts, fonts or network requests. */
 export function htmlReport(report: BenchReport): string {
   const verdict = report.passed
     ? '<span class="passed">passed</span>'
@@ -37,7 +37,7 @@ ${table(figureRows(report))}
 ${notes(report)
   .map((note) => `<p><strong>Note:</strong> ${escapeXml(note)}.</p>`)
   .join('\n')}
-${section('Thresholds', table(report.thresholds.map(thresholdCells)))}
+${section('Thresholds', table(report.thresholds.map(thresholdRow)))}
 ${section('Errors', table(report.errors.map(({ code, count, example }) => [code, `${formatCount(count)}: ${example}`])))}
 <h2>Over time</h2>
 ${charts(report).join('\n')}
@@ -93,20 +93,15 @@ function figureRows(report: BenchReport): [string, string][] {
   return rows;
 }
 
-function thresholdCells(verdict: BenchReport['thresholds'][number]): [string, string] {
-  const [word, told] = thresholdRow(verdict);
-  return [word, told];
-}
-
 function charts(report: BenchReport): string[] {
   const { samples, mode, distribution } = report;
   const series = (
     name: string,
-    colour: string,
+    color: string,
     y: (sample: BenchReport['samples'][number]) => number | null,
   ): Series => ({
     name,
-    colour,
+    color,
     points: samples.map((sample) => ({ x: sample.atMs / 1000, y: y(sample) })),
   });
   const formatX = (seconds: number) => `${seconds.toFixed(0)} s`;
@@ -133,7 +128,7 @@ function charts(report: BenchReport): string[] {
   return found;
 }
 
-/** The tail is what matters: each step to the right is a tenth of the share before it. */
+/** Each step to the right on the x axis is a tenth of the share before it, to show the tail. */
 function distributionChart({ distribution }: BenchReport): string {
   const nines = (percentile: number) => -Math.log10(1 - percentile / 100);
   const points = distribution
@@ -145,7 +140,7 @@ function distributionChart({ distribution }: BenchReport): string {
     .filter(({ x }) => x <= last);
   return lineChart({
     title: 'Latency by percentile',
-    series: [{ name: 'latency', colour: blue, points }],
+    series: [{ name: 'latency', color: blue, points }],
     ticksX,
     formatX: String,
     formatY: formatUs,

@@ -2,18 +2,9 @@
 
 export interface Series {
   readonly name: string;
-  readonly colour: string;
-  /** A null leaves a gap. */
+  readonly color: string;
+  /** A y of null leaves a gap. */
   readonly points: readonly { readonly x: number; readonly y: number | null }[];
-}
-
-export interface LineChart {
-  readonly title: string;
-  readonly series: readonly Series[];
-  formatX(x: number): string;
-  formatY(y: number): string;
-  /** Positions and labels on the x axis; four even steps if left out. */
-  readonly ticksX?: readonly { readonly x: number; readonly label: string }[];
 }
 
 const width = 760;
@@ -24,7 +15,14 @@ const top = 44;
 const bottom = 30;
 
 /** The chart as one SVG element. */
-export function lineChart(chart: LineChart): string {
+export function lineChart(chart: {
+  readonly title: string;
+  readonly series: readonly Series[];
+  formatX(x: number): string;
+  formatY(y: number): string;
+  /** Positions and labels on the x axis; four even steps if left out. */
+  readonly ticksX?: readonly { readonly x: number; readonly label: string }[];
+}): string {
   const points = chart.series.flatMap(({ points }) => points);
   const maxX = Math.max(...points.map(({ x }) => x), Number.MIN_VALUE);
   const minX = Math.min(...points.map(({ x }) => x), 0);
@@ -47,7 +45,7 @@ export function lineChart(chart: LineChart): string {
       return `<line x1="${left}" y1="${y}" x2="${width - right}" y2="${y}" class="grid"/>${text(left - 8, y + 4, chart.formatY(part * maxY), 'end')}`;
     }),
     ...ticksX.map(({ x, label }) => text(toX(x), height - 10, label, 'middle')),
-    ...chart.series.map(({ points, colour }) => path(points, toX, toY, colour)),
+    ...chart.series.map(({ points, color }) => path(points, toX, toY, color)),
     '</svg>',
   ].join('\n');
 }
@@ -56,7 +54,7 @@ function path(
   points: Series['points'],
   toX: (x: number) => number,
   toY: (y: number) => number,
-  colour: string,
+  color: string,
 ): string {
   let isGap = true;
   const commands = points.map(({ x, y }) => {
@@ -71,16 +69,16 @@ function path(
   const dots = points
     .filter(({ y }) => y !== null)
     .map(({ x, y }) => `<circle cx="${toX(x).toFixed(1)}" cy="${toY(y!).toFixed(1)}" r="2"/>`);
-  // Points alone would not be seen; many of them would hide the line.
-  const shown = dots.length <= 120 ? `<g fill="${colour}">${dots.join('')}</g>` : '';
-  return `<path d="${commands.join(' ')}" fill="none" stroke="${colour}" stroke-width="2"/>${shown}`;
+  // A point between two gaps is visible only as a dot. Many dots would hide the line.
+  const shown = dots.length <= 120 ? `<g fill="${color}">${dots.join('')}</g>` : '';
+  return `<path d="${commands.join(' ')}" fill="none" stroke="${color}" stroke-width="2"/>${shown}`;
 }
 
 function legend(series: readonly Series[]): string {
   let x = left;
   return series
-    .map(({ name, colour }) => {
-      const item = `<rect x="${x}" y="27" width="12" height="4" fill="${colour}"/>${text(x + 16, 33, name, 'start')}`;
+    .map(({ name, color }) => {
+      const item = `<rect x="${x}" y="27" width="12" height="4" fill="${color}"/>${text(x + 16, 33, name, 'start')}`;
       x += 40 + name.length * 7;
       return item;
     })
@@ -99,7 +97,7 @@ function niceCeiling(value: number): number {
   return power * ([1, 2, 2.5, 5, 10].find((step) => step * power >= value) ?? 10);
 }
 
-/** Text for XML and HTML, in content and in attributes. */
+/** Escapes text for XML and HTML, in content and in attributes. */
 export function escapeXml(content: string): string {
   return content
     .replaceAll('&', '&amp;')

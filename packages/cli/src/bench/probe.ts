@@ -14,26 +14,26 @@ const retryPauseMs = 250;
 const probeByte = Buffer.from('x');
 const noEcho = new ClientError(
   'no_echo',
-  'it did not send a byte back: this mode needs an echo target, such as "fairlead bench-target"',
+  'the target did not send a byte back; this mode needs an echo target, such as "fairlead bench-target"',
 );
 
 /**
- * Opens one stream to the target, so that what cannot work is said before the load and not counted
- * as its failures. Tried again for `waitMs`.
+ * Opens one stream to the target before the load, so that a wrong setup is one error instead of many
+ * failures. Retries for `waitMs`.
  *
- * @throws ClientError; the last one when all tries failed
+ * @throws ClientError of the last attempt
  */
 export async function probeTarget(
   plan: BenchPlan,
   limits: { readonly timeoutMs: number; readonly waitMs: number; readonly signal: AbortSignal },
 ): Promise<void> {
-  const giveUpMs = performance.now() + limits.waitMs;
+  const deadlineMs = performance.now() + limits.waitMs;
   for (;;) {
     try {
       await tryOnce(plan, limits.timeoutMs);
       return;
     } catch (error) {
-      if (limits.signal.aborted || performance.now() >= giveUpMs) throw error;
+      if (limits.signal.aborted || performance.now() >= deadlineMs) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, retryPauseMs));
   }
@@ -65,16 +65,17 @@ function probeStream(route: Route, wantsEcho: boolean, timeoutMs: number): Promi
       },
       onData: (chunk) => finish(wantsEcho && chunk[0] !== probeByte[0] ? noEcho : undefined),
       onDrain() {},
-      onClose: (error) => finish(error ?? new ClientError('stream_lost', 'it closed the stream')),
+      onClose: (error) =>
+        finish(error ?? new ClientError('stream_lost', 'the target closed the stream')),
     });
   });
 }
 
 async function probeTls(route: Route, targetTls: HttpTls, timeoutMs: number): Promise<void> {
-  const duplex = new ClientDuplex(route);
-  let below: Error | undefined;
+  const duplex = new ClientDuplex(route).open();
+  let streamError: Error | undefined;
   duplex.on('error', (error) => {
-    below = error;
+    streamError = error;
   });
   const socket = connectTls({ ...targetTlsOptions(route, targetTls), socket: duplex });
   const timer = setTimeout(
@@ -85,11 +86,11 @@ async function probeTls(route: Route, targetTls: HttpTls, timeoutMs: number): Pr
     await Promise.race([
       once(socket, 'secureConnect'),
       once(socket, 'close').then(() => {
-        throw new ClientError('target_tls', 'it ended the TLS handshake');
+        throw new ClientError('target_tls', 'the target ended the TLS handshake');
       }),
     ]);
   } catch (error) {
-    if (below) throw below;
+    if (streamError) throw streamError;
     if (error instanceof ClientError) throw error;
     const { message } = toClientError(error as Error);
     throw new ClientError('target_tls', `TLS with the target failed: ${message}`, { cause: error });

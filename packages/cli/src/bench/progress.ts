@@ -3,19 +3,12 @@ import type { BenchMode } from './bench-plan.ts';
 import { hasOperations } from './bench-report.ts';
 import { formatBytes, formatCount, formatUs, operationNames } from './figures.ts';
 
-/** Where progress goes: stderr, or what stands for it. */
-interface ProgressOutput {
-  readonly isTTY?: boolean | undefined;
-  readonly columns?: number | undefined;
-  write(text: string): unknown;
-}
-
-export interface ProgressOptions {
+interface ProgressOptions {
   readonly mode: BenchMode;
   readonly streams: number;
   readonly durationMs: number;
   readonly quiet: boolean;
-  readonly output: ProgressOutput;
+  readonly output: Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'>;
 }
 
 const nothing: MeterSample = {
@@ -28,7 +21,7 @@ const nothing: MeterSample = {
   maxUs: 0,
 };
 
-/** One line that is rewritten on a terminal, and a line for each second elsewhere. */
+/** One line that is rewritten on a terminal; elsewhere one line for each second. */
 export class Progress {
   readonly #options: ProgressOptions;
   #failures = 0;
@@ -38,12 +31,12 @@ export class Progress {
     this.#options = options;
   }
 
-  /** Before the measurement: what is going on. */
+  /** Shows what happens before the measurement. */
   phase(text: string): void {
     this.#show(text);
   }
 
-  /** Formats a line, as the first one holds the event loop up for 13 ms: they must not be measured. */
+  /** Formats a line before the measurement, because the first one blocks the event loop for 13 ms. */
   warmUp(): void {
     if (!this.#options.quiet) this.#line(nothing, 0);
   }
@@ -74,7 +67,7 @@ export class Progress {
     return parts.join('  ');
   }
 
-  /** Leaves the terminal at the beginning of an empty line. */
+  /** Clears the line on a terminal. */
   end(): void {
     if (this.#hasLine) this.#options.output.write('\r\x1b[K');
     this.#hasLine = false;
@@ -87,7 +80,7 @@ export class Progress {
       output.write(`${line}\n`);
       return;
     }
-    // A line that wraps could not be rewritten.
+    // A wrapped line cannot be rewritten.
     output.write(`\r\x1b[K${line.slice(0, Math.max(20, (output.columns ?? 80) - 1))}`);
     this.#hasLine = true;
   }

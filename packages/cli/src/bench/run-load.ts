@@ -7,16 +7,16 @@ import type { Measurement } from './bench-report.ts';
 import type { Progress } from './progress.ts';
 
 const sampleMs = 1000;
-/** A last sample that is shorter says nothing by itself. */
+/** A shorter last sample is left out, because its rates mean little. */
 const shortestSampleMs = 100;
-/** A stream whose end the other side does not acknowledge must not keep the report. */
+/** A stream whose end is not acknowledged must not delay the report. */
 const stopTimeoutMs = 3000;
 
 /**
- * Starts the load, lets it ramp and warm up, and measures.
+ * Starts the load, waits for ramp and warm-up, and measures.
  * @param signal ends it early
- * @returns undefined if it ended before anything was measured
- * @throws StartupError where the load cannot be started
+ * @returns undefined if the signal came before the measurement
+ * @throws StartupError if the load cannot be started
  */
 export async function runLoad(
   plan: BenchPlan,
@@ -30,9 +30,9 @@ export async function runLoad(
   });
   try {
     if (flags.ramp > 0) progress.phase(`opening ${flags.streams} streams`);
-    await passed(flags.ramp, signal);
+    await pause(flags.ramp, signal);
     if (flags.warmUp > 0 && !signal.aborted) progress.phase('warming up');
-    await passed(flags.warmUp, signal);
+    await pause(flags.warmUp, signal);
     if (signal.aborted) return undefined;
     return await measure(meter, flags, progress, signal);
   } finally {
@@ -62,7 +62,7 @@ async function measure(
     lastMs = performance.now();
     progress.sample(take(), lastMs - beganMs);
   }, sampleMs);
-  await passed(duration, signal);
+  await pause(duration, signal);
   clearInterval(timer);
   const endedEarly = signal.aborted;
   const endMs = performance.now();
@@ -83,13 +83,13 @@ async function measure(
 
 async function stopLoad(load: Load, { route }: BenchPlan): Promise<void> {
   const tooLong = new AbortController();
-  await Promise.race([load.stop(), passed(stopTimeoutMs, tooLong.signal)]);
+  await Promise.race([load.stop(), pause(stopTimeoutMs, tooLong.signal)]);
   tooLong.abort();
   closeRoute(route);
 }
 
-/** Resolves after that time, or when the signal comes. */
-function passed(ms: number, signal?: AbortSignal): Promise<void> {
+/** Resolves after that time, or when the signal is aborted. */
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
   if (ms === 0 || signal?.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {

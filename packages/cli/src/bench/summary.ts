@@ -1,13 +1,12 @@
-import { type BenchReport, hasOperations } from './bench-report.ts';
+import { type BenchReport, hasOperations, type Verdict } from './bench-report.ts';
 import { formatBytes, formatCount, formatRatio, formatUs, operationNames } from './figures.ts';
-import type { Verdict } from './thresholds.ts';
 
-/** Above this the generator's own speed is in the figures. */
+/** Above this share, the generator's own speed limits the figures. */
 const busyLimit = 0.9;
-/** A rate that was asked for and is missed by more than this is worth a word. */
+/** Below this share of `--rate`, the summary has a note. */
 const rateTolerance = 0.98;
 
-/** The summary for people. */
+/** The summary on stdout. */
 export function summaryText(report: BenchReport): string {
   const { mode, latency, errors } = report;
   const name = operationNames[mode];
@@ -45,7 +44,7 @@ export function summaryText(report: BenchReport): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** What a reader of the figures should know. */
+/** Remarks about the figures. */
 export function notes({
   generator,
   settings,
@@ -55,25 +54,19 @@ export function notes({
   const found: string[] = [];
   if (generator.busy > busyLimit) {
     found.push(
-      `the load generator itself was busy ${formatRatio(generator.busy)} of the time: these figures may be its limit; run several, on other machines`,
+      `the load generator was busy ${formatRatio(generator.busy)} of the time, so it can limit these figures. Run several generators on other machines`,
     );
   }
   const { ratePerSecond } = settings;
   if (ratePerSecond !== null && operationsPerSecond < ratePerSecond * rateTolerance) {
     found.push(
-      `the rate asked for, ${formatCount(ratePerSecond)}/s, was not reached: latency grows for as long as the load lasts`,
+      `the load did not reach --rate ${formatCount(ratePerSecond)}, so latency grows with the duration`,
     );
   }
-  if (isEmpty(report)) found.push('nothing came through');
+  if ((hasOperations(report.mode) ? report.operations : report.bytes) === 0)
+    found.push('no operation succeeded and no byte was transferred');
   return found;
 }
-
-const isEmpty = ({
-  mode,
-  operations,
-  bytes,
-}: Pick<BenchReport, 'mode' | 'operations' | 'bytes'>) =>
-  hasOperations(mode) ? operations === 0 : bytes === 0;
 
 export function thresholdRow(verdict: Verdict): [string, string] {
   const limit = thresholdFigure(verdict, verdict.limit);

@@ -7,35 +7,35 @@ import { proxyOptions, proxyRoute } from '../proxy-options.ts';
 import { type ForwardSpec, parseForwardSpec } from './forward-spec.ts';
 import { ForwardedPort } from './forwarded-port.ts';
 
-const most = 100;
-/** How long a target may take to end after the client has. */
+const maxPorts = 100;
+/** Time for a target to end its side after the probe has. */
 const probeEndMs = 2000;
 
 const table = defineOptions({
   program: 'fairlead forward',
   summary: 'Make targets reachable on local ports, through a running server',
-  positionals: { usage: 'LOCAL:HOST:PORT', min: 1, max: most },
+  positionals: { usage: 'LOCAL:HOST:PORT', min: 1, max: maxPorts },
   options: {
     ...proxyOptions,
     'proxy-protocol': option(kinds.oneOf('http1', 'http2'), {
       group: 'Front end',
       description:
-        'How to ask for streams: a connection each with HTTP/1.1 CONNECT, or all over one HTTP/2 connection',
+        'Protocol of the front end: http1 opens a connection for each stream, http2 shares one connection',
       default: 'http1',
     }),
     address: option(kinds.host, {
       group: 'Local side',
-      description: 'Address to listen on; whoever reaches it reaches the target',
+      description: 'Address to listen on; every client that can reach it can reach the target',
       default: '127.0.0.1',
     }),
     timeout: option(kinds.duration({ minMs: 1 }), {
       group: 'Front end',
-      description: 'How long to wait for a stream to be opened',
+      description: 'Time limit for opening a stream',
       default: 60_000,
     }),
     quiet: option(kinds.boolean, {
       group: 'Local side',
-      description: 'No line for each connection',
+      description: 'Do not print a line for each connection',
       default: false,
     }),
   },
@@ -47,18 +47,18 @@ async function forward({
   options: flags,
   positionals,
 }: ParsedOptions<typeof table.options>): Promise<void> {
-  const tell = (text: string) => process.stderr.write(`${table.program}: ${text}\n`);
+  const print = (text: string) => process.stderr.write(`${table.program}: ${text}\n`);
   const specs = positionals.map(parseForwardSpec);
-  const way = proxyRoute(flags, (text) => tell(`warning: ${text}`));
+  const frontEnd = proxyRoute(flags, (text) => print(`warning: ${text}`));
   const by = flags.proxyProtocol === 'http2' ? 'http2-connect' : 'connect';
-  const routeTo = ({ target }: ForwardSpec): Route => ({ ...way, by, target, isEager: true });
-  // A route's connections are shared by its identity.
+  const routeTo = ({ target }: ForwardSpec): Route => ({ ...frontEnd, by, target, isEager: true });
+  // One object for each route, because shared connections belong to the object.
   const routes = specs.map(routeTo);
   const ports: ForwardedPort[] = [];
   try {
-    await probe(routes[0]!, flags, tell);
+    await probe(routes[0]!, flags, print);
     for (const [at, spec] of specs.entries()) {
-      ports.push(await start(spec, routes[at]!, flags, tell));
+      ports.push(await start(spec, routes[at]!, flags, print));
     }
   } catch (error) {
     for (const port of ports) port.close();
@@ -72,22 +72,22 @@ async function forward({
 export const runForwardCommand = (argv: readonly string[]): Promise<void> =>
   runCommand({ table, ...release, run: forward }, { argv, env: process.env });
 
-/** What is wrong with the front end is said at once; a target may come up later. */
+/** Throws if the front end fails, and only warns if the target fails, because it can start later. */
 async function probe(
   route: Route,
   { timeout }: ForwardFlags,
-  tell: (text: string) => void,
+  print: (text: string) => void,
 ): Promise<void> {
   try {
     const stream = await openDuplex(route, timeout);
     stream.on('error', () => {});
-    // In order: a reset might upset the target.
+    // An orderly end, because a target can log a reset as an error.
     stream.resume().end();
     setTimeout(() => stream.destroy(), probeEndMs).unref();
   } catch (error) {
-    const told = explainFailure(error as Error, route);
-    if (isFrontEndFault(error as Error)) throw new StartupError(told, { cause: error });
-    tell(`warning: ${told}`);
+    const text = explainFailure(error as Error, route);
+    if (isFrontEndFault(error as Error)) throw new StartupError(text, { cause: error });
+    print(`warning: ${text}`);
   }
 }
 
@@ -95,7 +95,7 @@ async function start(
   { localPort, target }: ForwardSpec,
   route: Route,
   { address, timeout, quiet }: ForwardFlags,
-  tell: (text: string) => void,
+  print: (text: string) => void,
 ): Promise<ForwardedPort> {
   let bound = localPort;
   const port = new ForwardedPort({
@@ -106,11 +106,11 @@ async function start(
     onConnection: () => {
       if (!quiet) process.stdout.write(`Handling connection for ${bound}\n`);
     },
-    onFailure: (error) => tell(`connection for ${bound}: ${explainFailure(error, route)}`),
+    onFailure: (error) => print(`connection for ${bound}: ${explainFailure(error, route)}`),
   });
-  const place = await port.listen();
-  bound = place.port;
-  const local = formatHostPort({ host: place.address, port: place.port });
+  const listener = await port.listen();
+  bound = listener.port;
+  const local = formatHostPort({ host: listener.address, port: listener.port });
   process.stdout.write(`Forwarding from ${local} -> ${formatHostPort(target)}\n`);
   return port;
 }

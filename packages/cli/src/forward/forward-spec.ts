@@ -2,16 +2,16 @@ import type { TcpAddress } from '@fairlead/client';
 import { parseHostPort } from '@fairlead/runtime/net';
 import { UsageError } from '@fairlead/runtime/process';
 
-/** One local port, and what it leads to. */
+/** A local port and its target. */
 export interface ForwardSpec {
-  /** 0: the system picks one. */
+  /** 0 lets the system pick one. */
   readonly localPort: number;
   readonly target: TcpAddress;
 }
 
 /**
- * Reads `LOCAL:HOST:PORT`; `:HOST:PORT` lets the system pick the local port, `HOST:PORT` takes that of
- * the target, as kubectl does.
+ * Reads `LOCAL:HOST:PORT`. `:HOST:PORT` lets the system pick the local port, and `HOST:PORT` uses the port
+ * of the target, like kubectl.
  * @throws UsageError
  */
 export function parseForwardSpec(written: string): ForwardSpec {

@@ -5,16 +5,16 @@ import { ClientError, openDuplex, type Route, toClientError } from '@fairlead/cl
 import { isHttp2Stream, resetHttp2Stream, resetSocket, wasReset } from '@fairlead/protocol';
 import { bind } from '@fairlead/runtime/net';
 
-const resetText = 'the connection was reset, by the target or on the way';
+const resetText = 'the connection was reset by the target or on the way to it';
 
-export interface ForwardedPortOptions {
+interface ForwardedPortOptions {
   readonly route: Route;
   readonly host: string;
-  /** 0: the system picks one. */
+  /** 0 lets the system pick one. */
   readonly port: number;
   readonly timeoutMs: number;
   onConnection(): void;
-  /** A connection that no stream could be opened for, or that broke. */
+  /** No stream could be opened for a connection, or it failed later. */
   onFailure(error: Error): void;
 }
 
@@ -25,7 +25,7 @@ export class ForwardedPort {
 
   constructor(options: ForwardedPortOptions) {
     this.#options = options;
-    // Not read before the stream is there: what the client sends early waits in the kernel.
+    // A connection is not read before its stream is open. Early bytes wait in the kernel.
     const settings = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
     this.#server = createServer(settings, (socket) => void this.#serve(socket));
   }
@@ -33,12 +33,12 @@ export class ForwardedPort {
   /** @throws StartupError */
   async listen(): Promise<AddressInfo> {
     const { host, port } = this.#options;
-    const address = await bind(this.#server, { flag: portFlag(port), host, port });
+    const address = await bind(this.#server, { flag: `local port ${port}`, host, port });
     this.#server.on('error', (error) => this.#options.onFailure(error));
     return address;
   }
 
-  /** Takes no more connections. */
+  /** Stops accepting connections. */
   close(): void {
     this.#server.close();
   }
@@ -46,7 +46,7 @@ export class ForwardedPort {
   async #serve(socket: Socket): Promise<void> {
     const { route, timeoutMs, onConnection, onFailure } = this.#options;
     onConnection();
-    // A client that goes away while the stream is opened.
+    // The client can disconnect while the stream is being opened.
     socket.on('error', () => {});
     let stream: Duplex;
     try {
@@ -65,22 +65,20 @@ export class ForwardedPort {
   }
 }
 
-const portFlag = (port: number): string => `local port ${port}`;
-
-/** Carries bytes, ends and failures both ways. */
+/** Joins connection and stream: bytes, ends and failures in both directions. */
 function join(socket: Socket, stream: Duplex, onFailure: (error: Error) => void): void {
   let hasFailed = false;
   const fail = (error: Error) => {
     if (hasFailed) return;
     hasFailed = true;
-    // A client that resets its own connection needs no line.
+    // A reset by the client itself is not a failure.
     if (!socket.errored) onFailure(error);
     resetSocket(socket);
     abort(stream);
   };
   socket.pipe(stream);
   stream.pipe(socket, { end: false });
-  // An HTTP/2 stream that was reset emits 'end' as if all were well; the error follows within the turn.
+  // An HTTP/2 stream that was reset emits 'end' first, and the error later in the same tick.
   const onEnd = () =>
     setImmediate(() => {
       if (!hasFailed && !wasReset(stream)) socket.end();
@@ -91,7 +89,7 @@ function join(socket: Socket, stream: Duplex, onFailure: (error: Error) => void)
   stream.on('error', (error) => fail(toClientError(error)));
   stream.once('end', onEnd);
   stream.once('close', onClose);
-  // Both may have come before somebody listened.
+  // Both can have happened before the listeners were added.
   if (stream.closed) onClose();
   if (stream.readableEnded) onEnd();
   socket.once('close', () => {
@@ -99,7 +97,7 @@ function join(socket: Socket, stream: Duplex, onFailure: (error: Error) => void)
   });
 }
 
-/** So that the other side sees a failure and not an end, where the protocol can tell. */
+/** Ends the stream with a failure, if the protocol can express one, instead of an end. */
 function abort(stream: Duplex): void {
   if (isHttp2Stream(stream)) resetHttp2Stream(stream);
   else stream.destroy();

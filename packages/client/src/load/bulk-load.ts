@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import type { BulkLoadOrder, Load } from './load.ts';
+import type { Load, LoadOrder, OrderOf } from './load.ts';
 import type { Meter } from './meter.ts';
 import { StreamSlots } from './stream-slots.ts';
 
 const defaultWriteBytes = 65_536;
-/** Makes a source begin. */
+/** Starts a source. */
 const request = Buffer.from('x');
 
-/** Writes to sinks, and counts what the connections took: the last of it may still be under way. */
-export function startBulkUp(order: BulkLoadOrder, meter: Meter): Load {
-  // Not zeros: a peer that compresses would look better than it is.
+/** Writes to sinks. Counts the bytes that the connections accepted; the last of them can be in flight. */
+export function startBulkUp(
+  order: OrderOf<'bulk-up' | 'bulk-down' | 'stalled'>,
+  meter: Meter,
+): Load {
+  // Random, because zeros would favor a system that compresses.
   const chunk = randomBytes(order.writeBytes ?? defaultWriteBytes);
   const slots = new StreamSlots(order, meter, (slot) => {
     const pump = () => {
@@ -33,8 +36,8 @@ export function startBulkUp(order: BulkLoadOrder, meter: Meter): Load {
   return slots.start();
 }
 
-/** Reads from sources and counts. */
-export function startBulkDown(order: BulkLoadOrder, meter: Meter): Load {
+/** Reads from sources and counts the bytes. */
+export function startBulkDown(order: LoadOrder, meter: Meter): Load {
   const slots = new StreamSlots(order, meter, (slot) => {
     let isFirst = true;
     return {
@@ -50,8 +53,8 @@ export function startBulkDown(order: BulkLoadOrder, meter: Meter): Load {
   return slots.start();
 }
 
-/** Reads the first bytes from sources and stops. */
-export function startStalled(order: BulkLoadOrder, meter: Meter): Load {
+/** Reads the first bytes of sources and stops reading. */
+export function startStalled(order: LoadOrder, meter: Meter): Load {
   const slots = new StreamSlots(order, meter, (slot) => {
     let isFirst = true;
     return {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { EchoLoadOrder, Load } from './load.ts';
+import type { Load, OrderOf } from './load.ts';
 import type { Meter } from './meter.ts';
 import { StreamSlots } from './stream-slots.ts';
 
-/** Sends a message on each stream, waits for all of it to come back, and again. */
-export function startEcho(order: EchoLoadOrder, meter: Meter): Load {
+/** Sends a message on each stream, waits until all of it is back, and repeats this. */
+export function startEcho(order: OrderOf<'echo'>, meter: Meter): Load {
   const { messageBytes, pauseMs, timeoutMs } = order;
   const message = randomBytes(messageBytes);
   const slots = new StreamSlots(order, meter, (slot) => {
@@ -20,7 +20,7 @@ export function startEcho(order: EchoLoadOrder, meter: Meter): Load {
     const next = () => slot.pace.next(send);
     return {
       onOpen() {
-        // An idle stream waits for nothing.
+        // Nothing is sent yet, so no answer can be late.
         slot.waitingSinceMs = undefined;
         next();
       },

@@ -1,88 +1,94 @@
 import { randomBytes } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
-import net from 'node:net';
 import type { Duplex } from 'node:stream';
-import tls from 'node:tls';
+import { connect as connectTls } from 'node:tls';
 import autocannon from 'autocannon';
 import { ClientDuplex } from '../client-duplex.ts';
 import { ClientError } from '../client-error.ts';
 import { authorityOf } from '../route.ts';
 import { targetTlsOptions } from './http-tls.ts';
-import type { HttpLoadOrder, Load } from './load.ts';
+import type { Load, OrderOf } from './load.ts';
 import type { Meter } from './meter.ts';
 import { StreamPace } from './stream-pace.ts';
 
-/** Longer than any measurement; `stop` ends it. */
+/** Longer than any measurement: `stop` ends it. */
 const endlessSeconds = 86_400;
 const defaultTimeoutMs = 10_000;
 const firstPauseMs = 50;
 const longestPauseMs = 2000;
 const firstErrorStatus = 400;
 
-/** autocannon takes no shorter one as an option, but goes by what its client has. */
+/** autocannon's option takes no shorter timeout; its client does. */
 const shortestTimeoutOptionSeconds = 1;
 
-/** The parts of autocannon's client that its types leave out. */
+/**
+ * autocannon's HTTP client. Its types leave out what is used here, and the underscored members are
+ * its own: package.json pins the version.
+ */
 interface HttpClient extends EventEmitter {
-  /** Milliseconds; read once, when `setupClient` has returned. */
+  /** In ms; read after `setupClient` has returned. */
   timeout: number;
-  readonly conn: Duplex;
+  /** Ends the connection after its time; each request starts it again. */
+  readonly timeoutTicker: { reschedule(ms: number): void };
+  readonly parser: { execute(chunk: Buffer): void; reinitialize(type: 'RESPONSE'): void };
+  readonly destroyed: boolean;
+  conn: Duplex;
+  /** Sets `conn` and sends the first request. */
+  _connect(): void;
+  /** Destroys `conn`, forgets its request, and connects. */
+  _resetConnection(): void;
+  /** Writes one request to `conn`. */
+  _doRequest(): void;
   destroy(): void;
 }
 
 /**
- * HTTP requests by autocannon through the route. autocannon connects by `net.connect` and
- * `tls.connect` and offers no other way, so in this process those two lead through the route when
- * they are called with a port and a host, as it does; for TLS the same Duplex is used for every
- * system, so that its cost is the same for all.
+ * Sends HTTP requests through the route, with autocannon. autocannon has no option for its connections,
+ * so its `setupClient` hook gives each client a `_connect` that opens a stream of the route.
  *
- * Rate, latency and failures are counted here, per request: autocannon's own count leaves out
- * responses after which it reconnects, and its rate comes in a burst each second. An answer whose
+ * Rate, latency and failures are counted here, for each request. autocannon's own count leaves out
+ * responses after which it reconnects, and it sends its rate in one burst a second. An answer whose
  * status is 400 or more is a failure `http_STATUS`.
  *
- * @throws Error where autocannon refuses the order
+ * @throws Error if autocannon refuses the order
  */
-export function startHttp(order: HttpLoadOrder, meter: Meter): Load {
+export function startHttp(order: OrderOf<'http'>, meter: Meter): Load {
   return new HttpLoad(order, meter);
 }
 
 class HttpLoad implements Load {
   readonly running: Promise<void>;
-  readonly #order: HttpLoadOrder;
+  readonly #order: OrderOf<'http'>;
   readonly #meter: Meter;
   readonly #clients = new Set<HttpClient>();
   readonly #run: { stop?: () => void };
   readonly #beganMs = performance.now();
-  readonly #timeoutMs: number;
+  #connectionCount = 0;
   #failuresInARow = 0;
   #stopping = false;
   #onRunning = () => {};
 
-  constructor(order: HttpLoadOrder, meter: Meter) {
+  constructor(order: OrderOf<'http'>, meter: Meter) {
     this.#order = order;
     this.#meter = meter;
     this.running = new Promise((resolve) => {
       this.#onRunning = resolve;
     });
-    leadThrough(order, () => this.#connectionDelayMs());
     const { path = '/', method = 'GET', headers = {}, bodyBytes = 0 } = order;
-    const { timeoutMs = defaultTimeoutMs, streams, rampMs = 0, ratePerSecond } = order;
+    const { timeoutMs = defaultTimeoutMs } = order;
     const protocol = order.tls ? 'https' : 'http';
-    const pauseMs = ratePerSecond === undefined ? 0 : (streams / ratePerSecond) * 1000;
-    // It counts from when it hands a request over, which may then wait for its time.
-    this.#timeoutMs = timeoutMs + pauseMs + rampMs;
     let refusal: Error | undefined;
     this.#run = autocannon(
       {
         url: `${protocol}://${authorityOf(order.route.target)}${path}`,
-        connections: streams,
+        connections: order.streams,
         duration: endlessSeconds,
         method: method as 'GET',
         headers: { ...headers },
         ...(bodyBytes > 0 ? { body: randomBytes(bodyBytes) } : {}),
-        timeout: Math.max(shortestTimeoutOptionSeconds, this.#timeoutMs / 1000),
+        timeout: Math.max(shortestTimeoutOptionSeconds, timeoutMs / 1000),
         ...(order.reconnect ? { reconnectRate: 1 } : {}),
-        setupClient: (client) => this.#onClient(client as unknown as HttpClient),
+        setupClient: (client) => this.#setUp(client as unknown as HttpClient, timeoutMs),
       },
       (error: Error | null) => {
         if (error) refusal = error;
@@ -97,47 +103,76 @@ class HttpLoad implements Load {
     for (const client of this.#clients) client.destroy();
   }
 
-  #onClient(client: HttpClient): void {
-    const meter = this.#meter;
-    const order = this.#order;
-    const pace = new StreamPace(order, this.#clients.size);
+  #setUp(client: HttpClient, timeoutMs: number): void {
+    const { route, tls, reconnect } = this.#order;
+    const pace = new StreamPace(this.#order, this.#clients.size);
+    const send = client._doRequest.bind(client);
+    let duplex: ClientDuplex;
+    let delay: NodeJS.Timeout | undefined;
     let sinceMs = 0;
-    let isWaiting = false;
-    let paced: Duplex | undefined;
-    client.timeout = this.#timeoutMs;
+    let isAnswered = true;
+    client.timeout = timeoutMs;
     this.#clients.add(client);
-    client.on('request', () => {
-      // It connected anew instead of answering: the request before this one is lost.
-      if (isWaiting) this.#fail(new ClientError('stream_lost', 'closed before the answer'));
-      isWaiting = true;
-      if (order.ratePerSecond === undefined) {
-        sinceMs = performance.now();
-      } else if (paced !== client.conn) {
-        paced = client.conn;
-        holdWrites(paced, pace, (atMs) => {
-          sinceMs = atMs;
-        });
+    // The last connection has ended by now. A request that waits for its time stays due.
+    const cancel = () => {
+      clearTimeout(delay);
+      pace.cancel();
+    };
+    client.on('done', cancel);
+    client._connect = () => {
+      cancel();
+      isAnswered = true;
+      client.parser.reinitialize('RESPONSE');
+      duplex = new ClientDuplex(route);
+      const conn = tls ? connectTls({ ...targetTlsOptions(route, tls), socket: duplex }) : duplex;
+      client.conn = conn;
+      conn.on('error', (error) => {
+        this.#fail(error);
+        if (!client.destroyed) client._resetConnection();
+      });
+      conn.on('end', () => {
+        if (client.destroyed) return;
+        if (!isAnswered) this.#fail(new ClientError('stream_lost', 'closed before the answer'));
+        client._resetConnection();
+      });
+      conn.on('data', (chunk: Buffer) => client.parser.execute(chunk));
+      const begin = () => {
+        if (!reconnect) duplex.open();
+        client._doRequest();
+      };
+      const delayMs = this.#connectionDelayMs();
+      if (delayMs === 0) begin();
+      else {
+        suspendTimeout(client);
+        delay = setTimeout(begin, delayMs);
       }
-    });
+    };
+    client._doRequest = () => {
+      if (pace.isPaced) suspendTimeout(client);
+      pace.next((atMs) => {
+        sinceMs = atMs;
+        isAnswered = false;
+        // The latency of a request with a connection of its own includes the opening.
+        if (reconnect) duplex.open();
+        send();
+      });
+    };
     client.on('headers', ({ statusCode }: { readonly statusCode: number }) => {
-      isWaiting = false;
-      this.#failuresInARow = 0;
-      meter.latency.recordSince(sinceMs);
-      if (statusCode < firstErrorStatus) meter.operations++;
-      else meter.fail(new ClientError(`http_${statusCode}`, `HTTP status ${statusCode}`));
-      this.#onRunning();
+      isAnswered = true;
+      this.#onAnswer(statusCode, sinceMs);
     });
     client.on('body', (chunk: Buffer) => {
-      meter.bytes += chunk.length;
+      this.#meter.bytes += chunk.length;
     });
-    client.on('timeout', () => {
-      isWaiting = false;
-      this.#fail(new ClientError('timeout', 'no answer in time'));
-    });
-    client.on('connError', (error: Error) => {
-      isWaiting = false;
-      this.#fail(error);
-    });
+    client.on('timeout', () => this.#fail(new ClientError('timeout', 'no answer in time')));
+  }
+
+  #onAnswer(statusCode: number, sinceMs: number): void {
+    this.#failuresInARow = 0;
+    this.#meter.latency.recordSince(sinceMs);
+    if (statusCode < firstErrorStatus) this.#meter.operations++;
+    else this.#meter.fail(new ClientError(`http_${statusCode}`, `HTTP status ${statusCode}`));
+    this.#onRunning();
   }
 
   #fail(error: Error): void {
@@ -146,44 +181,19 @@ class HttpLoad implements Load {
     this.#meter.fail(error);
   }
 
-  /** autocannon connects again at once, in a circle: the next one waits if others have failed. */
+  /** Spreads the first connections over the ramp. Later ones back off, because autocannon does not. */
   #connectionDelayMs(): number {
     const { streams, rampMs = 0, isLasting } = this.#order;
     const sinceMs = performance.now() - this.#beganMs;
-    const turn = this.#connections++;
-    if (turn < streams) return Math.max(0, (rampMs * turn) / streams - sinceMs);
+    const index = this.#connectionCount++;
+    if (index < streams) return Math.max(0, (rampMs * index) / streams - sinceMs);
     if (!isLasting || this.#failuresInARow === 0) return 0;
     const doublings = Math.min(this.#failuresInARow / streams, 6);
     return Math.min(firstPauseMs * 2 ** doublings, longestPauseMs);
   }
-
-  #connections = 0;
 }
 
-/** Lets each request, which is one write, wait for its time. */
-function holdWrites(conn: Duplex, pace: StreamPace, onStart: (sinceMs: number) => void): void {
-  const write = conn.write.bind(conn) as (chunk: Buffer) => boolean;
-  conn.write = ((chunk: Buffer) => {
-    pace.next((sinceMs) => {
-      onStart(sinceMs);
-      if (!conn.destroyed) write(chunk);
-    });
-    return true;
-  }) as Duplex['write'];
-  conn.once('close', () => pace.cancel());
+/** Until the next request is sent, no answer can be late. */
+function suspendTimeout(client: HttpClient): void {
+  client.timeoutTicker.reschedule(endlessSeconds * 1000);
 }
-
-function leadThrough({ route, tls: targetTls }: HttpLoadOrder, delayMs: () => number): void {
-  const dial = () => new ClientDuplex(route, delayMs());
-  const connect = net.connect;
-  const connectTls = tls.connect;
-  net.connect = ((...args: unknown[]) =>
-    isPort(args[0]) ? dial() : Reflect.apply(connect, net, args)) as typeof net.connect;
-  tls.connect = ((...args: unknown[]) =>
-    isPort(args[0])
-      ? Reflect.apply(connectTls, tls, [{ ...targetTlsOptions(route, targetTls), socket: dial() }])
-      : Reflect.apply(connectTls, tls, args)) as typeof tls.connect;
-}
-
-const isPort = (argument: unknown): boolean =>
-  typeof argument === 'number' || (typeof argument === 'string' && /^\d+$/.test(argument));

@@ -1,4 +1,4 @@
-/** What autocannon can ask with; without CONNECT, whose answer is no answer but a tunnel. */
+/** The methods of an HTTP load. CONNECT is missing, because it opens a tunnel instead of an answer. */
 export const httpMethods: readonly string[] = [
   'GET',
   'HEAD',

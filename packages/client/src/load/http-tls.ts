@@ -3,7 +3,7 @@ import type { ConnectionOptions } from 'node:tls';
 import type { Route } from '../route.ts';
 import type { HttpTls } from './load.ts';
 
-/** How TLS is made with an HTTP target; autocannon itself would take any certificate. */
+/** TLS options for an HTTP target. The certificate is verified, unless the order accepts any. */
 export function targetTlsOptions(
   { target: { host } }: Route,
   targetTls: boolean | HttpTls,

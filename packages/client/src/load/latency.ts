@@ -1,6 +1,6 @@
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { createHistogram } from 'node:perf_hooks';
 
-/** Durations in microseconds; Infinity where nothing was measured. */
+/** Durations in microseconds; Infinity if nothing was measured. */
 export interface LatencyReport {
   readonly p50Us: number;
   readonly p90Us: number;
@@ -10,7 +10,7 @@ export interface LatencyReport {
   readonly meanUs: number;
 }
 
-/** A point of the distribution: `percentile` of the durations are no longer than `us`. */
+/** A point of the distribution: `percentile` percent of the durations are at most `us`. */
 export interface LatencyPoint {
   readonly percentile: number;
   readonly us: number;
@@ -22,7 +22,7 @@ export class Latency {
 
   /** @param startMs `performance.now()` at the start; the end is now */
   recordSince(startMs: number): void {
-    // The histogram takes integers above 0; nanoseconds keep three figures of a microsecond.
+    // The histogram accepts integers above 0. Nanoseconds keep three figures of a microsecond.
     this.#histogram.record(Math.max(1, Math.round((performance.now() - startMs) * 1e6)));
   }
 
@@ -36,19 +36,19 @@ export class Latency {
 
   report(): LatencyReport {
     const histogram = this.#histogram;
-    const us = (percentile: number) => percentileUs(histogram, percentile);
-    const isEmpty = histogram.count === 0;
+    const toUs = (ns: number) => (histogram.count === 0 ? Number.POSITIVE_INFINITY : ns / 1000);
+    const us = (percentile: number) => toUs(histogram.percentile(percentile));
     return {
       p50Us: us(50),
       p90Us: us(90),
       p99Us: us(99),
       p999Us: us(99.9),
-      maxUs: isEmpty ? Number.POSITIVE_INFINITY : histogram.max / 1000,
-      meanUs: isEmpty ? Number.POSITIVE_INFINITY : histogram.mean / 1000,
+      maxUs: toUs(histogram.max),
+      meanUs: toUs(histogram.mean),
     };
   }
 
-  /** The whole distribution, finer towards its end. Empty where nothing was measured. */
+  /** The whole distribution, finer towards its end. Empty if nothing was measured. */
   distribution(): LatencyPoint[] {
     if (this.#histogram.count === 0) return [];
     return [...this.#histogram.percentiles].map(([percentile, value]) => ({
@@ -56,9 +56,4 @@ export class Latency {
       us: value / 1000,
     }));
   }
-}
-
-function percentileUs(histogram: RecordableHistogram, percentile: number): number {
-  if (histogram.count === 0) return Number.POSITIVE_INFINITY;
-  return histogram.percentile(percentile) / 1000;
 }

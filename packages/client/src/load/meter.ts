@@ -1,22 +1,19 @@
 import { Latency, type LatencyPoint, type LatencyReport } from './latency.ts';
 
-/** Failures of one kind. */
-export interface FailureCount {
-  readonly count: number;
-  /** The text of the first one. */
-  readonly example: string;
-}
-
 /** What happened between `begin` and `end`. */
 export interface MeterReport extends LatencyReport {
   readonly elapsedMs: number;
   readonly bytes: number;
   readonly operations: number;
   readonly failures: number;
-  /** Of one failure, to tell why. */
+  /** The text of the first failure. */
   readonly firstFailure?: string;
-  /** By `ClientError.code`; `error` for anything else. */
-  readonly failuresByCode: Readonly<Record<string, FailureCount>>;
+  /**
+   * By `ClientError.code`, or `error` for an error without one: how many, and the text of the first.
+   */
+  readonly failuresByCode: Readonly<
+    Record<string, { readonly count: number; readonly example: string }>
+  >;
 }
 
 /** What happened since the last sample. */
@@ -30,9 +27,9 @@ export interface MeterSample {
   readonly maxUs: number;
 }
 
-/** Counts what a load or a target does. One per process. */
+/** Counts what a load or a target does. */
 export class Meter {
-  /** Where loads record; of the time since the last sample, if samples are taken. */
+  /** Latencies since the last sample, or since `begin` if no samples are taken. */
   readonly latency = new Latency();
   bytes = 0;
   operations = 0;
@@ -63,7 +60,7 @@ export class Meter {
     this.#sampled = { atMs: this.#beganMs, bytes: 0, operations: 0, failures: 0 };
   }
 
-  /** For progress: what happened since `begin` or the last sample. */
+  /** What happened since the last sample, or since `begin`. */
   sample(): MeterSample {
     const last = this.#sampled;
     const atMs = performance.now();
@@ -99,7 +96,7 @@ export class Meter {
     };
   }
 
-  /** The whole distribution of what `end` has summed up. */
+  /** The whole distribution of the latencies in the report of `end`. */
   distribution(): LatencyPoint[] {
     return this.#total.distribution();
   }

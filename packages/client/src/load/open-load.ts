@@ -1,29 +1,27 @@
 import { ClientError } from '../client-error.ts';
 import { openClientStream } from '../open-client-stream.ts';
-import type { Load, LoadOrder, OpenLoadOrder } from './load.ts';
+import type { Load, LoadOrder } from './load.ts';
 import type { Meter } from './meter.ts';
 import { StreamSlot } from './stream-slot.ts';
 import { StreamSlots } from './stream-slots.ts';
 
-type IdleLoadOrder = Extract<LoadOrder, { kind: 'idle' }>;
-
 const byte = Buffer.from('x');
-/** Enough to keep all processes busy without overrunning a listener's backlog. */
+/** Keeps all processes busy, and stays below a listener's backlog. */
 const openingAtOnce = 64;
-/** How often late answers are looked for. */
+/** Interval of the search for late answers. */
 const checkIntervalMs = 250;
 
 /**
- * Keeps `streams` at once in the circle open, one byte out and back, close. The latency is that
- * of open and byte; a circle is complete, and the next begins, when the stream is closed.
+ * Opens `streams` streams at once, sends a byte through each and closes it when the byte is back. The
+ * latency covers opening and byte. The next stream is opened when the one before is closed.
  */
-export function startOpens(order: OpenLoadOrder, meter: Meter): Load {
+export function startOpens(order: LoadOrder, meter: Meter): Load {
   return new OpenLoad(order, meter);
 }
 
 class OpenLoad implements Load {
   readonly running: Promise<void>;
-  readonly #order: OpenLoadOrder;
+  readonly #order: LoadOrder;
   readonly #meter: Meter;
   readonly #slots: readonly StreamSlot[];
   readonly #checker: NodeJS.Timeout | undefined;
@@ -32,7 +30,7 @@ class OpenLoad implements Load {
   #onRunning = () => {};
   #onEmpty = () => {};
 
-  constructor(order: OpenLoadOrder, meter: Meter) {
+  constructor(order: LoadOrder, meter: Meter) {
     this.#order = order;
     this.#meter = meter;
     this.running = new Promise((resolve) => {
@@ -62,10 +60,10 @@ class OpenLoad implements Load {
   }
 
   #next(slot: StreamSlot): void {
-    if (!this.#stopping) slot.pace.next((sinceMs) => this.#circle(slot, sinceMs));
+    if (!this.#stopping) slot.pace.next((sinceMs) => this.#openStream(slot, sinceMs));
   }
 
-  #circle(slot: StreamSlot, sinceMs: number): void {
+  #openStream(slot: StreamSlot, sinceMs: number): void {
     const meter = this.#meter;
     let isDone = false;
     slot.waitingSinceMs = performance.now();
@@ -95,7 +93,7 @@ class OpenLoad implements Load {
         if (this.#stopping) {
           if (this.#openCount === 0) this.#onEmpty();
         } else if (isDone || !this.#order.isLasting) {
-          // Not at once: a refusal that comes synchronously would recurse.
+          // In the next tick, because a synchronous refusal would recurse.
           setImmediate(() => this.#next(slot));
         } else {
           slot.openLater(() => this.#next(slot));
@@ -105,8 +103,8 @@ class OpenLoad implements Load {
   }
 }
 
-/** Opens streams, a limited number at a time, and keeps them. */
-export function startIdle(order: IdleLoadOrder, meter: Meter): Load {
+/** Opens streams, a limited number at a time, and leaves them open. */
+export function startIdle(order: LoadOrder, meter: Meter): Load {
   const slots: StreamSlots = new StreamSlots(order, meter, (slot) => ({
     onOpen: () => slot.stream?.write(byte),
     onData: () => slots.started(slot),

@@ -4,7 +4,7 @@ import type { Load, LoadOrder } from './load.ts';
 import type { Meter } from './meter.ts';
 import { startIdle, startOpens } from './open-load.ts';
 
-/** Starts what is ordered; the meter counts from its own `begin` on. */
+/** Starts the load. The meter counts from its own `begin` on. */
 export async function startLoad(order: LoadOrder, meter: Meter): Promise<Load> {
   switch (order.kind) {
     case 'bulk-up':
@@ -20,7 +20,7 @@ export async function startLoad(order: LoadOrder, meter: Meter): Promise<Load> {
     case 'idle':
       return startIdle(order, meter);
     case 'http':
-      // Loaded when asked for: autocannon is of no use to the others.
+      // Imported here, because only this load needs autocannon.
       return (await import('./http-load.ts')).startHttp(order, meter);
   }
 }

@@ -1,35 +1,39 @@
-/** When a stream's operations begin: as soon as it is free, or at a given rate. */
+import type { LoadOrder } from './load.ts';
 
-/** What a timer may be late by before it is held against the operation; Node's count in ms. */
+/** A timer this late does not count as latency, because Node's timers have a precision of 1 ms. */
 const timerLatenessMs = 2;
 
-export interface PaceOrder {
-  readonly streams: number;
-  readonly ratePerSecond?: number;
-}
-
 /**
- * The schedule of one stream. With a rate, operation n is due at a fixed time whatever became of
- * the earlier ones: when the stream is still busy then, the operation begins late and its latency
- * counts from when it was due. Without that, a system that stalls would be asked less and look fast
- * (coordinated omission).
+ * The schedule of one stream. Without a rate, each operation begins as soon as the stream is free.
+ * With a rate, each operation is due at a fixed time. If the stream is busy then, the operation begins
+ * late, and its latency counts from when it was due. Otherwise a system that stalls would get less load
+ * and look fast (coordinated omission).
  */
 export class StreamPace {
   readonly #intervalMs: number | undefined;
-  /** The stream's turn within an interval, so that the streams of a load do not send all at once. */
-  readonly #turnMs: number;
+  /** Offset within the interval, so that the streams of a load do not send at the same time. */
+  readonly #offsetMs: number;
   /** When the next operation is due; undefined before the first. */
   #dueMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor({ ratePerSecond, streams }: PaceOrder, index: number) {
+  /** @param index of the stream, below `streams` */
+  constructor(
+    { ratePerSecond, streams }: Pick<LoadOrder, 'ratePerSecond' | 'streams'>,
+    index: number,
+  ) {
     this.#intervalMs = ratePerSecond === undefined ? undefined : (streams / ratePerSecond) * 1000;
-    this.#turnMs = (index / streams) * (this.#intervalMs ?? 0);
+    this.#offsetMs = (index / streams) * (this.#intervalMs ?? 0);
+  }
+
+  /** Whether operations wait for their time. */
+  get isPaced(): boolean {
+    return this.#intervalMs !== undefined;
   }
 
   /**
-   * The stream is free for its next operation.
-   * @param start called at once or later, with the time from which the latency counts
+   * Begins the stream's next operation as soon as it is due.
+   * @param start called now or later, with the time from which the latency counts
    */
   next(start: (sinceMs: number) => void): void {
     const nowMs = performance.now();
@@ -37,7 +41,7 @@ export class StreamPace {
       start(nowMs);
       return;
     }
-    const dueMs = this.#dueMs ?? nowMs + this.#turnMs;
+    const dueMs = this.#dueMs ?? nowMs + this.#offsetMs;
     if (dueMs <= nowMs) {
       this.#dueMs = dueMs + this.#intervalMs;
       start(dueMs);
@@ -47,12 +51,12 @@ export class StreamPace {
     this.#timer = setTimeout(() => {
       this.#dueMs = dueMs + this.#intervalMs!;
       const atMs = performance.now();
-      // The stream was free: what the timer is late by within its precision is our own doing.
+      // The stream was free, so a small delay is the timer's.
       start(atMs - dueMs <= timerLatenessMs ? atMs : dueMs);
     }, dueMs - nowMs);
   }
 
-  /** The stream is gone: an operation that waits for its time stays due. */
+  /** Ends the wait of `next`, because the stream has ended. Its operation stays due. */
   cancel(): void {
     clearTimeout(this.#timer);
   }

@@ -1,28 +1,28 @@
 import { ClientError } from '../client-error.ts';
 import type { ClientStream } from '../client-stream.ts';
+import type { LoadOrder } from './load.ts';
 import { StreamPace } from './stream-pace.ts';
-import type { SlotOrder } from './stream-slots.ts';
 
 const firstPauseMs = 50;
 const longestPauseMs = 2000;
 
-/** The place of one stream in a load, and of those that come after it. */
+/** One stream of a load at a time: a stream that has ended is replaced by the next one. */
 export class StreamSlot {
   readonly pace: StreamPace;
   stream: ClientStream | undefined;
   hasStarted = false;
-  /** Since when an answer is awaited; undefined while none is. */
+  /** When the wait for an answer began; undefined while none is awaited. */
   waitingSinceMs: number | undefined;
-  /** Why the slot itself destroyed its stream. */
+  /** Why this slot destroyed its stream. */
   #reason: ClientError | undefined;
   #failuresInARow = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(order: SlotOrder, index: number) {
+  constructor(order: LoadOrder, index: number) {
     this.pace = new StreamPace(order, index);
   }
 
-  /** Calls `open` after the pause that earlier failures ask for, or at least `delayMs`. */
+  /** Calls `open` after the backoff for earlier failures, and not before `delayMs`. */
   openLater(open: () => void, delayMs = 0): void {
     const failures = this.#failuresInARow;
     const pauseMs = failures === 0 ? 0 : Math.min(firstPauseMs * 2 ** failures, longestPauseMs);
@@ -30,13 +30,13 @@ export class StreamSlot {
     else this.#timer = setTimeout(open, Math.max(pauseMs, delayMs));
   }
 
-  /** An answer came. */
+  /** An answer has arrived. */
   onAnswer(): void {
     this.waitingSinceMs = undefined;
     this.#failuresInARow = 0;
   }
 
-  /** The stream is closed. @returns why, if the slot did it */
+  /** The stream has ended. @returns the reason, if this slot destroyed it */
   onClosed(): ClientError | undefined {
     this.pace.cancel();
     this.stream = undefined;
@@ -47,7 +47,7 @@ export class StreamSlot {
     return reason;
   }
 
-  /** Gives a stream up that has not answered since before `limitMs` ago. */
+  /** Destroys the stream if its answer is more than `limitMs` late. */
   checkWaiting(nowMs: number, limitMs: number): void {
     if (this.waitingSinceMs === undefined || nowMs - this.waitingSinceMs < limitMs) return;
     this.waitingSinceMs = undefined;

@@ -5,27 +5,19 @@ import type { Load, LoadOrder } from './load.ts';
 import type { Meter } from './meter.ts';
 import { StreamSlot } from './stream-slot.ts';
 
-/** The part of an order that concerns its streams as such. */
-export type SlotOrder = Pick<
-  LoadOrder,
-  'route' | 'streams' | 'rampMs' | 'isLasting' | 'timeoutMs'
-> & {
-  readonly ratePerSecond?: number;
-};
+/** What a load does with a stream. `StreamSlots` handles its end. */
+type SlotHandler = Omit<ClientHandler, 'onClose'>;
 
-/** What a load does with a stream; its end is the slots' business. */
-export type SlotHandler = Omit<ClientHandler, 'onClose'>;
-
-/** How often late answers are looked for, at least. */
+/** Interval of the search for late answers. */
 const checkIntervalMs = 250;
 
 /**
- * The streams of one load: opens them, knows when all of them carry data and when all are closed,
- * and turns an early close into the load's failure, or into a failure that is counted.
+ * The streams of one load. It opens them, and knows when all of them carry data and when all have ended.
+ * A stream that ends early is a failure: it is counted, and rejects `running` unless the load is lasting.
  */
 export class StreamSlots implements Load {
   readonly running: Promise<void>;
-  readonly #order: SlotOrder;
+  readonly #order: LoadOrder;
   readonly #meter: Meter;
   readonly #handlerFor: (slot: StreamSlot) => SlotHandler;
   readonly #slots: readonly StreamSlot[];
@@ -37,8 +29,8 @@ export class StreamSlots implements Load {
   #onFailed: (error: Error) => void = () => {};
   #onEmpty = () => {};
 
-  /** @param handlerFor called for each stream; what it writes goes to `slot.stream` */
-  constructor(order: SlotOrder, meter: Meter, handlerFor: (slot: StreamSlot) => SlotHandler) {
+  /** @param handlerFor called for each stream; it writes to `slot.stream` */
+  constructor(order: LoadOrder, meter: Meter, handlerFor: (slot: StreamSlot) => SlotHandler) {
     this.#order = order;
     this.#meter = meter;
     this.#handlerFor = handlerFor;
@@ -47,7 +39,7 @@ export class StreamSlots implements Load {
       this.#onRunning = resolve;
       this.#onFailed = reject;
     });
-    // Nobody may be waiting any more when a stream fails later on.
+    // A stream can fail when `running` is no longer awaited.
     this.running.catch(() => {});
     this.#slots = Array.from({ length: order.streams }, (_, at) => new StreamSlot(order, at));
     const { timeoutMs } = order;
@@ -62,7 +54,7 @@ export class StreamSlots implements Load {
 
   /**
    * Opens the streams.
-   * @param atOnce how many may be on their way at the same time; the next follows one that started
+   * @param atOnce how many are opened at the same time; the next one is opened when one has started
    */
   start(atOnce = this.#slots.length): this {
     const { rampMs = 0, streams } = this.#order;
@@ -75,7 +67,7 @@ export class StreamSlots implements Load {
 
   #nextAt = 0;
 
-  /** A stream carries its first data. */
+  /** The stream has carried data. */
   started(slot: StreamSlot): void {
     slot.onAnswer();
     if (slot.hasStarted) return;
@@ -116,7 +108,7 @@ export class StreamSlots implements Load {
       if (this.#open.size === 0) this.#onEmpty();
       return;
     }
-    const failure = reason ?? new ClientError('stream_lost', 'a stream ended by itself');
+    const failure = reason ?? new ClientError('stream_lost', 'the stream ended unexpectedly');
     this.#meter.fail(failure);
     if (this.#order.isLasting) slot.openLater(() => this.#openIn(slot));
     else this.#onFailed(failure);

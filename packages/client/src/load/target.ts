@@ -1,32 +1,26 @@
-/** The far ends that loads need: something that answers, takes or sends. */
+/** The targets that loads need: one that answers, one that receives, one that sends. */
 
 import { randomBytes } from 'node:crypto';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Meter } from './meter.ts';
 
 export const targetKinds = ['echo', 'sink', 'source', 'http'] as const;
-
-/** What a target does with each connection. */
-export type LoadTargetKind = (typeof targetKinds)[number];
-
-/** What a target has done; counted up by it. */
-export interface TargetCount {
-  bytes: number;
-  operations: number;
-}
 
 const writeBytes = 65_536;
 const bodyBytes = 1024;
 
 /**
- * A target, not listening yet: `echo` sends back what comes, `sink` takes it, `source` sends without
- * end from the first byte on that comes, `http` answers every request with 1 KiB.
- * @param tls makes it HTTPS, for `http` alone
+ * Creates a target that does not listen yet. `echo` sends back what it receives, `sink` discards it,
+ * `source` sends without end after the first byte that it receives, `http` answers each request with
+ * 1 KiB.
+ * @param count `sink` adds to `bytes`, `http` to `operations`
+ * @param tls makes `http` HTTPS
  */
 export function createLoadTarget(
-  kind: LoadTargetKind,
-  count: TargetCount,
+  kind: (typeof targetKinds)[number],
+  count: Pick<Meter, 'bytes' | 'operations'>,
   tls?: { readonly cert: string; readonly key: string },
 ): Server {
   switch (kind) {
@@ -52,8 +46,8 @@ export function createLoadTarget(
 }
 
 /**
- * Waits for the client's first byte: Konnectivity may send what a target says at once in front of
- * its own answer to CONNECT.
+ * Waits for the client's first byte, because Konnectivity can send a target's first bytes before its
+ * own answer to CONNECT.
  */
 function sourceServer(): Server {
   const bulk = randomBytes(writeBytes);
@@ -67,7 +61,7 @@ function sourceServer(): Server {
   });
 }
 
-function httpAnswer(count: TargetCount): RequestListener {
+function httpAnswer(count: Pick<Meter, 'operations'>): RequestListener {
   const body = randomBytes(bodyBytes);
   return (request, response) => {
     count.operations++;
@@ -80,5 +74,5 @@ function httpAnswer(count: TargetCount): RequestListener {
   };
 }
 
-/** A load that is stopped resets its streams; that is no failure of the target. */
+/** A load resets its streams when it stops. */
 function ignore(): void {}

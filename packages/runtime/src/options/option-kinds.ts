@@ -117,7 +117,8 @@ export const ratio: OptionKind<number> = kind({
     const value = match ? Number(match[1]) / (match[2] ? 100 : 1) : Number.NaN;
     return value <= 1 ? value : undefined;
   }, 'is not a ratio such as 0.1% or 0.001'),
-  format: (value) => `${value * 100}%`,
+  // Fewer digits than a double has: 0.07 * 100 is 7.000000000000001.
+  format: (value) => `${Number((value * 100).toPrecision(12))}%`,
 });
 
 /** A port to listen on; 0 lets the system pick one. */

@@ -1,18 +1,6 @@
 import type { Socket } from 'node:net';
 import { type FrontEndAddress, openFrontEnd } from './front-end-address.ts';
 
-export interface ConnectRequest {
-  readonly via: FrontEndAddress;
-  /** The request target, sent as it is: also what is no valid target. */
-  readonly target: string;
-  /** Added to the head, in order; a Host header is sent unless one is given. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Sent in one write with the request head. */
-  readonly payload?: Buffer | string;
-  /** Ends the client's side right behind head and payload. */
-  readonly end?: boolean;
-}
-
 /** The front end's answer. Header names are in lower case; repeated ones are joined by `, `. */
 export interface ConnectReply {
   readonly status: number;
@@ -20,9 +8,9 @@ export interface ConnectReply {
   readonly headers: Readonly<Record<string, string>>;
   /** A refusal's body; empty for 200. */
   readonly body: string;
-  /** For 200: the stream, not read yet; what arrived behind the head is put back into it. */
+  /** For 200: the stream. Bytes after the head are put back into it. */
   readonly socket: Socket;
-  /** How many bytes arrived in one piece with the head of a 200. */
+  /** Number of bytes that arrived together with the head of a 200. */
   readonly earlyBytes: number;
 }
 
@@ -39,11 +27,21 @@ export function connectHead(
 }
 
 /**
- * Sends one HTTP/1.1 CONNECT and reads the answer: for 200 the head alone, for a refusal the body
- * too (by Content-Length, else to the end). Rejects when the connection fails, or ends before the
- * answer is complete. The caller destroys `socket`, also after a refusal.
+ * Sends one HTTP/1.1 CONNECT and reads the answer: the head of a 200, or head and body of a refusal (by
+ * Content-Length, or to the end). Rejects if the connection fails or ends before the answer is complete.
+ * The caller destroys `socket`, also after a refusal.
  */
-export async function connectThrough(request: ConnectRequest): Promise<ConnectReply> {
+export async function connectThrough(request: {
+  readonly via: FrontEndAddress;
+  /** The request target, which can be invalid. */
+  readonly target: string;
+  /** Added to the head in this order. Without a Host header, the target is the host. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent in one write with the head. */
+  readonly payload?: Buffer | string;
+  /** Ends the client's side after head and payload. */
+  readonly end?: boolean;
+}): Promise<ConnectReply> {
   const socket = await openFrontEnd(request.via);
   try {
     const head = Buffer.from(connectHead(request.target, request.headers), 'latin1');
@@ -68,7 +66,7 @@ async function readReply(socket: Socket): Promise<ConnectReply> {
     const length = headers['content-length'];
     const body = length === undefined ? await answer.rest() : await answer.exactly(Number(length));
     answer.stop();
-    // How a refused connection ends afterwards is nothing that should end the process.
+    // A refused connection can end with an error, which must not end the process.
     socket.on('error', () => {});
     return { status, reason, headers, body: body.toString('utf8'), socket, earlyBytes: 0 };
   } catch (error) {
@@ -102,15 +100,14 @@ class ByteReader {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    // Not 'data': a socket that once flowed and was paused does not flow again by itself when its
-    // next owner listens.
+    // With 'data', the socket would stay paused when its next owner adds a listener.
     socket.on('readable', this.#onReadable);
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
     socket.on('close', this.#onEnd);
   }
 
-  /** Waits for `text`; its position. Rejects at the end, or when it is not in the first bytes. */
+  /** Waits for `text`. Rejects at the end, or if it is not in the first bytes. @returns its position */
   async find(text: string, maxBytes: number): Promise<number> {
     for (;;) {
       const position = this.#bytes.indexOf(text);
@@ -136,7 +133,7 @@ class ByteReader {
     return this.take(this.#bytes.length);
   }
 
-  /** Gives the socket back, with the unread bytes in it; their number. */
+  /** Puts the unread bytes back into the socket. @returns their number */
   release(): number {
     this.stop();
     const { length } = this.#bytes;
@@ -144,7 +141,7 @@ class ByteReader {
     return length;
   }
 
-  /** Stops reading and forgets what was not taken. */
+  /** Stops reading and discards the unread bytes. */
   stop(): void {
     this.#socket.off('readable', this.#onReadable);
     this.#socket.off('end', this.#onEnd);
@@ -156,7 +153,7 @@ class ByteReader {
     if (this.#error) throw this.#error;
     if (this.#ended) {
       const got = JSON.stringify(this.#bytes.toString('latin1'));
-      throw new Error(`the connection ended in the middle of the answer, after ${got}`);
+      throw new Error(`the connection ended before the answer was complete, after ${got}`);
     }
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
@@ -182,23 +179,16 @@ class ByteReader {
   };
 }
 
-/** What came back for bytes that are no CONNECT request. */
-export interface RawExchange {
-  /** Everything the front end sent, as Latin-1. */
-  readonly text: string;
-  /** How it closed: in order, or by a reset or another error (its `code`). */
-  readonly closedBy: 'end' | string;
-}
-
 /**
- * Sends raw bytes (garbage, half a head, nothing) and reads until the front end closes the
- * connection. The client's side stays open until then, so what closes is the front end's doing.
- * Rejects only when no connection can be made.
+ * Sends raw bytes (an invalid head, half a head, nothing) and reads until the front end closes the
+ * connection. The client does not end its side before. Rejects if the connection cannot be opened.
+ *
+ * @returns the front end's bytes as Latin-1, and how it closed: `end`, or the `code` of the error
  */
 export async function exchangeRaw(
   via: FrontEndAddress,
   bytes: Buffer | string,
-): Promise<RawExchange> {
+): Promise<{ readonly text: string; readonly closedBy: string }> {
   const socket = await openFrontEnd(via);
   let text = '';
   let closedBy = 'end';

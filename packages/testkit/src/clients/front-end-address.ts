@@ -3,7 +3,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { dialTls } from './tls-client.ts';
 
-/** Client-side TLS: PEM texts; without `cert` and `key` the client shows no certificate. */
+/** Client-side TLS: PEM texts; without `cert` and `key`, the client has no certificate. */
 export interface ClientTls {
   readonly ca: string;
   readonly cert?: string;
@@ -18,11 +18,11 @@ export type FrontEndAddress =
   | { readonly host: string; readonly port: number; readonly tls?: ClientTls };
 
 /**
- * Opens a connection to a front end; TLS is verified. The socket may be half-closed, has no
+ * Opens a connection to a front end and verifies its certificate. The socket allows half-close, has no
  * delay and is not read. Rejects with the connection's error.
  *
- * With TLS 1.3 a server refuses a client certificate only after this has resolved: the refusal is
- * an error or an end of the socket.
+ * With TLS 1.3, a server rejects a client certificate after this has resolved: the socket ends or has an
+ * error.
  */
 export async function openFrontEnd(
   address: FrontEndAddress,
@@ -52,7 +52,7 @@ export async function openFrontEnd(
 
 const contexts = new Map<string, SecureContext>();
 
-/** Made once for the same certificates: reading them takes longer than the handshake. */
+/** Cached by certificates, because parsing them takes longer than the handshake. */
 function contextOf({ ca, cert, key }: ClientTls): SecureContext {
   const id = [ca, cert, key].join();
   let context = contexts.get(id);

@@ -11,16 +11,6 @@ import { readText } from '../targets/byte-report.ts';
 import type { Started } from '../targets/listener.ts';
 import { type FrontEndAddress, openFrontEnd } from './front-end-address.ts';
 
-/** The answer to one HTTP/2 CONNECT. */
-export interface Http2ConnectReply {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders & IncomingHttpStatusHeader;
-  /** A refusal's body; empty for 200. */
-  readonly body: string;
-  /** For 200: the stream, not read yet. */
-  readonly stream: ClientHttp2Stream;
-}
-
 const windowBytes = 16 * 1024 * 1024;
 
 /** One HTTP/2 connection to a front end that carries many streams. */
@@ -32,7 +22,7 @@ export class Http2ConnectClient implements Started {
   private constructor(session: ClientHttp2Session, agent: Agent) {
     this.session = session;
     this.#agent = agent;
-    // Streams report what ends them; the session's own error would be thrown a second time.
+    // Each stream reports its failure. Without a listener, the session would throw the same error.
     session.on('error', () => {});
     this.#closed = new Promise((resolve) => session.once('close', resolve));
   }
@@ -42,14 +32,13 @@ export class Http2ConnectClient implements Started {
    * Rejects with the connection's error.
    */
   static async open(via: FrontEndAddress): Promise<Http2ConnectClient> {
-    // Loaded here only: most test files need neither.
+    // Imported here, because most test files do not need them.
     const [{ Agent }, { EagerSocket }] = await Promise.all([
       import('http2-wrapper'),
       import('@fairlead/client'),
     ]);
     const socket = await openFrontEnd(via, 'h2');
-    // node:http2 leaves the end of its socket to the socket: half-open, the session would outlive
-    // the peer.
+    // node:http2 does not end its socket. If the socket stayed half-open, so would the session.
     socket.allowHalfOpen = false;
     const agent = new Agent();
     try {
@@ -58,7 +47,7 @@ export class Http2ConnectClient implements Started {
           createConnection: () => new EagerSocket(socket),
           settings: { enablePush: false, initialWindowSize: windowBytes },
         }),
-        // A TLS alert that arrives before the session has taken the socket over does not reach it.
+        // The session does not see a TLS alert that arrives before it owns the socket.
         once(socket, 'close').then(() => Promise.reject(new Error('closed before SETTINGS'))),
       ]);
       session.setLocalWindowSize(windowBytes);
@@ -71,15 +60,24 @@ export class Http2ConnectClient implements Started {
 
   /**
    * Opens a stream to `target` (RFC 9113 section 8.5: `:authority` alone, no scheme, no path).
-   * Rejects when the stream is reset or the connection lost before an answer came.
+   * Rejects if the stream is reset or the connection lost before the answer.
+   * @returns the answer, with the body of a refusal and the stream of a 200
    */
-  async connect(target: string, headers: OutgoingHttpHeaders = {}): Promise<Http2ConnectReply> {
+  async connect(
+    target: string,
+    headers: OutgoingHttpHeaders = {},
+  ): Promise<{
+    readonly status: number;
+    readonly headers: IncomingHttpHeaders & IncomingHttpStatusHeader;
+    readonly body: string;
+    readonly stream: ClientHttp2Stream;
+  }> {
     const stream = this.session.request(
       { ...headers, ':method': 'CONNECT', ':authority': target },
       { endStream: false },
     );
     const [received] = await Promise.race([once(stream, 'response'), closedEarly(stream)]);
-    // Later failures end the stream, which is how a reader notices them.
+    // A later failure ends the stream, which its reader sees.
     stream.on('error', () => {});
     const status = Number(received[':status']);
     const body = status === 200 ? '' : await readText(stream);
@@ -94,7 +92,7 @@ export class Http2ConnectClient implements Started {
   }
 }
 
-/** What http2-wrapper compares with the name in the server's certificate. */
+/** http2-wrapper compares the origin with the name in the server's certificate. */
 function originOf(via: FrontEndAddress): string {
   if ('path' in via) return 'https://localhost';
   return `https://${via.tls?.servername ?? 'localhost'}:${via.port}`;

@@ -1,8 +1,8 @@
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 
-/** `tls.connect` for a connection that may be half-closed and sends without delay. */
+/** `tls.connect` with half-close and without delay. */
 export function dialTls(options: ConnectionOptions): TLSSocket {
-  // Read by Node for clients as well (lib/_tls_wrap.js), but missing from its types.
+  // Node supports this for clients (lib/_tls_wrap.js), but its types do not have it.
   const halfOpen: ConnectionOptions & { allowHalfOpen: boolean } = {
     ...options,
     allowHalfOpen: true,

@@ -1,4 +1,4 @@
-/** What an answer of the Kubernetes API that is an error says. */
+/** An error answer of the Kubernetes API. */
 export class ApiStatus extends Error {
   readonly code: number;
   readonly reason: string;
@@ -15,7 +15,7 @@ export interface Preconditions {
   readonly resourceVersion?: string;
 }
 
-/** @throws ApiStatus 409 for an object that is another one, or another version, than the request is about */
+/** @throws ApiStatus 409 if the object has another UID or version than the request */
 export function checkPreconditions(
   { uid, resourceVersion }: Required<Preconditions>,
   wanted: Preconditions,

@@ -6,24 +6,21 @@ import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { Changes } from '../changes.ts';
 import { sharedTestPki } from '../pki/certificates.ts';
-import {
-  makeTemporaryDirectory,
-  type TemporaryDirectory,
-} from '../processes/temporary-directory.ts';
+import { makeTemporaryDirectory } from '../processes/temporary-directory.ts';
 import type { Started } from '../targets/listener.ts';
 import { ApiStatus, matches } from './api-status.ts';
 import { type GivenLease, type LeaseEvent, LeaseStore } from './lease-store.ts';
 import { type GivenSecret, SecretStore } from './secret-store.ts';
 
-/** Whose a token is, as the API says it in the status of a TokenReview. */
+/** The owner of a token, as in the status of a TokenReview. */
 export interface TokenOwner {
   readonly username: string;
-  /** What the token is for. */
+  /** The audiences of the token. */
   readonly audiences: readonly string[];
   readonly extra?: Readonly<Record<string, readonly string[]>>;
-  /** For an authenticator that knows no audiences: the answer names none. */
+  /** Whether the answer omits the audiences, like an authenticator without support for them. */
   readonly ignoresAudiences?: boolean;
-  /** In the place of a verdict. */
+  /** An error instead of a verdict. */
   readonly error?: string;
 }
 
@@ -35,7 +32,7 @@ interface Watcher {
   readonly response: ServerResponse;
 }
 
-/** A request, for tests to look at. */
+/** A recorded request. */
 export interface ApiRequestRecord {
   readonly method: string;
   readonly url: URL;
@@ -47,28 +44,32 @@ const secretPath = /^\/api\/v1\/namespaces\/([^/]+)\/secrets(?:\/([^/]+))?$/;
 const reviewPath = '/apis/authentication.k8s.io/v1/tokenreviews';
 
 /**
- * As much of the Kubernetes API as servers, agents and issuers ask for: Leases with list, watch, versions and
- * preconditions, Secrets without watch, and TokenReviews. Over TLS, for bearers of the token `api-token`.
+ * The part of the Kubernetes API that servers, agents and issuers use: Leases with list, watch, versions and
+ * preconditions, Secrets without watch, and TokenReviews. Over TLS, for clients with the token `api-token`.
  */
 export class KubernetesApi implements Started {
   readonly requests: ApiRequestRecord[] = [];
-  /** By token; all others are refused. */
+  /** Owners by token. Other tokens are refused. */
   readonly owners = new Map<string, TokenOwner>();
-  /** Tokens that may ask. */
+  /** Tokens of clients that have access. */
   readonly callers = new Set(['api-token']);
-  /** Looked at before each answer, and waited for: an error to give in its place. */
+  /** Called and awaited before each answer. An error that it returns is the answer. */
   fault: ((request: ApiRequestRecord) => Fault | Promise<Fault>) | undefined;
   readonly leases: LeaseStore;
   readonly secrets = new SecretStore();
   readonly #server: Server;
-  readonly #directory: TemporaryDirectory;
+  readonly #directory: Awaited<ReturnType<typeof makeTemporaryDirectory>>;
   readonly #ca: string;
   readonly #sockets = new Set<Socket>();
   readonly #watchers = new Set<Watcher>();
   readonly #changes = new Changes();
   #port = 0;
 
-  private constructor(server: Server, ca: string, directory: TemporaryDirectory) {
+  private constructor(
+    server: Server,
+    ca: string,
+    directory: Awaited<ReturnType<typeof makeTemporaryDirectory>>,
+  ) {
     this.#server = server;
     this.#ca = ca;
     this.#directory = directory;
@@ -100,14 +101,14 @@ export class KubernetesApi implements Started {
     return this.#watchers.size;
   }
 
-  /** Writes a kubeconfig file for the bearer of a token; its path. */
+  /** Writes a kubeconfig file with the token. @returns its path */
   async kubeconfig(token = 'api-token'): Promise<string> {
     const path = join(this.#directory.path, `kubeconfig-${token}`);
     await writeFile(path, JSON.stringify(this.kubeconfigFor({ token })));
     return path;
   }
 
-  /** What is in a kubeconfig file for a user. */
+  /** The content of a kubeconfig file for a user. */
   kubeconfigFor(user: object): object {
     const ca = Buffer.from(this.#ca).toString('base64');
     return {
@@ -123,12 +124,12 @@ export class KubernetesApi implements Started {
     return this.requests.filter((request) => kindOf(request) === kind).length;
   }
 
-  /** Waits until the condition, which is looked at after each answer, holds; at most a minute. */
+  /** Waits until the condition holds. It is checked after each answer, for at most a minute. */
   async until(holds: () => boolean, what?: string): Promise<void> {
     await this.#changes.until(holds, what);
   }
 
-  /** Forgets the history, and ends the watches that depend on it with 410 (Gone). */
+  /** Deletes the history, and ends the watches that need it with 410 (Gone). */
   compact(): void {
     this.leases.compact();
     for (const { response } of this.#watchers) {
@@ -137,7 +138,7 @@ export class KubernetesApi implements Started {
     }
   }
 
-  /** Tells all watchers how far they are. */
+  /** Sends a bookmark to all watches. */
   bookmark(): void {
     const metadata = { resourceVersion: String(this.leases.version) };
     const object = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec: {} };
@@ -146,12 +147,12 @@ export class KubernetesApi implements Started {
     }
   }
 
-  /** Ends all watches in order, as the API does after their time. */
+  /** Ends all watches without an error, as the API does after their timeout. */
   endWatches(): void {
     for (const { response } of this.#watchers) response.end();
   }
 
-  /** Drops all connections and takes none, until `resume`. */
+  /** Closes all connections and accepts none until `resume`. */
   async pause(): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();
@@ -159,7 +160,7 @@ export class KubernetesApi implements Started {
     await closed;
   }
 
-  /** Listens, on the same port as before. */
+  /** Listens again on the same port. */
   async resume(): Promise<void> {
     this.#server.listen(this.#port, '127.0.0.1');
     await once(this.#server, 'listening');
@@ -193,7 +194,7 @@ export class KubernetesApi implements Started {
     this.#changes.notify();
   }
 
-  /** @returns undefined when the answer goes on */
+  /** @returns undefined if the answer is a stream */
   #answer(
     { method, url }: ApiRequestRecord,
     body: unknown,
@@ -263,7 +264,7 @@ export class KubernetesApi implements Started {
     });
   }
 
-  /** A watch that begins with what there is (KEP-3157), as newer Go clients ask for it. */
+  /** A watch that begins with the existing objects (KEP-3157), as newer Go clients request it. */
   #watchList(watcher: Watcher): void {
     this.#watch(watcher, this.leases.version);
     for (const object of this.leases.all(watcher.namespace, watcher.selector)) {

@@ -1,4 +1,4 @@
-/** Leases as the Kubernetes API keeps them (coordination.k8s.io/v1), with versions and a history to watch. */
+/** Leases of the Kubernetes API (coordination.k8s.io/v1), with versions and a history for watches. */
 import { ApiStatus, checkPreconditions, matches, type Preconditions } from './api-status.ts';
 
 const typeOfLease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' } as const;
@@ -25,7 +25,7 @@ export interface LeaseEvent {
   readonly object: StoredLease;
 }
 
-/** A Lease in a request; only what the store looks at. */
+/** The fields of a Lease in a request that the store uses. */
 export interface GivenLease {
   readonly metadata?: {
     readonly name?: string;
@@ -117,7 +117,7 @@ export class LeaseStore {
     this.#record('DELETED', { metadata, spec });
   }
 
-  /** What happened after a version. @throws ApiStatus 410 when that is forgotten */
+  /** The events after a version. @throws ApiStatus 410 if they are deleted */
   since(version: number): LeaseEvent[] {
     if (version < this.#oldest) {
       const text = `too old resource version: ${version} (${this.#oldest})`;
@@ -126,7 +126,7 @@ export class LeaseStore {
     return this.#history.filter((event) => event.version > version);
   }
 
-  /** Forgets all that happened so far, as etcd's compaction does. */
+  /** Deletes the history, like etcd's compaction. */
   compact(): void {
     this.#version += 1;
     this.#oldest = this.#version;

@@ -1,4 +1,4 @@
-/** Secrets as the Kubernetes API keeps them (core v1), with versions. */
+/** Secrets of the Kubernetes API (core v1), with versions. */
 import { ApiStatus, checkPreconditions, matches, type Preconditions } from './api-status.ts';
 
 export interface StoredSecret {
@@ -16,7 +16,7 @@ export interface StoredSecret {
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** A Secret in a request; only what the store looks at. */
+/** The fields of a Secret in a request that the store uses. */
 export type GivenSecret = {
   readonly metadata?: Partial<StoredSecret['metadata']>;
   readonly type?: string;
@@ -35,7 +35,7 @@ export class SecretStore {
     );
   }
 
-  /** A piece of a list, and from where the next one goes on: an empty text at its end. */
+  /** A page of the list, and the `continue` value of the next page; empty at the end. */
   page(
     namespace: string,
     query: URLSearchParams,

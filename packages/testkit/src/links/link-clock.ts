@@ -1,4 +1,4 @@
-/** The time of a link, in milliseconds with fractions: it stands still while the link is severed. */
+/** The time of a link in milliseconds, with fractions. It stops while the link is severed. */
 export class LinkClock {
   #lostMs = 0;
   #stoppedAtMs: number | undefined;

@@ -1,11 +1,11 @@
 import type { LinkClock } from './link-clock.ts';
 
-/** Where one connection's bytes leave the link. */
+/** Receives the bytes of one connection at the end of the link. */
 export interface LinkReceiver {
   onBytes(chunk: Buffer): void;
   onEnd(): void;
   onReset(): void;
-  /** The link takes bytes again after `isFull`. */
+  /** The link accepts bytes again after `isFull`. */
   onRoom(): void;
 }
 
@@ -13,43 +13,43 @@ export interface LinkDirectionOptions {
   /** Propagation delay, one way. */
   readonly delayMs: number;
   readonly bytesPerSecond: number;
-  /** How many bytes may wait for their turn on the wire before `isFull`. */
+  /** Number of bytes that can wait for the wire before `isFull`. */
   readonly queueBytes: number;
   readonly clock: LinkClock;
 }
 
 interface Item {
   readonly to: LinkReceiver;
-  /** Bytes, or the sign that ends them. */
+  /** Bytes, an end, or a reset. */
   readonly what: Buffer | 'end' | 'reset';
-  /** Link time at which it comes out at the far end. */
+  /** Link time at which it leaves the link. */
   readonly dueMs: number;
 }
 
 const minSliceBytes = 1500;
 const maxSliceBytes = 65_536;
-/** Slices of about this duration keep the release smooth without many objects at high rates. */
+/** Duration of a slice. Smooth enough, without many objects at high rates. */
 const sliceMs = 1;
 const compactAt = 1024;
 
 /**
- * One direction of a link, shared by all its connections: a first-in-first-out queue in front of
- * a wire of limited rate, and the wire's propagation delay.
+ * One direction of a link, shared by all its connections: a FIFO queue, a wire of limited rate, and the
+ * wire's propagation delay.
  *
- * Nothing is measured and nothing drifts: each slice gets, when it enters, the moment at which it
- * comes out, `max(now, wire is free) + length / rate + delay`. A timer then only has to come by.
- * Items are due in the order of the queue, as every connection has the same delay.
+ * When a slice enters, the time at which it leaves is `max(now, wire is free) + length / rate + delay`. A
+ * timer then releases it, so that no error adds up. Items leave in the order of the queue, because all
+ * connections have the same delay.
  */
 export class LinkDirection {
   readonly #options: LinkDirectionOptions;
   readonly #bytesPerMs: number;
   readonly #sliceBytes: number;
   readonly #waiting = new Set<LinkReceiver>();
-  // Items before #head are delivered; the array is cut when they are the larger part.
+  // Items before #head are delivered. The array is cut when they are the larger part.
   #items: (Item | undefined)[] = [];
   #head = 0;
   #heldBytes = 0;
-  /** Link time at which the wire has taken everything that was sent. */
+  /** Link time at which the wire is free. */
   #wireFreeMs = 0;
   #timer: NodeJS.Timeout | undefined;
   /** Link time for which the timer is set. */
@@ -64,23 +64,23 @@ export class LinkDirection {
     );
   }
 
-  /** Bytes inside: waiting for the wire or on it. */
+  /** Bytes in the link: in the queue or on the wire. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** Bytes that still wait for the wire. */
+  /** Bytes in the queue. */
   get queuedBytes(): number {
     const waitMs = this.#wireFreeMs - this.#options.clock.now();
     return waitMs > 0 ? waitMs * this.#bytesPerMs : 0;
   }
 
-  /** Whether senders should hold back until `onRoom`. */
+  /** Whether senders must wait for `onRoom`. */
   get isFull(): boolean {
     return this.queuedBytes > this.#options.queueBytes;
   }
 
-  /** Puts bytes on the link; takes them also when it is full. */
+  /** Adds bytes, even if the link is full. */
   send(to: LinkReceiver, chunk: Buffer): void {
     for (let start = 0; start < chunk.length; start += this.#sliceBytes) {
       this.#push(to, chunk.subarray(start, start + this.#sliceBytes));
@@ -88,30 +88,30 @@ export class LinkDirection {
     this.#schedule();
   }
 
-  /** Puts the end behind the receiver's bytes. */
+  /** Adds an end after the receiver's bytes. */
   sendEnd(to: LinkReceiver): void {
     this.#push(to, 'end');
     this.#schedule();
   }
 
-  /** Puts a reset behind the receiver's bytes. */
+  /** Adds a reset after the receiver's bytes. */
   sendReset(to: LinkReceiver): void {
     this.#push(to, 'reset');
     this.#schedule();
   }
 
-  /** Asks for one `onRoom`. */
+  /** Requests one `onRoom`. */
   awaitRoom(receiver: LinkReceiver): void {
     this.#waiting.add(receiver);
     this.#schedule();
   }
 
-  /** Goes on after the clock was started again. */
+  /** Continues when the clock runs again. */
   wake(): void {
     this.#schedule();
   }
 
-  /** Drops what is inside. */
+  /** Discards all items. */
   clear(): void {
     clearTimeout(this.#timer);
     this.#timerMs = Number.POSITIVE_INFINITY;
@@ -130,7 +130,7 @@ export class LinkDirection {
     this.#items.push({ to, what, dueMs: this.#wireFreeMs + this.#options.delayMs });
   }
 
-  /** Sees to it that the timer comes by when there is something to do, not later. */
+  /** Sets the timer for the next item or the next `onRoom`. */
   #schedule(): void {
     if (this.#options.clock.stopped) return;
     const nextDueMs = this.#items[this.#head]?.dueMs ?? Number.POSITIVE_INFINITY;
@@ -142,7 +142,7 @@ export class LinkDirection {
     this.#timer = setTimeout(this.#onTimer, Math.ceil(wantedMs - this.#options.clock.now()));
   }
 
-  /** Link time at which the queue is short enough again. */
+  /** Link time at which the queue has room again. */
   #roomMs(): number {
     return this.#wireFreeMs - this.#options.queueBytes / this.#bytesPerMs;
   }

@@ -4,42 +4,42 @@ import { LinkClock } from './link-clock.ts';
 import { LinkDirection, type LinkReceiver } from './link-direction.ts';
 
 export interface SlowLinkOptions extends EndpointOptions {
-  /** Where the far end leads. */
+  /** The address behind the link. */
   readonly to: { readonly host: string; readonly port: number };
-  /** Propagation delay, one way: the round trip takes twice as long. */
+  /** Propagation delay in one direction, in ms. A round trip takes twice as long. */
   readonly delayMs: number;
   /** Rate of each direction, shared by all connections: 1,250,000 are 10 Mbit/s. */
   readonly bytesPerSecond: number;
   /**
-   * How many bytes may wait for the wire, in each direction, before the link stops reading; by
-   * default one round trip's worth, at least 64 KiB; never less than 4 ms' worth. A sender that does not restrain itself fills
-   * this and the kernel's socket buffers in front of it.
+   * Number of bytes that can wait for the wire in each direction before the link stops reading. The
+   * default is the bytes of one round trip, at least 64 KiB; the minimum is the bytes of 4 ms. A sender
+   * without a limit of its own fills this queue and the kernel's socket buffers before it.
    */
   readonly queueBytes?: number;
 }
 
-/** A TCP proxy that behaves like a long thin wire. */
+/** A TCP proxy with delay and limited rate. */
 export interface SlowLink extends Endpoint {
-  /** Connections that go through the link now. */
+  /** Open connections. */
   readonly connections: number;
-  /** Bytes inside, both directions: waiting for the wire or on it. */
+  /** Bytes in both directions, in queues or on the wire. */
   readonly heldBytes: number;
-  /** Time stands still on the link: nothing comes out, no FIN, no RST. TCP to it still connects. */
+  /** Stops the link's time: no bytes, FIN or RST leave the link. It still accepts TCP connections. */
   sever(): void;
-  /** Ends `sever`; what was inside goes on where it stood, nothing is lost. */
+  /** Ends `sever`. All bytes in the link continue. */
   resume(): void;
-  /** Resets all connections on both sides; the link goes on for new ones. */
+  /** Resets all connections on both sides. The link accepts new ones. */
   reset(): void;
 }
 
 const minQueueBytes = 65_536;
-/** Timers come by once in 1 ms at best: a queue that lasts less than a few would run dry between. */
+/** Minimum of the queue. Timers fire once in 1 ms at best, and a shorter queue would run empty in between. */
 const minQueueMs = 4;
 
 /**
  * Starts a TCP proxy in front of `to` that delays each direction by `delayMs` and limits it to
- * `bytesPerSecond`. Half-close and resets are carried, with the delay. Setting up a connection
- * costs no delay of its own: the link answers a SYN at once.
+ * `bytesPerSecond`. It carries half-close and resets with the same delay. The link answers a SYN at once,
+ * so a new connection has no delay.
  *
  * @throws RangeError for a negative delay or a rate that is not positive and finite
  */
@@ -52,7 +52,7 @@ export async function startSlowLink(options: SlowLinkOptions): Promise<SlowLink>
   const roundTripBytes = (bytesPerSecond * 2 * delayMs) / 1000;
   const wantedQueueBytes = options.queueBytes ?? Math.max(roundTripBytes, minQueueBytes);
   const queueBytes = Math.max(wantedQueueBytes, (bytesPerSecond * minQueueMs) / 1000);
-  // Loaded here only: many test files need nothing of this package.
+  // Imported here, because many test files do not need it.
   const { resetSocket } = await import('@fairlead/protocol');
   const clock = new LinkClock();
   const directions = [0, 1].map(
@@ -103,16 +103,16 @@ export async function startSlowLink(options: SlowLinkOptions): Promise<SlowLink>
 }
 
 /**
- * One connection's bytes in one direction: reads `source` while the link has room, writes what
- * comes out to `destination`. A receiver that does not read stops its own source only; what is
- * on its way by then is kept for it, at most the link's queue and one delay's worth.
+ * One connection's bytes in one direction. Reads `source` while the link has room, and writes to
+ * `destination` what leaves the link. A receiver that does not read stops only its own source. Its bytes in
+ * the link are kept: at most the queue and the bytes of one delay.
  */
 class Flow implements LinkReceiver {
   readonly source: Socket;
   readonly #destination: Socket;
   readonly #direction: LinkDirection;
   readonly #clock: LinkClock;
-  /** What comes out at the far end of a reset: resets `destination`. */
+  /** A reset has left the link: resets `destination`. */
   readonly onReset: () => void;
 
   constructor(
@@ -137,7 +137,7 @@ class Flow implements LinkReceiver {
     this.regulate();
   }
 
-  /** Reads or stops reading, whichever is right now. */
+  /** Reads `source`, or stops reading it. */
   regulate(): void {
     if (this.#clock.stopped || this.#destination.writableNeedDrain) {
       this.source.pause();

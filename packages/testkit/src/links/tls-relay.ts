@@ -12,8 +12,8 @@ import { dialTls } from '../clients/tls-client.ts';
 import { listenBacklog, type Started } from '../targets/listener.ts';
 
 /**
- * The yardstick of the bench: what Node can do with TLS and nothing else. A near and a far relay,
- * one TLS connection with mutual certificates and a full handshake per stream, `pipe` both ways.
+ * The reference of the bench: Node with TLS and nothing else. A near and a far relay, one TLS connection
+ * with mutual certificates and a full handshake for each stream, and `pipe` in both directions.
  *
  *     client -> near relay -> TLS -> far relay -> target
  */
@@ -24,7 +24,7 @@ export interface RelayTls {
   readonly key: string;
 }
 
-/** Where a relay listens: a Unix domain socket or TCP (port 0: any). */
+/** A Unix domain socket, or TCP; port 0 lets the system pick one. */
 export type RelayListen =
   | { readonly path: string }
   | { readonly host: string; readonly port: number };
@@ -40,7 +40,7 @@ export interface RunningRelay extends Started {
   readonly port: number;
 }
 
-/** Starts the near relay: plain connections in, one TLS connection out for each. */
+/** Starts the near relay: it accepts plain connections, and opens a TLS connection for each. */
 export async function startNearRelay({ listen, to, tls }: RelayOptions): Promise<RunningRelay> {
   const server = createServer({ allowHalfOpen: true, noDelay: true });
   return startRelay(server, 'connection', listen, () =>
@@ -48,7 +48,7 @@ export async function startNearRelay({ listen, to, tls }: RelayOptions): Promise
   );
 }
 
-/** Starts the far relay: TLS connections with a client certificate in, a plain one out for each. */
+/** Starts the far relay: it accepts TLS with a client certificate, and opens a plain connection for each. */
 export async function startFarRelay({ listen, to, tls }: RelayOptions): Promise<RunningRelay> {
   const server = createTlsServer({
     ...tls,

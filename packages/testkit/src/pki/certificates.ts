@@ -5,8 +5,8 @@ import { makeFairleadPki } from './fairlead-pki.ts';
 import { readTestPki, type TestPki } from './test-pki.ts';
 
 /**
- * Names a directory that `makeFairleadPki` filled for all test files of a run: keys are made once
- * instead of once for each file.
+ * The variable with the directory of `makeFairleadPki` for all test files of a run, so that keys are made
+ * only once.
  */
 export const testPkiVariable = 'FAIRLEAD_TEST_PKI';
 
@@ -16,8 +16,7 @@ const shared = new Map<unknown, Promise<TestPki>>();
  * The test certificates of this run, or of this process if the run has none: made on the first call and
  * removed when the process ends. Callers must not change the files.
  *
- * @param make who makes them: `makeFairleadPki`, or `makeOpensslPki` to show that other people's
- *   certificates work too
+ * @param make `makeFairleadPki`, or `makeOpensslPki` to test certificates of another program
  */
 export function sharedTestPki(
   make: (directory: string) => Promise<TestPki> = makeFairleadPki,

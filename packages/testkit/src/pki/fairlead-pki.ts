@@ -12,7 +12,7 @@ const dayMs = 86_400_000;
 
 /**
  * Makes a `TestPki` in `directory` with `@fairlead/pki`: EC P-256, the layout of `fairlead pki
- * init` plus `kubelet`, `foreign` and expired certificates. Rejects when a file exists already.
+ * init` plus `kubelet`, `foreign` and expired certificates. Rejects if a file exists.
  */
 export async function makeFairleadPki(directory: string): Promise<TestPki> {
   const { writePemFiles } = await import('@fairlead/pki');
@@ -24,10 +24,10 @@ export async function makeFairleadPki(directory: string): Promise<TestPki> {
 }
 
 async function makeAuthority(directory: string, name: AuthorityName): Promise<PemFile[]> {
-  // Loaded here only: most test files use certificates that exist already.
+  // Imported here, because most test files use existing certificates.
   const { createAuthority, issueCertificate, pemPair } = await import('@fairlead/pki');
   const now = Date.now();
-  // Old enough to have issued a certificate that has expired since.
+  // Old enough to have issued the expired certificate.
   const authority = await createAuthority({
     name: `${name} test CA`,
     now: new Date(now - 30 * dayMs),

@@ -12,7 +12,7 @@ import {
 
 const run = promisify(execFile);
 
-/** `openssl ca` is the one subcommand that takes dates in every version of OpenSSL. */
+/** Only `openssl ca` accepts dates in every version of OpenSSL. */
 const configuration = `
 [ca]
 default_ca = authority
@@ -53,8 +53,8 @@ const validOnce = ['-startdate', '20200101000000Z', '-enddate', '20200102000000Z
 
 /**
  * Makes a `TestPki` in `directory` with the openssl command: EC P-256, PKCS#8 keys, the layout of
- * `fairlead pki init` plus `kubelet`, `foreign` and expired certificates. Rejects with what
- * openssl printed when it is missing or fails.
+ * `fairlead pki init` plus `kubelet`, `foreign` and expired certificates. Rejects if openssl is
+ * missing, or with its output if it fails.
  */
 export async function makeOpensslPki(directory: string): Promise<TestPki> {
   await Promise.all(authorityNames.map((name) => makeAuthority(join(directory, name), name)));
@@ -90,7 +90,7 @@ async function makeAuthority(cwd: string, name: AuthorityName): Promise<void> {
       ...['ca', '-batch', '-notext', '-config', 'openssl.cnf', '-extensions', extensions],
       ...[...validity, '-in', `${file}.csr`, '-out', `${file}.crt`],
     );
-  // One after the other: they share the CA's database file.
+  // One after the other, because they share the CA's database file.
   await sign('server', 'server_extensions', validNow);
   await sign(clientName, 'client_extensions', validNow);
   await sign('expired', 'client_extensions', validOnce);

@@ -16,13 +16,13 @@ export interface AuthorityFiles {
   readonly ca: string;
   /** For `localhost`, `127.0.0.1` and `::1`. */
   readonly server: CertificateFiles;
-  /** The dialing side's certificate. */
+  /** The certificate of the dialing side. */
   readonly client: CertificateFiles;
   /** Like `client`, but its validity ended in the past. */
   readonly expiredClient: CertificateFiles;
 }
 
-/** Every certificate that a test of a tunnel needs. */
+/** The certificates for tests of tunnels. */
 export interface TestPki {
   readonly directory: string;
   /** Between clients and the server's front end. */
@@ -31,16 +31,14 @@ export interface TestPki {
   readonly agent: AuthorityFiles;
   /** Between API server and kubelet, inside the tunnel. */
   readonly kubelet: AuthorityFiles;
-  /** A CA that nobody trusts. */
+  /** A CA that no program trusts. */
   readonly foreign: AuthorityFiles;
 }
 
 export const authorityNames = ['frontend', 'agent', 'kubelet', 'foreign'] as const;
 export type AuthorityName = (typeof authorityNames)[number];
 
-/**
- * The dialing side's file name in an authority's directory, as `fairlead pki init` writes it.
- */
+/** The file name of the dialing side's certificate, as in `fairlead pki init`. */
 export function clientFileName(authority: AuthorityName): 'agent' | 'client' {
   return authority === 'agent' ? 'agent' : 'client';
 }

@@ -6,9 +6,9 @@ import { createServer } from 'node:net';
 const loopback = '127.0.0.1';
 
 /**
- * A free TCP port for a program that cannot be given 0. No other caller on this machine gets the same one
- * while this process lives: each holds the UDP port of the same number. It lies below the range from which
- * Linux serves port 0.
+ * A free TCP port for a program that cannot listen on port 0. No other caller on this machine gets the same
+ * port while this process lives, because this process binds the UDP port of the same number. The port is
+ * below the range that Linux uses for port 0.
  */
 export async function pickPort(): Promise<number> {
   for (;;) {
@@ -17,7 +17,7 @@ export async function pickPort(): Promise<number> {
   }
 }
 
-/** Whether the UDP port, which marks the number as taken, is this process's now. */
+/** Binds the UDP port that reserves the number. @returns whether it was free */
 async function isReserved(port: number): Promise<boolean> {
   const socket = createSocket('udp4').unref();
   try {

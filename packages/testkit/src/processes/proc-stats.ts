@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** What Linux tells about a process at one moment. */
-export interface ProcessStats {
+/** Memory and CPU time of a process. */
+interface ProcessStats {
   /** `performance.now()` of this reading. */
   readonly atMs: number;
   /** Resident memory. */
@@ -17,13 +17,13 @@ const ticksPerSecond = 100;
 
 /**
  * Reads /proc/PID. Linux only.
- * @throws the system's error (ENOENT, ESRCH) when there is no such process
+ * @throws the system's error (ENOENT, ESRCH) if there is no such process
  */
 export function readProcessStats(pid: number): ProcessStats {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  // The program's name, in parentheses, may itself hold spaces and parentheses; `state`, the
-  // third field of proc(5), follows the last one.
+  // The program's name is in parentheses and can contain spaces and parentheses. `state`, the third field
+  // of proc(5), follows the last one.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [userTicks, systemTicks] = [fields[11], fields[12]];
   return {
@@ -45,23 +45,14 @@ function statusBytes(status: string, name: string): number {
   return match ? Number(match[1]) * 1024 : 0;
 }
 
-/** What a process used between two moments. */
-export interface ProcessUsage {
-  readonly elapsedMs: number;
-  readonly cpuMs: number;
-  /** Highest and lowest resident memory among the samples, at least first and last. */
-  readonly maxRssBytes: number;
-  readonly minRssBytes: number;
-}
-
 /**
  * Watches a process from now on.
  *
- * @param intervalMs how often memory is sampled
- * @returns a function that ends the watch and reports; a process that has gone by then is
- *   reported up to its last sample
+ * @param intervalMs interval of the memory samples
+ * @returns a function that ends the watch and returns what the process used, with its highest and lowest
+ *   resident memory; a process that has ended is reported up to its last sample
  */
-export function watchProcess(pid: number, intervalMs = 100): () => ProcessUsage {
+export function watchProcess(pid: number, intervalMs = 100) {
   const first = readProcessStats(pid);
   let last = first;
   let maxRssBytes = first.rssBytes;

@@ -1,32 +1,32 @@
 import type { Readable } from 'node:stream';
 
-/** One line of a program's log: pino's JSON, or `{ msg }` alone for a line that is no JSON. */
+/** One line of a program's log: pino's JSON, or only `msg` for a line that is not JSON. */
 export interface LogLine {
   readonly msg: string;
   readonly level?: number | string;
   readonly [key: string]: unknown;
 }
 
-/** The log of one process as it grows. */
+/** The log of a running process. */
 export class ProcessLog {
   readonly lines: LogLine[] = [];
   readonly #watchers = new Set<(line: LogLine) => void>();
   #rest = '';
 
-  /** Collects what `stream` carries. */
+  /** Adds the lines of the stream. */
   collect(stream: Readable): void {
     stream.setEncoding('utf8');
     stream.on('data', (text: string) => this.#onText(text));
     stream.on('end', () => this.#onText(this.#rest === '' ? '' : '\n'));
   }
 
-  /** Calls `watcher` for every line to come; the returned function ends that. */
+  /** Calls `watcher` for each future line, until the returned function is called. */
   watch(watcher: (line: LogLine) => void): () => void {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   }
 
-  /** All lines, one a row. */
+  /** All lines as JSON. */
   toString(): string {
     return this.lines.map((line) => JSON.stringify(line)).join('\n');
   }

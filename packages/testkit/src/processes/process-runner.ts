@@ -5,12 +5,12 @@ import { fileURLToPath } from 'node:url';
 import type { Started } from '../targets/listener.ts';
 import { type LogLine, ProcessLog } from './process-log.ts';
 
-/** The repository's root, seen from this package's `dist` and `src` alike. */
+/** The root of the repository, from this package's `dist` and `src`. */
 export const workspaceRoot = fileURLToPath(new URL('../../../../', import.meta.url));
 
 /**
- * The programs of this repository, by their entry files; or those in FAIRLEAD_BIN_DIR, so that the tests of the
- * sources are tests of the binaries as well.
+ * The programs of this repository, as entry files. FAIRLEAD_BIN_DIR replaces them by binaries, so that
+ * the same tests run with both.
  */
 export const programs = {
   server: programFile('packages/server/bin/fairlead-server.js'),
@@ -26,7 +26,7 @@ function programFile(entryFile: string): string {
   return resolve(workspaceRoot, directory, basename(entryFile, '.js'));
 }
 
-/** The command line, to be spread: `node ENTRY`, or the program alone where it is a binary. */
+/** The command line of a program: `node ENTRY`, or the binary alone. */
 export function commandOf(
   program: string,
   nodeArgs: readonly string[] = [],
@@ -36,8 +36,14 @@ export function commandOf(
   return [program];
 }
 
+/** The variable by which the test harness finds processes that a test left behind. */
+export function testRunEnvironment(): { FAIRLEAD_TEST_RUN?: string } {
+  const { FAIRLEAD_TEST_RUN } = process.env;
+  return FAIRLEAD_TEST_RUN === undefined ? {} : { FAIRLEAD_TEST_RUN };
+}
+
 export interface ProcessOptions {
-  /** For error texts; the entry file's name if left out. */
+  /** Name in error texts; the entry file's name if left out. */
   readonly name?: string;
   /**
    * Added to a bare environment (PATH, HOME, TMPDIR and the mark of the test run): a proxy variable or
@@ -45,7 +51,7 @@ export interface ProcessOptions {
    */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Whether the program can be told something with `say`; its stdin is closed if not. */
+  /** Opens stdin for `say`; otherwise stdin is closed. */
   readonly stdin?: 'pipe';
   /** Flags for node itself, before the entry file. */
   readonly nodeArgs?: readonly string[];
@@ -57,17 +63,9 @@ export interface ProcessExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A `listening` log line's address: TCP or a Unix domain socket. */
-export interface ListenerAddress {
-  readonly address: string;
-  readonly port: number;
-  /** Empty for TCP. */
-  readonly path: string;
-}
-
-/** Long enough for a machine that is busy with other work. */
+/** Long enough for a busy machine. */
 const defaultWaitMs = 60_000;
-/** How long a program can drain before it is told again, which ends Fairlead's programs at once. */
+/** Time for a drain before the second SIGTERM, which ends Fairlead's programs at once. */
 const secondTermAfterMs = 5_000;
 const killAfterMs = 35_000;
 const alive = new Set<ChildProcess>();
@@ -104,8 +102,8 @@ export class RunningProcess implements Started {
   }
 
   /**
-   * Starts `node ENTRY ...ARGS`, or `ENTRY ...ARGS` for one of the binaries, with stdin closed. Resolves once the process exists, which says
-   * nothing about whether it likes its arguments.
+   * Starts `node ENTRY ...ARGS`, or `ENTRY ...ARGS` for a binary. Resolves when the process exists, before
+   * it has read its arguments.
    */
   static async start(
     entryFile: string,
@@ -117,16 +115,16 @@ export class RunningProcess implements Started {
     return RunningProcess.startBinary(file, [...first, ...args], { ...options, name });
   }
 
-  /** The same for a program that is not node's. */
+  /** The same for a program that does not run in node. */
   static async startBinary(
     file: string,
     args: readonly string[],
     options: ProcessOptions = {},
   ): Promise<RunningProcess> {
-    const { PATH = '', HOME = '', TMPDIR, FAIRLEAD_TEST_RUN } = process.env;
+    const { PATH = '', HOME = '', TMPDIR } = process.env;
     const child = spawn(file, args, {
       cwd: options.cwd ?? workspaceRoot,
-      env: { PATH, HOME, TMPDIR, FAIRLEAD_TEST_RUN, ...options.env },
+      env: { PATH, HOME, TMPDIR, ...testRunEnvironment(), ...options.env },
       stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
     });
     await once(child, 'spawn');
@@ -143,7 +141,7 @@ export class RunningProcess implements Started {
     return this.#stdout;
   }
 
-  /** Everything that is known about the process, for a person who looks for a failure. */
+  /** State, stdout and log of the process, for error texts. */
   describe(): string {
     const state = this.#ended ? describeExit(this.#ended) : 'running';
     return [`${this.name} (pid ${this.pid}, ${state})`, this.#stdout, this.#log]
@@ -153,8 +151,8 @@ export class RunningProcess implements Started {
   }
 
   /**
-   * The first log line, past or future, that the predicate accepts; a string means `msg` equals
-   * it. Rejects with the whole log after `timeoutMs` or when the process ends without such a line.
+   * The first log line, past or future, that the predicate accepts, or whose `msg` equals the string.
+   * Rejects with the whole log after `timeoutMs`, or if the process ends without such a line.
    */
   waitForLog(
     wanted: string | ((line: LogLine) => boolean),
@@ -181,8 +179,11 @@ export class RunningProcess implements Started {
     });
   }
 
-  /** Waits for the `listening` line of the listener with that name. Rejects as `waitForLog` does. */
-  async waitForListener(listener: string, timeoutMs = defaultWaitMs): Promise<ListenerAddress> {
+  /**
+   * Waits for the `listening` line of the listener. Rejects as `waitForLog` does.
+   * @returns its TCP address and port, or the path of its Unix domain socket; the rest is empty
+   */
+  async waitForListener(listener: string, timeoutMs = defaultWaitMs) {
     const line = await this.waitForLog(
       (candidate) => candidate.msg === 'listening' && candidate.listener === listener,
       timeoutMs,
@@ -207,7 +208,7 @@ export class RunningProcess implements Started {
   /** Ends the process: SIGTERM, which is repeated after 5 s, and SIGKILL 30 s later. */
   async close(): Promise<void> {
     if (this.#ended) return;
-    // A stopped process would sit on the SIGTERM for ever.
+    // A stopped process does not receive the SIGTERM.
     this.kill('SIGCONT');
     this.kill('SIGTERM');
     const timers = [
@@ -223,15 +224,15 @@ function describeExit({ code, signal }: ProcessExit): string {
   return signal ? `ended by ${signal}` : `ended with exit code ${code}`;
 }
 
-/** The part of a tap test that `closeAfter` needs. */
-export interface TestLike {
-  passing(): boolean;
-  comment(text: string): void;
-  teardown(cleanUp: () => Promise<void>): void;
-}
-
 /** Closes the process when the test ends, and prints its log if the test failed. */
-export function closeAfter(test: TestLike, running: RunningProcess): RunningProcess {
+export function closeAfter(
+  test: {
+    passing(): boolean;
+    comment(text: string): void;
+    teardown(cleanUp: () => Promise<void>): void;
+  },
+  running: RunningProcess,
+): RunningProcess {
   test.teardown(async () => {
     await running.close();
     if (!test.passing()) test.comment(running.describe());

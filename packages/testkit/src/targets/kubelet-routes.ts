@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { WebSocketServer } from 'ws';
 
-/** What the routes have served so far; GET /stats answers with it. */
+/** Counts of the served requests; the answer to GET /stats. */
 export interface KubeletStats {
   requests: number;
   upgrades: number;
@@ -36,7 +36,7 @@ const pods = {
 };
 
 /**
- * What a kubelet (or a pod) answers, for an `http` or `https` server:
+ * The answers of a kubelet or a pod, for an `http` or `https` server:
  *
  * - GET /healthz: `ok`
  * - GET /pods: a PodList

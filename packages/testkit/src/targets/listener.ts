@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { AddressInfo, Server, Socket } from 'node:net';
 
-/** Something that was started; `close` resolves when nothing of it is left open. Idempotent. */
+/** A started part of a test. `close` can be repeated, and resolves when everything is closed. */
 export interface Started {
   close(): Promise<void>;
 }
@@ -12,20 +12,20 @@ export interface Endpoint extends Started {
   readonly port: number;
 }
 
-/** Where a target listens. */
+/** The address that a target listens on. */
 export interface EndpointOptions {
   /** An address of this machine; `127.0.0.1` if left out. */
   readonly host?: string;
-  /** An ephemeral port if left out, which is what tests use. */
+  /** An ephemeral port if left out. */
   readonly port?: number;
 }
 
-/** Room for a thousand dials at once; the kernel drops what is beyond, and a retry takes 1 s. */
+/** Room for a thousand concurrent dials. The kernel drops further SYNs, and a retry takes 1 s. */
 export const listenBacklog = 4096;
 
 /**
- * A listening server that knows its connections, so that `close` can end
- * them too: `net.Server.close` alone waits for the peers.
+ * A listening server that knows its connections, so that `close` ends them too. `net.Server.close` would wait
+ * for the peers.
  */
 export class Listener implements Endpoint {
   readonly host: string;
@@ -42,7 +42,7 @@ export class Listener implements Endpoint {
       this.#connections++;
       this.sockets.add(socket);
       socket.once('close', () => this.sockets.delete(socket));
-      // A peer that resets is part of many tests and must not end the process.
+      // Many tests reset connections, which must not end the process.
       socket.on('error', () => {});
     });
   }

@@ -26,7 +26,7 @@ function doubledBlock(seed: string): Buffer {
 
 /**
  * The first `totalBytes` bytes of the data that belongs to `seed`, in chunks of at most
- * `chunkBytes`. Chunks are views of shared memory: whoever gets one must not change it.
+ * `chunkBytes`. Chunks are views of shared memory, so callers must not change them.
  */
 export function* seededChunks(
   seed: string,

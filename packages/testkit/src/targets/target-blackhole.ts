@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { testRunEnvironment } from '../processes/process-runner.ts';
 import type { Endpoint, EndpointOptions } from './listener.ts';
 
 const childPath = fileURLToPath(new URL('../blackhole-child.js', import.meta.url));
@@ -9,18 +10,17 @@ const childPath = fileURLToPath(new URL('../blackhole-child.js', import.meta.url
 const queueLength = 2;
 
 /**
- * Starts a target that never answers a SYN (Linux): a dial neither succeeds nor fails, as towards
- * a host behind a silent firewall.
+ * Starts a target that never answers a SYN, like a host behind a silent firewall. Linux only.
  *
- * A child process listens with a backlog of 1 and never accepts; connections of our own fill its
- * queue. From then on the kernel drops every SYN to that port.
+ * A child process listens with a backlog of 1 and never accepts. Connections of this process fill its
+ * queue. From then on, the kernel drops every SYN to that port.
  */
 export async function startBlackholeTarget({
   host = '127.0.0.1',
   port: wantedPort = 0,
 }: EndpointOptions = {}): Promise<Endpoint> {
   const child = spawn(process.execPath, [childPath, host, String(wantedPort)], {
-    env: { FAIRLEAD_TEST_RUN: process.env.FAIRLEAD_TEST_RUN },
+    env: testRunEnvironment(),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');
@@ -37,8 +37,8 @@ export async function startBlackholeTarget({
     ]);
     const port = Number(line);
     if (!port) throw new Error(`the blackhole could not listen on ${host}: ${line}`);
-    // One after the other: a handshake that is still under way when the queue fills up would
-    // count as connected on this side only.
+    // One after the other: a handshake that has not ended when the queue is full would be complete on
+    // this side only.
     while (fillers.length < queueLength) {
       const filler = connect({ host, port });
       fillers.push(filler);

@@ -1,16 +1,13 @@
 import { createServer } from 'node:net';
 import { type Endpoint, type EndpointOptions, Listener } from './listener.ts';
 
-/** An echo target; it ends its side when the peer has ended and everything was echoed. */
-export interface EchoTarget extends Endpoint {
-  /** Connections accepted so far. */
-  readonly connections: number;
-  /** Connections open now. */
-  readonly openConnections: number;
-}
-
-/** Starts a target that sends back what it receives. */
-export async function startEchoTarget(options: EndpointOptions = {}): Promise<EchoTarget> {
+/**
+ * Starts a target that sends back what it receives, and ends its side after the peer. `connections`
+ * counts all that were accepted.
+ */
+export async function startEchoTarget(
+  options: EndpointOptions = {},
+): Promise<Endpoint & { readonly connections: number; readonly openConnections: number }> {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     socket.pipe(socket);
   });

@@ -5,23 +5,14 @@ import { seededReadable, seededSha256 } from './seeded-bytes.ts';
 
 const defaultAnswerBytes = 64 * 1024 * 1024;
 
-export interface LateAnswerTargetOptions extends EndpointOptions {
-  /** 64 MiB if left out. */
-  readonly answerBytes?: number;
-  readonly seed?: string;
-}
-
-/** A target that answers after the client's FIN. */
-export interface LateAnswerTarget extends Endpoint {
-  readonly answerBytes: number;
-  /** SHA-256 in hex of the answer. */
-  readonly sha256: string;
-}
-
-/** Starts a target that is silent until the client has ended its side, then answers and ends. */
+/**
+ * Starts a target that answers after the client's FIN, and then ends its side. `sha256` is that of the
+ * answer, in hex.
+ * @param options.answerBytes 64 MiB if left out
+ */
 export async function startLateAnswerTarget(
-  options: LateAnswerTargetOptions = {},
-): Promise<LateAnswerTarget> {
+  options: EndpointOptions & { readonly answerBytes?: number; readonly seed?: string } = {},
+): Promise<Endpoint & { readonly answerBytes: number; readonly sha256: string }> {
   const { answerBytes = defaultAnswerBytes, seed = 'late answer' } = options;
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     countBytes(socket, { hash: false }).then(
@@ -41,18 +32,17 @@ export async function startLateAnswerTarget(
   };
 }
 
-export interface EarlyEndTargetOptions extends EndpointOptions {
-  /** Sent before the target ends its side; nothing if left out. */
-  readonly greeting?: string;
-  /** Called once per connection, after the client's FIN. */
-  readonly onReport: (report: ByteReport) => void;
-}
-
 /**
- * Starts a target that ends its own side at once and then still reads everything that the client
- * sends; `onReport` tells what that was.
+ * Starts a target that ends its side at once, and reads all bytes that the client sends.
+ * @param options.greeting sent before the target's end
+ * @param options.onReport called once for each connection, after the client's FIN
  */
-export async function startEarlyEndTarget(options: EarlyEndTargetOptions): Promise<Endpoint> {
+export async function startEarlyEndTarget(
+  options: EndpointOptions & {
+    readonly greeting?: string;
+    readonly onReport: (report: ByteReport) => void;
+  },
+): Promise<Endpoint> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.end(options.greeting ?? '');
     countBytes(socket).then(options.onReport, () => socket.destroy());

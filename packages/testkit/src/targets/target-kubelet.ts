@@ -5,17 +5,18 @@ import { KubeletRoutes, type KubeletStats } from './kubelet-routes.ts';
 import { type Endpoint, type EndpointOptions, Listener } from './listener.ts';
 
 /** An HTTP or HTTPS target with the routes of `KubeletRoutes`. */
-export interface HttpTarget extends Endpoint {
-  readonly stats: Readonly<KubeletStats>;
-}
+type HttpTarget = Endpoint & { readonly stats: Readonly<KubeletStats> };
 
-export interface KubeletTargetOptions extends EndpointOptions {
-  /** PEM: the CA that client certificates must come from, and the target's own certificate. */
-  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
-}
-
-/** Starts a kubelet-like HTTPS target. A client without a certificate of `tls.ca` is refused. */
-export async function startKubeletTarget(options: KubeletTargetOptions): Promise<HttpTarget> {
+/**
+ * Starts an HTTPS target that answers like a kubelet. It refuses clients without a certificate of
+ * `tls.ca`.
+ * @param options.tls PEM texts: the CA of client certificates, and the target's own certificate
+ */
+export async function startKubeletTarget(
+  options: EndpointOptions & {
+    readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
+  },
+): Promise<HttpTarget> {
   const server = createHttpsServer({
     ...options.tls,
     requestCert: true,
@@ -25,13 +26,13 @@ export async function startKubeletTarget(options: KubeletTargetOptions): Promise
   return startHttpTarget(server, options);
 }
 
-/** Starts a pod-like target: the same routes over plain HTTP. */
+/** Starts the same target over plain HTTP, like a pod. */
 export async function startPodTarget(options: EndpointOptions = {}): Promise<HttpTarget> {
   return startHttpTarget(createHttpServer(), options);
 }
 
 async function startHttpTarget(server: Server, options: EndpointOptions): Promise<HttpTarget> {
-  // Loaded here only: most test files have no such target.
+  // Imported here, because most test files do not need it.
   const { WebSocketServer } = await import('ws');
   const webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   const routes = new KubeletRoutes(webSockets);

@@ -5,14 +5,13 @@ import { type Endpoint, type EndpointOptions, Listener } from './listener.ts';
 /**
  * Reserves a port that refuses connections until it is closed.
  *
- * A port that was bound and released may be given to another process at any time. This one stays
- * taken: it is the local port of a connection of our own, so nobody else can listen on it, and
- * the kernel answers a SYN with RST.
+ * The system can give a released port to another process at any time. This port stays in use as the
+ * local port of a connection, so that no process can listen on it, and the kernel answers a SYN with RST.
  */
 export async function reserveRefusedPort(options: EndpointOptions = {}): Promise<Endpoint> {
   const keeper = await Listener.start(createServer(), options);
-  // localAddress makes Node bind before it connects: the kernel then keeps the port from dialers
-  // too, one of which could otherwise connect to itself.
+  // With localAddress, Node binds before it connects. The kernel then does not give the port to dialers,
+  // one of which could connect to itself.
   const holder = connect({ host: keeper.host, port: keeper.port, localAddress: keeper.host });
   await once(holder, 'connect');
   const port = holder.localPort!;

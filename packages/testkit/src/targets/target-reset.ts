@@ -1,15 +1,15 @@
 import { createServer } from 'node:net';
 import { type Endpoint, type EndpointOptions, Listener } from './listener.ts';
 
-export interface ResetTargetOptions extends EndpointOptions {
-  /** Resets once this many bytes have arrived; 0, the default, resets on connect. */
-  readonly afterBytes?: number;
-}
-
-/** Starts a target that accepts and then answers with a TCP RST. */
-export async function startResetTarget(options: ResetTargetOptions = {}): Promise<Endpoint> {
+/**
+ * Starts a target that accepts connections and resets them.
+ * @param options.afterBytes received bytes after which it resets; 0, the default, resets on connect
+ */
+export async function startResetTarget(
+  options: EndpointOptions & { readonly afterBytes?: number } = {},
+): Promise<Endpoint> {
   const { afterBytes = 0 } = options;
-  // Loaded here only: many test files need nothing of this package.
+  // Imported here, because many test files do not need it.
   const { resetSocket } = await import('@fairlead/protocol');
   const server = createServer((socket) => {
     let received = 0;

@@ -3,22 +3,14 @@ import type { Readable } from 'node:stream';
 import { type ByteReport, countBytes, readText } from './byte-report.ts';
 import { type Endpoint, type EndpointOptions, Listener } from './listener.ts';
 
-export interface SinkTargetOptions extends EndpointOptions {
-  /** `false` leaves the SHA-256 out, for throughput measurements. */
-  readonly hash?: boolean;
-}
-
-/** A target that counts what it receives. */
-export interface SinkTarget extends Endpoint {
-  /** Bytes received so far, over all connections. */
-  readonly bytes: number;
-}
-
 /**
  * Starts a target that reads to the peer's FIN, answers with one line of JSON
- * (`{"bytes":N,"sha256":"HEX"}`, see `readSinkReport`) and ends its side.
+ * (`{"bytes":N,"sha256":"HEX"}`, see `readSinkReport`) and ends its side. `bytes` counts all connections.
+ * @param options.hash `false` omits the SHA-256, for throughput measurements
  */
-export async function startSinkTarget(options: SinkTargetOptions = {}): Promise<SinkTarget> {
+export async function startSinkTarget(
+  options: EndpointOptions & { readonly hash?: boolean } = {},
+): Promise<Endpoint & { readonly bytes: number }> {
   let bytes = 0;
   const onBytes = (length: number) => {
     bytes += length;
@@ -41,7 +33,7 @@ export async function startSinkTarget(options: SinkTargetOptions = {}): Promise<
   };
 }
 
-/** Reads a sink's answer to its end. Rejects when the connection breaks or the answer is no report. */
+/** Reads a sink's answer to its end. Rejects if the connection fails, or the answer is not a report. */
 export async function readSinkReport(stream: Readable): Promise<ByteReport> {
   return JSON.parse(await readText(stream)) as ByteReport;
 }

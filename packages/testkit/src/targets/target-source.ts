@@ -2,21 +2,14 @@ import { createServer, type Socket } from 'node:net';
 import { type Endpoint, type EndpointOptions, Listener } from './listener.ts';
 import { seededReadable, seededSha256 } from './seeded-bytes.ts';
 
-export interface SourceTargetOptions extends EndpointOptions {
-  /** What every connection gets. */
-  readonly totalBytes: number;
-  /** Names the data (`seededChunks`). */
-  readonly seed?: string;
-}
-
-/** A target that sends as soon as it is connected, then ends its side. */
-export interface SourceTarget extends Endpoint {
-  /** SHA-256 in hex of what every connection gets. */
-  readonly sha256: string;
-}
-
-/** Starts a target that sends `totalBytes` of seeded data on connect and then ends its side. */
-export async function startSourceTarget(options: SourceTargetOptions): Promise<SourceTarget> {
+/**
+ * Starts a target that sends `totalBytes` of seeded data to each connection and then ends its side.
+ * `sha256` is that of the data, in hex.
+ * @param options.seed names the data (`seededChunks`)
+ */
+export async function startSourceTarget(
+  options: EndpointOptions & { readonly totalBytes: number; readonly seed?: string },
+): Promise<Endpoint & { readonly sha256: string }> {
   const { totalBytes, seed = 'source' } = options;
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.resume();
@@ -26,7 +19,7 @@ export async function startSourceTarget(options: SourceTargetOptions): Promise<S
   return {
     host: listener.host,
     port: listener.port,
-    // Computed on demand: hashing a GiB takes a second that a bench does not want to spend.
+    // On demand, because hashing a GiB takes a second.
     get sha256() {
       return seededSha256(seed, totalBytes);
     },
@@ -34,7 +27,7 @@ export async function startSourceTarget(options: SourceTargetOptions): Promise<S
   };
 }
 
-/** The request line of `startRequestedSourceTarget`. The seed must not hold a line feed. */
+/** The request line of `startRequestedSourceTarget`. The seed must not contain a line feed. */
 export function sourceRequest(totalBytes: number, seed = 'source'): string {
   return `${totalBytes} ${seed}\n`;
 }
@@ -42,11 +35,11 @@ export function sourceRequest(totalBytes: number, seed = 'source'): string {
 const maxRequestBytes = 1024;
 
 /**
- * Starts a target that reads one line `BYTES SEED\n` (`sourceRequest`), answers with that much of
- * that seed's data and ends its side. A malformed or over-long line resets the connection.
+ * Starts a target that reads one line `BYTES SEED\n` (`sourceRequest`), answers with that many bytes of
+ * the seed's data, and ends its side. It resets a connection whose line is malformed or too long.
  */
 export async function startRequestedSourceTarget(options: EndpointOptions = {}): Promise<Endpoint> {
-  // Loaded here only: many test files need nothing of this package.
+  // Imported here, because many test files do not need it.
   const { resetSocket } = await import('@fairlead/protocol');
   const server = createServer({ allowHalfOpen: true }, (socket) =>
     answerRequest(socket, () => resetSocket(socket)),

@@ -1,0 +1,65 @@
+/** Every front-end protocol carries every paced load, and none exceeds its rate. */
+import { once } from 'node:events';
+import type { AddressInfo, Server } from 'node:net';
+import { createLoadTarget, type LoadOrder, Meter, startLoad } from '@fairlead/client/load';
+import { sharedTestPki } from '@fairlead/testkit';
+import { controlTime, passTime, passTimeUntil } from '@fairlead/testkit/controlled-time';
+import t from 'tap';
+import { loopback } from '../support/fleet.ts';
+import { routeTo, startService } from './service.ts';
+
+const streams = 4;
+const ratePerSecond = 100;
+const measuredOperations = 20;
+
+const { kubelet } = await sharedTestPki();
+const count = { bytes: 0, operations: 0 };
+const echo = await listen(createLoadTarget('echo', count));
+const http = await listen(createLoadTarget('http', count));
+const https = await listen(createLoadTarget('http', count, kubelet.server));
+
+const requests = { kind: 'http', tls: false, reconnect: false } as const;
+const tls = { takesAny: true };
+const loads = {
+  echo: { target: echo, order: { kind: 'echo', messageBytes: 64, pauseMs: 0 } },
+  open: { target: echo, order: { kind: 'open' } },
+  HTTP: { target: http, order: requests },
+  'HTTP on new connections': { target: http, order: { ...requests, reconnect: true } },
+  HTTPS: { target: https, order: { ...requests, tls } },
+  'HTTPS on new connections': { target: https, order: { ...requests, tls, reconnect: true } },
+} as const;
+
+const { server } = await startService(t, 'tls');
+
+for (const way of ['HTTP/1.1 over mTLS', 'HTTP/2 over the UDS', 'gRPC over the UDS'] as const) {
+  for (const [name, { target, order }] of Object.entries(loads)) {
+    t.test(`${name} by ${way}`, async (t) => {
+      const route = routeTo(t, server, way, target);
+      const time = controlTime(t);
+      const meter = new Meter();
+      const paced: LoadOrder = { ...order, route, streams, ratePerSecond, isLasting: true };
+      const load = await startLoad(paced, meter);
+      // Time passes as this process gets its work done, so that it is never too slow for the rate.
+      const steps = { stepMs: 5, ticks: 20 };
+      await passTime(time, 'the load runs', load.running, steps);
+      meter.begin();
+      const areDone = () => meter.operations >= measuredOperations;
+      await passTimeUntil(time, 'the operations', areDone, steps);
+      const { operations, elapsedMs, failures } = meter.end();
+      await passTime(time, 'the load has ended', load.stop(), steps);
+      // autocannon ends with its next tick, once a second.
+      await time.advance(2000);
+      t.equal(failures, 0);
+      // One operation of each stream can be under way when the measurement begins.
+      const dueMs = ((operations - streams) / ratePerSecond) * 1000;
+      t.ok(elapsedMs >= dueMs, `${operations} operations in ${elapsedMs} ms`);
+    });
+  }
+}
+
+async function listen(target: Server): Promise<{ host: string; port: number }> {
+  target.listen(0, loopback);
+  await once(target, 'listening');
+  t.teardown(() => target.close());
+  return { host: loopback, port: (target.address() as AddressInfo).port };
+}
