@@ -6,7 +6,7 @@
  *
  * --check exits with 1 if a limit is exceeded; --all prints every place.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
@@ -27,7 +27,9 @@ const words =
 
 const packages = readdirSync(join(root, 'packages'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
-  .map(({ name }) => name);
+  .map(({ name }) => name)
+  // Builds leave the dist folders of packages that have moved.
+  .filter((name) => existsSync(join(root, 'packages', name, 'package.json')));
 const sources = packages
   .flatMap((name) => listFiles(join(root, 'packages', name, 'src')))
   .filter((path) => path.endsWith('.ts'));

@@ -35,7 +35,7 @@ function lacks(command: string, args: readonly string[], reason: string): string
 export const suites = {
   main: {
     purpose: 'unit tests of every package and the main paths from end to end',
-    folders: ['packages/*/test', 'test/e2e', 'test/harness'],
+    folders: ['packages/*/test', 'test/e2e', 'test/examples', 'test/harness', 'test/house'],
     jobs: oneMoreThanCores,
     fileTimeoutS: 300,
   },
