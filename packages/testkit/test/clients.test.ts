@@ -156,9 +156,15 @@ t.test('a refusal without Content-Length ends with the connection', async (t) =>
 
 t.test('half an answer, none, a reset and nonsense are errors', async (t) => {
   const half = await scripted(t, 'HTTP/1.1 200 OK\r\nA', 'end');
-  await t.rejects(connectThrough({ via: half.via, target: 'a:1' }), /before the answer was complete/);
+  await t.rejects(
+    connectThrough({ via: half.via, target: 'a:1' }),
+    /before the answer was complete/,
+  );
   const none = await scripted(t, '', 'end');
-  await t.rejects(connectThrough({ via: none.via, target: 'a:1' }), /before the answer was complete/);
+  await t.rejects(
+    connectThrough({ via: none.via, target: 'a:1' }),
+    /before the answer was complete/,
+  );
   const reset = await scripted(t, '', 'reset');
   await t.rejects(connectThrough({ via: reset.via, target: 'a:1' }), { code: 'ECONNRESET' });
   const nonsense = await scripted(t, '220 smtp.example\r\n\r\n');
