@@ -219,8 +219,8 @@ export class ServerConnector implements TunnelOwner {
   /** @returns once the tunnel is ready, or has ended before */
   async #open(connection: ServerConnection): Promise<void> {
     const tunnel = new ServerTunnel(connection, this.address, this.#options.context, this);
-    tunnel.start();
     this.#tunnels.add(tunnel);
+    tunnel.start();
     const closed = tunnel.session.transportClosed.then(() => {
       this.#transports.delete(closed);
     });

@@ -7,7 +7,7 @@ import { readAgentToken } from '../identity/agent-token.ts';
 import type { AgentOptions } from '../options.ts';
 import { version } from '../version.ts';
 import type { TunnelRegistry } from './tunnel-registry.ts';
-import { openSession, type TunnelSession } from './tunnel-session.ts';
+import { createSession, type TunnelSession } from './tunnel-session.ts';
 
 /** What all tunnels of an agent share. */
 export interface TunnelContext {
@@ -39,11 +39,9 @@ const TOKEN_REVIEW_MS = 30_000;
  * streams, drain, close.
  */
 export class ServerTunnel {
-  /** Set by `start`. */
-  session!: TunnelSession;
+  readonly session: TunnelSession;
   /** Resolves when the tunnel is ready, or has ended before. */
   readonly decided: Promise<void>;
-  readonly #connection: ServerConnection;
   readonly #address: string;
   readonly #context: TunnelContext;
   readonly #owner: TunnelOwner;
@@ -74,32 +72,27 @@ export class ServerTunnel {
     context: TunnelContext,
     owner: TunnelOwner,
   ) {
-    this.#connection = connection;
     this.#address = address;
     this.#context = context;
     this.#owner = owner;
     this.decided = new Promise((resolve) => {
       this.#decide = resolve;
     });
-  }
-
-  /** Starts the session on the connection. */
-  start(): void {
-    const { options, memory, metrics } = this.#context;
-    this.session = openSession(
-      this.#connection,
+    const { options, memory, metrics } = context;
+    this.session = createSession(
+      connection,
       {
         onHello: (hello) => this.#onHello(hello),
         onAcknowledged: () => {
           this.#isAcknowledged = true;
           if (this.#isAccepted) this.#onAccepted();
         },
-        onOpen: (stream) => this.#context.onStream(stream),
+        onOpen: (stream) => context.onStream(stream),
         onDraining: (error) => this.#onDraining(error),
         onSilence: (isSilent) => this.#onSilence(isSilent),
         onIdle: () => {
           this.closeIfUnused();
-          this.#context.onChange();
+          context.onChange();
         },
         onClose: (error) => this.#onClose(error),
       },
@@ -117,6 +110,11 @@ export class ServerTunnel {
         packetObserver: metrics.packetObserver,
       },
     );
+  }
+
+  /** Starts the session: HELLO, and then streams. */
+  start(): void {
+    this.session.start();
   }
 
   /** The server's ID, also of a duplicate. */

@@ -28,7 +28,7 @@ export type TunnelSession = Pick<
   | 'ping'
   | 'drain'
   | 'close'
-> & { readonly transport: Pick<Transport, 'kind'> };
+> & { readonly transport: Pick<Transport, 'kind'>; start(): unknown };
 
 interface TunnelSessionOptions extends SessionOptions {
   readonly memory: MemoryBudget;
@@ -38,8 +38,8 @@ interface TunnelSessionOptions extends SessionOptions {
   readonly packetObserver: PacketObserver;
 }
 
-/** Starts the protocol of a connection: docs/spec.md, or Konnectivity's packets. */
-export function openSession(
+/** The session for a connection: of docs/spec.md, or of Konnectivity's packets. */
+export function createSession(
   connection: ServerConnection,
   handler: SessionHandler,
   options: TunnelSessionOptions,
@@ -54,6 +54,9 @@ class GrpcSession extends ServingTunnel implements TunnelSession {
   readonly peerHello: Hello;
   /** False: a call that is lost ends, and HTTP/2 reports nothing before. */
   readonly isSilent = false;
+  readonly #connection: GrpcConnection;
+  readonly #handler: SessionHandler;
+  readonly #options: TunnelSessionOptions;
   #serverDrains = false;
   /** Why the agent has closed it. */
   #refusal: TunnelError | undefined;
@@ -82,15 +85,23 @@ class GrpcSession extends ServingTunnel implements TunnelSession {
       },
     );
     this.peerHello = { serverId, serverCount };
-    session.once('goaway', (code: number) => {
+    this.#connection = connection;
+    this.#handler = handler;
+    this.#options = options;
+  }
+
+  override start(): this {
+    const handler = this.#handler;
+    super.start();
+    this.#connection.session.once('goaway', (code: number) => {
       if (code !== constants.NGHTTP2_NO_ERROR || this.isClosed) return;
       this.#serverDrains = true;
       handler.onDraining(new TunnelError('shutting_down', 'the server sent GOAWAY'));
     });
-    // After the constructor has returned: only then does the handler have this session.
+    // Not within the call, as for a session, whose HELLO arrives later.
     process.nextTick(() => {
       if (this.isClosed) return;
-      const refusal = options.refusePeer?.(this.peerHello);
+      const refusal = this.#options.refusePeer?.(this.peerHello);
       if (refusal) {
         this.close(refusal);
         return;
@@ -99,6 +110,7 @@ class GrpcSession extends ServingTunnel implements TunnelSession {
       // A Konnectivity server accepts the agent before it answers the call.
       handler.onAcknowledged?.();
     });
+    return this;
   }
 
   override get isDraining(): boolean {
