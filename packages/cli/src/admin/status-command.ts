@@ -1,6 +1,7 @@
 import { defineOptions, type ParsedOptions } from '@fairlead/runtime/options';
-import { printableAll, release, runCommand, StartupError } from '@fairlead/runtime/process';
+import { printableAll, StartupError } from '@fairlead/runtime/process';
 import type { ServerStatus } from '@fairlead/server';
+import { commandEntry } from '../command-set.ts';
 import { adminOptions, askAdmin } from './admin-request.ts';
 import { columns } from './columns.ts';
 
@@ -24,8 +25,7 @@ async function status({
 }
 
 /** `fairlead status`. */
-export const runStatusCommand = (argv: readonly string[]): Promise<void> =>
-  runCommand({ table, ...release, run: status }, { argv, env: process.env });
+export const runStatusCommand = commandEntry(table, status).run;
 
 function describe(report: ServerStatus): string {
   const { workers = [] } = report;

@@ -1,6 +1,7 @@
 import { defineOptions, kinds, option, type ParsedOptions } from '@fairlead/runtime/options';
-import { printableAll, release, runCommand } from '@fairlead/runtime/process';
+import { printableAll } from '@fairlead/runtime/process';
 import type { WhyReport } from '@fairlead/server';
+import { commandEntry } from '../command-set.ts';
 import { adminOptions, askAdmin } from './admin-request.ts';
 
 const table = defineOptions({
@@ -31,8 +32,7 @@ async function why({
 }
 
 /** `fairlead why HOST:PORT`. */
-export const runWhyCommand = (argv: readonly string[]): Promise<void> =>
-  runCommand({ table, ...release, run: why }, { argv, env: process.env });
+export const runWhyCommand = commandEntry(table, why).run;
 
 function explain({ target, policy, routing, dials }: WhyReport): string {
   const lines = [`target   ${target}`];

@@ -2,7 +2,8 @@ import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { closeRoute } from '@fairlead/client';
 import type { ParsedOptions } from '@fairlead/runtime/options';
-import { release, runCommand, StartupError, UsageError } from '@fairlead/runtime/process';
+import { release, StartupError, UsageError } from '@fairlead/runtime/process';
+import { commandEntry } from '../command-set.ts';
 import { explainFailure } from '../explain-failure.ts';
 import { type BenchFlags, benchTable } from './bench-options.ts';
 import { type BenchPlan, planBench } from './bench-plan.ts';
@@ -39,8 +40,7 @@ async function bench({ options: flags }: ParsedOptions<typeof benchTable.options
 }
 
 /** `fairlead bench`. */
-export const runBenchCommand = (argv: readonly string[]): Promise<void> =>
-  runCommand({ table: benchTable, ...release, run: bench }, { argv, env: process.env });
+export const runBenchCommand = commandEntry(benchTable, bench).run;
 
 function writeResults(report: BenchReport, jsonPath: string | undefined): void {
   const json = `${JSON.stringify(report, undefined, 2)}\n`;

@@ -1,7 +1,7 @@
 import { createLoadTarget, targetKinds } from '@fairlead/client/load';
 import { bind, formatHostPort } from '@fairlead/runtime/net';
 import { defineOptions, kinds, option, type ParsedOptions } from '@fairlead/runtime/options';
-import { release, runCommand } from '@fairlead/runtime/process';
+import { commandEntry } from '../command-set.ts';
 
 const table = defineOptions({
   program: 'fairlead bench-target',
@@ -38,5 +38,4 @@ async function serve({
 }
 
 /** `fairlead bench-target`. */
-export const runBenchTargetCommand = (argv: readonly string[]): Promise<void> =>
-  runCommand({ table, ...release, run: serve }, { argv, env: process.env });
+export const runBenchTargetCommand = commandEntry(table, serve).run;

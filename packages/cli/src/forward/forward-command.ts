@@ -1,7 +1,8 @@
 import { closeRoute, openDuplex, type Route } from '@fairlead/client';
 import { formatHostPort } from '@fairlead/runtime/net';
 import { defineOptions, kinds, option, type ParsedOptions } from '@fairlead/runtime/options';
-import { release, runCommand, StartupError } from '@fairlead/runtime/process';
+import { StartupError } from '@fairlead/runtime/process';
+import { commandEntry } from '../command-set.ts';
 import { explainFailure, isFrontEndFault } from '../explain-failure.ts';
 import { proxyOptions, proxyRoute } from '../proxy-options.ts';
 import { type ForwardSpec, parseForwardSpec } from './forward-spec.ts';
@@ -69,8 +70,7 @@ async function forward({
 }
 
 /** `fairlead forward`. */
-export const runForwardCommand = (argv: readonly string[]): Promise<void> =>
-  runCommand({ table, ...release, run: forward }, { argv, env: process.env });
+export const runForwardCommand = commandEntry(table, forward).run;
 
 /** Throws if the front end fails, and only warns if the target fails, because it can start later. */
 async function probe(
