@@ -86,7 +86,7 @@ export class AgentListener extends TlsListener {
         requestCert: wantsCertificate(options),
         failure: 'TLS handshake with an agent failed',
         onConnection: (socket) => {
-          // Asked now: once the connection has closed, Node 20 crashes on the question over TLS 1.2.
+          // Not later: Node 20 crashes on this call after a TLS 1.2 connection has closed.
           options.onHandshake(socket.isSessionReused());
           this.#admit(socket);
         },
@@ -188,7 +188,7 @@ export class AgentListener extends TlsListener {
   }
 }
 
-/** Without a CA for their certificates, agents are identified by tokens alone. */
+/** Without a CA for agents' certificates, tokens alone identify agents. */
 function wantsCertificate({ tls, tokens }: AgentListenerOptions): boolean {
   return tls.ca !== undefined || !tokens;
 }
