@@ -45,8 +45,8 @@ export function createSession(
   options: TunnelSessionOptions,
 ): TunnelSession {
   return connection.kind === 'grpc'
-    ? new GrpcSession(connection as GrpcConnection, handler, options).start()
-    : new Session(connection as Transport, handler, options).start();
+    ? new GrpcSession(connection as GrpcConnection, handler, options)
+    : new Session(connection as Transport, handler, options);
 }
 
 /** A call to a Konnectivity server, with the interface of a session. */
