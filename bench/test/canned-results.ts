@@ -2,7 +2,7 @@ import { type MeasureResults, measures, medians, type Results } from '@fairlead/
 
 type Rounds = readonly Readonly<Record<string, number>>[];
 
-/** One measure of the bench with figures that nobody measured; an empty list of rounds failed. */
+/** One measure of the bench with invented figures; an empty list of rounds means that the measure failed. */
 export function cannedMeasure(
   name: string,
   parts: Readonly<Record<string, Rounds>>,

@@ -77,7 +77,7 @@ t.test('the binaries alone', { skip }, async (t) => {
   mkdirSync(join(root.path, 'run/fairlead'));
   for (const name of ['server', 'agent', 'cli'] as const) {
     const file = programs[name];
-    // Each as a file of its own, as whoever copies one of them has it.
+    // Each as a separate file, as after copying just one of them.
     copyFileSync(file, join(root.path, 'opt/fairlead', file.split('/').at(-1)!));
   }
   t.match(root.run('/opt/fairlead/fairlead', '--version'), /^fairlead \d/);

@@ -76,7 +76,7 @@ export class ComposeProject {
       FAIRLEAD_TAG: 'test',
       FAIRLEAD_BUILD_NETWORK: process.env.FAIRLEAD_BUILD_NETWORK ?? 'host',
       TRAFFIC_INTERVAL_MS: '100',
-      // Beside a demo that somebody left running.
+      // Works beside a demo that is still running.
       NODE_A_NETWORK: '10.211.1.0/24',
       NODE_A_KUBELET: '10.211.1.10',
       NODE_A_POD: '10.211.1.20',

@@ -14,7 +14,7 @@ const dial = (address) => new Promise((resolve) => {
 console.log(JSON.stringify(await Promise.all(process.argv.slice(1).map(dial))));
 `;
 
-/** What of the addresses can be dialled from within a service's container. */
+/** The addresses that a service's container can dial. */
 export async function reachedFrom(
   project: ComposeProject,
   service: string,

@@ -72,7 +72,7 @@ const kind = {
     '--sync-forever',
     '--probe-interval=5s',
     tokenFile,
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: nobody expands it in the manifest either
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the manifest does not expand it either
     '--agent-identifiers=ipv4=${HOST_IP}',
     '--count-server-leases',
   ],

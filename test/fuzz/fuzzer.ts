@@ -71,7 +71,7 @@ export async function fuzz(
   const run = async (input: Buffer) => {
     executions += 1;
     try {
-      // A copy: whoever keeps or changes its input must not change the corpus.
+      // A copy: a target that keeps or changes its input must not change the corpus.
       await target.run(Buffer.from(input));
     } catch (error) {
       throw new FuzzFailure(target, input, error);

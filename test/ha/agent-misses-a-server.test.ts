@@ -104,7 +104,7 @@ t.test('a server that raises its count makes agents look for more', async (t) =>
   await a.log.line('agent connected');
   const b = await startServer(t, { serverId: 'b', serverCount: 2 });
   balancer.ports.add(b.agentPort);
-  // Nobody has told the agent of it: only its restarted neighbour does.
+  // Only its restarted neighbor announces it to the agent.
   balancer.ports.delete(a.agentPort);
   await a.server.close();
   await b.log.line('agent connected');

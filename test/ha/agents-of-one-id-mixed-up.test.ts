@@ -30,7 +30,7 @@ t.test('two agents of one ID: both work, and no stream gets bytes of another', a
   t.strictSame(
     targets.map(({ connections }) => connections),
     [20, 20],
-    'each target was dialled by the agent that serves it',
+    'the agent that serves a target dialed it',
   );
 
   const [first, second] = await Promise.all(targets.map((target) => openStream(server, target)));

@@ -5,7 +5,7 @@ import t from 'tap';
 import { loopback, metric, startServer } from '../support/fleet.ts';
 import { openStream } from './requests.ts';
 
-t.test('an agent that says anew what it serves is routed by that from then on', async (t) => {
+t.test('an agent with changed identifiers is routed by the new ones', async (t) => {
   const target = await startEchoTarget();
   t.teardown(() => target.close());
   const server = await startServer(t, { serverId: 'a', proxyStrategies: ['destHost', 'destCIDR'] });

@@ -53,7 +53,7 @@ t.test('a list of peers reaches the agents, and so do its changes', async (t) =>
   const chunks = await stream.socket.toArray();
   t.equal(Buffer.concat(chunks).toString(), 'still here', 'its open stream goes on');
   await b.log.line('agent disconnected');
-  t.equal(b.log.of('agent connected').length, 1, 'and is not dialled again');
+  t.equal(b.log.of('agent connected').length, 1, 'and is not dialed again');
 
   const refused = 'new files are invalid, the previous ones stay in use';
   volume.write('- not an address');
@@ -66,16 +66,22 @@ t.test('a list of peers reaches the agents, and so do its changes', async (t) =>
   t.strictSame([a.agentIds(), c.agentIds()], [['x'], ['x']]);
 });
 
-t.test('the address that a server advertises is dialled, besides the configured one', async (t) => {
-  const [a, b] = [await startServer(t, { serverId: 'a' }), await startServer(t, { serverId: 'b' })];
-  const server = await startServer(t, {
-    serverId: 'c',
-    advertiseAgentAddress: { host: loopback, port: b.agentPort },
-  });
-  await startAgent(t, server.agentPort, { agentId: 'x' });
-  await b.log.line('agent connected');
-  t.strictSame([server.agentIds(), b.agentIds(), a.agentIds()], [['x'], ['x'], []]);
-});
+t.test(
+  'the agent dials the address that a server advertises, besides the configured one',
+  async (t) => {
+    const [a, b] = [
+      await startServer(t, { serverId: 'a' }),
+      await startServer(t, { serverId: 'b' }),
+    ];
+    const server = await startServer(t, {
+      serverId: 'c',
+      advertiseAgentAddress: { host: loopback, port: b.agentPort },
+    });
+    await startAgent(t, server.agentPort, { agentId: 'x' });
+    await b.log.line('agent connected');
+    t.strictSame([server.agentIds(), b.agentIds(), a.agentIds()], [['x'], ['x'], []]);
+  },
+);
 
 t.test('a peer is verified against the configured name, not its own address', async (t) => {
   const authority = await createAuthority({ name: 'servers' });

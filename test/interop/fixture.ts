@@ -236,7 +236,7 @@ export async function waitUntilConnected({ kind, process }: Agent, times = 1): P
   });
 }
 
-/** A metric by its name, summed over its labels; NaN while nobody listens. */
+/** A metric by its name, summed over its labels; NaN while no process listens. */
 export async function readMetric(adminPort: number, name: string): Promise<number> {
   const answer = await fetch(`http://${loopback}:${adminPort}/metrics`).catch(() => undefined);
   if (!answer) return Number.NaN;

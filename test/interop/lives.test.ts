@@ -185,7 +185,7 @@ async function tryMigration(t: Test, go: Binaries): Promise<void> {
     });
     return next;
   };
-  /** With one server there is a moment without any: nobody asks during that. */
+  /** With one server there is a moment without any server. No request is sent then. */
   const replaceServer = async (old: Server, behind: Agent, kind: Kind): Promise<Server> => {
     await old.process.close();
     const next = await startServer(t, kind, 'http-connect', {

@@ -1,4 +1,4 @@
-/** What is tried on a pair of server and agent through one front end, whoever made them. */
+/** Scenarios for a server and an agent through one front end. Each can be ours or Konnectivity's. */
 import {
   connectThrough,
   countBytes,

@@ -40,7 +40,7 @@ function whyNot(): string | false {
     execFileSync('setpriv', [`--reuid=${nobody}`, 'test', '-r', programs.server]);
     return false;
   } catch {
-    return 'this machine does not let root make a namespace, or nobody read the programs';
+    return 'this machine does not let root make a namespace, or the user nobody read the programs';
   }
 }
 

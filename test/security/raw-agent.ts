@@ -17,7 +17,7 @@ export interface RawAgent {
   readonly session: Session;
   /** Why the tunnel ended. */
   readonly closed: Promise<TunnelError | undefined>;
-  /** Streams that the server opened and nobody has answered, in order. */
+  /** Streams that the server opened and that have no answer yet, in order. */
   readonly offered: TunnelStream[];
   /** Resolves when the server has read all that was sent so far. */
   roundTrip(): Promise<void>;

@@ -40,7 +40,7 @@ t.test('SIGHUP: files are looked at where the system tells of no change', async 
   };
   t.equal(await ask(), 'policy_denied');
   writeFileSync(behind, 'rules: [{callers: [uds], allow: ["*"]}]\n');
-  t.equal(await ask(), 'policy_denied', 'nobody has looked yet');
+  t.equal(await ask(), 'policy_denied', 'the file was not read yet');
   server.kill('SIGHUP');
   t.match(await server.waitForLog('reloaded'), { files: 'front-end policy' });
   t.equal(await ask(), 'no_agent');

@@ -11,7 +11,7 @@ import { rawAgent } from './raw-agent.ts';
 
 const pki = await testPki();
 
-/** All that leads to a name or a network that is denied, or to nothing that may be dialled. */
+/** Spellings that lead to a denied name or network, or to no valid target. */
 const spellings = [
   ...['secret.example:80', 'SECRET.Example:80', 'secret.example.:80', 'SECRET.EXAMPLE.:80'],
   ...[

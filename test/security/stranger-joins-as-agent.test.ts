@@ -177,7 +177,7 @@ t.test('a server that poses as the issuer is sent nothing secret', async (t) => 
 
 t.test('a denied agent gets no certificate by its old token either', async (t) => {
   const site = await Installation.make();
-  const denied = await site.file('denied', '# nobody\n');
+  const denied = await site.file('denied', '# empty\n');
   const { issuer, log, port } = await site.startIssuer(t, {
     ...{ agentDenylist: denied, reloadInterval: 2 ** 30 },
   });
@@ -196,7 +196,7 @@ t.test('a denied agent gets no certificate by its old token either', async (t) =
     t.match(await ask(), { status: 403, code: 'certificate_refused' }, entryOf(id));
     const told = await log.line('enrollment refused', ({ enrolment }) => enrolment === id);
     t.match(told, { reason: `--agent-denylist has ${entryOf(id)}` });
-    await deny('# nobody');
+    await deny('# empty');
   }
 });
 

@@ -303,7 +303,7 @@ t.test('two nodes that claim one host are told apart by their tokens', async (t)
   t.match(await server.log.line('claimed twice'), { claim: 'host=twice' });
 });
 
-t.test('the token is read anew for each tunnel, and a node can be shut out', async (t) => {
+t.test('the token is read again for each tunnel, and a node can be denied', async (t) => {
   const agentDenylist = await pki.file('denied-nodes', '');
   const server = await start(t, { agentDenylist, reloadInterval: 2 ** 30 });
   server.api.owners.set('first', bound('node-1'));

@@ -42,7 +42,7 @@ async function start(t: Test) {
 t.test('of those that redeem one token at two issuers exactly one gets in', async (t) => {
   const { site, api, place, token } = await start(t);
   const issuers = await Promise.all([site.startIssuer(t, place), site.startIssuer(t, place)]);
-  // Both have read a token that nobody has claimed before either may write.
+  // Both read an unclaimed token before either can write.
   const writers: (() => void)[] = [];
   api.fault = ({ method }) => {
     if (method !== 'PUT') return undefined;
@@ -72,7 +72,7 @@ t.test('an agent joins with a token that fairlead token has made', async (t) => 
   );
   t.match(made, { code: 0, stderr: '' });
   const { token: enrollmentToken = '', id } = JSON.parse(made.stdout);
-  // The first claim is written, but nobody is told so: the token is spent for the key of this agent.
+  // The first claim is written, but its answer is lost: the token is bound to the key of this agent.
   const { update } = api.secrets;
   api.secrets.update = (...given) => {
     api.secrets.update = update;

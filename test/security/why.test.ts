@@ -85,7 +85,7 @@ t.test('a mistake is answered with one line', async (t) => {
 });
 
 t.test('the admin port may be one that browsers do not ask', async (t) => {
-  // Of a loopback address of its own, where nobody else has it.
+  // On a separate loopback address, which no other test uses.
   const admin = createServer((_, response) => response.writeHead(503).end('not yet\n'));
   admin.listen(10080, '127.77.0.1');
   await once(admin, 'listening');

@@ -1,4 +1,4 @@
-/** A slow link (testkit's) in a process of its own, so that its work disturbs nobody's event loop. */
+/** A slow link (testkit's) in a process of its own, so that its work does not disturb the event loop of another process. */
 
 import type { TcpAddress } from '@fairlead/client';
 import { type SlowLinkOptions, startSlowLink } from '@fairlead/testkit';

@@ -35,7 +35,7 @@ export function echoBesideBulk(direction: Direction): Measure {
   };
 }
 
-/** The same on a thin link, where the bulk transfer's queue is seconds long if nobody minds it. */
+/** The same on a thin link, where the queue of the bulk transfer is seconds long unless the tunnel limits it. */
 export function echoBesideBulkOverLink(direction: Direction, link: LinkShape): Measure {
   const megabits = (link.bytesPerSecond * 8) / 1e6;
   return {

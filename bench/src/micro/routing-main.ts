@@ -35,7 +35,7 @@ class IdleBackend implements Backend {
   }
 
   dial(): never {
-    throw new Error('nothing is dialled here');
+    throw new Error('this benchmark does not dial');
   }
 }
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 
 /**
- * Loopback ports that nobody listens on, for programs that cannot pick one themselves. All are
+ * Free loopback ports, for programs that cannot pick one themselves. All are
  * held until all are known, so they differ; another process may still take one in between.
  */
 export async function findFreePorts(count: number): Promise<number[]> {

@@ -73,7 +73,7 @@ async function runMeasure(measure: Measure, options: RunOptions): Promise<System
   }));
 }
 
-/** A system that failed is started anew for the next round, and any system where the measure asks for it. */
+/** Restarts a failed system before the next round, and every system if the measure requires it. */
 async function runRound(
   entry: Entry,
   measure: Measure,

@@ -73,15 +73,15 @@ t.test('valid files make a working TLS context', async (t) => {
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
   const accepted = once(listener, 'secureConnection') as Promise<[TLSSocket]>;
-  const dialled = connect({
+  const client = connect({
     ...load(t, { cert: 'client.crt', key: 'client.key', ca: 'ca.crt' }).context,
     port: (listener.address() as AddressInfo).port,
     host: '127.0.0.1',
     servername: 'localhost',
   });
-  t.teardown(() => dialled.destroy());
-  await once(dialled, 'secureConnect');
-  t.ok(dialled.authorized, 'the client trusts the server by the CA file');
+  t.teardown(() => client.destroy());
+  await once(client, 'secureConnect');
+  t.ok(client.authorized, 'the client trusts the server by the CA file');
   const [socket] = await accepted;
   t.equal(socket.getPeerCertificate().subject.CN, 'a client', 'the client showed its certificate');
 });

@@ -72,5 +72,5 @@ t.test('refuses a refused peer again when it resumes its TLS session', async (t)
     t.ok(second.resumed, `${name}: the session is resumed`);
     t.equal(second.bytes[0], 11, `${name}: the answer is GOAWAY (spec 10.4)`);
   }
-  t.equal(tunnels, 0, 'nobody gets a tunnel');
+  t.equal(tunnels, 0, 'no peer gets a tunnel');
 });

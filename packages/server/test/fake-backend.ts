@@ -11,9 +11,9 @@ export class FakeBackend implements Backend {
   load = 0;
   /** What a dial does; fails unless a test says else. */
   onDial: (target: Target, signal: AbortSignal) => Promise<TunnelStream> = async () => {
-    throw new Error(`${this.agentId} was dialled`);
+    throw new Error(`${this.agentId} was dialed`);
   };
-  readonly dialled: Target[] = [];
+  readonly dialed: Target[] = [];
 
   /** @param covered what its agent serves, as identifiers; @param uncovered what it merely claims */
   constructor(agentId: string, covered = '', uncovered = '') {
@@ -22,7 +22,7 @@ export class FakeBackend implements Backend {
   }
 
   dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
-    this.dialled.push(target);
+    this.dialed.push(target);
     return this.onDial(target, signal);
   }
 }

@@ -60,5 +60,5 @@ t.test('is not ready while it drains, and knows whether probes will see that', a
   readiness.drain();
   t.equal(readiness.whyNotReady(), 'the server is draining');
   after(60_000);
-  t.notOk(readiness.isWatched, 'nobody has asked for a minute');
+  t.notOk(readiness.isWatched, 'no probe has asked for a minute');
 });

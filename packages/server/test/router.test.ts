@@ -134,7 +134,7 @@ t.test('skips a silent backend in all strategies until it answers again', async 
   t.equal(picked(router, '10.1.0.1'), 'near');
   silence(fakes.near, true);
   t.equal(picked(router, '10.1.0.1'), 'far');
-  t.equal(picked(router, 'n'), 'host', 'there is nobody else');
+  t.equal(picked(router, 'n'), 'host', 'no other backend matches');
   silence(fakes.far, true);
   t.equal(picked(router, '10.1.0.1'), 'host', 'all are silent: the order of the strategies');
   t.equal(picked(router, '10.1.0.1', fakes.host), 'near');
@@ -211,7 +211,7 @@ t.test('prefers claims that a certificate covers', async (t) => {
   const router = new Router(backends, ['destHost', 'destCIDR', 'default']);
   t.equal(picked(router, 'n'), 'owner');
   t.equal(picked(router, '10.1.0.1'), 'owner');
-  t.equal(picked(router, 'm'), 'rogue', 'nobody else claims it');
+  t.equal(picked(router, 'm'), 'rogue', 'no other agent claims it');
   t.strictSame(router.matches(at('n')), { strategy: 'destHost', backends: [fakes.owner] });
   for (const change of ['isDraining', 'isSilent'] as const) {
     fakes.owner[change] = true;

@@ -30,7 +30,7 @@ function start(answer: (token: string) => TokenReview | Promise<TokenReview> = (
   };
 }
 
-/** A JSON Web Token that ends then; nobody here checks its signature. */
+/** A JSON Web Token with this expiry. Its signature is not checked here. */
 function expiringToken(seconds: number): string {
   const claims = Buffer.from(JSON.stringify({ exp: seconds })).toString('base64url');
   return `head.${claims}.signature`;
