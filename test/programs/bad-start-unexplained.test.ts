@@ -149,7 +149,7 @@ t.test('a socket that another server serves', async (t) => {
 
 t.test('fairlead status, asked for the wrong port', async (t) => {
   const wrong = {
-    [agent.adminPort]: /--admin .*admin port of an agent/,
+    [agent.adminPort]: /--admin .*--admin-port of a server, not of an agent/,
     [server.healthPort]: /--admin /,
   };
   for (const [port, says] of Object.entries(wrong)) {
