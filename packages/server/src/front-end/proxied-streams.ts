@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import {
   formatTarget,
+  largestOf,
   relay,
   type Target,
   TunnelError,
@@ -52,7 +53,7 @@ export class ProxiedStreams {
   constructor(options: FrontEndOptions) {
     this.#options = options;
     this.#limits = new StreamLimits(options.limits ?? {}, (name) => options.observer.onLimit(name));
-    options.memory?.addFinder(() => this.#largest());
+    options.memory?.addFinder(() => largestOf(this.#open));
   }
 
   get activeCount(): number {
@@ -112,14 +113,6 @@ export class ProxiedStreams {
   #count = (): void => {
     for (const stream of this.#open) stream.count();
   };
-
-  #largest(): ProxiedStream | undefined {
-    let largest: ProxiedStream | undefined;
-    for (const stream of this.#open) {
-      if (stream.heldBytes > (largest?.heldBytes ?? 0)) largest = stream;
-    }
-    return largest;
-  }
 
   #onEnd = (stream: ProxiedStream): void => {
     this.#open.delete(stream);

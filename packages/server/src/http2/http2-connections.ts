@@ -8,7 +8,7 @@ import {
   type ServerOptions,
 } from 'node:http2';
 import type { Socket } from 'node:net';
-import type { MemoryBudget } from '@fairlead/protocol';
+import { largestOf, type MemoryBudget } from '@fairlead/protocol';
 import { EagerSocket } from './eager-socket.ts';
 
 export interface Http2Options {
@@ -90,7 +90,7 @@ export class Http2Connections {
     this.#server.on('session', (session) => {
       this.#arrived = session;
     });
-    options.memory?.addFinder(() => this.#largestSocket());
+    options.memory?.addFinder(() => largestOf(this.#sockets));
   }
 
   /** Those that are open. `close()` drains one: it sends GOAWAY, and open streams go on. */
@@ -164,14 +164,6 @@ export class Http2Connections {
     const timer = setTimeout(() => socket.destroy(), closeSoonMs);
     socket.once('close', () => clearTimeout(timer));
     if (!session.destroyed) session.close();
-  }
-
-  #largestSocket(): EagerSocket | undefined {
-    let largest: EagerSocket | undefined;
-    for (const socket of this.#sockets) {
-      if (socket.heldBytes > (largest?.heldBytes ?? 0)) largest = socket;
-    }
-    return largest;
   }
 }
 
