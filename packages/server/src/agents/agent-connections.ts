@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import type { GrpcError } from '@fairlead/konnectivity';
+import { GrpcError } from '@fairlead/konnectivity';
 import type { Hello, Transport } from '@fairlead/protocol';
 import { TokenBuckets } from '@fairlead/runtime/net';
 import { refuseGrpc } from '../http2/grpc-answer.ts';
@@ -47,8 +47,8 @@ export class AgentConnections {
   addCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void {
     try {
       this.#add(new KonnectivityConnection(this.#host, stream, headers, peer, this.#serverCount));
-    } catch (thrown) {
-      const error = thrown as GrpcError;
+    } catch (error) {
+      if (!(error instanceof GrpcError)) throw error;
       const fields = { address: peer.address, reason: error.message };
       this.#host.logger.warn(fields, 'agent refused');
       refuseGrpc(stream, error);
