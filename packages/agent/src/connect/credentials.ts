@@ -1,4 +1,4 @@
-import { type FileExpiry, loadTlsFiles, type TlsFiles } from '@fairlead/runtime/tls';
+import { type FileExpiry, loadTlsFiles, namedFile, type TlsFiles } from '@fairlead/runtime/tls';
 import type { AgentIdentity } from '../identity/agent-identity.ts';
 import type { AgentOptions } from '../options.ts';
 import type { TunnelTlsOptions } from './server-connection.ts';
@@ -29,9 +29,9 @@ export class Credentials {
   load() {
     const { agentCert, agentKey, caCert, cipherSuites, tlsMinVersion, serverName } = this.#options;
     const { cert, key, ca } = this.#identity?.files ?? {
-      cert: named('--agent-cert', agentCert),
-      key: named('--agent-key', agentKey),
-      ca: named('--ca-cert', caCert),
+      cert: namedFile('--agent-cert', agentCert),
+      key: namedFile('--agent-key', agentKey),
+      ca: namedFile('--ca-cert', caCert),
     };
     const loaded = loadTlsFiles({
       identity: cert && key && { cert, key, purpose: 'client' },
@@ -56,6 +56,3 @@ export class Credentials {
     return identity?.files.cert.path === file.path ? { ...file, warnMs: identity.warnMs } : file;
   }
 }
-
-const named = (flag: string, path: string | undefined) =>
-  path === undefined ? undefined : { flag, path };

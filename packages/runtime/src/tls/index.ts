@@ -9,6 +9,6 @@ export {
 } from './certificate-identity.ts';
 export { explainDates, explainVerdict, refusalOfPeer } from './certificate-verdict.ts';
 export { HandshakeLimit } from './handshake-limit.ts';
-export { type NamedFile, readCertificateFile, readKeyFile } from './pem-file.ts';
+export { type NamedFile, namedFile, readCertificateFile, readKeyFile } from './pem-file.ts';
 export { loadTlsFiles, type TlsFiles, type TlsFilesSpec, UntimelyFilesError } from './tls-files.ts';
 export { defaultSuitesText, opensslCiphers, secureVersion } from './tls-names.ts';

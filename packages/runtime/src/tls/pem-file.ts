@@ -9,6 +9,10 @@ export interface NamedFile {
   readonly path: string;
 }
 
+/** The file of a flag that can be omitted. */
+export const namedFile = (flag: string, path: string | undefined): NamedFile | undefined =>
+  path === undefined ? undefined : { flag, path };
+
 const certificateBlock = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 const anyBlock = /-----BEGIN ([A-Z0-9 ]+)-----/;
 

@@ -1,10 +1,5 @@
 import { createHash } from 'node:crypto';
-import {
-  loadTlsFiles,
-  type NamedFile,
-  type TlsFiles,
-  type TlsFilesSpec,
-} from '@fairlead/runtime/tls';
+import { loadTlsFiles, namedFile, type TlsFiles, type TlsFilesSpec } from '@fairlead/runtime/tls';
 import { makeTicketKeys, readTicketSecret } from '../agents/session-ticket-keys.ts';
 import type { ServerOptions } from '../options.ts';
 
@@ -22,10 +17,10 @@ export function loadAgentPortTls(
   const files = loadTlsFiles({
     ...versions(options),
     identity: identity('cluster', options.clusterCert, options.clusterKey),
-    ca: named('--cluster-ca-cert', options.clusterCaCert),
+    ca: namedFile('--cluster-ca-cert', options.clusterCaCert),
     inUse,
   });
-  const ticketKeyFile = named('--tls-ticket-key-file', options.tlsTicketKeyFile);
+  const ticketKeyFile = namedFile('--tls-ticket-key-file', options.tlsTicketKeyFile);
   const secret = ticketKeyFile ? readTicketSecret(ticketKeyFile) : workersSecret;
   return withResumption(files, 'agent port', secret);
 }
@@ -43,7 +38,7 @@ export function loadFrontEndTls(
 ): TlsFiles | undefined {
   const certificate = identity('server', options.serverCert, options.serverKey);
   if (!certificate) return undefined;
-  const ca = named('--server-ca-cert', options.serverCaCert);
+  const ca = namedFile('--server-ca-cert', options.serverCaCert);
   const files = loadTlsFiles({ ...versions(options), identity: certificate, ca, inUse });
   return withResumption(files, 'front end', workersSecret);
 }
@@ -80,8 +75,4 @@ function identity(
     key: { flag: `--${name}-key`, path: key },
     purpose: 'server',
   };
-}
-
-function named(flag: string, path: string | undefined): NamedFile | undefined {
-  return path === undefined ? undefined : { flag, path };
 }
