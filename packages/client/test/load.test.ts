@@ -68,13 +68,19 @@ function echoOrder(target: { host: string; port: number }, more: Partial<LoadOrd
   return order as LoadOrder;
 }
 
-t.test('a rate is kept, and not exceeded', async (t) => {
+/** Starts a load on an echo target in controlled time, and begins to measure when all streams are open. */
+async function startMeasured(t: Test, more: Partial<LoadOrder>) {
   const time = controlTime(t);
   const target = await startEcho(t);
   const meter = new Meter();
-  const load = await startLoad(echoOrder(target.address, { ratePerSecond: 200 }), meter);
+  const load = await startLoad(echoOrder(target.address, more), meter);
   await untilRunning(time, load);
   meter.begin();
+  return { time, target, meter, load };
+}
+
+t.test('a rate is kept, and not exceeded', async (t) => {
+  const { time, meter, load } = await startMeasured(t, { ratePerSecond: 200 });
   await pass(time, 1000);
   const { operations, elapsedMs } = meter.end();
   await load.stop();
@@ -83,12 +89,7 @@ t.test('a rate is kept, and not exceeded', async (t) => {
 });
 
 t.test('a target that stalls is charged for every message that was due', async (t) => {
-  const time = controlTime(t);
-  const target = await startEcho(t);
-  const meter = new Meter();
-  const load = await startLoad(echoOrder(target.address, { ratePerSecond: 200 }), meter);
-  await untilRunning(time, load);
-  meter.begin();
+  const { time, target, meter, load } = await startMeasured(t, { ratePerSecond: 200 });
   target.hold();
   await pass(time, 500);
   target.release();
@@ -103,12 +104,7 @@ t.test('a target that stalls is charged for every message that was due', async (
 });
 
 t.test('without a rate there is no schedule, and a stall is two slow messages', async (t) => {
-  const time = controlTime(t);
-  const target = await startEcho(t);
-  const meter = new Meter();
-  const load = await startLoad(echoOrder(target.address), meter);
-  await untilRunning(time, load);
-  meter.begin();
+  const { time, target, meter, load } = await startMeasured(t, {});
   target.hold();
   await pass(time, 300);
   target.release();
@@ -134,15 +130,7 @@ t.test('a lasting load counts a broken stream by its code, and opens another', a
 });
 
 t.test('an answer that takes too long is a timeout, and its stream is replaced', async (t) => {
-  const time = controlTime(t);
-  const target = await startEcho(t);
-  const meter = new Meter();
-  const load = await startLoad(
-    echoOrder(target.address, { isLasting: true, timeoutMs: 300 }),
-    meter,
-  );
-  await untilRunning(time, load);
-  meter.begin();
+  const { time, target, meter, load } = await startMeasured(t, { isLasting: true, timeoutMs: 300 });
   target.hold();
   await eventually('a failure', async () => {
     await time.advance(50);

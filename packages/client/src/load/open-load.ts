@@ -2,14 +2,12 @@ import { ClientError } from '../client-error.ts';
 import { openClientStream } from '../open-client-stream.ts';
 import type { Load, LoadOrder } from './load.ts';
 import type { Meter } from './meter.ts';
-import { StreamSlot } from './stream-slot.ts';
+import { StreamSlot, watchLateAnswers } from './stream-slot.ts';
 import { StreamSlots } from './stream-slots.ts';
 
 const byte = Buffer.from('x');
 /** Keeps all processes busy, and stays below a listener's backlog. */
 const openingAtOnce = 64;
-/** Interval of the search for late answers. */
-const checkIntervalMs = 250;
 
 /**
  * Opens `streams` streams at once, sends a byte through each and closes it when the byte is back. The
@@ -41,12 +39,7 @@ class OpenLoad implements Load {
     for (const [at, slot] of this.#slots.entries()) {
       slot.openLater(() => this.#next(slot), (rampMs * at) / streams);
     }
-    if (timeoutMs !== undefined) {
-      this.#checker = setInterval(() => {
-        const nowMs = performance.now();
-        for (const slot of this.#slots) slot.checkWaiting(nowMs, timeoutMs);
-      }, checkIntervalMs);
-    }
+    this.#checker = watchLateAnswers(this.#slots, timeoutMs);
   }
 
   async stop(): Promise<void> {

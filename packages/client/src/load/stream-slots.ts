@@ -3,13 +3,10 @@ import type { ClientHandler, ClientStream } from '../client-stream.ts';
 import { openClientStream } from '../open-client-stream.ts';
 import type { Load, LoadOrder } from './load.ts';
 import type { Meter } from './meter.ts';
-import { StreamSlot } from './stream-slot.ts';
+import { StreamSlot, watchLateAnswers } from './stream-slot.ts';
 
 /** What a load does with a stream. `StreamSlots` handles its end. */
 type SlotHandler = Omit<ClientHandler, 'onClose'>;
-
-/** Interval of the search for late answers. */
-const checkIntervalMs = 250;
 
 /**
  * The streams of one load. It opens them, and knows when all of them carry data and when all have ended.
@@ -24,6 +21,8 @@ export class StreamSlots implements Load {
   readonly #open = new Set<ClientStream>();
   readonly #checker: NodeJS.Timeout | undefined;
   #missing: number;
+  /** Index of the slot that is opened when the next stream has started. */
+  #nextAt = 0;
   #stopping = false;
   #onRunning = () => {};
   #onFailed: (error: Error) => void = () => {};
@@ -42,10 +41,7 @@ export class StreamSlots implements Load {
     // A stream can fail when `running` is no longer awaited.
     this.running.catch(() => {});
     this.#slots = Array.from({ length: order.streams }, (_, at) => new StreamSlot(order, at));
-    const { timeoutMs } = order;
-    if (timeoutMs !== undefined) {
-      this.#checker = setInterval(() => this.#checkWaiting(timeoutMs), checkIntervalMs);
-    }
+    this.#checker = watchLateAnswers(this.#slots, order.timeoutMs);
   }
 
   get stopping(): boolean {
@@ -64,8 +60,6 @@ export class StreamSlots implements Load {
     this.#nextAt = atOnce;
     return this;
   }
-
-  #nextAt = 0;
 
   /** The stream has carried data. */
   started(slot: StreamSlot): void {
@@ -112,10 +106,5 @@ export class StreamSlots implements Load {
     this.#meter.fail(failure);
     if (this.#order.isLasting) slot.openLater(() => this.#openIn(slot));
     else this.#onFailed(failure);
-  }
-
-  #checkWaiting(timeoutMs: number): void {
-    const nowMs = performance.now();
-    for (const slot of this.#slots) slot.checkWaiting(nowMs, timeoutMs);
   }
 }
