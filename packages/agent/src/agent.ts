@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { MemoryBudget } from '@fairlead/protocol';
 import { completeOptions } from '@fairlead/runtime/options';
 import { counted, type Logger } from '@fairlead/runtime/process';
-import { AgentAdmin } from './admin/agent-admin.ts';
+import { createAgentAdmin } from './admin/agent-admin.ts';
 import { AgentMetrics } from './admin/metrics.ts';
 import { AgentFiles } from './agent-files.ts';
 import { Credentials } from './connect/credentials.ts';
@@ -86,7 +86,7 @@ export async function createAgent(
     : undefined;
 
   const hasCertificate = () => identity?.isPresent !== false;
-  const admin = new AgentAdmin(options, logger, metrics, tunnels, hasCertificate);
+  const admin = createAgentAdmin(options, logger, metrics, tunnels, hasCertificate);
   const files = new AgentFiles(options, logger, metrics.registry, credentials, policies);
   const parts = { options, logger, policies, tunnels, admin, files, identity, leaseCount };
   const lifecycle = new Lifecycle(parts);

@@ -1,5 +1,5 @@
-import type { Logger } from '@fairlead/runtime/process';
-import type { AgentAdmin } from './admin/agent-admin.ts';
+import type { AdminPorts } from '@fairlead/runtime/admin';
+import { type Logger, logDraining } from '@fairlead/runtime/process';
 import type { AgentFiles } from './agent-files.ts';
 import type { AgentIdentity } from './identity/agent-identity.ts';
 import type { AgentOptions } from './options.ts';
@@ -12,7 +12,7 @@ interface AgentParts {
   readonly logger: Logger;
   readonly policies: PolicySource;
   readonly tunnels: ServerTunnels;
-  readonly admin: AgentAdmin;
+  readonly admin: AdminPorts;
   readonly files: AgentFiles;
   /** Only of an agent that gets its certificate by itself. */
   readonly identity: AgentIdentity | undefined;
@@ -54,10 +54,7 @@ export class Lifecycle {
   async drain(): Promise<void> {
     const { options, logger, tunnels } = this.#parts;
     const untilMs = performance.now() + options.gracefulShutdownTimeout;
-    const progress = setInterval(() => {
-      const secondsLeft = Math.ceil((untilMs - performance.now()) / 1000);
-      logger.info({ streams: tunnels.streamCount, secondsLeft }, 'draining');
-    }, 1_000);
+    const progress = logDraining(logger, untilMs, () => tunnels.streamCount);
     await tunnels.drain(options.gracefulShutdownTimeout);
     clearInterval(progress);
     const streams = tunnels.streamCount;

@@ -1,57 +1,36 @@
-import { HttpAdmin, healthRoutes, jsonReply, metricsRoutes } from '@fairlead/runtime/admin';
+import { AdminPorts, jsonReply } from '@fairlead/runtime/admin';
 import type { Logger } from '@fairlead/runtime/process';
 import type { AgentOptions } from '../options.ts';
 import type { ServerTunnels } from '../servers/server-tunnels.ts';
 import { version } from '../version.ts';
 import type { AgentMetrics } from './metrics.ts';
 
-/** The health port and the admin port, over HTTP. */
-export class AgentAdmin {
-  readonly #options: AgentOptions;
-  readonly #health: HttpAdmin;
-  readonly #admin: HttpAdmin;
-
-  /** @param hasCertificate false while an agent that gets its certificate by itself has none */
-  constructor(
-    options: AgentOptions,
-    logger: Logger,
-    { registry }: AgentMetrics,
-    tunnels: ServerTunnels,
-    hasCertificate: () => boolean,
-  ) {
-    this.#options = options;
-    const whyNotReady = () => {
-      if (tunnels.readyCount > 0) return undefined;
-      return hasCertificate() ? 'no server is connected' : 'no certificate yet';
-    };
-    const metrics = metricsRoutes(registry);
-    this.#health = new HttpAdmin({ ...healthRoutes(whyNotReady, 503), ...metrics }, logger);
-    const status = () => jsonReply(200, statusOf(options, tunnels));
-    this.#admin = new HttpAdmin({ ...metrics, '/api/v1/status': status }, logger);
-  }
-
-  /** @returns the addresses of both ports @throws StartupError if a port cannot be bound */
-  async listen() {
-    const { healthServerPort, healthServerHost, adminServerPort, adminBindAddress } = this.#options;
-    return {
-      health: await this.#health.listen({
-        listener: 'health',
-        flag: '--health-server-port',
-        port: healthServerPort,
-        host: healthServerHost,
-      }),
-      admin: await this.#admin.listen({
-        listener: 'admin',
-        flag: '--admin-server-port',
-        port: adminServerPort,
-        host: adminBindAddress,
-      }),
-    };
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([this.#health.close(), this.#admin.close()]);
-  }
+/**
+ * The agent's health port and admin port, over HTTP.
+ * @param hasCertificate false while an agent that gets its certificate by itself has none
+ */
+export function createAgentAdmin(
+  options: AgentOptions,
+  logger: Logger,
+  { registry }: AgentMetrics,
+  tunnels: ServerTunnels,
+  hasCertificate: () => boolean,
+): AdminPorts {
+  const { healthServerPort, healthServerHost, adminServerPort, adminBindAddress } = options;
+  return new AdminPorts(
+    {
+      health: { flag: '--health-server-port', port: healthServerPort, host: healthServerHost },
+      admin: { flag: '--admin-server-port', port: adminServerPort, host: adminBindAddress },
+      registry,
+      notReadyReason: () => {
+        if (tunnels.readyCount > 0) return undefined;
+        return hasCertificate() ? 'no server is connected' : 'no certificate yet';
+      },
+      notReadyStatus: 503,
+      reports: { '/api/v1/status': () => jsonReply(200, statusOf(options, tunnels)) },
+    },
+    logger,
+  );
 }
 
 function statusOf({ agentId }: AgentOptions, { connectors }: ServerTunnels): object {

@@ -1,3 +1,4 @@
+export { AdminPorts, type AdminPortsOptions } from './admin-ports.ts';
 export {
   type AdminReply,
   type AdminRoute,

@@ -12,6 +12,7 @@ export {
 export {
   exitFatal,
   letHeapGrow,
+  logDraining,
   type Program,
   type RunningProgram,
   runProgram,

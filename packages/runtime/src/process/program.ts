@@ -121,6 +121,22 @@ function firstStopSignal({ logger, close }: ProgramLog): Promise<NodeJS.Signals>
   });
 }
 
+/**
+ * Logs each second how many streams a drain still waits for.
+ * @param untilMs the end of the drain, by `performance.now()`
+ * @returns the timer, for `clearInterval`
+ */
+export function logDraining(
+  logger: Logger,
+  untilMs: number,
+  streamCount: () => number,
+): NodeJS.Timeout {
+  return setInterval(() => {
+    const secondsLeft = Math.ceil((untilMs - performance.now()) / 1000);
+    logger.info({ streams: streamCount(), secondsLeft }, 'draining');
+  }, 1_000);
+}
+
 let isEnding = false;
 
 /** Logs a fatal error and ends the process. Errors after the first one are ignored. */

@@ -1,4 +1,4 @@
-import { AdminPorts } from '../admin/admin-ports.ts';
+import { createAdminPorts } from '../admin/admin-ports.ts';
 import { statusRoutes } from '../admin/status.ts';
 import { whyRoutes } from '../admin/why.ts';
 import type { AgentSide } from './agent-side.ts';
@@ -20,7 +20,10 @@ export function createAdminSide(
     ...statusRoutes(options, () => connections.serving, exclusiveClaims, frontEnd),
     ...whyRoutes(router, history, () => files.policy),
   };
-  const whyNotReady = () => readiness.whyNotReady();
-  const ports = new AdminPorts(options, logger, whyNotReady, metrics.registry, reports);
+  const ports = createAdminPorts(options, logger, {
+    registry: metrics.registry,
+    notReadyReason: () => readiness.whyNotReady(),
+    reports,
+  });
   return { ports, reports };
 }

@@ -1,6 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { counted } from '@fairlead/runtime/process';
+import { counted, logDraining } from '@fairlead/runtime/process';
 import type { createAdminSide } from './admin-side.ts';
 import type { AgentSide } from './agent-side.ts';
 import type { FrontEndSide } from './front-end-side.ts';
@@ -46,9 +46,7 @@ export function createLifecycle(
     readiness.drain();
     listener.stop();
     connections.drain();
-    const progress = setInterval(() => {
-      logger.info({ streams: activeStreams(), secondsLeft: secondsUntil(untilMs) }, 'draining');
-    }, 1_000);
+    const progress = logDraining(logger, untilMs, activeStreams);
     if (readiness.isWatched) await pause(Math.min(shutdownDelay, timeoutMs));
     // Not earlier: agents leave a server whose Lease is gone.
     void leases?.withdraw();
@@ -96,8 +94,6 @@ export function createLifecycle(
     },
   };
 }
-
-const secondsUntil = (ms: number): number => Math.ceil((ms - performance.now()) / 1000);
 
 /** @returns true if the time was over first */
 async function timesOut(work: Promise<void>, ms: number): Promise<boolean> {

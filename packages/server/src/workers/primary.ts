@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import type { AdminRoutes } from '@fairlead/runtime/admin';
+import type { AdminPorts, AdminRoutes } from '@fairlead/runtime/admin';
 import type { HostPort } from '@fairlead/runtime/net';
 import type { Logger, RunningProgram } from '@fairlead/runtime/process';
 import { Counter, Gauge, Registry } from 'prom-client';
-import { AdminPorts } from '../admin/admin-ports.ts';
+import { createAdminPorts } from '../admin/admin-ports.ts';
 import { PROBE_MEMORY_MS } from '../admin/readiness.ts';
 import type { WorkerStatus } from '../admin/status.ts';
 import { workerServerId } from '../options/worker-options.ts';
@@ -80,13 +80,12 @@ class Primary implements RunningProgram {
         this.set(workers());
       },
     });
-    this.#adminPorts = new AdminPorts(
-      options,
-      logger,
-      () => this.#whyNotReady(),
-      { contentType: this.#metrics.contentType, metrics: () => this.#collectMetrics() },
-      this.#reportRoutes(),
-    );
+    const { contentType } = this.#metrics;
+    this.#adminPorts = createAdminPorts(options, logger, {
+      registry: { contentType, metrics: () => this.#collectMetrics() },
+      notReadyReason: () => this.#whyNotReady(),
+      reports: this.#reportRoutes(),
+    });
   }
 
   async start(): Promise<void> {
