@@ -72,9 +72,12 @@ try {
   rmSync(directory, { recursive: true });
 }
 
-/** The agent connects in the background. Waits until the server can choose it. */
+/** The agent connects in the background. Waits until the server can choose it. @throws Error after 30 s */
 async function untilReady(): Promise<void> {
-  while (!agent.isReady) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (const untilMs = performance.now() + 30_000; !agent.isReady; ) {
+    if (performance.now() > untilMs) throw new Error(agent.describe());
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 /** Sends CONNECT to the front end's Unix domain socket. @throws Error with the server's refusal */

@@ -40,7 +40,7 @@ function whyNot(): string | false {
     execFileSync('setpriv', [`--reuid=${nobody}`, 'test', '-r', programs.server]);
     return false;
   } catch {
-    return 'this machine does not let root make a namespace, or the user nobody read the programs';
+    return 'root cannot make a namespace on this machine, or an unprivileged user cannot read the programs';
   }
 }
 

@@ -28,9 +28,9 @@ func (s *endedRequestServer) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	close(s.ended)
 }
 
-// requestWithCancel sends a request through a tunnel, cancels one of the two, and returns the request's error
-// after the target's connection has ended.
-func requestWithCancel(t *testing.T, cancelOf func(cancelTunnel, cancelRequest func()) func()) error {
+// requestWithCancel sends a request through a tunnel, calls cancel when the target has it, and returns the
+// request's error after the target's connection has ended.
+func requestWithCancel(t *testing.T, cancel func(cancelTunnel, cancelRequest func())) error {
 	expectCleanShutdown(t)
 	target := newEndedRequestServer()
 	server := httptest.NewServer(target)
@@ -55,7 +55,7 @@ func requestWithCancel(t *testing.T, cancelOf func(cancelTunnel, cancelRequest f
 	}
 	go func() {
 		<-target.received
-		cancelOf(cancelTunnel, cancelRequest)()
+		cancel(cancelTunnel, cancelRequest)
 	}()
 	c := &http.Client{Transport: &http.Transport{DialContext: tunnel.DialContext}}
 	_, err = c.Do(request)
@@ -68,14 +68,14 @@ func requestWithCancel(t *testing.T, cancelOf func(cancelTunnel, cancelRequest f
 }
 
 func TestFairlead_TunnelCanceled(t *testing.T) {
-	err := requestWithCancel(t, func(cancelTunnel, _ func()) func() { return cancelTunnel })
+	err := requestWithCancel(t, func(cancelTunnel, _ func()) { cancelTunnel() })
 	if err == nil {
 		t.Error("the request succeeded on a canceled tunnel")
 	}
 }
 
 func TestFairlead_RequestCanceled(t *testing.T) {
-	err := requestWithCancel(t, func(_, cancelRequest func()) func() { return cancelRequest })
+	err := requestWithCancel(t, func(_, cancelRequest func()) { cancelRequest() })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v instead of %v", err, context.Canceled)
 	}
