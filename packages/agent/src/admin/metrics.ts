@@ -17,7 +17,7 @@ export class AgentMetrics {
   readonly registry = new Registry();
   readonly #dials = new Histogram({
     name: `${PREFIX}dial_duration_seconds`,
-    help: 'Time to connect to a target',
+    help: 'Time to connect to a target, including name resolution',
     buckets: DURATION_BUCKETS_S,
     registers: [this.registry],
   });
@@ -28,17 +28,17 @@ export class AgentMetrics {
   });
   readonly #dialFailures = this.#counter(
     `${PREFIX}endpoint_dial_failure_total`,
-    'Failed dials to targets',
+    'Failed dials to targets, by reason',
     ['reason'],
   );
   readonly #packets = this.#counter(
     `${PREFIX}stream_packets_total`,
-    'Packets of gRPC calls to servers',
+    'Packets of gRPC calls to Konnectivity servers, by direction and type',
     ['segment', 'packet_type'],
   );
   readonly #streamErrors = this.#counter(
     `${PREFIX}stream_errors_total`,
-    'gRPC calls to servers that failed',
+    'gRPC calls to Konnectivity servers that failed, by direction and gRPC status',
     ['segment', 'code', 'packet_type'],
   );
   readonly #lostTunnels = this.#counter(

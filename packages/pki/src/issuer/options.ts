@@ -65,7 +65,7 @@ export const issuerOptions = defineOptions({
     'certificate-lifetime': option(kinds.duration({ minMs: 1000, maxMs: 3650 * 86_400_000 }), {
       group: signing,
       description:
-        "Lifetime of agents' certificates; agents renew them after two thirds of it, and an agent that is away longer needs a new token",
+        "Lifetime of agents' certificates; agents renew them after 60 to 70 % of it. An agent whose certificate expired while it was away needs a new token",
       default: 30 * 86_400_000,
     }),
     'agent-denylist': option(kinds.filePath, {

@@ -19,7 +19,7 @@ const row = (
 
 const table = {
   // Ends without a fault.
-  cancelled: row(0, 499, 'the caller gave up'),
+  cancelled: row(0, 499, 'the client canceled the request'),
   shutting_down: row(1, 503, 'the process is shutting down', true),
   superseded: row(2, 503, 'a newer tunnel took over', true),
   duplicate_tunnel: row(3, 503, 'the agent already has a tunnel to this server', true),

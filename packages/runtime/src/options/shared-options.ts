@@ -162,7 +162,8 @@ export const tunnelOptions = {
   }),
   'max-process-window': option(byteSize(firstWindowBytes, Number.MAX_SAFE_INTEGER), {
     group: limitsGroup,
-    description: 'Maximum total growth of all windows in the process',
+    description:
+      'Memory limit of the process: for the growth of all windows, and as much again for bytes that peers do not read',
     default: gib,
   }),
 };

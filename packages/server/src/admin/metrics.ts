@@ -54,7 +54,7 @@ export class ServerMetrics implements FrontEndObserver {
   );
   readonly #dialFailures = this.#counter(
     `${prefix}dial_failure_count`,
-    'Failed dials by reason',
+    'Failed dials, by reason',
     'reason',
   );
   readonly #pendingDials = this.#gauge(
@@ -64,16 +64,16 @@ export class ServerMetrics implements FrontEndObserver {
   readonly #established = this.#gauge(`${prefix}established_connections`, 'Open streams');
   readonly #durations = this.#histogram(
     `${prefix}connection_duration_seconds`,
-    'Lifetime of streams',
+    'Duration of streams, from the request to the end',
     lifetimeBuckets,
   );
   readonly #httpConnections = this.#gauge(
     `${prefix}http_connections`,
-    'HTTP CONNECT streams, dialing or open',
+    'Streams that clients requested by HTTP CONNECT, dialing or open',
   );
   readonly #backendConnections = this.#gauge(
     `${prefix}ready_backend_connections`,
-    'Tunnels to agents',
+    'Tunnels to agents, over any transport',
   );
   readonly #frontEndWrites = this.#histogram(
     `${prefix}frontend_write_duration_seconds`,
@@ -82,23 +82,23 @@ export class ServerMetrics implements FrontEndObserver {
   );
   readonly #grpcConnections = this.#gauge(
     `${prefix}grpc_connections`,
-    'Open gRPC calls of clients (Proxy) and of agents (Connect)',
+    'Open gRPC calls: Proxy from clients, Connect from Konnectivity agents',
     'service_method',
   );
   readonly #fullChannels = this.#gauge(
     `${prefix}full_receive_channels`,
-    'gRPC calls that are not read because one of their streams is full',
+    'gRPC calls that are paused because one of their streams is full',
     'service_method',
   );
   readonly #packets = this.#counter(
     `${prefix}stream_packets_total`,
-    'Packets of gRPC calls',
+    'Packets of gRPC calls, by direction and type',
     'segment',
     'packet_type',
   );
   readonly #streamErrors = this.#counter(
     `${prefix}stream_errors_total`,
-    'gRPC calls that failed',
+    'gRPC calls that failed, by direction and gRPC status',
     'segment',
     'code',
     'packet_type',
@@ -155,7 +155,7 @@ export class ServerMetrics implements FrontEndObserver {
   );
   readonly #tokenReviews = this.#counter(
     'fairlead_server_token_reviews_total',
-    'Questions to the Kubernetes API about agent tokens, by outcome',
+    'Token reviews by the Kubernetes API, by outcome',
     'outcome',
   );
 

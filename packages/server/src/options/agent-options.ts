@@ -44,7 +44,7 @@ export const agentOptions = {
   'agent-denylist': option(kinds.filePath, {
     group,
     description:
-      'File of agents to refuse although their certificate or token is valid: lines serial:HEX, sha256:HEX, cn:NAME, enrolment:ID or node:NAME',
+      'File of agents to refuse although their certificate or token is valid: lines serial:HEX, sha256:HEX, cn:NAME, enrollment:ID or node:NAME',
   }),
   'agent-namespace': option(kinds.text, {
     group,

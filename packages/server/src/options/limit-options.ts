@@ -38,12 +38,13 @@ export const limitOptions = {
   'agents-settle-time': option(kinds.duration(), {
     group,
     description:
-      'After its start, the server becomes ready once no further agent has connected for this long',
+      'A server that starts becomes ready when no further agent has connected for this long',
     default: 3_000,
   }),
   'agents-settle-timeout': option(kinds.duration(), {
     group,
-    description: 'At the latest, it becomes ready this long after the first agent',
+    description:
+      'A server that starts becomes ready at the latest this long after its first agent connected',
     default: 30_000,
   }),
   'max-streams': option(kinds.integer(1, 10_000_000), {
