@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Caller, FrontEndPolicy } from '@fairlead/server/internal';
 import { workspaceRoot } from '@fairlead/testkit';
 import t from 'tap';
 
@@ -29,4 +30,15 @@ t.test('each row of the threat model names a test that exists', async (t) => {
     t.ok(paths.length > 0);
     for (const path of paths) t.ok(existsSync(join(workspaceRoot, path)), `${path} (${cells[1]})`);
   }
+});
+
+t.test('the example of a front-end policy is one', async (t) => {
+  const [, example = ''] = /^```yaml\n(rules:[\s\S]*?)^```$/m.exec(page) ?? [];
+  const path = join(t.testdir({ 'policy.yaml': example }), 'policy.yaml');
+  const policy = FrontEndPolicy.read({ flag: '--frontend-policy', path });
+  const isAllowed = (kind: Caller['kind'], organizations: string[], host: string, port: number) =>
+    policy.decide({ kind, organizations, address: '' }, { host, port }).isAllowed;
+  t.ok(isAllowed('mtls', ['monitoring'], 'a.metrics.example', 9100));
+  t.notOk(isAllowed('mtls', ['monitoring'], 'secret.metrics.example', 9100));
+  t.ok(isAllowed('uds', [], '10.96.0.1', 443));
 });
