@@ -58,11 +58,11 @@ const table = defineOptions({
     org: namesOption('ORG', 'Organization (O), a group for Kubernetes; can be repeated'),
     host: namesOption(
       'HOST',
-      'DNS name of the server, or host that the agent may claim; can be repeated',
+      'DNS name of the server, or host that the agent can claim; can be repeated',
     ),
     ip: namesOption(
       'IP',
-      'IP address of the server, or one that the agent may claim; can be repeated',
+      'IP address of the server, or one that the agent can claim; can be repeated',
     ),
     days: daysOption('Days until the certificate expires; it never outlives its CA', 365),
     ...keyOptions,

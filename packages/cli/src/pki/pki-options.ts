@@ -43,13 +43,13 @@ export const cidrOption = (kind: ReturnType<typeof nameList>) =>
   option(kind, {
     group: 'Agent',
     description:
-      'Network that the agent may claim: 10.1.0.0/16, or 10.1.0.0/16-24 to include its subnets; can be repeated',
+      'Network that the agent can claim: 10.1.0.0/16, or 10.1.0.0/16-24 to include its subnets; can be repeated',
     default: [],
   });
 
 export const defaultRouteOption = option(kinds.boolean, {
   group: 'Agent',
-  description: 'The agent may claim all targets that no other agent claims',
+  description: 'The agent can claim all targets that no other agent claims',
   default: false,
 });
 

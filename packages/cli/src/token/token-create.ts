@@ -37,12 +37,12 @@ const table = defineOptions({
     }),
     host: option(names('HOST'), {
       group: 'Agent',
-      description: 'Host that the agent may claim; can be repeated',
+      description: 'Host that the agent can claim; can be repeated',
       default: [],
     }),
     ip: option(names('IP'), {
       group: 'Agent',
-      description: 'IP address that the agent may claim; can be repeated',
+      description: 'IP address that the agent can claim; can be repeated',
       default: [],
     }),
     cidr: cidrOption(names('CIDR')),

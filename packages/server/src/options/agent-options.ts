@@ -32,7 +32,7 @@ export const agentOptions = {
   'agent-authorization': option(kinds.oneOf('off', 'audit', 'enforce'), {
     group,
     description:
-      'Whether an agent may claim only what its certificate or token covers: audit logs and counts uncovered claims, enforce refuses them',
+      'Whether an agent can claim only what its certificate or token covers: audit logs and counts uncovered claims, enforce refuses them',
     default: 'audit',
   }),
   'tls-ticket-key-file': option(kinds.filePath, {
