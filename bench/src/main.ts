@@ -7,8 +7,8 @@ import { mergeResults } from './report/merge-results.ts';
 import { textTables } from './report/text-tables.ts';
 import { writeReport } from './report/write-report.ts';
 import { readResults, writeResults } from './results-file.ts';
+import { tellIncomplete } from './run/exit-code.ts';
 import { measureSystems, warnIfBusy } from './run/measure-systems.ts';
-import { tellIncomplete } from './run/tell-incomplete.ts';
 import { systems } from './systems/index.ts';
 import { pairings } from './systems/pairings.ts';
 

@@ -7,9 +7,9 @@ import { type BenchOptions, compareOptionsOrExit, compareUsage } from '../option
 import { exitOnSignals } from '../process/exit-on-signals.ts';
 import { ScratchDirectory } from '../process/scratch-directory.ts';
 import { writeResults } from '../results-file.ts';
+import { tellIncomplete } from '../run/exit-code.ts';
 import { measureSystems, warnIfBusy } from '../run/measure-systems.ts';
 import { progress } from '../run/progress.ts';
-import { tellIncomplete } from '../run/tell-incomplete.ts';
 import { fairlead } from '../systems/fairlead.ts';
 import { ratioTables } from './ratios.ts';
 import { buildWorktree } from './worktree.ts';

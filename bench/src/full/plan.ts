@@ -1,7 +1,7 @@
 import { measures } from '../measures/index.ts';
 import type { Measure } from '../measures/measure.ts';
 import { neededForBars } from '../report/bars.ts';
-import { settleMs } from '../run/session.ts';
+import { settleMs } from '../run/measured-system.ts';
 import { systems } from '../systems/index.ts';
 import type { System } from '../systems/system.ts';
 

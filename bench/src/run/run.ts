@@ -2,8 +2,8 @@ import type { TestPki } from '@fairlead/testkit';
 import type { Measure, Values } from '../measures/measure.ts';
 import { type MeasureResults, medians, type SystemResults } from '../results.ts';
 import type { System } from '../systems/system.ts';
+import { Session } from './measured-system.ts';
 import { progress } from './progress.ts';
-import { Session } from './session.ts';
 import { Targets } from './targets.ts';
 
 export interface RunOptions {

@@ -15,8 +15,8 @@ import {
   startRequestedSourceTarget,
   startSinkTarget,
 } from '@fairlead/testkit';
+import { stopSignal } from '../stop-signal.ts';
 import { targetPorts } from './network.ts';
-import { stopSignal } from './stop-signal.ts';
 
 const host = '0.0.0.0';
 

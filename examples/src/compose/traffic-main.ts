@@ -1,9 +1,9 @@
 /** Sends a request a second through the servers in turn, to every target, and tells of each in one line. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requestThrough } from '../request.ts';
+import { stopSignal } from '../stop-signal.ts';
 import { readNetwork } from './network.ts';
 import { ServerPool } from './server-pool.ts';
-import { stopSignal } from './stop-signal.ts';
 
 const intervalMs = Number(process.env.INTERVAL_MS ?? 1000);
 const { servers, nodes } = readNetwork();
