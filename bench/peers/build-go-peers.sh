@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Builds Konnectivity, chisel and frp from their Go modules into bench/.peers/bin.
 #
-#     bench/peers/build-go-peers.sh [konnectivity|chisel|frp ...]     all three if none is named
+#     bench/peers/build-go-peers.sh [konnectivity|chisel|frp ...]     builds all three by default
 #
-# Each is built within a module of our own: Konnectivity's go.mod has a `replace`, which
-# `go install PACKAGE@VERSION` refuses.
+# Each is built in a temporary module, because `go install PACKAGE@VERSION` rejects the `replace` in
+# Konnectivity's go.mod.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=$(dirname "$here")/.peers/bin
@@ -13,8 +13,8 @@ mkdir -p "$out"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# build VERSION EXTRA-MODULES PACKAGE=PROGRAM...: builds packages of one version in a module that
-# requires them and the extra modules
+# build VERSION EXTRA-MODULES PACKAGE=PROGRAM...: builds packages of one version in a module that requires
+# them and the extra modules.
 build() {
   local version=$1 extra=$2 pair
   shift 2
@@ -44,7 +44,7 @@ for peer in "${@:-konnectivity chisel frp}"; do
           github.com/fatedier/frp/cmd/frps=frps github.com/fatedier/frp/cmd/frpc=frpc
         ;;
       *)
-        echo "build-go-peers.sh: unknown peer $name" >&2
+        echo "build-go-peers.sh: $name: unknown peer. Use konnectivity, chisel or frp." >&2
         exit 2
         ;;
     esac

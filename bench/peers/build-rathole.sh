@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds rathole, with TLS, from crates.io into bench/.peers/bin. Without its lock file, which names
-# a dependency that current Rust refuses.
+# Builds rathole with TLS from crates.io into bench/.peers/bin. It ignores rathole's lock file, because a
+# dependency in it does not compile with current Rust.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/versions.sh"

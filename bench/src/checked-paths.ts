@@ -3,65 +3,68 @@ import { dirname, join, resolve } from 'node:path';
 import { findProgram } from './process/find-program.ts';
 
 /**
- * Checks, before anything is measured, that the file can be written afterwards.
+ * Checks before a run that the results can be written after it.
  * @throws Error with the flag and the cure
  */
 export function writableFile(flag: string, path: string): string {
-  if (path === '') throw new Error(`${flag}: names no file`);
+  if (path === '') throw new Error(`${flag}: the path is empty. Name a file.`);
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new Error(`${flag}: ${path}: is a directory; name a file in it`);
+    throw new Error(`${flag}: ${path}: is a directory. Name a file in it.`);
   }
   const folder = dirname(path);
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new Error(`${flag}: ${path}: there is no directory ${folder}; create it`);
+    throw new Error(`${flag}: ${path}: the directory ${folder} does not exist. Create it.`);
   }
   checkWritable(flag, path);
   return path;
 }
 
 /**
- * The same for the directory of a report, which is made where it is missing.
+ * Checks before a run that the report can be written after it. The report creates missing directories.
  * @throws Error with the flag and the cure
  */
 export function writableReport(flag: string, path: string): string {
-  if (path === '') throw new Error(`${flag}: names no directory`);
-  for (const place of [path, join(path, 'charts'), join(path, 'RESULTS.md')]) {
-    checkWritable(flag, place);
+  if (path === '') throw new Error(`${flag}: the path is empty. Name a directory.`);
+  for (const part of [path, join(path, 'charts'), join(path, 'RESULTS.md')]) {
+    checkWritable(flag, part);
   }
   return path;
 }
 
-/** The path itself, or where it is missing what it would be made in. */
+/** Checks the path, or the nearest existing parent of a missing path. */
 function checkWritable(flag: string, path: string): void {
   const absolute = resolve(path);
-  for (let place = absolute; ; place = dirname(place)) {
+  for (let existing = absolute; ; existing = dirname(existing)) {
     try {
-      const found = statSync(place);
-      if (place !== absolute && !found.isDirectory()) {
-        throw new Error(`${flag}: ${path}: ${place} is no directory`);
+      const found = statSync(existing);
+      if (existing !== absolute && !found.isDirectory()) {
+        throw new Error(`${flag}: ${path}: ${existing} is not a directory. Name another path.`);
       }
-      accessSync(place, constants.W_OK);
+      accessSync(existing, constants.W_OK);
       return;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT' || code === 'ENOTDIR') continue;
       if (code === undefined) throw error;
-      throw new Error(`${flag}: ${path}: ${place} cannot be written (${code})`, { cause: error });
+      const problem = `${existing} is not writable (${code}). Name another path.`;
+      throw new Error(`${flag}: ${path}: ${problem}`, { cause: error });
     }
   }
 }
 
 /**
- * The path of a node binary: as it was given, or found in PATH.
- * @throws Error with the flag
+ * The path of a node binary. A name without a slash is looked up in PATH.
+ * @throws Error with the flag and the cure
  */
 export function nodeBinary(flag: string, given: string): string {
   const path = given.includes('/') ? given : findProgram(given);
   try {
-    if (path === undefined || !statSync(path).isFile()) throw new Error('no file');
+    if (path === undefined || !statSync(path).isFile()) throw new Error('not a file');
     accessSync(path, constants.X_OK);
     return path;
   } catch (error) {
-    throw new Error(`${flag}: ${given}: is no program that can be run`, { cause: error });
+    throw new Error(`${flag}: ${given}: not an executable file. Name a node binary.`, {
+      cause: error,
+    });
   }
 }

@@ -1,4 +1,4 @@
-/** For the bench's own tests. */
+/** Exports for the tests in bench/test. */
 export { ratioTables } from './compare/ratios.ts';
 export { fullOptionsOrExit } from './full/full-options.ts';
 export { plan } from './full/plan.ts';

@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
 
-/** Where a run took place. */
+/** The machine of a run. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
   readonly memoryGiB: number;
   readonly system: string;
-  /** Of the load generators and targets. */
+  /** The version that runs load generators and targets. */
   readonly node: string;
-  /** Of the systems in Node. */
+  /** The version that runs the systems in Node. */
   readonly systemsNode: string;
 }
 

@@ -1,4 +1,4 @@
-/** `npm run bench`: measures Fairlead beside its peers; see `--help`. */
+/** `npm run bench`: measures Fairlead and its peers. `--help` lists the options. */
 import { measures } from './measures/index.ts';
 import { type BenchOptions, optionsOrExit, usage } from './options.ts';
 import { orExit } from './or-exit.ts';
@@ -7,7 +7,7 @@ import { mergeResults } from './report/merge-results.ts';
 import { textTables } from './report/text-tables.ts';
 import { writeReport } from './report/write-report.ts';
 import { readResults, writeResults } from './results-file.ts';
-import { tellIncomplete } from './run/exit-code.ts';
+import { setExitCode } from './run/exit-code.ts';
 import { measureSystems, warnIfBusy } from './run/measure-systems.ts';
 import { systems } from './systems/index.ts';
 import { pairings } from './systems/pairings.ts';
@@ -29,7 +29,7 @@ function list(): void {
   console.log();
   for (const system of [...systems, ...pairings]) {
     const missing = system.missing();
-    const state = missing === undefined ? '' : ` [missing: ${missing}]`;
+    const state = missing === undefined ? '' : ` [not installed. Run: ${missing}]`;
     console.log(`${system.name.padEnd(24)} ${system.about}${state}`);
   }
 }
@@ -42,5 +42,5 @@ async function main(given: BenchOptions): Promise<void> {
   process.stdout.write(textTables(results));
   if (given.json !== undefined) writeResults(given.json, results);
   if (given.report !== undefined) await writeReport(results, given.report);
-  tellIncomplete(results);
+  setExitCode(results);
 }

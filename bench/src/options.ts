@@ -9,30 +9,30 @@ import type { System } from './systems/system.ts';
 
 export const usage = `npm run bench -- [OPTIONS]
 
-  --only NAME,..    measures, or the beginnings of their names (all)
-  --peers NAME,..   systems (all whose programs are found, pairings with Konnectivity excepted)
-  --seconds N       how long to count in each round, up to 3,600 (5)
-  --warmup N        seconds to run before counting, up to 3,600 (1)
-  --rounds N        rounds, up to 1,000, alternating between systems; medians are reported (5)
-  --node PATH       node binary for the systems that run in Node (this one)
-  --json FILE       write everything that was measured
+  --only NAME,..    measures; the beginning of a name selects several (default: all)
+  --peers NAME,..   systems (default: all that are installed, without the pairings with Konnectivity)
+  --seconds N       time to count in each round, at most 3,600 (default: 5)
+  --warmup N        time to run before counting, at most 3,600 (default: 1)
+  --rounds N        rounds, at most 1,000; systems take turns in each, and medians are reported (default: 5)
+  --node PATH       node binary for the systems that run in Node (default: this one)
+  --json FILE       write all results to FILE
   --from FILE,..    read results that --json wrote instead of measuring
   --report DIR      write DIR/RESULTS.md and DIR/charts/*.svg
-  --list            name all measures and systems
+  --list            list all measures and systems
 
 Tables go to stdout, progress to stderr.
 `;
 
-/** What a comparison of two revisions measures is given, and its ratios are no report. */
-const notOfCompare = ['peers', 'from', 'report', 'list'] as const;
+/** Flags that bench:compare refuses: its systems are fixed, and it writes no report. */
+const refusedByCompare = ['peers', 'from', 'report', 'list'] as const;
 
 export const compareUsage = usage
   .replace('bench --', 'bench:compare -- BASE')
   .split('\n')
-  .filter((line) => !notOfCompare.some((name) => line.startsWith(`  --${name} `)))
+  .filter((line) => !refusedByCompare.some((name) => line.startsWith(`  --${name} `)))
   .join('\n');
 
-/** What is longer is a slip; beyond 24 days timers would end at once. */
+/** A larger value is probably a typing error. Timers above 24 days would fire at once. */
 const mostSeconds = 3_600;
 const mostRounds = 1_000;
 
@@ -50,10 +50,10 @@ export interface BenchOptions {
   readonly help: boolean;
 }
 
-/** @throws Error with one line for unknown options, names and numbers, and for paths that will not do */
+/** @throws Error with one line if an option is unknown or its value is invalid */
 function readOptions(
   args: readonly string[],
-  refused: readonly (typeof notOfCompare)[number][] = [],
+  refused: readonly (typeof refusedByCompare)[number][] = [],
 ): BenchOptions {
   const { values } = parseArgs({
     args: [...args],
@@ -71,8 +71,8 @@ function readOptions(
       help: { type: 'boolean', default: false },
     },
   });
-  const useless = refused.find((name) => values[name]);
-  if (useless) throw new Error(`--${useless}: this is no option of a comparison`);
+  const given = refused.find((name) => values[name]);
+  if (given) throw new Error(`--${given}: a comparison does not have this option. Remove it.`);
   const { json, from, report } = values;
   return {
     measures: pickMeasures(values.only),
@@ -92,18 +92,18 @@ function readOptions(
   };
 }
 
-/** Those of `npm run bench`; a mistake ends the program with one line and exit code 2. */
+/** The options of `npm run bench`. Exits with one line and code 2 if one is invalid. */
 export function optionsOrExit(args: readonly string[]): BenchOptions {
   return orExit('bench', () => readOptions(args));
 }
 
-/** Those of `npm run bench:compare`; a mistake ends the program with one line and exit code 2. */
+/** The options of `npm run bench:compare`. Exits with one line and code 2 if one is invalid. */
 export function compareOptionsOrExit(args: readonly string[]): BenchOptions {
-  return orExit('bench:compare', () => readOptions(args, notOfCompare));
+  return orExit('bench:compare', () => readOptions(args, refusedByCompare));
 }
 
 /**
- * The measures that `--only` names, by their names or the beginnings of them; all without it.
+ * The measures whose names, or beginnings of names, are in the list. Without a list, all.
  * @throws Error for an unknown name
  */
 export function pickMeasures(list: string | undefined): readonly Measure[] {
@@ -112,9 +112,11 @@ export function pickMeasures(list: string | undefined): readonly Measure[] {
 
 const is = (wanted: string, name: string) => name === wanted;
 
-/** A whole name means that measure alone: `bulk-up-1` is no beginning of `bulk-up-10`. */
+/** A complete name selects only that measure: `bulk-up-1` does not select `bulk-up-10`. */
 const isOrBegins = (wanted: string, name: string) =>
   measures.some((measure) => measure.name === wanted) ? name === wanted : name.startsWith(wanted);
+
+const listHint = 'Run "npm run bench -- --list" to see all names.';
 
 function pick<Named extends { readonly name: string }>(
   flag: string,
@@ -124,10 +126,10 @@ function pick<Named extends { readonly name: string }>(
 ): readonly Named[] {
   if (list === undefined) return all;
   const wanted = list.split(',').filter((name) => name !== '');
-  if (wanted.length === 0) throw new Error(`${flag}: names nothing; --list names what there is`);
+  if (wanted.length === 0) throw new Error(`${flag}: no name given. ${listHint}`);
   for (const name of wanted) {
     if (!all.some((one) => matches(name, one.name))) {
-      throw new Error(`${flag}: ${name} is unknown; --list names them`);
+      throw new Error(`${flag}: ${name}: unknown name. ${listHint}`);
     }
   }
   return all.filter(({ name }) => wanted.some((one) => matches(one, name)));
@@ -136,7 +138,7 @@ function pick<Named extends { readonly name: string }>(
 function positive(flag: string, text: string, most: number): number {
   const value = Number(text);
   if (!(value > 0 && value <= most)) {
-    throw new Error(`${flag}: ${text} is not a number above 0 and up to ${most}`);
+    throw new Error(`${flag}: ${text}: not a number above 0 and up to ${most}`);
   }
   return value;
 }

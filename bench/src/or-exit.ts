@@ -1,4 +1,4 @@
-/** What `read` returns; what it throws ends the program with one line and exit code 2. */
+/** Returns the result of `read`. If it throws, prints one line and exits with code 2. */
 export function orExit<T>(program: string, read: () => T): T {
   try {
     return read();

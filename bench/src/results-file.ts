@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Results } from './results.ts';
 
-/** A latency without samples is infinite, and JSON has no word for that. */
+/** A latency without samples is infinite, which JSON cannot express. */
 const infinity = 'Infinity';
 
 export function writeResults(file: string, results: Results): void {
@@ -10,7 +10,7 @@ export function writeResults(file: string, results: Results): void {
   writeFileSync(file, `${JSON.stringify(results, replace, 1)}\n`);
 }
 
-/** @throws Error that names a file which is missing, or which `writeResults` did not write */
+/** @throws Error with the file's name if it cannot be read, or if `writeResults` did not write it */
 export function readResults(file: string): Results {
   const revive = (_key: string, value: unknown) =>
     value === infinity ? Number.POSITIVE_INFINITY : value;
@@ -19,11 +19,14 @@ export function readResults(file: string): Results {
     found = JSON.parse(readFileSync(file, 'utf8'), revive);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== undefined) throw new Error(`${file}: cannot be read (${code})`, { cause: error });
+    if (code !== undefined)
+      throw new Error(`${file}: cannot be read (${code}). Name a file that --json wrote.`, {
+        cause: error,
+      });
   }
   const lists = [found?.runs, found?.systems, found?.missing, found?.measures];
   if (!found?.machine || !lists.every(Array.isArray)) {
-    throw new Error(`${file}: holds no results of the bench; give a file that --json wrote`);
+    throw new Error(`${file}: contains no benchmark results. Name a file that --json wrote.`);
   }
   return found as Results;
 }

@@ -1,24 +1,24 @@
 import type { Machine } from './machine.ts';
 import type { Column, Values } from './measures/measure.ts';
 
-/** How measures came about. */
+/** One run of the bench. */
 interface RunFacts {
-  /** ISO 8601. */
+  /** In ISO 8601. */
   readonly startedAt: string;
   readonly command: string;
   readonly seconds: number;
   readonly rounds: number;
-  /** The machine's load average at the start: what others were doing. */
+  /** The machine's load average before the run. */
   readonly loadAverage: number;
 }
 
-/** Everything that was found; what `--json` writes and the report reads. */
+/** All results. `--json` writes them, and the report reads them. */
 export interface Results {
   readonly machine: Machine;
-  /** One, unless results were merged. */
+  /** One run, unless results were merged. */
   readonly runs: readonly RunFacts[];
   readonly systems: readonly SystemFacts[];
-  /** Peers that did not take part. */
+  /** Systems that are not installed. `reason` is the command that installs them. */
   readonly missing: readonly { readonly name: string; readonly reason: string }[];
   readonly measures: readonly MeasureResults[];
 }
@@ -43,13 +43,13 @@ export interface SystemResults {
   readonly rounds: readonly Values[];
   /** Medians over the rounds. */
   readonly medians: Values;
-  /** Why rounds failed; one each. */
+  /** One error for each failed round. */
   readonly failures: readonly string[];
-  /** Why the system has no place in this measure. */
+  /** The reason why the measure omits this system. */
   readonly excluded?: string;
 }
 
-/** The median of each figure over the rounds that have it. */
+/** The median of each figure, over the rounds that have it. */
 export function medians(rounds: readonly Values[]): Values {
   const keys = new Set(rounds.flatMap((values) => Object.keys(values)));
   return Object.fromEntries([...keys].map((key) => [key, median(figures(rounds, key))]));
@@ -66,7 +66,7 @@ export function median(values: readonly number[]): number {
   return (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** A system's part in a measure; undefined where it was not asked to take part. */
+/** The results of a system in a measure. Undefined if the measure did not run with it. */
 export function findPart(
   results: Results,
   measure: string,
@@ -77,17 +77,17 @@ export function findPart(
     ?.systems.find((candidate) => candidate.system === system);
 }
 
-/** Whether any system of a measure has figures. */
+/** Whether any system has figures. */
 export function hasFigures({ systems }: MeasureResults): boolean {
   return systems.some(({ rounds }) => rounds.length > 0);
 }
 
-/** Whether any system carried out a round of any measure. */
+/** Whether any round of any measure succeeded. */
 export function hasAny({ measures }: Results): boolean {
   return measures.some(hasFigures);
 }
 
-/** Whether every system carried out every round that it had a part in. */
+/** Whether no round of any measure failed. */
 export function isComplete({ measures }: Results): boolean {
   return measures.every(({ systems }) => systems.every(({ failures }) => failures.length === 0));
 }

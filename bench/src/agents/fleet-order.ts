@@ -1,8 +1,8 @@
-/** What one process of a fleet is asked to run; plain data. */
+/** The part of a fleet that one process runs. */
 export interface FleetOrder {
-  /** The checkout whose agents are meant, built. */
+  /** The built checkout that the agents come from. */
   readonly root: string;
-  /** Begins the agents' IDs. */
+  /** The prefix of the agents' IDs. */
   readonly name: string;
   readonly agents: number;
   readonly serverPort: number;
@@ -13,7 +13,7 @@ export interface FleetOrder {
 
 export type FleetState = 'ready' | 'lost';
 
-/** TLS handshakes of a process since they were last asked for. */
+/** TLS handshakes of a process since the last call. */
 export interface Handshakes {
   readonly full: number;
   readonly resumed: number;

@@ -6,8 +6,8 @@ let full = 0;
 let resumed = 0;
 
 /**
- * Counts the handshakes of all TLS connections that this process opens from now on. The agents do
- * not tell, so `tls.connect` itself is watched; must be called before their code is loaded.
+ * Counts the handshakes of all TLS connections that this process opens from now on. It wraps `tls.connect`,
+ * so it must run before the agents' code is loaded.
  */
 export function countHandshakes(): void {
   const connect = tls.connect as (...args: unknown[]) => tls.TLSSocket;
@@ -22,10 +22,9 @@ export function countHandshakes(): void {
   syncBuiltinESMExports();
 }
 
-export const handshakes = {
-  take(): Handshakes {
-    const taken = { full, resumed };
-    full = resumed = 0;
-    return taken;
-  },
-};
+/** Returns the counts and resets them. */
+export function takeHandshakes(): Handshakes {
+  const taken = { full, resumed };
+  full = resumed = 0;
+  return taken;
+}

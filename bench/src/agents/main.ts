@@ -1,20 +1,21 @@
-/** A part of a fleet: many agents in one process, each a real agent with all its parts. */
+/** A part of a fleet: many complete agents in one process. */
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { AgentOptions, createAgent, FairleadAgent } from '@fairlead/agent';
 import type { createLogger } from '@fairlead/runtime/process';
 import { serveCalls } from '../process/calls.ts';
 import type { FleetOrder, FleetState } from './fleet-order.ts';
-import { countHandshakes, handshakes } from './handshakes.ts';
+import { countHandshakes, takeHandshakes } from './handshakes.ts';
 
 const pollMs = 10;
-/** Agents that start at the same moment in one process. */
+/** The number of agents that start at the same time. */
 const startedAtOnce = 50;
 
 let agents: FairleadAgent[] = [];
 
 serveCalls({
-  /** Loads the agents' code, so that its memory is not counted as theirs. */
+  /** Loads the agents' code before their memory is measured. */
   async load({ root }: FleetOrder) {
     countHandshakes();
     await loadAgentCode(root);
@@ -43,13 +44,13 @@ serveCalls({
     }
   },
 
-  /** Resolves when all agents are connected, or all have noticed that they are not. */
+  /** Resolves when all agents are ready, or when none is. */
   async reach(wanted: FleetState) {
-    const isThere = () => agents.every(({ isReady }) => isReady === (wanted === 'ready'));
-    while (!isThere()) await new Promise((resolve) => setTimeout(resolve, pollMs));
+    const isReached = () => agents.every(({ isReady }) => isReady === (wanted === 'ready'));
+    while (!isReached()) await sleep(pollMs);
   },
 
-  takeHandshakes: () => handshakes.take(),
+  takeHandshakes,
 });
 
 interface AgentCode {
@@ -57,7 +58,7 @@ interface AgentCode {
   readonly logger: ReturnType<typeof createLogger>;
 }
 
-/** From the checkout that is measured, which need not be the bench's own. */
+/** Loads the code of the measured checkout, which can differ from this one. */
 async function loadAgentCode(root: string): Promise<AgentCode> {
   const load = (path: string) => import(pathToFileURL(join(root, path)).href);
   const agent = await load('packages/agent/dist/index.js');

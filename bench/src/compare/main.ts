@@ -1,13 +1,12 @@
 /**
- * `npm run bench:compare -- BASE [OPTIONS of npm run bench]`: alternates between the revision BASE
- * and this checkout as it is, and prints ratios.
+ * `npm run bench:compare -- BASE [OPTIONS]`: measures the revision BASE and this checkout in turn, and prints ratios.
  */
 import { workspaceRoot } from '@fairlead/testkit';
 import { type BenchOptions, compareOptionsOrExit, compareUsage } from '../options.ts';
 import { exitOnSignals } from '../process/exit-on-signals.ts';
 import { ScratchDirectory } from '../process/scratch-directory.ts';
 import { writeResults } from '../results-file.ts';
-import { tellIncomplete } from '../run/exit-code.ts';
+import { setExitCode } from '../run/exit-code.ts';
 import { measureSystems, warnIfBusy } from '../run/measure-systems.ts';
 import { progress } from '../run/progress.ts';
 import { fairlead } from '../systems/fairlead.ts';
@@ -17,7 +16,9 @@ import { buildWorktree } from './worktree.ts';
 exitOnSignals();
 const [revision, ...args] = process.argv.slice(2);
 if (revision === undefined || revision.startsWith('-')) {
-  console.error('usage: npm run bench:compare -- BASE [OPTIONS], as of npm run bench');
+  console.error(
+    'usage: npm run bench:compare -- BASE [OPTIONS]. Add --help after BASE to list the options.',
+  );
   process.exit(2);
 }
 try {
@@ -37,14 +38,14 @@ async function compare(base: string, options: BenchOptions): Promise<void> {
     try {
       const systems = [
         fairlead({ name: 'base', about: `Fairlead at ${worktree.commit}`, root: worktree.root }),
-        fairlead({ name: 'candidate', about: 'Fairlead as it is in this checkout' }),
+        fairlead({ name: 'candidate', about: 'Fairlead in this checkout' }),
       ];
       const command = ['npm run bench:compare --', base, ...args].join(' ');
       warnIfBusy();
       const results = await measureSystems(options, systems, command);
       process.stdout.write(ratioTables(results, 'base', 'candidate'));
       if (options.json !== undefined) writeResults(options.json, results);
-      tellIncomplete(results);
+      setExitCode(results);
     } finally {
       await worktree.close();
     }

@@ -1,24 +1,25 @@
-import { formatFigure } from '../report/figures.ts';
+import { columnTitle, formatFigure } from '../report/figures.ts';
 import { shownColumns } from '../report/shown-columns.ts';
+import { alignColumns } from '../report/text-tables.ts';
 import type { MeasureResults, Results, SystemResults } from '../results.ts';
 
-/** With fewer rounds, chance alone puts all of them on one side too often. */
+/** With fewer rounds, all of them agree by chance too often. */
 const minRounds = 5;
-/** A smaller difference of the medians is not worth a word. */
+/** A smaller difference of the medians gets no verdict. */
 const minDifference = 0.02;
 
 /**
- * For each figure of each measure: both medians, the ratio candidate / base, the range of that
- * ratio over the rounds, and a verdict where all rounds agree.
+ * A table for each measure. Each row has both medians, the ratio candidate / base, the range of that ratio over the
+ * rounds, and a verdict if all rounds agree.
  */
 export function ratioTables(results: Results, base: string, candidate: string): string {
   const tables = results.measures.map((measure) => ratioTable(measure, base, candidate));
   const rounds = Math.max(0, ...results.runs.map((run) => run.rounds));
-  const caution =
+  const note =
     rounds < minRounds
-      ? `No verdicts: they need at least ${minRounds} rounds.`
-      : `"better" and "worse" stand where all ${rounds} rounds agree; equal code gets one by chance in 1 of ${2 ** (rounds - 1)} rows.`;
-  return [...tables, `${caution}\n`].join('\n');
+      ? `No verdicts. They need at least ${minRounds} rounds.`
+      : `All ${rounds} rounds agree in rows with a verdict. Equal code gets one by chance in 1 of ${2 ** (rounds - 1)} rows.`;
+  return [...tables, `${note}\n`].join('\n');
 }
 
 function ratioTable(measure: MeasureResults, base: string, candidate: string): string {
@@ -28,14 +29,15 @@ function ratioTable(measure: MeasureResults, base: string, candidate: string): s
     all.map((failure) => `${system} FAILED in a round: ${failure.split('\n')[0]}`),
   );
   const rows = [['', 'base', 'candidate', 'ratio', 'over rounds', '']];
-  for (const { key, title, unit, better } of shownColumns(measure)) {
+  for (const column of shownColumns(measure)) {
+    const { key, better } = column;
     const ratio = after.medians[key]! / before.medians[key]!;
     if (Number.isNaN(ratio)) continue;
-    // Rounds can be paired only while none is missing.
+    // If a round failed, the lists of rounds do not match.
     const ratios = failures.length === 0 ? pairedRatios(before, after, key) : [];
     const [low, high] = [Math.min(...ratios), Math.max(...ratios)];
     rows.push([
-      unit === '' ? title : `${title} ${unit}`,
+      columnTitle(column, ' '),
       formatFigure(before.medians[key]),
       formatFigure(after.medians[key]),
       ratio.toFixed(3),
@@ -43,17 +45,11 @@ function ratioTable(measure: MeasureResults, base: string, candidate: string): s
       judge(ratio, ratios, better),
     ]);
   }
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
-  const lines = rows.map((row) => {
-    const cells = row.map((cell, i) =>
-      i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!),
-    );
-    return `  ${cells.join('  ')}`.trimEnd();
-  });
+  const lines = alignColumns(rows).map((line) => `  ${line}`.trimEnd());
   return [`${measure.name}: ${measure.title}`, ...failures, ...lines, ''].join('\n');
 }
 
-/** Only a difference that every round shows is called one. */
+/** The verdict on a difference that every round shows. */
 function judge(ratio: number, ratios: readonly number[], better: 'higher' | 'lower'): string {
   if (ratios.length < minRounds || Math.abs(ratio - 1) < minDifference) return '';
   const isHigher = ratios.every((one) => one > 1);
@@ -70,6 +66,6 @@ function pairedRatios(before: SystemResults, after: SystemResults, key: string):
 
 function part({ systems, name }: MeasureResults, wanted: string): SystemResults {
   const found = systems.find(({ system }) => system === wanted);
-  if (!found) throw new Error(`${name} has no results of ${wanted}`);
+  if (!found) throw new Error(`${name}: no results of ${wanted}`);
   return found;
 }

@@ -11,12 +11,12 @@ import {
 import { join } from 'node:path';
 import { runProgram } from '../process/run-program.ts';
 
-/** Our own packages: the links of a checkout must lead into that checkout. */
+/** The scope of our packages. Their links must lead into their own checkout. */
 const scope = '@fairlead';
-/** What was killed a moment ago may still have a file under way. */
+/** A killed process can still create files for a moment. */
 const removeRetries = 10;
 
-/** Another revision, checked out beside this one and built. */
+/** A built checkout of another revision. */
 export interface Worktree {
   readonly root: string;
   /** The commit's abbreviated hash. */
@@ -25,9 +25,9 @@ export interface Worktree {
 }
 
 /**
- * Checks `revision` out into `directory` as a temporary git worktree and builds server and agent.
- * Dependencies are shared with this checkout by links while both have the same lock file, and
- * installed otherwise.
+ * Checks out `revision` in `directory` as a temporary git worktree, and builds server and agent. If both revisions have
+ * the same lock file, the worktree links to the dependencies of this checkout. Otherwise it installs its own.
+ * @throws Error if the revision does not exist or does not build
  */
 export async function buildWorktree(
   here: string,
@@ -37,16 +37,16 @@ export async function buildWorktree(
   const root = join(directory, 'base');
   const git = (...args: string[]) => runProgram('git', ['-C', here, ...args]);
   await git('rev-parse', '--verify', '--quiet', `${revision}^{commit}`).catch(() => {
-    throw new Error(`git knows no commit ${revision}`);
+    throw new Error(`${revision}: git has no such commit`);
   });
   const close = async () => {
     process.off('exit', remove);
     remove();
   };
   const remove = () => {
-    // Before git looks: it must not follow the links.
+    // Before git prunes, so that git does not follow the links.
     rmSync(root, { recursive: true, force: true, maxRetries: removeRetries });
-    // One that was interrupted while git made it is locked.
+    // If git is interrupted while it creates a worktree, the worktree stays locked.
     spawnSync('git', ['-C', here, 'worktree', 'unlock', root]);
     execFileSync('git', ['-C', here, 'worktree', 'prune']);
   };
@@ -87,7 +87,7 @@ function linkEntries(from: string, to: string): void {
   }
 }
 
-/** Relative links, as npm makes them for workspaces: copied, they lead into the new checkout. */
+/** Copies npm's workspace links. They are relative, so the copies lead into the new checkout. */
 function copyLinks(from: string, to: string): void {
   mkdirSync(to);
   for (const entry of readdirSync(from)) {

@@ -6,16 +6,15 @@ import { orExit } from '../or-exit.ts';
 
 export const fullUsage = `npm run bench:full -- [OPTIONS]
 
-Runs every measure that has no result yet, and writes the report of all that have one. Each
-measure's result is kept in bench/.results as soon as it is there, so that an interrupted run goes on
-where it stopped.
+Runs each measure that has no stored result, and writes a report of all stored results. The result of each measure is
+stored in bench/.results at once, so that an interrupted run continues where it stopped.
 
-  --only NAME,..    these measures, or beginnings of their names, whether they have results or not
-  --again           all measures, whether they have results or not
-  --bars            only what the numbers to hold need: measures, and systems in them
-  --node PATH       node binary for the systems that run in Node (this one)
-  --report DIR      where RESULTS.md and charts/ go (bench)
-  --dry-run         what would run, and about how long
+  --only NAME,..    run these measures even if they have results; the beginning of a name selects several
+  --again           run all measures even if they have results
+  --bars            run only the measures and systems that the performance bars need
+  --node PATH       node binary for the systems that run in Node (default: this one)
+  --report DIR      directory of RESULTS.md and charts/ (default: bench)
+  --dry-run         list what would run, and estimate the time
 `;
 
 export interface FullOptions {
@@ -28,7 +27,7 @@ export interface FullOptions {
   readonly help: boolean;
 }
 
-/** A mistake ends the program with one line and exit code 2. */
+/** Exits with one line and code 2 if an option is invalid. */
 export function fullOptionsOrExit(args: readonly string[]): FullOptions {
   return orExit('bench:full', () => readOptions(args));
 }

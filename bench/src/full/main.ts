@@ -1,4 +1,4 @@
-/** `npm run bench:full`: the plan (plan.ts), part by part, and the report of all its parts; see `--help`. */
+/** `npm run bench:full`: runs the plan (plan.ts) and writes the report. `--help` lists the options. */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,11 +10,11 @@ import { isComplete } from '../results.ts';
 import { readResults, writeResults } from '../results-file.ts';
 import { measureSystems, warnIfBusy } from '../run/measure-systems.ts';
 import { progress } from '../run/progress.ts';
-import { programVersion } from '../systems/program-version.ts';
+import { nodeVersion } from '../systems/program-version.ts';
 import { type FullOptions, fullOptionsOrExit, fullUsage } from './full-options.ts';
 import { type Part, plan, planSeconds, planWarmupSeconds } from './plan.ts';
 
-/** One file for each measure, in a folder for each version of Node, with and without `--bars`. */
+/** Has a folder for each version of Node, with and without `--bars`, and in it a file for each measure. */
 const resultsFolder = fileURLToPath(new URL('../../.results', import.meta.url));
 
 exitOnSignals();
@@ -29,7 +29,7 @@ try {
 }
 
 async function main(given: FullOptions): Promise<void> {
-  const version = (await programVersion(given.nodePath, ['--version'], /(v\S+)/)) ?? 'unknown';
+  const version = (await nodeVersion(given.nodePath)) ?? 'unknown';
   const folder = join(resultsFolder, given.bars ? `${version}-bars` : version);
   const fileOf = ({ measure }: Part) => join(folder, `${measure.name}.json`);
   const parts = plan(given.bars ? 'bars' : 'everything');
@@ -38,7 +38,7 @@ async function main(given: FullOptions): Promise<void> {
   const due = named.filter((part) => isNamed || !existsSync(fileOf(part)));
   const minutes = due.reduce((sum, part) => sum + part.estimatedSeconds, 0) / 60;
   progress.say(
-    `${due.length} of ${parts.length} measures to run, about ${Math.ceil(minutes)} minutes, on Node ${version}`,
+    `${due.length} of ${parts.length} measures to run on Node ${version}, about ${Math.ceil(minutes)} minutes`,
   );
   if (given.dryRun) {
     for (const part of due) progress.say(describe(part));
@@ -48,7 +48,7 @@ async function main(given: FullOptions): Promise<void> {
   if (due.length > 0) warnIfBusy();
   const command = ['npm run bench:full', ...(given.bars ? ['-- --bars'] : [])].join(' ');
   for (const part of due) {
-    // What was measured before must not be taken for the result of a part that is interrupted.
+    // If this run is interrupted, an older result must not look like its result.
     rmSync(fileOf(part), { force: true });
     const results = await measureSystems(
       {

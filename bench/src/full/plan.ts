@@ -5,56 +5,56 @@ import { settleMs } from '../run/measured-system.ts';
 import { systems } from '../systems/index.ts';
 import type { System } from '../systems/system.ts';
 
-/** How long is counted in each round, and how long run before. */
+/** Each round runs for `planWarmupSeconds`, then counts for `planSeconds`. */
 export const planSeconds = 1;
 export const planWarmupSeconds = 0.5;
 const planRounds = 5;
 
-/** Until a system is up, carries a stream and has settled, for the estimate. */
+/** The estimated time until a started system can be measured. */
 const startSeconds = 1.2 + settleMs / 1000;
 
-/** One measure with the systems that it is run with. */
+/** One measure and its systems. */
 export interface Part {
   readonly measure: Measure;
   readonly systems: readonly System[];
   readonly rounds: number;
-  /** About how long it takes, where all programs are there. */
+  /** The estimate if all programs are installed. */
   readonly estimatedSeconds: number;
 }
 
-const everyone = systems.map(({ name }) => name);
-const ours = everyone.filter((name) => name.startsWith('fairlead'));
-const others = everyone.filter((name) => !ours.includes(name));
+const allNames = systems.map(({ name }) => name);
+const ours = allNames.filter((name) => name.startsWith('fairlead'));
+const others = allNames.filter((name) => !ours.includes(name));
 
-/** What a measure takes part with, and how long one round takes about (seconds, all included). */
+/** The systems of some measures, and the estimated time of one round. */
 interface Shape {
-  /** The beginning of the measures' names. */
+  /** A prefix of the measures' names. */
   readonly measures: string;
   readonly systems: readonly string[];
   readonly roundSeconds: number;
-  /** `planRounds` if left out. */
+  /** The default is `planRounds`. */
   readonly rounds?: number;
 }
 
 /**
- * Everybody where speed is compared, fewer where a measure is long or says much the same. The first
- * shape that fits counts.
+ * Measures of speed run with all systems. Measures that are long or similar to another one run with some. The first
+ * shape whose prefix matches applies.
  */
 const shapes: readonly Shape[] = [
-  { measures: 'bulk-up-10', systems: few('stunnel', 'konnectivity'), roundSeconds: 1.9 },
-  { measures: 'bulk-down-10', systems: few('stunnel', 'konnectivity'), roundSeconds: 1.9 },
-  { measures: 'bulk-', systems: everyone, roundSeconds: 1.9 },
-  { measures: 'echo-beside-', systems: few('stunnel', 'openssh'), roundSeconds: 3.6 },
-  { measures: 'echo-500', systems: few('stunnel', 'konnectivity'), roundSeconds: 1.9 },
-  { measures: 'echo-50', systems: everyone, roundSeconds: 1.9 },
-  { measures: 'echo-', systems: few('stunnel', 'konnectivity'), roundSeconds: 1.9 },
-  { measures: 'open-200', systems: few('konnectivity'), roundSeconds: 1.9 },
+  { measures: 'bulk-up-10', systems: some('stunnel', 'konnectivity'), roundSeconds: 1.9 },
+  { measures: 'bulk-down-10', systems: some('stunnel', 'konnectivity'), roundSeconds: 1.9 },
+  { measures: 'bulk-', systems: allNames, roundSeconds: 1.9 },
+  { measures: 'echo-beside-', systems: some('stunnel', 'openssh'), roundSeconds: 3.6 },
+  { measures: 'echo-500', systems: some('stunnel', 'konnectivity'), roundSeconds: 1.9 },
+  { measures: 'echo-50', systems: allNames, roundSeconds: 1.9 },
+  { measures: 'echo-', systems: some('stunnel', 'konnectivity'), roundSeconds: 1.9 },
+  { measures: 'open-200', systems: some('konnectivity'), roundSeconds: 1.9 },
   { measures: 'open-20', systems: [...others, 'fairlead'], roundSeconds: 1.9 },
-  { measures: 'http-keepalive', systems: few(...konnectivities(), 'stunnel'), roundSeconds: 1.9 },
-  { measures: 'open-', systems: few('konnectivity'), roundSeconds: 1.9 },
-  { measures: 'http', systems: few('konnectivity'), roundSeconds: 1.9 },
+  { measures: 'http-keepalive', systems: some(...konnectivities(), 'stunnel'), roundSeconds: 1.9 },
+  { measures: 'open-', systems: some('konnectivity'), roundSeconds: 1.9 },
+  { measures: 'http', systems: some('konnectivity'), roundSeconds: 1.9 },
   { measures: 'stalled-', systems: ['fairlead', 'konnectivity'], roundSeconds: 10 },
-  // Memory varies little, and is waited for.
+  // Memory varies little between rounds, and a round takes long.
   { measures: 'idle-', systems: ['fairlead', 'konnectivity'], roundSeconds: 130, rounds: 3 },
   { measures: 'agents-', systems: ['fairlead'], roundSeconds: 20 },
   { measures: 'link-20ms', systems: ['direct', 'fairlead'], roundSeconds: 4.4 },
@@ -62,31 +62,31 @@ const shapes: readonly Shape[] = [
   { measures: 'slow-link-', systems: ['fairlead', 'konnectivity'], roundSeconds: 6.2 },
 ];
 
-/** The whole plan, or only what the numbers to hold need. */
+/** All measures, or only the measures and systems that the performance bars need. */
 export function plan(which: 'everything' | 'bars'): Part[] {
   const needed = neededForBars();
   return measures
     .filter(({ name }) => which === 'everything' || needed.has(name))
     .map((measure): Part => {
       const shape = shapes.find(({ measures: begin }) => measure.name.startsWith(begin));
-      if (!shape) throw new Error(`the plan says nothing of ${measure.name}`);
+      if (!shape) throw new Error(`${measure.name}: no shape in bench/src/full/plan.ts. Add one.`);
       const names = which === 'bars' ? [...needed.get(measure.name)!] : shape.systems;
       const { roundSeconds, rounds = planRounds } = shape;
-      const taking = systems.filter(({ name }) => names.includes(name));
+      const included = systems.filter(({ name }) => names.includes(name));
       return {
         measure,
-        systems: taking,
+        systems: included,
         rounds,
-        estimatedSeconds: taking.length * (startSeconds + rounds * roundSeconds),
+        estimatedSeconds: included.length * (startSeconds + rounds * roundSeconds),
       };
     });
 }
 
-/** A measure that cannot do without the yardsticks. */
-function few(...names: readonly string[]): readonly string[] {
+/** The two baselines, Fairlead, and these systems. */
+function some(...names: readonly string[]): readonly string[] {
   return ['direct', 'tls-relay', 'fairlead', ...names];
 }
 
 function konnectivities(): readonly string[] {
-  return everyone.filter((name) => name.startsWith('konnectivity'));
+  return allNames.filter((name) => name.startsWith('konnectivity'));
 }

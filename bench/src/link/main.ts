@@ -1,5 +1,4 @@
-/** A slow link (testkit's) in a process of its own, so that its work does not disturb the event loop of another process. */
-
+/** A slow link in its own process, so that it does not block the event loop of another process. */
 import type { TcpAddress } from '@fairlead/client';
 import { type SlowLinkOptions, startSlowLink } from '@fairlead/testkit';
 import { serveCalls } from '../process/calls.ts';

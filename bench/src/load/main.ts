@@ -1,4 +1,4 @@
-/** The load generator: a process that carries out one order and counts. */
+/** A load generator: a process that runs one load and counts. */
 import { type Load, type LoadOrder, Meter, startLoad } from '@fairlead/client/load';
 import { serveCalls } from '../process/calls.ts';
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   cpuColumns,
   cpuPerGb,
@@ -6,19 +7,19 @@ import {
   rateColumn,
   requireNoFailures,
 } from './columns.ts';
-import { type LinkShape, type Measure, pass, type Rig, type Values } from './measure.ts';
+import type { LinkShape, Measure, Rig, Values } from './measure.ts';
 
 export type Direction = 'up' | 'down';
 
-/** Bulk in one direction on some streams; the receiving end counts. */
+/** Bulk transfer in one direction. The receiver counts bytes. */
 export function bulk(direction: Direction, streams: number): Measure {
   return {
     name: `bulk-${direction}-${streams}`,
     title: `Bulk ${direction}, ${streams} ${streams === 1 ? 'stream' : 'streams'}`,
     about:
       direction === 'up'
-        ? 'Clients write 64 KiB at a time, the target counts what arrives.'
-        : 'The target writes 64 KiB at a time, the client counts what arrives.',
+        ? 'Clients write 64 KiB at a time. The target counts the bytes that it receives.'
+        : 'The target writes 64 KiB at a time. The client counts the bytes that it receives.',
     targets: [direction === 'up' ? 'sink' : 'source'],
     columns: [rateColumn, ...cpuColumns('s/GB'), ...peakColumns],
     charted: ['rate'],
@@ -26,14 +27,14 @@ export function bulk(direction: Direction, streams: number): Measure {
   };
 }
 
-/** One stream each way over a long link. */
+/** One stream up, then one stream down, over a link with a long round trip. */
 export function bulkOverLink(link: LinkShape): Measure {
   const { roundTripMs, bytesPerSecond } = link;
   return {
     name: `link-${roundTripMs}ms`,
     title: `One stream over ${(bytesPerSecond * 8) / 1e9} Gbit/s with ${roundTripMs} ms round trip`,
     about:
-      "The tunnel's leg goes through a delaying, rate-limiting proxy; first a stream up, then one down.",
+      'A proxy between server and agent delays bytes and limits their rate. One stream runs up, then one down.',
     targets: ['sink', 'source'],
     columns: [
       { key: 'up', title: 'up', unit: 'MB/s', better: 'higher' },
@@ -43,7 +44,7 @@ export function bulkOverLink(link: LinkShape): Measure {
     charted: ['up', 'down'],
     link,
     async run(rig) {
-      // Windows grow by round trips: what fills a loopback at once takes dozens of them here.
+      // A window needs dozens of round trips to grow to the size that this link needs.
       const warmupMs = Math.max(rig.warmupMs, 40 * roundTripMs);
       const up = await runBulk(rig, 'up', 1, warmupMs);
       const down = await runBulk(rig, 'down', 1, warmupMs);
@@ -61,7 +62,7 @@ async function runBulk(
   const isUp = direction === 'up';
   const route = rig.route(isUp ? 'sink' : 'source');
   const load = await rig.startLoad({ kind: `bulk-${direction}`, route, streams });
-  await pass(warmupMs);
+  await sleep(warmupMs);
   const counter = isUp ? rig.target('sink') : load;
   const seen = await rig.observe(counter, ...(isUp ? [load] : []));
   await load.close();

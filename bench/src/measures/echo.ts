@@ -1,25 +1,16 @@
-import {
-  cpuColumns,
-  cpuPerOperation,
-  latencyColumns,
-  latencyValues,
-  operationColumn,
-  operationsPerSecond,
-  peakColumns,
-  requireNoFailures,
-} from './columns.ts';
-import { type Measure, pass } from './measure.ts';
+import { operationColumns, operationValues, requireNoFailures } from './columns.ts';
+import { type Measure, observeLoad } from './measure.ts';
 
 export const echoBytes = 128;
 
-/** Small messages back and forth, one at a time on each stream. */
+/** Each stream carries small messages back and forth, one at a time. */
 export function echo(streams: number): Measure {
   return {
     name: `echo-${streams}`,
     title: `Echo of ${echoBytes} bytes, ${streams} ${streams === 1 ? 'stream' : 'streams'}`,
-    about: 'Each stream sends a message, waits until it is back, and sends the next at once.',
+    about: 'Each stream sends a message, waits for its echo, and sends the next one at once.',
     targets: ['echo'],
-    columns: [operationColumn, ...latencyColumns, ...cpuColumns('µs/op'), ...peakColumns],
+    columns: operationColumns,
     charted: ['rate'],
     async run(rig) {
       const load = await rig.startLoad({
@@ -29,16 +20,9 @@ export function echo(streams: number): Measure {
         messageBytes: echoBytes,
         pauseMs: 0,
       });
-      await pass(rig.warmupMs);
-      const seen = await rig.observe(load);
-      await load.close();
-      const report = seen.reports[0]!;
+      const { observation, report } = await observeLoad(rig, load);
       requireNoFailures(report);
-      return {
-        rate: operationsPerSecond(report),
-        ...latencyValues(report),
-        ...cpuPerOperation(seen, report),
-      };
+      return operationValues(observation, report);
     },
   };
 }

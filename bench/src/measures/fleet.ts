@@ -1,8 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FleetOrder, FleetState, Handshakes } from '../agents/fleet-order.ts';
 import { readUsage } from '../process/process-group.ts';
 import { Worker } from '../process/worker.ts';
 import type { FleetServer } from '../systems/system.ts';
-import { type Measure, pass, type Rig, type Values } from './measure.ts';
+import type { Measure, Rig, Values } from './measure.ts';
 
 const entry = new URL('../agents/main.js', import.meta.url);
 const agentCount = 1000;
@@ -11,16 +12,16 @@ const reachTimeoutMs = 120_000;
 const settleMs = 3_000;
 const kib = 1024;
 
-/** Many agents on one server, and what happens to them when it restarts. */
+/** Many agents on one server, and a restart of that server. */
 export const fleet: Measure = {
   name: 'agents-1000',
   title: `${agentCount.toLocaleString('en')} agents on one server`,
   about:
-    `${agentCount} agents in ${processCount} processes connect by TLS to one server; then the ` +
-    'server is killed and started again on the same port. Times end when every agent is connected; ' +
-    'that of the restart begins when the new server listens. Memory is resident, 3 s after the last ' +
-    'agent was ready, above that before the first; an agent has its health and admin ports. The ' +
-    'resumption rate is the share of resumed TLS handshakes among those after the restart.',
+    `${agentCount} agents in ${processCount} processes connect to one server over TLS. Then the server is killed ` +
+    'and started again on the same port. The first time is from the start of the agents until all are ready, ' +
+    'the second from the moment when the new server listens. Memory is the growth of resident memory from ' +
+    'before the first agent until 3 s after all are ready. Each agent has its health and admin ports. ' +
+    '"resumed" is the share of resumed TLS handshakes after the restart.',
   targets: ['echo'],
   columns: [
     { key: 'ready', title: 'all ready', unit: 's', better: 'lower' },
@@ -30,9 +31,9 @@ export const fleet: Measure = {
     { key: 'resumed', title: 'resumed', unit: '%', better: 'higher' },
   ],
   charted: ['ready', 'again'],
-  // A round ends with a server that was restarted under a thousand agents.
+  // Each round leaves a restarted server.
   isFresh: true,
-  excludes: ({ hasFleet }) => (hasFleet ? undefined : 'its agents do not fit into a few processes'),
+  excludes: ({ hasFleet }) => (hasFleet ? undefined : 'its agents cannot share a process'),
   async run(rig): Promise<Values> {
     const server = rig.fleetServer()!;
     const workers: Worker[] = [];
@@ -68,7 +69,7 @@ async function runFleet(
   await Promise.all(workers.map((worker, i) => worker.call('start', orders[i], reachTimeoutMs)));
   await reach(workers, 'ready');
   const readyMs = performance.now() - startMs;
-  await pass(settleMs);
+  await sleep(settleMs);
   const serverMemory = serverBytes(rig) - serverBefore;
   const agentMemory = agentBytes(workers) - agentsBefore;
   await takeHandshakes(workers);

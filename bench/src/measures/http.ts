@@ -1,22 +1,14 @@
-import {
-  cpuColumns,
-  cpuPerOperation,
-  latencyColumns,
-  latencyValues,
-  operationColumn,
-  operationsPerSecond,
-  peakColumns,
-} from './columns.ts';
-import { type Measure, pass } from './measure.ts';
+import { failuresColumn, operationColumns, operationValues } from './columns.ts';
+import { type Measure, observeLoad } from './measure.ts';
 
 export interface HttpShape {
   readonly tls: boolean;
-  /** A connection for every request. */
+  /** Whether each request opens a connection. */
   readonly reconnect: boolean;
   readonly connections: number;
 }
 
-/** Requests by autocannon through the tunnel. */
+/** Requests of autocannon through the tunnel. */
 export function http({ tls, reconnect, connections }: HttpShape): Measure {
   const protocol = tls ? 'https' : 'http';
   return {
@@ -24,13 +16,7 @@ export function http({ tls, reconnect, connections }: HttpShape): Measure {
     title: `${tls ? 'HTTPS' : 'HTTP'}, ${reconnect ? 'a connection per request' : 'keep-alive'}, ${connections} connections`,
     about: 'autocannon gets 1 KiB from a server in Node, one request at a time on each connection.',
     targets: [protocol],
-    columns: [
-      operationColumn,
-      ...latencyColumns,
-      ...cpuColumns('µs/op'),
-      ...peakColumns,
-      { key: 'failures', title: 'failures', unit: '', better: 'lower' },
-    ],
+    columns: [...operationColumns, failuresColumn],
     charted: ['rate'],
     async run(rig) {
       const route = rig.route(protocol);
@@ -41,16 +27,8 @@ export function http({ tls, reconnect, connections }: HttpShape): Measure {
         tls,
         reconnect,
       });
-      await pass(rig.warmupMs);
-      const seen = await rig.observe(load);
-      await load.close();
-      const report = seen.reports[0]!;
-      return {
-        rate: operationsPerSecond(report),
-        ...latencyValues(report),
-        ...cpuPerOperation(seen, report),
-        failures: report.failures,
-      };
+      const { observation, report } = await observeLoad(rig, load);
+      return { ...operationValues(observation, report), failures: report.failures };
     },
   };
 }

@@ -1,23 +1,23 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Role, RoleUsage } from '../process/process-group.ts';
-import { type Column, type Measure, pass, type Rig, type Values } from './measure.ts';
+import type { Column, Measure, Rig, Values } from './measure.ts';
 
 const multiplexedStreams = 10_000;
-/** With a TLS handshake each, more would take minutes and more files than a process may open. */
+/** Each of these streams needs a TLS handshake and a file descriptor. More would take minutes and exceed limits. */
 const separateStreams = 4_000;
-const warmingStreams = 100;
+const warmupStreams = 100;
 const stopTimeoutMs = 60_000;
 const settleStepMs = 500;
 const settleSteps = 20;
 const settledShare = 0.005;
 /**
- * V8 collects by itself after a full collection that left a larger heap: it looks every 8 s whether
- * little is allocated, for its own speed in collecting, and no longer asks after 100 s (V8's
- * memory-reducer.cc). The one that was forced while the streams were open counts. On a quiet machine that
- * takes half a minute, on a busy one the whole time: 38 to 104 s in eight runs.
+ * After a full collection, V8's memory reducer (memory-reducer.cc) checks every 8 s whether the process allocates
+ * little, and then collects again. After 100 s it collects without this check. The collection that this measure forces
+ * while the streams are open starts it. In eight runs, memory was free after 38 to 104 s.
  */
-const comeBackMs = 120_000;
-/** Of the open streams' memory; with less left, it has come back. */
-const comeBackShare = 0.02;
+const releaseTimeoutMs = 120_000;
+/** Memory counts as released if at most this share of the open streams' memory is left. */
+const releasedShare = 0.02;
 
 const kib = 1024;
 
@@ -28,16 +28,16 @@ const perStream = (role: Role, when: string, title: string): Column => ({
   better: 'lower',
 });
 
-/** What an open stream costs that carries nothing, and whether it comes back. */
+/** The memory of idle streams, and whether processes release it after the streams close. */
 export const idleStreams: Measure = {
   name: 'idle-streams',
   title: `Memory per idle open stream, ${multiplexedStreams.toLocaleString('en')} streams`,
   about:
-    'Resident memory above that of the idle system, divided by the number of streams: while all ' +
-    'are open; after they have closed, with one quiet stream left, when it has come back or after two ' +
-    'minutes; and while as many are open again, where a leak would show as twice the first figure. ' +
-    `"Collected" is after a forced garbage collection in Node's processes. Systems with a ` +
-    'connection per stream open 4,000.',
+    'Growth of resident memory over the idle system, divided by the number of streams. "open": all streams are ' +
+    'open. "collected": the same after a forced garbage collection in Node processes. "after closing": all ' +
+    'streams are closed and one slow echo stream runs, until the memory is released, for at most two minutes. ' +
+    '"open again": the same number of streams is open again; a leak would double the first figure. Systems ' +
+    'with a connection per stream open 4,000 streams.',
   targets: ['echo'],
   columns: [
     { key: 'streams', title: 'streams', unit: '', better: 'higher' },
@@ -51,20 +51,20 @@ export const idleStreams: Measure = {
     perStream('agent', 'again', 'open again'),
   ],
   charted: ['server-open', 'agent-open'],
-  // Memory that an earlier round left behind would be taken for the idle system's.
+  // Memory that an earlier round did not release would count as the idle system's.
   isFresh: true,
   nodeArgs: [
     '--expose-gc',
     '--import',
     new URL('../process/collect-on-signal.js', import.meta.url).href,
   ],
-  excludes: (system) => (system.name === 'direct' ? 'it has no process of its own' : undefined),
+  excludes: (system) => (system.name === 'direct' ? 'it has no processes' : undefined),
   async run(rig): Promise<Values> {
     const route = rig.route('echo');
     const streams = rig.system.isMultiplexed ? multiplexedStreams : separateStreams;
-    const warming = await rig.startLoad({ kind: 'idle', route, streams: warmingStreams });
-    await warming.call('stop');
-    await warming.close();
+    const warmup = await rig.startLoad({ kind: 'idle', route, streams: warmupStreams });
+    await warmup.call('stop');
+    await warmup.close();
     const base = (await settledMemory(rig)).collected;
 
     const load = await rig.startLoad({ kind: 'idle', route, streams });
@@ -72,7 +72,7 @@ export const idleStreams: Measure = {
     await load.call('stop', undefined, stopTimeoutMs);
     await load.close();
 
-    // A process that does nothing collects nothing: some work, as there always is.
+    // An idle process does not collect garbage. A real one always has some work.
     const work = await rig.startLoad({
       kind: 'echo',
       route,
@@ -80,7 +80,7 @@ export const idleStreams: Measure = {
       messageBytes: 128,
       pauseMs: 200,
     });
-    const closed = await comeBack(rig, base, open.resident);
+    const closed = await waitForRelease(rig, base, open.resident);
     await work.close();
 
     const secondLoad = await rig.startLoad({ kind: 'idle', route, streams });
@@ -106,7 +106,7 @@ type MemoryByRole = ReadonlyMap<Role, RoleUsage>;
 
 interface Memory {
   readonly resident: MemoryByRole;
-  /** After a garbage collection; the same as `resident` for programs that are not Node. */
+  /** After a garbage collection. For programs that do not run in Node, the same as `resident`. */
   readonly collected: MemoryByRole;
 }
 
@@ -117,26 +117,30 @@ async function settledMemory(rig: Rig): Promise<Memory> {
   return { resident, collected: await settle(rig) };
 }
 
-/** Reads memory until what the streams took is free again, or for `comeBackMs`. */
-async function comeBack(rig: Rig, base: MemoryByRole, open: MemoryByRole): Promise<MemoryByRole> {
-  const until = performance.now() + comeBackMs;
+/** Reads memory until the streams' memory is released, for at most `releaseTimeoutMs`. */
+async function waitForRelease(
+  rig: Rig,
+  base: MemoryByRole,
+  open: MemoryByRole,
+): Promise<MemoryByRole> {
+  const until = performance.now() + releaseTimeoutMs;
   for (;;) {
-    await pass(settleStepMs);
+    await sleep(settleStepMs);
     const memory = rig.memory();
-    const isBack = [...memory].every(([role, { rssBytes }]) => {
+    const isReleased = [...memory].every(([role, { rssBytes }]) => {
       const before = base.get(role)?.rssBytes ?? 0;
       const taken = (open.get(role)?.rssBytes ?? 0) - before;
-      return rssBytes - before <= taken * comeBackShare;
+      return rssBytes - before <= taken * releasedShare;
     });
-    if (isBack || performance.now() > until) return memory;
+    if (isReleased || performance.now() > until) return memory;
   }
 }
 
-/** Reads memory until it has stopped changing. */
+/** Reads memory until it stops changing. */
 async function settle(rig: Rig): Promise<MemoryByRole> {
   let memory = rig.memory();
   for (let step = 0; step < settleSteps; step++) {
-    await pass(settleStepMs);
+    await sleep(settleStepMs);
     const before = memory;
     memory = rig.memory();
     const isSettled = [...memory].every(([role, { rssBytes }]) => {

@@ -9,7 +9,7 @@ import { openClose } from './open-close.ts';
 import { stalledReader } from './stalled-reader.ts';
 
 const gigabit = 125_000_000;
-const thinLink: LinkShape = { roundTripMs: 50, bytesPerSecond: 1_250_000 };
+const slowLink: LinkShape = { roundTripMs: 50, bytesPerSecond: 1_250_000 };
 
 /** All measures, in the order of the report. */
 export const measures: readonly Measure[] = [
@@ -27,6 +27,6 @@ export const measures: readonly Measure[] = [
   fleet,
   bulkOverLink({ roundTripMs: 20, bytesPerSecond: gigabit }),
   bulkOverLink({ roundTripMs: 100, bytesPerSecond: gigabit }),
-  echoBesideBulkOverLink('up', thinLink),
-  echoBesideBulkOverLink('down', thinLink),
+  echoBesideBulkOverLink('up', slowLink),
+  echoBesideBulkOverLink('down', slowLink),
 ];

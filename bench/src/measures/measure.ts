@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Route } from '@fairlead/client';
-import type { LoadOrder } from '@fairlead/client/load';
+import type { LoadOrder, MeterReport } from '@fairlead/client/load';
 import type { Observation } from '../process/observe.ts';
 import type { Role, RoleUsage } from '../process/process-group.ts';
 import type { Worker } from '../process/worker.ts';
@@ -8,7 +9,7 @@ import type { TargetKind } from '../targets/target-kind.ts';
 
 /** One figure of a measure. */
 export interface Column {
-  /** Its key in `Values`. */
+  /** The key in `Values`. */
   readonly key: string;
   readonly title: string;
   readonly unit: string;
@@ -18,59 +19,66 @@ export interface Column {
 /** The figures of one round, by column key. */
 export type Values = Readonly<Record<string, number>>;
 
-/** A slow link in the tunnel's leg. */
+/** A slow link between server and agent. */
 export interface LinkShape {
   readonly roundTripMs: number;
   readonly bytesPerSecond: number;
 }
 
-/** What a measure works with in one round: a running system, targets, loads, clocks. */
+/** What a measure uses in one round: a running system, targets, loads and observations. */
 export interface Rig {
   readonly system: System;
-  /** How long to count. */
+  /** The time to count. */
   readonly durationMs: number;
-  /** How long to run before counting, so that code is compiled and windows have grown. */
+  /** The time to run before counting, in which V8 compiles code and windows grow. */
   readonly warmupMs: number;
   route(target: TargetKind): Route;
   target(kind: TargetKind): Worker;
   /**
-   * Starts a load generator of its own for this order. Rejects when a stream cannot be opened, or
-   * when they do not all carry data within `timeoutMs` (3 minutes).
+   * Starts a load generator.
+   * @param timeoutMs the default is 3 minutes
+   * @throws Error if a stream cannot be opened, or if not all streams carry data within `timeoutMs`
    */
   startLoad(order: LoadOrder, timeoutMs?: number): Promise<Worker>;
-  /** Lets workers count for `durationMs`, and sums up CPU time of all processes by role. */
+  /** Lets the workers count for `durationMs`, and adds up the CPU time of all processes by role. */
   observe(...workers: Worker[]): Promise<Observation>;
-  /** Memory of the system's own processes now. */
+  /** The memory of the system's processes now. */
   memory(): ReadonlyMap<Role, RoleUsage>;
-  /** Undefined where the system has none. */
+  /** Undefined unless `System.hasFleet`. */
   fleetServer(): FleetServer | undefined;
-  /** The node binary for programs of ours. */
+  /** The node binary that runs our programs. */
   readonly nodePath: string;
   /** Sends a signal to the system's processes. */
   signal(signal: NodeJS.Signals): void;
 }
 
 export interface Measure {
-  /** For `--only`, which also takes the beginning of a name. */
+  /** The name in `--only`, which also accepts its beginning. */
   readonly name: string;
   readonly title: string;
-  /** What is done, in a sentence or two, for the report. */
+  /** A short description for the report. */
   readonly about: string;
   readonly targets: readonly TargetKind[];
   readonly columns: readonly Column[];
   /** Keys of the columns that the chart shows. */
   readonly charted: readonly string[];
   readonly link?: LinkShape;
-  /** Whether each round needs a system that has just been started, instead of a warm one. */
+  /** Whether each round starts the system again. */
   readonly isFresh?: boolean;
-  /** Flags for node in systems of ours. */
+  /** Node flags for our programs. */
   readonly nodeArgs?: readonly string[];
-  /** Why a system has no place in this measure; undefined where it has. */
+  /** @returns the reason why the measure omits this system, or undefined if it includes the system */
   excludes?(system: System): string | undefined;
   run(rig: Rig): Promise<Values>;
 }
 
-/** Waits without doing anything: for warming up. */
-export function pass(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** Lets a load warm up, observes it, and closes it. */
+export async function observeLoad(
+  rig: Rig,
+  load: Worker,
+): Promise<{ readonly observation: Observation; readonly report: MeterReport }> {
+  await sleep(rig.warmupMs);
+  const observation = await rig.observe(load);
+  await load.close();
+  return { observation, report: observation.reports[0]! };
 }

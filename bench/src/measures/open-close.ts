@@ -1,50 +1,25 @@
-import {
-  cpuColumns,
-  cpuPerOperation,
-  latencyColumns,
-  latencyValues,
-  operationColumn,
-  operationsPerSecond,
-  peakColumns,
-} from './columns.ts';
-import { type Measure, pass } from './measure.ts';
+import { failuresColumn, operationColumns, operationValues } from './columns.ts';
+import { type Measure, observeLoad } from './measure.ts';
 
-/** Streams that live for one byte. */
+/** Streams that carry one byte each way. */
 export function openClose(atOnce: number): Measure {
   return {
     name: `open-${atOnce}`,
-    title: `Open, one byte, close, ${atOnce} at once`,
+    title: `Open, echo one byte, close, ${atOnce} streams at once`,
     about:
-      'A stream is opened, one byte goes to the target and back, the stream is closed in order, ' +
-      'and the next begins. The latency ends with the byte.',
+      'Each client opens a stream, sends one byte, waits for its echo, closes the stream in order, and ' +
+      'opens the next one. The latency is the time from opening to the echo.',
     targets: ['echo'],
-    columns: [
-      operationColumn,
-      ...latencyColumns,
-      ...cpuColumns('µs/op'),
-      ...peakColumns,
-      { key: 'failures', title: 'failures', unit: '', better: 'lower' },
-    ],
+    columns: [...operationColumns, failuresColumn],
     charted: ['rate'],
     async run(rig) {
-      const load = await rig.startLoad({
-        kind: 'open',
-        route: rig.route('echo'),
-        streams: atOnce,
-      });
-      await pass(rig.warmupMs);
-      const seen = await rig.observe(load);
-      await load.close();
-      const report = seen.reports[0]!;
+      const route = rig.route('echo');
+      const load = await rig.startLoad({ kind: 'open', route, streams: atOnce });
+      const { observation, report } = await observeLoad(rig, load);
       if (report.operations === 0) {
-        throw new Error(`no stream came to its end: ${report.firstFailure ?? 'no failure either'}`);
+        throw new Error(`no stream completed. First failure: ${report.firstFailure ?? 'none'}`);
       }
-      return {
-        rate: operationsPerSecond(report),
-        ...latencyValues(report),
-        ...cpuPerOperation(seen, report),
-        failures: report.failures,
-      };
+      return { ...operationValues(observation, report), failures: report.failures };
     },
   };
 }

@@ -1,24 +1,24 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type LoadOrder, Meter, type MeterReport } from '@fairlead/client/load';
 import { megabytesPerSecond, operationsPerSecond, peakColumns } from './columns.ts';
 import { echoBytes } from './echo.ts';
-import { type Measure, pass, type Rig, type Values } from './measure.ts';
+import { type Measure, observeLoad, type Rig, type Values } from './measure.ts';
 
-/** How long the stalled stream has to fill every buffer on its way. */
+/** The time in which the stalled stream fills all buffers on its path. */
 const fillMs = 1_000;
-/** New streams that carry nothing after this long count as stopped. */
+/** New streams that carry no data within this time count as blocked. */
 const startTimeoutMs = 5_000;
 
-const nothing: MeterReport = { ...new Meter().end(), elapsedMs: 1 };
+const blocked: MeterReport = { ...new Meter().end(), elapsedMs: 1 };
 
-/** Healthy streams before and while another stream of the same agent is not read. */
+/** Healthy streams before and while a client does not read another stream of the same agent. */
 export const stalledReader: Measure = {
   name: 'stalled-reader',
   title: 'Healthy streams beside one stalled reader',
   about:
-    'Bulk down on 4 streams, then echo on 50, are measured alone; then a client reads the first ' +
-    'bytes of another stream and no more, and both are measured again. 0 means that new streams ' +
-    'did not come to carry data. A ratio is the median of the ratios of each round, not the ratio ' +
-    'of the medians beside it.',
+    'Bulk down on 4 streams and then echo on 50 streams run alone. Then a client reads the first bytes of ' +
+    'another stream and stops reading, and both run again. 0 means that new streams carried no data. ' +
+    'A ratio is the median of the ratios of all rounds, not the ratio of the medians.',
   targets: ['source', 'echo'],
   columns: [
     { key: 'bulk-before', title: 'bulk before', unit: 'MB/s', better: 'higher' },
@@ -40,7 +40,7 @@ export const stalledReader: Measure = {
       route: rig.route('source'),
       streams: 1,
     });
-    await pass(fillMs);
+    await sleep(fillMs);
     const beside = await measureHealthy(rig);
     await stalled.close();
     const bulk = [before.bulk, beside.bulk].map(megabytesPerSecond) as [number, number];
@@ -75,12 +75,8 @@ async function measureHealthy(rig: Rig): Promise<{ bulk: MeterReport; echo: Mete
   return { bulk, echo };
 }
 
-/** A load that does not come to run is a result here, not a failure of the bench. */
+/** A load that cannot start is a result of this measure, not a failed round. */
 async function measureLoad(rig: Rig, order: LoadOrder): Promise<MeterReport> {
   const load = await rig.startLoad(order, startTimeoutMs).catch(() => undefined);
-  if (!load) return nothing;
-  await pass(rig.warmupMs);
-  const { reports } = await rig.observe(load);
-  await load.close();
-  return reports[0]!;
+  return load ? (await observeLoad(rig, load)).report : blocked;
 }

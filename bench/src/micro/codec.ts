@@ -8,14 +8,14 @@ import {
 } from '@fairlead/protocol/internal';
 import { type MicroCase, repeated } from './micro-case.ts';
 
-/** Frames in one write, as many as a busy turn of the event loop has. */
+/** The number of frames in one write of a busy tick. */
 const frameCount = 64;
-/** Bulk leaves in fewer. */
+/** The number of full frames in one write. */
 const fullFrameCount = 4;
 const smallBytes = 128;
-/** How TLS hands bytes out: a record at a time. */
+/** TLS delivers one record at a time. */
 const recordBytes = 16_384;
-/** An Ethernet segment's payload: cuts frames anywhere. */
+/** The payload of an Ethernet segment, which cuts frames at any byte. */
 const segmentBytes = 1_448;
 
 const ignore = () => {};
@@ -53,7 +53,7 @@ export function codecCases(): MicroCase[] {
 
 type Encode = (batch: FrameBatch, streamId: number) => void;
 
-/** Payload as a stream has it: one chunk that is copied into the frame. */
+/** The payload of a stream: one chunk that the encoder copies into the frame. */
 function sourceOf(payload: Buffer) {
   return { takeInto: (buffer: Buffer, at: number) => void payload.copy(buffer, at) };
 }

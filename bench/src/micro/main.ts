@@ -3,7 +3,7 @@
  *
  *     node bench/dist/micro/main.js [--only TEXT] [--seconds N] [--rounds N] [--help]
  *
- * Cases take turns in each round; medians and the range over the rounds are printed.
+ * All cases run in each round. The output is the median and the range over the rounds.
  */
 import { parseArgs } from 'node:util';
 import { orExit } from '../or-exit.ts';
@@ -14,9 +14,9 @@ import { sessionCases } from './session.ts';
 
 const usage = `node bench/dist/micro/main.js [OPTIONS]
 
-  --only TEXT       cases whose names hold this (all)
-  --seconds N       how long each case runs in a round (1)
-  --rounds N        rounds, in which cases take turns; medians are printed (5)
+  --only TEXT       run the cases whose names contain TEXT (default: all)
+  --seconds N       time of each case in a round (default: 1)
+  --rounds N        rounds; all cases run in each, and medians are printed (default: 5)
 `;
 
 const { values } = orExit('micro', () =>
@@ -43,11 +43,11 @@ if (!(durationMs > 0) || !(rounds >= 1)) {
 const all = [...codecCases(), ...(await sessionCases())];
 const cases = all.filter(({ name }) => name.includes(values.only));
 if (cases.length === 0) {
-  console.error(`micro: --only: no case's name holds ${values.only}`);
+  console.error(`micro: --only: ${values.only}: no case has this text in its name`);
   process.exit(2);
 }
 const found = new Map(cases.map((one): [typeof one, number[]] => [one, []]));
-// A first round that does not count compiles the code.
+// V8 compiles the code in round 0, which does not count.
 for (let round = 0; round <= rounds; round++) {
   for (const [one, rates] of found) {
     const rate = await one.measure(round === 0 ? durationMs / 4 : durationMs);

@@ -1,15 +1,15 @@
 import type { Transport, TransportSink } from '@fairlead/protocol';
 
 /**
- * One end of a pair in memory: bytes arrive in a later turn of the event loop, copied once as the
- * kernel would, without streams and system calls, so that what remains is the session's own cost.
+ * One end of a pair in memory, to measure the session without streams and system calls. Bytes are copied once, as the
+ * kernel does, and arrive in a later tick.
  */
 export class MemoryTransport implements Transport {
   readonly kind = 'memory';
   #peer: MemoryTransport | undefined;
   #sink: TransportSink | undefined;
   #arrived: Buffer[] = [];
-  #isPlanned = false;
+  #isScheduled = false;
 
   static pair(): [MemoryTransport, MemoryTransport] {
     const [a, b] = [new MemoryTransport(), new MemoryTransport()];
@@ -20,7 +20,7 @@ export class MemoryTransport implements Transport {
 
   start(sink: TransportSink): void {
     this.#sink = sink;
-    this.#plan();
+    this.#schedule();
   }
 
   write(bytes: Buffer, onSent: () => void): void {
@@ -43,14 +43,14 @@ export class MemoryTransport implements Transport {
 
   #receive(bytes: Buffer): void {
     this.#arrived.push(bytes);
-    this.#plan();
+    this.#schedule();
   }
 
-  #plan(): void {
-    if (this.#isPlanned || !this.#sink) return;
-    this.#isPlanned = true;
+  #schedule(): void {
+    if (this.#isScheduled || !this.#sink) return;
+    this.#isScheduled = true;
     setImmediate(() => {
-      this.#isPlanned = false;
+      this.#isScheduled = false;
       const arrived = this.#arrived;
       this.#arrived = [];
       for (const buffer of arrived) this.#sink?.onBytes(buffer);

@@ -1,12 +1,12 @@
-/** One thing whose speed is looked at by itself. */
+/** One micro-benchmark. */
 export interface MicroCase {
   readonly name: string;
   readonly unit: string;
-  /** Works for about `durationMs` and returns how much was done per second, in `unit`. */
+  /** Runs for about `durationMs`. @returns the rate in `unit` */
   measure(durationMs: number): Promise<number>;
 }
 
-/** A case that repeats a synchronous step. @param perStep what one step counts for */
+/** A case that repeats a synchronous step. @param perStep the count of one step */
 export function repeated(name: string, unit: string, perStep: number, step: () => void): MicroCase {
   return {
     name,

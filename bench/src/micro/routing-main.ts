@@ -1,6 +1,7 @@
 /**
- * How many dials a second the router can place: 10,000 agents with 50,000 networks, one in ten of them
- * draining. `node bench/dist/micro/routing-main.js`
+ * Measures the router: picks a second with 10,000 agents and 50,000 networks. One in ten agents drains.
+ *
+ *     node bench/dist/micro/routing-main.js
  */
 import type { Target } from '@fairlead/protocol';
 import {
@@ -14,10 +15,10 @@ import {
 const agentCount = 10_000;
 const networksPerAgent = 5;
 const measureMs = 500;
-/** Between two looks at the clock. */
+/** Steps between two readings of the clock. */
 const batch = 1_000;
 
-/** What the router sees of a tunnel. */
+/** A backend without a tunnel. */
 class IdleBackend implements Backend {
   readonly agentId: string;
   readonly peer = { address: '', commonName: undefined, certificate: undefined };
@@ -51,7 +52,7 @@ function identifiersOf(index: number): string {
   return [`host=node-${index}.example`, `ipv4=192.168.${high}.${low}`, ...networks].join('&');
 }
 
-/** Runs `step` with ever other numbers for a while; its rate in operations a second. */
+/** Runs `step` with increasing numbers for `measureMs`. @returns steps a second */
 function rateOf(step: (index: number) => void): number {
   let count = 0;
   const startMs = performance.now();
@@ -107,7 +108,7 @@ const cases: readonly [string, readonly StrategyName[], readonly Target[]][] = [
     targets((index) => `fd00:${((index * networksPerAgent) | 1).toString(16)}::9`),
   ],
   [
-    'all four, only the last has one',
+    'all four, only the last matches',
     ['destHost', 'destCIDR', 'defaultRoute', 'default'],
     targets(() => '203.0.113.1'),
   ],
@@ -116,7 +117,7 @@ const cases: readonly [string, readonly StrategyName[], readonly Target[]][] = [
 for (const [what, names, wanted] of cases) {
   const router = new Router(backends, names);
   const missed = wanted.filter((target) => !router.pick(target)).length;
-  if (missed > 0) throw new Error(`${what}: ${missed} targets have no agent`);
+  if (missed > 0) throw new Error(`${what}: no agent for ${missed} targets`);
   report(
     what,
     rateOf((index) => router.pick(wanted[index % wanted.length]!)),
@@ -124,7 +125,7 @@ for (const [what, names, wanted] of cases) {
 }
 
 report(
-  'an agent goes and comes (7 identifiers)',
+  'an agent leaves and returns (7 identifiers)',
   rateOf((index) => {
     const backend = all[index % agentCount]!;
     backends.remove(backend);
@@ -132,7 +133,7 @@ report(
   }),
 );
 report(
-  'an agent starts or stops to drain',
+  'an agent starts or stops draining',
   rateOf((index) => {
     const backend = all[index % agentCount]!;
     backend.isDraining = !backend.isDraining;

@@ -5,13 +5,13 @@ const messageBytes = 128;
 const chunk = Buffer.alloc(chunkBytes, 1);
 const message = Buffer.alloc(messageBytes, 1);
 
-/** The accepting end: a target named `source` sends for ever, any other one echoes. */
+/** The agent's end of a session. The target `source` sends without end; any other target echoes. */
 export function serveStreams(transport: Transport): void {
   new Session(
     transport,
     {
       onHello() {},
-      onOpen: (stream) => (stream.target.host === 'source' ? sendForEver(stream) : echo(stream)),
+      onOpen: (stream) => (stream.target.host === 'source' ? sendWithoutEnd(stream) : echo(stream)),
       onDraining() {},
       onClose() {},
     },
@@ -19,7 +19,7 @@ export function serveStreams(transport: Transport): void {
   ).start();
 }
 
-function sendForEver(stream: TunnelStream): void {
+function sendWithoutEnd(stream: TunnelStream): void {
   const pump = () => {
     while (!stream.isClosed && stream.write(chunk));
   };
@@ -41,7 +41,7 @@ function echo(stream: TunnelStream): void {
   stream.accept();
 }
 
-/** The opening end. Resolves when the session can open streams. */
+/** The server's end of a session. Resolves when it can open streams. */
 export function openSession(transport: Transport): Promise<Session> {
   return new Promise((resolve, reject) => {
     const session: Session = new Session(
@@ -57,13 +57,13 @@ export function openSession(transport: Transport): Promise<Session> {
   });
 }
 
-/** Counts while streams run; ends them with `stop`. */
+/** Running streams and their count. `stop` ends them. */
 export interface Running {
   count: number;
   stop(): void;
 }
 
-/** Reads `source`s and counts bytes. */
+/** Reads from `source` and counts bytes. */
 export function readBulk(session: Session, streams: number): Running {
   const running: Running = { count: 0, stop: () => session.close() };
   for (let i = 0; i < streams; i++) {
@@ -83,7 +83,7 @@ export function readBulk(session: Session, streams: number): Running {
   return running;
 }
 
-/** Sends messages back and forth and counts them. */
+/** Sends messages to `echo` and counts their echoes. */
 export function exchangeMessages(session: Session, streams: number): Running {
   const running: Running = { count: 0, stop: () => session.close() };
   for (let i = 0; i < streams; i++) {

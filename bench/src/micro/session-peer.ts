@@ -1,4 +1,4 @@
-/** The accepting end of a session in a process of its own, on plain TCP or TLS. */
+/** The agent's end of a session in its own process, over plain TCP or TLS. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
@@ -6,7 +6,7 @@ import { DuplexTransport } from '@fairlead/protocol';
 import { serveCalls } from '../process/calls.ts';
 import { serveStreams } from './session-ends.ts';
 
-/** PEM texts; plain TCP without them. */
+/** PEM texts. */
 export interface PeerTls {
   readonly ca: string;
   readonly cert: string;

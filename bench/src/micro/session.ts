@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { DuplexTransport, type Session, type Transport } from '@fairlead/protocol';
 import { sharedTestPki, type TestPki } from '@fairlead/testkit';
@@ -16,15 +17,15 @@ import {
 
 const peerEntry = new URL('./session-peer.js', import.meta.url);
 
-/** The session without front end, sockets of clients and targets: in memory, on TCP and on TLS. */
+/** The session without front end, clients and targets, over memory, TCP and TLS. */
 export async function sessionCases(): Promise<MicroCase[]> {
   const pki = await sharedTestPki();
-  const ways = [
+  const transports = [
     { name: 'memory', open: openInMemory },
     { name: 'TCP, two processes', open: () => openTo(pki, false) },
     { name: 'TLS, two processes', open: () => openTo(pki, true) },
   ];
-  return ways.flatMap(({ name, open }) => [
+  return transports.flatMap(({ name, open }) => [
     sessionCase(`session, bulk, 1 stream, ${name}`, 'MB/s', 1e-6, open, (it) => readBulk(it, 1)),
     sessionCase(`session, bulk, 100 streams, ${name}`, 'MB/s', 1e-6, open, (it) =>
       readBulk(it, 100),
@@ -40,7 +41,7 @@ interface OpenedSession {
   close(): Promise<void>;
 }
 
-/** A session of its own for every measurement. @param scale of the count, to the unit */
+/** Opens a new session for each measurement. @param scale the factor from the count to `unit` */
 function sessionCase(
   name: string,
   unit: string,
@@ -54,10 +55,10 @@ function sessionCase(
     async measure(durationMs) {
       const { session, close } = await open();
       const running = start(session);
-      await pass(durationMs / 4);
+      await sleep(durationMs / 4);
       const countBefore = running.count;
       const startMs = performance.now();
-      await pass(durationMs);
+      await sleep(durationMs);
       const done = running.count - countBefore;
       const elapsedMs = performance.now() - startMs;
       running.stop();
@@ -93,8 +94,4 @@ async function dial({ agent }: TestPki, port: number, isTls: boolean): Promise<T
   const socket = connectTls({ ...to, ca: agent.ca, cert, key, servername: 'localhost' });
   await once(socket, 'secureConnect');
   return new DuplexTransport(socket, 'tls');
-}
-
-function pass(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

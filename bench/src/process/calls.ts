@@ -1,4 +1,4 @@
-/** Calls from the bench to its own child processes, over node's IPC channel. */
+/** Calls from the bench to its child processes over Node's IPC channel. */
 
 export interface Call {
   readonly id: number;
@@ -10,10 +10,10 @@ export type Answer =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: string };
 
-/** What a child can be asked to do. */
+/** The calls that a child process serves, by name. */
 export type CallHandlers = Record<string, (argument: never) => unknown>;
 
-/** Serves calls until the parent goes away, which ends the process. */
+/** Serves calls. Exits when the parent process ends. */
 export function serveCalls(handlers: CallHandlers): void {
   process.on('message', async ({ id, name, argument }: Call) => {
     let answer: Answer;

@@ -1,2 +1,2 @@
-/** Loaded into a Node process with `--expose-gc --import`: SIGUSR2 collects its garbage. */
+/** A module for `--expose-gc --import`. On SIGUSR2, the process runs a garbage collection. */
 process.on('SIGUSR2', () => globalThis.gc?.());

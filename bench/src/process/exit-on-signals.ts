@@ -1,6 +1,6 @@
 /**
- * Makes an interruption an orderly exit, whose handlers end the programs that were started and
- * remove what was written: node's own reaction to a signal runs none of them.
+ * Exits through `process.exit` on a signal, so that exit handlers end started programs and remove temporary files. By
+ * default, Node ends without running these handlers.
  */
 export function exitOnSignals(): void {
   process.once('SIGINT', () => process.exit(130));

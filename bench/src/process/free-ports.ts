@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 
 /**
- * Free loopback ports, for programs that cannot pick one themselves. All are
- * held until all are known, so they differ; another process may still take one in between.
+ * Free loopback ports for programs that cannot bind port 0. The ports differ from each other. Another process can bind
+ * one of them before the program does.
  */
 export async function findFreePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());

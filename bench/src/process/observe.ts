@@ -1,19 +1,20 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MeterReport } from '@fairlead/client/load';
 import { type Role, type RoleProcess, type RoleUsage, readUsage, roles } from './process-group.ts';
 import type { Worker } from './worker.ts';
 
-/** What was seen during one window of time. */
+/** The result of one period of counting. */
 export interface Observation {
-  /** One report for each worker, in order. */
+  /** One report for each worker, in their order. */
   readonly reports: readonly MeterReport[];
   readonly cpuMs: ReadonlyMap<Role, number>;
   readonly elapsedMs: number;
 }
 
 /**
- * Lets the workers count for `durationMs`, and reads what every process uses meanwhile.
+ * Lets the workers count for `durationMs`, and reads the CPU time of all processes.
  *
- * @param processes all processes that take part, workers included
+ * @param processes all processes of the measurement, including the workers
  */
 export async function observe(
   workers: readonly Worker[],
@@ -23,7 +24,7 @@ export async function observe(
   await Promise.all(workers.map((worker) => worker.call('begin')));
   const startMs = performance.now();
   const before = readUsage(processes);
-  await new Promise((resolve) => setTimeout(resolve, durationMs));
+  await sleep(durationMs);
   const after = readUsage(processes);
   const elapsedMs = performance.now() - startMs;
   const reports = await Promise.all(workers.map((worker) => worker.call<MeterReport>('end')));

@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { readProcessStats } from '@fairlead/testkit';
 
-/** The parts that processes play; a system without a tunnel has neither server nor agent. */
+/** The roles of processes. A system without a tunnel has no server and no agent. */
 export const roles = ['server', 'agent', 'client', 'target'] as const;
 export type Role = (typeof roles)[number];
 
-/** One process and what it starts itself (sshd has a process for each connection). */
+/** One process and its descendants. sshd, for example, starts a process for each connection. */
 export interface RoleProcess {
   readonly role: Role;
   readonly pid: number;
@@ -15,11 +15,11 @@ export interface RoleProcess {
 export interface RoleUsage {
   cpuMs: number;
   rssBytes: number;
-  /** Sum of the processes' peaks. */
+  /** The sum of the processes' peaks. */
   peakRssBytes: number;
 }
 
-/** Reads what the processes and their descendants have used so far; ended ones are left out. */
+/** Reads the usage of the processes and their descendants since their start. Ended processes are omitted. */
 export function readUsage(processes: readonly RoleProcess[]): Map<Role, RoleUsage> {
   const usage = new Map<Role, RoleUsage>();
   const children = processes.length > 0 ? childrenByParent() : new Map<number, number[]>();
@@ -33,7 +33,7 @@ export function readUsage(processes: readonly RoleProcess[]): Map<Role, RoleUsag
         sum.rssBytes += stats.rssBytes;
         sum.peakRssBytes += stats.peakRssBytes;
       } catch {
-        // It has ended since the table of processes was read.
+        // The process has ended since /proc was listed.
       }
     }
   }
@@ -63,7 +63,7 @@ function childrenByParent(): Map<number, number[]> {
 function parentOf(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The program's name, in parentheses, may hold spaces; state and parent follow the last one.
+    // The program's name is in parentheses and can contain spaces. State and parent follow the last parenthesis.
     return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
   } catch {
     return undefined;

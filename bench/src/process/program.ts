@@ -2,20 +2,17 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-/** How a program is started and how it says that it is ready. */
+/** How to start a program, and how to see that it is ready. */
 export interface ProgramOptions {
-  /** For error texts. */
+  /** The name in error messages. */
   readonly name: string;
-  /** Path of the executable. */
+  /** The path of the executable. */
   readonly command: string;
   readonly args: readonly string[];
-  /** Added to PATH and HOME; nothing else of the caller's environment is handed on. */
+  /** Variables to add. Of the bench's own environment, the program gets only PATH and HOME. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /**
-   * Lines, on stdout or stderr, that have all come when the program is ready; without any,
-   * spawning is enough.
-   */
+  /** Lines on stdout or stderr. The program is ready when it has printed all of them. */
   readonly ready?: readonly RegExp[];
 }
 
@@ -28,11 +25,11 @@ process.on('exit', () => {
   for (const child of alive) child.kill('SIGKILL');
 });
 
-/** A program of any language in a process of its own: a peer, or a half of ours. */
+/** A running program: a part of a peer or of Fairlead. */
 export class Program {
   readonly name: string;
   readonly pid: number;
-  /** What the `ready` patterns matched, in their order. */
+  /** The matches of the `ready` patterns, in their order. */
   readonly matches: readonly RegExpExecArray[];
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
@@ -46,8 +43,8 @@ export class Program {
   }
 
   /**
-   * Starts a program and waits until it is ready. Rejects with its last lines when it ends first
-   * or is not ready after 20 s.
+   * Starts a program and waits until it is ready.
+   * @throws Error with its last lines if it ends, or is not ready after 20 s
    */
   static async start(options: ProgramOptions): Promise<Program> {
     const { name, command, args, ready = [] } = options;
@@ -68,12 +65,11 @@ export class Program {
     }
   }
 
-  /** Without effect on a program that has ended. */
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
 
-  /** SIGTERM, and SIGKILL three seconds later. */
+  /** Sends SIGTERM, and SIGKILL three seconds later. */
   async close(): Promise<void> {
     if (!alive.has(this.#child)) return;
     this.#child.kill('SIGTERM');
@@ -92,7 +88,7 @@ function waitForLines(child: ChildProcess, wanted: readonly RegExp[]): Promise<R
     const settle = () => {
       clearTimeout(timer);
       for (const reader of readers) reader.close();
-      // What follows is read, since a full pipe would stop the program, and thrown away unseen.
+      // Read and discard all further output, because a full pipe would stop the program.
       for (const output of outputs) output.on('data', () => {}).resume();
     };
     const fail = (problem: string) => {

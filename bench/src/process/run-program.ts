@@ -4,30 +4,29 @@ import { text } from 'node:stream/consumers';
 
 const alive = new Set<ChildProcess>();
 
-// Before other handlers of this event: they remove the directories that these programs write to.
+// Runs before the other exit handlers, which remove the directories that these programs write to.
 process.prependListener('exit', () => {
   for (const { pid } of alive) {
     try {
       process.kill(-pid!, 'SIGKILL');
     } catch {
-      // It ended meanwhile.
+      // The program has just ended.
     }
   }
 });
 
 /**
- * Runs a program to its end; if this process ends first, so does the program, with all that it has
- * started.
+ * Runs a program until it ends. If this process exits first, it kills the program and its children.
  *
- * @returns what it wrote to stdout
- * @throws Error with its last words when it fails
+ * @returns the program's stdout
+ * @throws Error with the program's output if it fails
  */
 export async function runProgram(
   command: string,
   args: readonly string[],
   options: { readonly cwd?: string } = {},
 ): Promise<string> {
-  // A process group of its own: npm does its work in children.
+  // A new process group, because npm starts children.
   const child = spawn(command, args, {
     ...options,
     detached: true,

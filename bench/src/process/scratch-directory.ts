@@ -8,12 +8,12 @@ process.on('exit', () => {
   for (const path of open) rmSync(path, { recursive: true, force: true, maxRetries: 10 });
 });
 
-/** An empty directory that goes away with `close`, and also when the bench is interrupted. */
+/** An empty directory. `close` removes it, and so does an interruption of the bench. */
 export class ScratchDirectory {
   readonly path: string;
 
   constructor() {
-    // Short: the path of a Unix domain socket may have 107 bytes.
+    // The path of a Unix domain socket has at most 107 bytes.
     this.path = mkdtempSync(join(tmpdir(), 'fairlead-'));
     open.add(this.path);
   }

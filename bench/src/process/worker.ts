@@ -9,7 +9,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** A child process of the bench itself (load generator, target, link), asked by calls. */
+/** A child process of the bench (load generator, target, link, agents) that serves calls. */
 export class Worker {
   readonly pid: number;
   readonly #child: ChildProcess;
@@ -27,7 +27,7 @@ export class Worker {
     });
     child.once('exit', (code, signal) => {
       for (const { reject } of this.#waiting.values()) {
-        reject(new Error(`a child of the bench ended with ${signal ?? `exit code ${code}`}`));
+        reject(new Error(`a process of the bench ended with ${signal ?? `exit code ${code}`}`));
       }
       this.#waiting.clear();
     });
@@ -35,27 +35,27 @@ export class Worker {
 
   /**
    * @param entry the module that the child runs
-   * @param options.execPath another node binary
+   * @param options.execPath the node binary; the default is this process's
    */
   static async start(entry: URL, options: { readonly execPath?: string } = {}): Promise<Worker> {
     const child = fork(entry, [], {
       ...options,
       execArgv: [],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      // Structured clone: JSON turns the Infinity of a percentile without samples into null.
+      // Structured clone. JSON would turn Infinity, the percentile without samples, into null.
       serialization: 'advanced',
     });
     await once(child, 'spawn');
     return new Worker(child);
   }
 
-  /** Rejects with the child's error, when the child ends, and after `timeoutMs`. */
+  /** @throws Error of the child, or if the child ends or does not answer within `timeoutMs` */
   call<Result>(name: string, argument?: unknown, timeoutMs = defaultTimeoutMs): Promise<Result> {
     const id = this.#nextId++;
     return new Promise<Result>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
-        reject(new Error(`${name}: no answer in ${timeoutMs} ms`));
+        reject(new Error(`${name}: no answer within ${timeoutMs} ms`));
       }, timeoutMs);
       this.#waiting.set(id, {
         resolve: (result) => {
@@ -74,7 +74,7 @@ export class Worker {
     });
   }
 
-  /** Ends the child at once; it has nothing to lose. */
+  /** Kills the child. */
   async close(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, 'exit');

@@ -1,28 +1,28 @@
 import { findPart, type Results } from '../results.ts';
 
-/** One of the numbers to hold, judged by a run. */
+/** The verdict of a run on one performance bar. */
 export interface Verdict {
   readonly measure: string;
-  /** What is asked: `rate at least 1.2 × stunnel`. */
+  /** For example `rate at least 1.2 × stunnel`. */
   readonly bar: string;
-  /** What was found, in the bar's unit; undefined where there is no figure. */
+  /** The figure in the bar's unit. Undefined if there is none. */
   readonly found: number | undefined;
-  /** A round of ours that failed is a failure, whatever the figures of the others say. */
-  readonly state: 'holds' | 'falls short' | 'failed' | 'not measured';
+  /** `failed` if any round of Fairlead failed, whatever the figure is. */
+  readonly state: 'met' | 'not met' | 'failed' | 'not measured';
 }
 
 const subject = 'fairlead';
 
 interface Bar {
   readonly measure: string;
-  /** The system that ours is compared with. */
+  /** The system to compare Fairlead with. */
   readonly versus?: string;
   readonly text: string;
   readonly limit: { readonly atLeast: number } | { readonly atMost: number };
   find(results: Results): number | undefined;
 }
 
-/** A figure of ours as a multiple of another system's. */
+/** Fairlead's figure as a multiple of another system's. */
 function versus(measure: string, key: string, system: string, limit: Bar['limit']): Bar {
   return {
     measure,
@@ -34,7 +34,7 @@ function versus(measure: string, key: string, system: string, limit: Bar['limit'
   };
 }
 
-/** A figure of ours by itself. */
+/** Fairlead's figure alone. */
 function absolute(measure: string, key: string, unit: string, limit: Bar['limit']): Bar {
   return {
     measure,
@@ -48,7 +48,7 @@ const konnectivities = ['konnectivity', 'konnectivity-grpc'];
 const directions = ['up', 'down'];
 const ends = ['server', 'agent'];
 
-/** The numbers to hold: docs/performance.md says where they come from. */
+/** The performance bars. docs/performance.md explains them. */
 const bars: readonly Bar[] = [
   ...directions.map((way) => versus(`bulk-${way}-1`, 'rate', 'tls-relay', { atLeast: 0.95 })),
   ...directions.map((way) => versus(`bulk-${way}-100`, 'rate', 'stunnel', { atLeast: 1.2 })),
@@ -82,7 +82,7 @@ const bars: readonly Bar[] = [
   ),
 ];
 
-/** The measures that the bars need, each with the systems that it must be run with. */
+/** The measures that the bars need, each with its systems. */
 export function neededForBars(): ReadonlyMap<string, ReadonlySet<string>> {
   const needed = new Map<string, Set<string>>();
   for (const { measure, versus: other } of bars) {
@@ -93,7 +93,7 @@ export function neededForBars(): ReadonlyMap<string, ReadonlySet<string>> {
   return needed;
 }
 
-/** Judges all bars. */
+/** The verdicts on all bars. */
 export function judge(results: Results): Verdict[] {
   return bars.map((bar) => {
     const found = bar.find(results);
@@ -101,7 +101,7 @@ export function judge(results: Results): Verdict[] {
   });
 }
 
-/** The figures of measures, and the CPU time of both ends of the tunnel together. */
+/** The median of a column, or of `tunnel-cpu`: the CPU time of server and agent together. */
 function figure(
   results: Results,
   measure: string,
@@ -126,8 +126,8 @@ function stateOf(
   const ours = findPart(results, measure, subject);
   if (ours && ours.failures.length > 0) return 'failed';
   if (found === undefined) return 'not measured';
-  const holds = 'atLeast' in limit ? found >= limit.atLeast : found <= limit.atMost;
-  return holds ? 'holds' : 'falls short';
+  const isMet = 'atLeast' in limit ? found >= limit.atLeast : found <= limit.atMost;
+  return isMet ? 'met' : 'not met';
 }
 
 function limitText(limit: Bar['limit']): string {

@@ -1,10 +1,10 @@
 import type { Column } from '../measures/measure.ts';
 import type { MeasureResults } from '../results.ts';
-import { formatFigure } from './figures.ts';
+import { columnTitle, formatFigure } from './figures.ts';
 
-/** Systems whose bars are drawn in our colour. */
+/** Systems whose bars have Fairlead's color. */
 const isOurs = (system: string) => system.startsWith('fairlead') || system === 'candidate';
-/** A system without a tunnel is so far ahead that it would flatten all others: its bar is cut. */
+/** This system has no tunnel and is much faster. Its bar is cut, because a common scale would flatten all others. */
 const unscaled = 'direct';
 
 const width = 760;
@@ -16,8 +16,8 @@ const barGap = 3;
 const groupGap = 11;
 const footHeight = 14;
 const barWidth = width - labelWidth - valueWidth;
-/** Of the first and the second charted column. */
-const colours = {
+/** The colors of the first and the second charted column. */
+const colors = {
   ours: ['#0b6e99', '#6bb5d3'],
   others: ['#8a8f98', '#c3c7cd'],
 } as const;
@@ -29,7 +29,7 @@ interface Bar {
   readonly series: number;
 }
 
-/** One measure's chart as an SVG document: a group of horizontal bars for each system. */
+/** The chart of one measure as an SVG document. Each system has a group of horizontal bars. */
 export function chart(measure: MeasureResults): string {
   const columns = measure.charted
     .map((key) => measure.columns.find((column) => column.key === key))
@@ -69,9 +69,9 @@ export function chart(measure: MeasureResults): string {
 function legend(columns: readonly Column[]): string {
   const shades = columns.length > 1 ? ['dark: ', 'light: '] : [''];
   return columns
-    .map(({ title, unit, better }, i) => {
-      const what = unit === '' ? title : `${title}, ${unit}`;
-      return `${shades[i] ?? ''}${what} (${better} is better)`;
+    .map((column, i) => {
+      const title = columnTitle(column, ', ');
+      return `${shades[i] ?? ''}${title} (${column.better} is better)`;
     })
     .join(' · ');
 }
@@ -85,9 +85,9 @@ function scaleOf(bars: readonly Bar[]): number {
 function drawBar({ system, value, series }: Bar, y: number, scale: number): string[] {
   const isCut = value > scale;
   const length = Math.max(1, Math.min(value / scale, 1) * barWidth);
-  const colour = colours[isOurs(system) ? 'ours' : 'others'][series] ?? colours.others[1];
+  const color = colors[isOurs(system) ? 'ours' : 'others'][series] ?? colors.others[1];
   const shapes = [
-    `<rect x="${labelWidth}" y="${y}" width="${length.toFixed(1)}" height="${barHeight}" fill="${colour}"/>`,
+    `<rect x="${labelWidth}" y="${y}" width="${length.toFixed(1)}" height="${barHeight}" fill="${color}"/>`,
   ];
   if (isCut) {
     const x = labelWidth + length - 24;

@@ -1,4 +1,11 @@
-/** A figure for people: three significant digits, thousands separated; a dash where there is none. */
+import type { Column } from '../measures/measure.ts';
+
+/** The title and unit of a column. */
+export function columnTitle({ title, unit }: Column, separator: string): string {
+  return unit === '' ? title : `${title}${separator}${unit}`;
+}
+
+/** A number with three significant digits and separated thousands, or a dash if there is none. */
 export function formatFigure(value: number | undefined): string {
   if (value === undefined || Number.isNaN(value)) return '–';
   if (value === Number.POSITIVE_INFINITY) return '∞';

@@ -1,15 +1,15 @@
 import { hasFigures, type MeasureResults, type Results, type SystemResults } from '../results.ts';
 import { judge, type Verdict } from './bars.ts';
-import { formatFigure } from './figures.ts';
+import { columnTitle, formatFigure } from './figures.ts';
 import { shownColumns } from './shown-columns.ts';
 
-/** The whole report. Charts are expected at `charts/MEASURE.svg`. */
+/** The text of RESULTS.md. It links to `charts/MEASURE.svg`. */
 export function markdown(results: Results): string {
   return [
-    '# Results of the bench',
+    '# Benchmark results',
     '',
-    'Written by `npm run bench`; do not edit. Absolute figures drift with the machine, ratios within',
-    'one run are what to trust. Figures are medians over the rounds; systems take turns in each round.',
+    '`npm run bench` writes this file. Do not edit it. Figures depend on the machine, so compare systems within',
+    'one run. Each figure is the median of all rounds. In each round, all systems run in turn.',
     '',
     ...machineSection(results),
     ...systemsSection(results),
@@ -23,26 +23,26 @@ function machineSection({ machine, runs }: Results): string[] {
     '## Machine and command',
     '',
     `- ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}`,
-    `- Systems in Node run on ${machine.systemsNode}; load generators and targets on ${machine.node}`,
+    `- Systems in Node run on ${machine.systemsNode}, load generators and targets on ${machine.node}`,
     ...runLines(runs),
     '',
-    "Client, server, agent and target are processes of their own on the same cores. The client's leg",
-    "is a Unix domain socket where the system has one, else loopback TCP; the tunnel's leg is TLS (or",
-    'SSH) on loopback TCP for every system but `direct`. MB are millions of bytes. CPU time is that of',
-    'all threads, from /proc; peaks are of resident memory since the system was started for the measure.',
+    'Client, server, agent and target are separate processes on the same cores. Clients use a Unix domain socket',
+    '(UDS) if the system has one, and otherwise loopback TCP. Except for `direct`, the tunnel uses TLS or SSH over',
+    'loopback TCP. 1 MB is a million bytes. CPU time includes all threads and comes from /proc. Peaks are of',
+    'resident memory, from the start of the system for the measure.',
     '',
   ];
 }
 
-/** Parts of one command share a line: the load at the start of the later ones is that of the bench. */
+/** The runs of one command share a line. Only the first run's load average excludes the load of the bench. */
 function runLines(runs: Results['runs']): string[] {
   const byKind = new Map<string, Results['runs'][number][]>();
   for (const run of runs) {
     const kind = JSON.stringify([run.command, run.seconds, run.rounds]);
     byKind.set(kind, [...(byKind.get(kind) ?? []), run]);
   }
-  return [...byKind.values()].map((parts) => {
-    const inOrder = parts.sort((a, b) => a.startedAt.localeCompare(b.startedAt));
+  return [...byKind.values()].map((kind) => {
+    const inOrder = kind.sort((a, b) => a.startedAt.localeCompare(b.startedAt));
     const { startedAt, command, seconds, rounds, loadAverage } = inOrder[0]!;
     const load = `load average at the start ${loadAverage.toFixed(1)}`;
     const how = `${rounds} rounds of ${seconds} s, ${load}`;
@@ -57,22 +57,20 @@ function systemsSection({ systems, missing }: Results): string[] {
     '| system | version | what it is |',
     '| --- | --- | --- |',
     ...systems.map(({ name, version, about }) => `| ${name} | ${version ?? ''} | ${about} |`),
-    ...missing.map(
-      ({ name, reason }) => `| ${name} | | not run, its program is missing: ${reason} |`,
-    ),
+    ...missing.map(({ name, reason }) => `| ${name} | | not installed. Run: \`${reason}\` |`),
     '',
   ];
 }
 
 function barsSection(verdicts: readonly Verdict[]): string[] {
   return [
-    '## Numbers to hold',
+    '## Performance bars',
     '',
-    '| measure | bar | found | |',
+    '| measure | bar | result | verdict |',
     '| --- | --- | ---: | --- |',
     ...verdicts.map(
       ({ measure, bar, found, state }) =>
-        `| ${measure} | ${bar} | ${formatFigure(found)} | ${state === 'holds' ? state : `**${state}**`} |`,
+        `| ${measure} | ${bar} | ${formatFigure(found)} | ${state === 'met' ? state : `**${state}**`} |`,
     ),
     '',
   ];
@@ -80,7 +78,7 @@ function barsSection(verdicts: readonly Verdict[]): string[] {
 
 function measureSection(measure: MeasureResults): string[] {
   const columns = shownColumns(measure);
-  const titles = columns.map(({ title, unit }) => (unit === '' ? title : `${title}, ${unit}`));
+  const titles = columns.map((column) => columnTitle(column, ', '));
   const present = measure.systems.filter(({ rounds }) => rounds.length > 0);
   const figures = [
     `![${measure.title}](charts/${measure.name}.svg)`,
@@ -105,7 +103,7 @@ function measureSection(measure: MeasureResults): string[] {
 
 function failureLines(systems: readonly SystemResults[]): string[] {
   const lines = systems.flatMap(({ system, failures, excluded }) => [
-    ...(excluded === undefined ? [] : [`- ${system} is left out: ${excluded}`]),
+    ...(excluded === undefined ? [] : [`- ${system} is omitted: ${excluded}`]),
     ...failures.map((failure) => `- ${system} failed in a round: ${failure.split('\n')[0]}`),
   ]);
   return lines.length === 0 ? [] : [...lines, ''];

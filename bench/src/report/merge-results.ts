@@ -2,22 +2,24 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Results } from '../results.ts';
 
 /**
- * Results of several runs on one machine as one, for measures that were run apart. A measure comes
- * from one run as a whole, since only figures of the same run may be compared.
- * @throws Error for no results, for other machines or Node versions, for a measure that two runs have
+ * Merges the results of several runs on one machine. Each measure comes from one run, because only figures of the same
+ * run are comparable.
+ * @throws Error if there are no results, if machines or Node versions differ, or if two runs have the same measure
  */
 export function mergeResults(all: readonly Results[]): Results {
   const [first, ...others] = all;
-  if (!first) throw new Error('--from: no results');
+  if (!first) throw new Error('--from: no results. Name a file that --json wrote.');
   return others.reduce(mergeTwo, first);
 }
 
 function mergeTwo(a: Results, b: Results): Results {
   if (!isDeepStrictEqual(a.machine, b.machine)) {
-    throw new Error('--from: the runs took place on different machines or Node versions');
+    throw new Error(
+      '--from: the results are from different machines or Node versions. Merge only equal ones.',
+    );
   }
   const twice = b.measures.find(({ name }) => a.measures.some((one) => one.name === name));
-  if (twice) throw new Error(`--from: two runs have ${twice.name}; leave one of them out`);
+  if (twice) throw new Error(`--from: two files have results of ${twice.name}. Omit one of them.`);
   const names = new Set(a.systems.map(({ name }) => name));
   const systems = [...a.systems, ...b.systems.filter(({ name }) => !names.has(name))];
   const known = new Set([...systems, ...a.missing].map(({ name }) => name));

@@ -4,7 +4,7 @@ import { hasFigures, type Results } from '../results.ts';
 import { chart } from './chart.ts';
 import { markdown } from './markdown.ts';
 
-/** Writes `RESULTS.md`, and replaces `charts/` with one SVG for each measure. */
+/** Writes `RESULTS.md`, and replaces `charts/` with one SVG file for each measure. */
 export async function writeReport(results: Results, directory: string): Promise<void> {
   const charts = join(directory, 'charts');
   await rm(charts, { recursive: true, force: true });

@@ -1,9 +1,9 @@
 import { hasAny, isComplete, type Results } from '../results.ts';
 import { progress } from './progress.ts';
 
-/** The exit code of a run in which a system failed or nothing was measured; the latter is said, too. */
-export function tellIncomplete(results: Results): void {
+/** Sets exit code 1 if a round failed or nothing was measured. */
+export function setExitCode(results: Results): void {
   const isEmpty = !hasAny(results);
-  if (isEmpty) progress.warn('NOTHING was measured: no system took part in any measure');
+  if (isEmpty) progress.warn('NOTHING was measured: no round succeeded');
   if (isEmpty || !isComplete(results)) process.exitCode = 1;
 }

@@ -3,20 +3,20 @@ import { sharedTestPki } from '@fairlead/testkit';
 import { describeMachine } from '../machine.ts';
 import type { BenchOptions } from '../options.ts';
 import type { Results, SystemFacts } from '../results.ts';
-import { programVersion } from '../systems/program-version.ts';
+import { nodeVersion } from '../systems/program-version.ts';
 import type { System } from '../systems/system.ts';
 import { progress } from './progress.ts';
 import { run } from './run.ts';
 
-/** Load average per core above which others take part in the measurement. */
+/** Above this load average per core, other programs disturb the measurement. */
 const busyLoad = 0.3;
 
 /**
- * Measures what the options ask for, with these systems; those whose programs are missing are
- * skipped, loudly.
+ * Runs the measures of the options with these systems. Prints a warning for each system that is not installed, and skips
+ * it.
  *
- * @param command what the user typed, for the report
- * @throws Error where none is left
+ * @param command the user's command, for the report
+ * @throws Error if no system is installed
  */
 export async function measureSystems(
   options: Omit<BenchOptions, 'systems'>,
@@ -37,7 +37,7 @@ export async function measureSystems(
     nodePath,
     pki: await sharedTestPki(),
   });
-  const systemsNode = await programVersion(nodePath, ['--version'], /(v\S+)/);
+  const systemsNode = await nodeVersion(nodePath);
   return {
     machine: describeMachine(systemsNode ?? 'unknown'),
     runs: [{ startedAt, command, seconds, rounds, loadAverage }],
@@ -47,7 +47,7 @@ export async function measureSystems(
   };
 }
 
-/** To be said before the first measure: what comes later sees the load of the bench itself. */
+/** Call it before the first measure, because the bench itself adds load. */
 export function warnIfBusy(): void {
   const loadAverage = loadavg()[0]!;
   if (loadAverage <= busyLoad * availableParallelism()) return;
@@ -62,7 +62,7 @@ function sort(systems: readonly System[]): { present: System[]; missing: Results
     if (reason === undefined) present.push(system);
     else {
       missing.push({ name: system.name, reason });
-      progress.warn(`${system.name} is SKIPPED, its program is missing: ${reason}`);
+      progress.warn(`${system.name} is SKIPPED because it is not installed. Run: ${reason}`);
     }
   }
   return { present, missing };

@@ -12,13 +12,13 @@ import type { Targets } from './targets.ts';
 
 const loadEntry = new URL('../load/main.js', import.meta.url);
 const linkEntry = new URL('../link/main.js', import.meta.url);
-/** Ten thousand streams through the slowest peer. */
+/** Enough for 10,000 streams through the slowest peer. */
 const loadStartTimeoutMs = 180_000;
-/** Before a system's first round, beside the warm-up of every round: until V8 has compiled what runs often. */
+/** The first round's extra warm-up, in which V8 compiles hot code. */
 export const settleMs = 2_000;
 const mib = 1024 ** 2;
 
-export interface SessionOptions {
+export interface MeasuredSystemOptions {
   readonly system: System;
   readonly measure: Measure;
   readonly targets: Targets;
@@ -28,16 +28,16 @@ export interface SessionOptions {
   readonly warmupMs: number;
 }
 
-/** One system that is up for one measure, over all of its rounds. */
-export class Session {
-  readonly #options: SessionOptions;
+/** One running system during one measure. All rounds use it, unless one fails or `Measure.isFresh`. */
+export class MeasuredSystem {
+  readonly #options: MeasuredSystemOptions;
   readonly #running: RunningSystem;
   readonly #closers: readonly (() => Promise<void>)[];
   readonly #loads = new Set<Worker>();
   #isSettled: boolean;
 
   private constructor(
-    options: SessionOptions,
+    options: MeasuredSystemOptions,
     running: RunningSystem,
     closers: readonly (() => Promise<void>)[],
   ) {
@@ -47,8 +47,8 @@ export class Session {
     this.#isSettled = options.measure.isFresh ?? false;
   }
 
-  /** Rejects when the system does not come to carry a stream. */
-  static async start(options: SessionOptions): Promise<Session> {
+  /** @throws Error if the system does not start or does not carry a stream */
+  static async start(options: MeasuredSystemOptions): Promise<MeasuredSystem> {
     const { system, measure, targets, pki, nodePath } = options;
     const closers: (() => Promise<void>)[] = [];
     try {
@@ -64,14 +64,14 @@ export class Session {
       });
       closers.push(() => running.close());
       for (const kind of measure.targets) await waitUntilReachable(running.route(kind));
-      return new Session(options, running, closers);
+      return new MeasuredSystem(options, running, closers);
     } catch (error) {
       await closeInReverse(closers);
       throw error;
     }
   }
 
-  /** Measures once. Rejects when the measure fails; loads are ended in any case. */
+  /** Runs one round, and closes its loads even if it fails. @throws Error if the round fails */
   async round(): Promise<Values> {
     try {
       const values = await this.#options.measure.run(this.#rig());

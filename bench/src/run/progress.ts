@@ -1,13 +1,12 @@
 import type { Measure, Values } from '../measures/measure.ts';
 import { formatFigure } from '../report/figures.ts';
 
-/** Live lines on stderr: stdout is for the tables. */
+/** Prints progress on stderr. Tables go to stdout. */
 export const progress = {
   say(text: string): void {
     console.error(text);
   },
 
-  /** Something that must not be overlooked. */
   warn(text: string): void {
     console.error(`!! ${text}`);
   },

@@ -1,19 +1,20 @@
-import type { Route } from '@fairlead/client';
-import { openClientStream } from '@fairlead/client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openClientStream, type Route } from '@fairlead/client';
 
 const limitMs = 20_000;
 const pauseMs = 50;
-/** A forwarder that has no agent yet takes the connection and closes it at once. */
+/** A forwarder without an agent accepts a connection and closes it at once. */
 const holdMs = 100;
 
-/** Tries until a stream opens and stays open. Rejects with the last failure after 20 s. */
+/** Waits until a stream opens and stays open. @throws Error with the last failure after 20 s */
 export async function waitUntilReachable(route: Route): Promise<void> {
   const giveUpMs = performance.now() + limitMs;
   for (;;) {
     const failure = await tryOnce(route, giveUpMs - performance.now());
     if (!failure) return;
-    if (performance.now() >= giveUpMs) throw new Error(`no stream opens: ${failure.message}`);
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    if (performance.now() >= giveUpMs)
+      throw new Error(`no stream opened within 20 s: ${failure.message}`);
+    await sleep(pauseMs);
   }
 }
 

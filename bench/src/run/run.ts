@@ -2,7 +2,7 @@ import type { TestPki } from '@fairlead/testkit';
 import type { Measure, Values } from '../measures/measure.ts';
 import { type MeasureResults, medians, type SystemResults } from '../results.ts';
 import type { System } from '../systems/system.ts';
-import { Session } from './measured-system.ts';
+import { MeasuredSystem } from './measured-system.ts';
 import { progress } from './progress.ts';
 import { Targets } from './targets.ts';
 
@@ -16,7 +16,7 @@ export interface RunOptions {
   readonly pki: TestPki;
 }
 
-/** Runs all measures, one after the other. What fails is told and recorded, and the rest goes on. */
+/** Runs all measures, one after the other. A failed round is logged and recorded, and the run continues. */
 export async function run(options: RunOptions): Promise<MeasureResults[]> {
   const results: MeasureResults[] = [];
   for (const measure of options.measures) {
@@ -28,10 +28,10 @@ export async function run(options: RunOptions): Promise<MeasureResults[]> {
   return results;
 }
 
-/** One system's part in one measure. */
+/** The state of one system in one measure. */
 interface Entry {
   readonly system: System;
-  session: Session | undefined;
+  running: MeasuredSystem | undefined;
   readonly rounds: Values[];
   readonly failures: string[];
   readonly excluded: string | undefined;
@@ -42,7 +42,7 @@ async function runMeasure(measure: Measure, options: RunOptions): Promise<System
   const entries = options.systems.map(
     (system): Entry => ({
       system,
-      session: undefined,
+      running: undefined,
       rounds: [],
       failures: [],
       excluded: measure.excludes?.(system),
@@ -50,18 +50,18 @@ async function runMeasure(measure: Measure, options: RunOptions): Promise<System
   );
   try {
     for (const { system, excluded } of entries) {
-      if (excluded) progress.say(`   ${measure.name}: ${system.name} is left out: ${excluded}`);
+      if (excluded) progress.say(`   ${measure.name}: ${system.name} is omitted: ${excluded}`);
     }
-    const taking = entries.filter(({ excluded }) => excluded === undefined);
+    const included = entries.filter(({ excluded }) => excluded === undefined);
     for (let round = 1; round <= options.rounds; round++) {
-      // Each round begins with another system, so that none always follows the same one.
-      const first = (round - 1) % Math.max(taking.length, 1);
-      for (const entry of [...taking.slice(first), ...taking.slice(0, first)]) {
+      // Each round starts with another system, so that the order does not favor one.
+      const first = (round - 1) % Math.max(included.length, 1);
+      for (const entry of [...included.slice(first), ...included.slice(0, first)]) {
         await runRound(entry, measure, round, targets, options);
       }
     }
   } finally {
-    for (const { session } of entries) await session?.close();
+    for (const { running } of entries) await running?.close();
     await targets.close();
   }
   return entries.map(({ system, rounds, failures, excluded }) => ({
@@ -83,21 +83,21 @@ async function runRound(
 ): Promise<void> {
   const { system, rounds, failures } = entry;
   try {
-    entry.session ??= await Session.start({ ...options, system, measure, targets });
-    const values = await entry.session.round();
+    entry.running ??= await MeasuredSystem.start({ ...options, system, measure, targets });
+    const values = await entry.running.round();
     rounds.push(values);
     progress.round(measure, round, system.name, values);
-    if (measure.isFresh) await closeSession(entry);
+    if (measure.isFresh) await stopSystem(entry);
   } catch (error) {
     const reason = (error as Error).message;
     failures.push(reason);
     progress.warn(`${measure.name} #${round} ${system.name} FAILED: ${reason}`);
-    await closeSession(entry);
+    await stopSystem(entry);
   }
 }
 
-async function closeSession(entry: Entry): Promise<void> {
-  const { session } = entry;
-  entry.session = undefined;
-  await session?.close();
+async function stopSystem(entry: Entry): Promise<void> {
+  const { running } = entry;
+  entry.running = undefined;
+  await running?.close();
 }

@@ -5,7 +5,7 @@ import type { TargetKind, TargetOrder } from '../targets/target-kind.ts';
 
 const entry = new URL('../targets/main.js', import.meta.url);
 
-/** The target processes of one measure, shared by all systems. */
+/** The target processes of one measure. All systems use them. */
 export class Targets {
   readonly workers: ReadonlyMap<TargetKind, Worker>;
   readonly addresses: ReadonlyMap<TargetKind, TcpAddress>;

@@ -1,25 +1,24 @@
 import type { TcpAddress } from '@fairlead/client';
 import type { TargetKind } from '../targets/target-kind.ts';
-import type { System, SystemContext } from './system.ts';
+import { type System, type SystemContext, targetAddress } from './system.ts';
 
-/** No tunnel: what the load generator and the targets can do at most. */
+/** No tunnel: the upper limit of the load generators and targets. */
 export const direct: System = {
   name: 'direct',
-  about: 'plain TCP from the client to the target, no tunnel and no encryption',
+  about: 'plain TCP from the client to the target, without tunnel and encryption',
   isNode: false,
   isMultiplexed: false,
   missing: () => undefined,
   version: async () => undefined,
   async start(context: SystemContext) {
-    const addresses = new Map<TargetKind, TcpAddress>();
+    const targets = new Map<TargetKind, TcpAddress>();
     for (const [kind, address] of context.targets) {
-      addresses.set(kind, await context.through(address));
+      targets.set(kind, await context.through(address));
     }
     return {
       processes: [],
       route(kind) {
-        const address = addresses.get(kind);
-        if (!address) throw new Error(`this measure has no ${kind} target`);
+        const address = targetAddress({ targets }, kind);
         return { by: 'forward', address, target: address };
       },
       async close() {},

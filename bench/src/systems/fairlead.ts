@@ -6,22 +6,25 @@ import type { Address, Route } from '@fairlead/client';
 import { workspaceRoot } from '@fairlead/testkit';
 import type { RoleProcess } from '../process/process-group.ts';
 import { Program } from '../process/program.ts';
-import { programVersion } from './program-version.ts';
+import { nodeVersion } from './program-version.ts';
 import { type System, type SystemContext, targetAddress } from './system.ts';
+
+type FrontEnd = 'uds' | 'mtls' | 'http2';
+type Transport = 'tls' | 'websocket' | 'http2' | 'grpc';
 
 export interface FairleadVariant {
   readonly name: string;
   readonly about: string;
-  /** Where built packages/server and packages/agent are found; this checkout if left out. */
+  /** A checkout with built packages/server and packages/agent. The default is this checkout. */
   readonly root?: string;
-  readonly frontEnd?: 'uds' | 'mtls' | 'http2';
-  readonly transport?: 'tls' | 'websocket' | 'http2';
+  readonly frontEnd?: FrontEnd;
+  readonly transport?: Transport;
 }
 
 const listeningOn = (listener: string) =>
   new RegExp(`^(?=.*"msg":"listening")(?=.*"listener":"${listener}").*?"port":(\\d+)`);
 
-/** Fairlead itself, by one of its front ends and transports. */
+/** Fairlead with one of its front ends and transports. */
 export function fairlead(variant: FairleadVariant): System {
   const { name, about, root = workspaceRoot, frontEnd = 'uds', transport = 'tls' } = variant;
   return {
@@ -31,7 +34,7 @@ export function fairlead(variant: FairleadVariant): System {
     isMultiplexed: true,
     hasFleet: frontEnd === 'uds' && transport === 'tls',
     missing: () => undefined,
-    version: (nodePath) => programVersion(nodePath, ['--version'], /(v\S+)/),
+    version: nodeVersion,
     async start(context) {
       const { caFile, client } = context.pki.agent;
       let server = await startFairleadServer(context, { root, frontEnd });
@@ -41,8 +44,8 @@ export function fairlead(variant: FairleadVariant): System {
         await server.program.close();
       };
       try {
-        const entrance = await context.through({ host: '127.0.0.1', port: server.agentPort });
-        const running = await startFairleadAgent(context, entrance.port, { root, transport });
+        const tunnelAddress = await context.through({ host: '127.0.0.1', port: server.agentPort });
+        const running = await startFairleadAgent(context, tunnelAddress.port, { root, transport });
         agent = running;
         return {
           get processes(): RoleProcess[] {
@@ -89,10 +92,10 @@ export interface StartedServer {
 }
 
 export interface FairleadServerOptions {
-  /** Where built packages are found; this checkout if left out. */
+  /** A checkout with built packages. The default is this checkout. */
   readonly root?: string;
-  readonly frontEnd?: 'uds' | 'mtls' | 'http2';
-  /** Left out, the system picks one. */
+  readonly frontEnd?: FrontEnd;
+  /** By default, the kernel picks a port. */
   readonly agentPort?: number;
 }
 
@@ -105,7 +108,7 @@ export async function startFairleadServer(
   await access(entry);
   const path = join(context.directory, 'frontend.sock');
   const ticketKeyFile = join(context.directory, 'ticket-key');
-  // Kept over a restart in this directory, so that agents resume as they do in a fleet.
+  // A restarted server uses the same key, so that agents resume their TLS sessions.
   if (!existsSync(ticketKeyFile)) await writeFile(ticketKeyFile, randomBytes(48).toString('hex'));
   const tcp = [
     '--server-port=0',
@@ -142,15 +145,13 @@ export async function startFairleadServer(
   };
 }
 
-export interface FairleadAgentOptions {
-  readonly root?: string;
-  readonly transport?: 'tls' | 'websocket' | 'http2' | 'grpc';
-}
-
 export function startFairleadAgent(
   context: SystemContext,
   serverPort: number,
-  { root = workspaceRoot, transport = 'tls' }: FairleadAgentOptions = {},
+  {
+    root = workspaceRoot,
+    transport = 'tls',
+  }: { readonly root?: string; readonly transport?: Transport },
 ): Promise<Program> {
   const { agent } = context.pki;
   return Program.start({

@@ -1,7 +1,7 @@
 import type { Route, TcpAddress } from '@fairlead/client';
 import { findFreePorts } from '../process/free-ports.ts';
 import type { TargetKind } from '../targets/target-kind.ts';
-import type { SystemContext } from './system.ts';
+import { type SystemContext, targetAddress } from './system.ts';
 
 interface ForwardedPort {
   readonly kind: TargetKind;
@@ -10,24 +10,23 @@ interface ForwardedPort {
 }
 
 export interface ForwardedPorts {
-  /** One loopback port per target, on the server's side. */
+  /** One loopback port on the server's side for each target. */
   readonly ports: readonly ForwardedPort[];
-  /** One more, for the tunnel itself. */
+  /** The port of the tunnel's listener. */
   readonly tunnelPort: number;
   route(kind: TargetKind): Route;
 }
 
-/** Ports for a peer that forwards TCP ports and must be told each of them. */
-export async function forwardedPorts({ targets }: SystemContext): Promise<ForwardedPorts> {
-  const [tunnelPort = 0, ...free] = await findFreePorts(targets.size + 1);
-  const ports = [...targets].map(([kind, target], i) => ({ kind, target, port: free[i]! }));
+/** Ports for a peer whose configuration lists each TCP port that it forwards. */
+export async function forwardedPorts(context: SystemContext): Promise<ForwardedPorts> {
+  const [tunnelPort = 0, ...free] = await findFreePorts(context.targets.size + 1);
+  const ports = [...context.targets].map(([kind, target], i) => ({ kind, target, port: free[i]! }));
   return {
     ports,
     tunnelPort,
     route(wanted) {
-      const found = ports.find(({ kind }) => kind === wanted);
-      if (!found) throw new Error(`this measure has no ${wanted} target`);
-      const { port, target } = found;
+      const target = targetAddress(context, wanted);
+      const { port } = ports.find(({ kind }) => kind === wanted)!;
       return { by: 'forward', address: { host: '127.0.0.1', port }, target };
     },
   };

@@ -4,34 +4,34 @@ import { findProgram, requireProgram } from '../process/find-program.ts';
 import { Program } from '../process/program.ts';
 import { forwardedPorts } from './forwarded-ports.ts';
 import { programVersion } from './program-version.ts';
-import { closeAll, type System, type SystemContext } from './system.ts';
+import { runningPair, type System, type SystemContext } from './system.ts';
 
-/** frp with its defaults: yamux over one connection. */
+/** frp with its defaults: yamux streams over one connection. */
 export const frp: System = {
   name: 'frp',
-  about: 'Go; loopback TCP in, yamux over mutual TLS',
+  about: 'Go; loopback TCP front end, yamux over mutual TLS',
   isNode: false,
   isMultiplexed: true,
   missing: () =>
     findProgram('frps') && findProgram('frpc') ? undefined : 'bench/peers/build-go-peers.sh frp',
   version: () => programVersion(findProgram('frps'), ['--version'], /(\S+)/),
   async start(context: SystemContext) {
-    const { ca, server, client } = filesOf(context);
+    const { caFile, server, client } = context.pki.agent;
     const { ports, tunnelPort, route } = await forwardedPorts(context);
     const near = await startHalf(context, 'frps', [
       'bindAddr = "127.0.0.1"',
       `bindPort = ${tunnelPort}`,
       'proxyBindAddr = "127.0.0.1"',
       'transport.tls.force = true',
-      ...tls(server, ca),
+      ...tls(server, caFile),
     ]);
-    const entrance = await context.through({ host: '127.0.0.1', port: tunnelPort });
+    const tunnelAddress = await context.through({ host: '127.0.0.1', port: tunnelPort });
     const far = await startHalf(context, 'frpc', [
-      `serverAddr = "${entrance.host}"`,
-      `serverPort = ${entrance.port}`,
+      `serverAddr = "${tunnelAddress.host}"`,
+      `serverPort = ${tunnelAddress.port}`,
       'loginFailExit = false',
       'transport.tls.serverName = "localhost"',
-      ...tls(client, ca),
+      ...tls(client, caFile),
       ...ports.flatMap(({ kind, port, target }) => [
         '[[proxies]]',
         `name = "${kind}"`,
@@ -41,24 +41,13 @@ export const frp: System = {
         `remotePort = ${port}`,
       ]),
     ]);
-    return {
-      processes: [
-        { role: 'server', pid: near.pid },
-        { role: 'agent', pid: far.pid },
-      ],
-      route,
-      close: () => closeAll([far, near]),
-    };
+    return runningPair(near, far, route);
   },
 };
 
 interface KeyPair {
   readonly certFile: string;
   readonly keyFile: string;
-}
-
-function filesOf({ pki }: SystemContext) {
-  return { ca: pki.agent.caFile, server: pki.agent.server, client: pki.agent.client };
 }
 
 function tls({ certFile, keyFile }: KeyPair, caFile: string): string[] {

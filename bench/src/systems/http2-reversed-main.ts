@@ -1,11 +1,11 @@
 /**
- * The peer that needs no protocol of its own: HTTP/2 with the roles reversed, both halves in Node.
+ * A tunnel without a protocol of its own: HTTP/2 with reversed roles, in Node.
  *
  *     node http2-reversed-main.js near --ca F --cert F --key F --forward PATH=HOST:PORT ...
  *     node http2-reversed-main.js far  --ca F --cert F --key F --to HOST:PORT
  *
- * The far half dials and then serves HTTP/2 on its connection; the near half sends it a CONNECT
- * for each client of a Unix domain socket.
+ * The far process dials the near one, then acts as the HTTP/2 server on that connection. The near process accepts
+ * clients on Unix domain sockets, and sends a CONNECT for each client.
  */
 import { readFileSync } from 'node:fs';
 import {
@@ -18,7 +18,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { parseArgs } from 'node:util';
 
-/** HTTP/2's default of 64 KiB would be the measurement. */
+/** HTTP/2's default window of 64 KiB would limit the rate. */
 const windowBytes = 16 * 1024 * 1024;
 const settings = { initialWindowSize: windowBytes, maxConcurrentStreams: 100_000 };
 
@@ -96,5 +96,5 @@ function split(address: string): { host: string; port: number } {
   return { host, port: Number(port) };
 }
 
-/** The streams of a lost tunnel report it. */
+/** Streams report a lost tunnel. */
 function ignore(): void {}

@@ -1,19 +1,25 @@
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Program } from '../process/program.ts';
-import { programVersion } from './program-version.ts';
-import { closeAll, type System, type SystemContext, targetAddress } from './system.ts';
+import { nodeVersion } from './program-version.ts';
+import {
+  runningPair,
+  type System,
+  type SystemContext,
+  socketPath,
+  socketRoutes,
+} from './system.ts';
 
 const entry = fileURLToPath(new URL('./http2-reversed-main.js', import.meta.url));
 
-/** What Node's own multiplexer does with the same task. */
+/** Node's own multiplexer as a tunnel. */
 export const http2Reversed: System = {
   name: 'http2-reversed',
-  about: 'Node; UDS in, node:http2 with roles reversed over mutual TLS, a CONNECT per stream',
+  about:
+    'Node; UDS front end, node:http2 with reversed roles over mutual TLS, a CONNECT per stream',
   isNode: true,
   isMultiplexed: true,
   missing: () => undefined,
-  version: (nodePath) => programVersion(nodePath, ['--version'], /(v\S+)/),
+  version: nodeVersion,
   async start(context: SystemContext) {
     const { caFile, server, client } = context.pki.agent;
     const start = (half: string, args: string[], ready?: RegExp) =>
@@ -33,26 +39,11 @@ export const http2Reversed: System = {
       /listening on (\d+)/,
     );
     const port = Number(near.matches[0]?.[1]);
-    const entrance = await context.through({ host: '127.0.0.1', port });
+    const tunnelAddress = await context.through({ host: '127.0.0.1', port });
     const far = await start('far', [
       ...['--cert', client.certFile, '--key', client.keyFile],
-      ...['--to', `${entrance.host}:${entrance.port}`],
+      ...['--to', `${tunnelAddress.host}:${tunnelAddress.port}`],
     ]);
-    return {
-      processes: [
-        { role: 'server', pid: near.pid },
-        { role: 'agent', pid: far.pid },
-      ],
-      route: (kind) => ({
-        by: 'forward',
-        address: { path: socketPath(context, kind) },
-        target: targetAddress(context, kind),
-      }),
-      close: () => closeAll([near, far]),
-    };
+    return runningPair(near, far, socketRoutes(context));
   },
 };
-
-function socketPath(context: SystemContext, kind: string): string {
-  return join(context.directory, `${kind}.sock`);
-}

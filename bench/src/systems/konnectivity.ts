@@ -5,42 +5,52 @@ import { findFreePorts } from '../process/free-ports.ts';
 import { Program } from '../process/program.ts';
 import type { StartedServer } from './fairlead.ts';
 import { peerVersion } from './peer-version.ts';
-import { closeAll, type System, type SystemContext, targetAddress } from './system.ts';
+import {
+  type RunningSystem,
+  runningPair,
+  type System,
+  type SystemContext,
+  targetAddress,
+} from './system.ts';
 
-/** Konnectivity in one of its two modes; the tunnel is gRPC over mutual TLS in both. */
-export function konnectivity(mode: 'http-connect' | 'grpc'): System {
+/** What clients speak to the front end. */
+export type FrontEndMode = 'http-connect' | 'grpc';
+
+/** Konnectivity with one of its front ends. The tunnel is gRPC over mutual TLS in both modes. */
+export function konnectivity(mode: FrontEndMode): System {
   const clientLeg =
     mode === 'grpc'
-      ? 'a gRPC connection per stream on UDS, as kube-apiserver makes it (client in Node)'
+      ? 'a gRPC connection per stream on UDS, like kube-apiserver (client in Node)'
       : 'HTTP CONNECT on UDS';
   return {
     name: mode === 'grpc' ? 'konnectivity-grpc' : 'konnectivity',
-    about: `Go; ${clientLeg}, gRPC over mutual TLS as tunnel`,
+    about: `Go; ${clientLeg}, gRPC tunnel over mutual TLS`,
     isNode: false,
     isMultiplexed: true,
     missing: missingKonnectivity,
     version: () => peerVersion('konnectivity-server'),
     async start(context: SystemContext) {
       const near = await startKonnectivityServer(context, mode);
-      const entrance = await context.through({ host: '127.0.0.1', port: near.agentPort });
-      const far = await startKonnectivityAgent(context, entrance);
-      return {
-        processes: [
-          { role: 'server', pid: near.program.pid },
-          { role: 'agent', pid: far.pid },
-        ],
-        route: (kind) => ({
-          by: mode === 'grpc' ? 'grpc' : 'connect',
-          address: near.frontEnd,
-          target: targetAddress(context, kind),
-        }),
-        close: () => closeAll([far, near.program]),
-      };
+      const tunnelAddress = await context.through({ host: '127.0.0.1', port: near.agentPort });
+      const far = await startKonnectivityAgent(context, tunnelAddress);
+      return runningPair(near.program, far, frontEndRoutes(context, near, mode));
     },
   };
 }
 
-/** Undefined when Konnectivity is here, else how to get it. */
+export function frontEndRoutes(
+  context: SystemContext,
+  { frontEnd }: StartedServer,
+  mode: FrontEndMode,
+): RunningSystem['route'] {
+  return (kind) => ({
+    by: mode === 'grpc' ? 'grpc' : 'connect',
+    address: frontEnd,
+    target: targetAddress(context, kind),
+  });
+}
+
+/** @returns the command that installs Konnectivity, or undefined if it is installed */
 export function missingKonnectivity(): string | undefined {
   return findProgram('konnectivity-server') && findProgram('konnectivity-agent')
     ? undefined
@@ -49,7 +59,7 @@ export function missingKonnectivity(): string | undefined {
 
 export async function startKonnectivityServer(
   context: SystemContext,
-  mode: 'http-connect' | 'grpc',
+  mode: FrontEndMode,
 ): Promise<StartedServer> {
   const { caFile, server } = context.pki.agent;
   const [agentPort = 0, health, admin] = await findFreePorts(3);

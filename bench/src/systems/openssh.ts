@@ -1,24 +1,28 @@
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { copyFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { findProgram, requireProgram } from '../process/find-program.ts';
 import { findFreePorts } from '../process/free-ports.ts';
 import { Program } from '../process/program.ts';
+import { runProgram } from '../process/run-program.ts';
 import { programVersion } from './program-version.ts';
-import { closeAll, type System, type SystemContext, targetAddress } from './system.ts';
+import {
+  runningPair,
+  type System,
+  type SystemContext,
+  socketPath,
+  socketRoutes,
+} from './system.ts';
 
-const run = promisify(execFile);
 const cipher = 'aes128-gcm@openssh.com';
-/** sshd refuses to start as root without it; Debian's service makes it. */
+/** sshd as root needs this directory. On Debian, the ssh service creates it. */
 const separationDirectory = '/run/sshd';
 
-/** `ssh -R` with Unix domain sockets on the server's side. */
+/** `ssh -R` from Unix domain sockets on the server's side. */
 export const openssh: System = {
   name: 'openssh',
-  about: `C; ssh -R from UDS over one SSH connection, ${cipher}, public keys both ways`,
+  about: `C; UDS front end of ssh -R, one SSH connection, ${cipher}, public keys on both sides`,
   isNode: false,
   isMultiplexed: true,
   missing() {
@@ -36,7 +40,7 @@ export const openssh: System = {
     await copyFile(`${userKey}.pub`, join(directory, 'authorized'));
     const [port = 0] = await findFreePorts(1);
     const sshd = await startServer(directory, hostKey, port);
-    const entrance = await context.through({ host: '127.0.0.1', port });
+    const tunnelAddress = await context.through({ host: '127.0.0.1', port });
     const forwards = [...context.targets].flatMap(([kind, target]) => [
       '-R',
       `${socketPath(context, kind)}:${target.host}:${target.port}`,
@@ -45,28 +49,17 @@ export const openssh: System = {
       name: 'ssh',
       command: requireProgram('ssh'),
       args: [
-        ...['-N', '-F', 'none', '-i', userKey, '-c', cipher, '-p', String(entrance.port)],
+        ...['-N', '-F', 'none', '-i', userKey, '-c', cipher, '-p', String(tunnelAddress.port)],
         ...options({
           ExitOnForwardFailure: 'yes',
           StrictHostKeyChecking: 'accept-new',
           UserKnownHostsFile: join(directory, 'known'),
         }),
         ...forwards,
-        `${userInfo().username}@${entrance.host}`,
+        `${userInfo().username}@${tunnelAddress.host}`,
       ],
     });
-    return {
-      processes: [
-        { role: 'server', pid: sshd.pid },
-        { role: 'agent', pid: ssh.pid },
-      ],
-      route: (kind) => ({
-        by: 'forward',
-        address: { path: socketPath(context, kind) },
-        target: targetAddress(context, kind),
-      }),
-      close: () => closeAll([ssh, sshd]),
-    };
+    return runningPair(sshd, ssh, socketRoutes(context));
   },
 };
 
@@ -96,13 +89,9 @@ async function startServer(directory: string, hostKey: string, port: number): Pr
 }
 
 async function makeKey(file: string): Promise<void> {
-  await run(requireProgram('ssh-keygen'), ['-q', '-t', 'ed25519', '-N', '', '-f', file]);
+  await runProgram(requireProgram('ssh-keygen'), ['-q', '-t', 'ed25519', '-N', '', '-f', file]);
 }
 
 function options(values: Readonly<Record<string, string>>): string[] {
   return Object.entries(values).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-}
-
-function socketPath(context: SystemContext, kind: string): string {
-  return join(context.directory, `${kind}.sock`);
 }

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { findProgram } from '../process/find-program.ts';
 
 /**
- * What the scripts of bench/peers noted beside a program that does not tell its own version;
- * undefined for one that was installed in another way.
+ * The version of a program that does not print it. The scripts of bench/peers store it in a file beside the program.
+ * @returns undefined if the program was installed in another way
  */
 export async function peerVersion(program: string): Promise<string | undefined> {
   const path = findProgram(program);

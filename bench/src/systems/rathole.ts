@@ -1,21 +1,20 @@
-import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { findProgram, requireProgram } from '../process/find-program.ts';
 import { Program } from '../process/program.ts';
+import { runProgram } from '../process/run-program.ts';
 import { forwardedPorts } from './forwarded-ports.ts';
 import { programVersion } from './program-version.ts';
-import { closeAll, type System, type SystemContext } from './system.ts';
+import { runningPair, type System, type SystemContext } from './system.ts';
 
-const run = promisify(execFile);
 const password = 'bench';
 const token = 'bench';
 
-/** rathole with TLS; it knows no client certificates and shows a token instead. */
+/** rathole with TLS. It does not support client certificates, so a token authenticates the client. */
 export const rathole: System = {
   name: 'rathole',
-  about: 'Rust; loopback TCP in, one TLS connection per stream, a token for client certificate',
+  about:
+    'Rust; loopback TCP front end, one TLS connection per stream, a token instead of a client certificate',
   isNode: false,
   isMultiplexed: false,
   missing() {
@@ -27,7 +26,7 @@ export const rathole: System = {
     const { caFile, server } = context.pki.agent;
     const { ports, tunnelPort, route } = await forwardedPorts(context);
     const identity = join(context.directory, 'identity.pfx');
-    await run(requireProgram('openssl'), [
+    await runProgram(requireProgram('openssl'), [
       ...['pkcs12', '-export', '-in', server.certFile, '-inkey', server.keyFile],
       ...['-out', identity, '-passout', `pass:${password}`],
     ]);
@@ -45,10 +44,10 @@ export const rathole: System = {
         `bind_addr = "127.0.0.1:${port}"`,
       ]),
     ]);
-    const entrance = await context.through({ host: '127.0.0.1', port: tunnelPort });
+    const tunnelAddress = await context.through({ host: '127.0.0.1', port: tunnelPort });
     const far = await startHalf(context, 'client', [
       '[client]',
-      `remote_addr = "${entrance.host}:${entrance.port}"`,
+      `remote_addr = "${tunnelAddress.host}:${tunnelAddress.port}"`,
       `default_token = "${token}"`,
       '[client.transport]',
       'type = "tls"',
@@ -60,14 +59,7 @@ export const rathole: System = {
         `local_addr = "${target.host}:${target.port}"`,
       ]),
     ]);
-    return {
-      processes: [
-        { role: 'server', pid: near.pid },
-        { role: 'agent', pid: far.pid },
-      ],
-      route,
-      close: () => closeAll([far, near]),
-    };
+    return runningPair(near, far, route);
   },
 };
 

@@ -4,14 +4,19 @@ import { findProgram, requireProgram } from '../process/find-program.ts';
 import { findFreePorts } from '../process/free-ports.ts';
 import { Program } from '../process/program.ts';
 import { programVersion } from './program-version.ts';
-import { closeAll, type System, type SystemContext, targetAddress } from './system.ts';
+import {
+  runningPair,
+  type System,
+  type SystemContext,
+  socketPath,
+  socketRoutes,
+  targetAddress,
+} from './system.ts';
 
-const ready = /Configuration successful/;
-
-/** A pair of stunnels (C, OpenSSL): one TLS connection per stream. */
+/** Two stunnels (C, OpenSSL) with one TLS connection per stream. */
 export const stunnel: System = {
   name: 'stunnel',
-  about: 'C; UDS in, one mutual TLS 1.3 connection per stream, resumed sessions',
+  about: 'C; UDS front end, one mutual TLS 1.3 connection per stream, resumed sessions',
   isNode: false,
   isMultiplexed: false,
   missing: () => (findProgram('stunnel') ? undefined : 'apt-get install stunnel4'),
@@ -29,27 +34,16 @@ export const stunnel: System = {
     ]);
     const services: string[] = [];
     for (const [i, kind] of kinds.entries()) {
-      const entrance = await context.through({ host: '127.0.0.1', port: ports[i]! });
+      const tunnelAddress = await context.through({ host: '127.0.0.1', port: ports[i]! });
       services.push(
         `[${kind}]`,
         'client = yes',
         `accept = ${socketPath(context, kind)}`,
-        `connect = ${entrance.host}:${entrance.port}`,
+        `connect = ${tunnelAddress.host}:${tunnelAddress.port}`,
       );
     }
     const near = await startStunnel(context, 'near', [...tls(caFile, client), ...services]);
-    return {
-      processes: [
-        { role: 'server', pid: near.pid },
-        { role: 'agent', pid: far.pid },
-      ],
-      route: (kind) => ({
-        by: 'forward',
-        address: { path: socketPath(context, kind) },
-        target: targetAddress(context, kind),
-      }),
-      close: () => closeAll([near, far]),
-    };
+    return runningPair(near, far, socketRoutes(context));
   },
 };
 
@@ -77,10 +71,6 @@ async function startStunnel(
     name: `stunnel ${half}`,
     command: requireProgram('stunnel'),
     args: [file],
-    ready: [ready],
+    ready: [/Configuration successful/],
   });
-}
-
-function socketPath(context: SystemContext, kind: string): string {
-  return join(context.directory, `${kind}.sock`);
 }

@@ -1,75 +1,112 @@
+import { join } from 'node:path';
 import type { Route, TcpAddress } from '@fairlead/client';
 import type { TestPki } from '@fairlead/testkit';
 import type { RoleProcess } from '../process/process-group.ts';
+import type { Program } from '../process/program.ts';
 import type { TargetKind } from '../targets/target-kind.ts';
 
-/** What a system gets to start with. */
+/** What `System.start` receives. */
 export interface SystemContext {
-  /** The targets of this measure; a system that forwards ports needs to know them beforehand. */
+  /** The targets of this measure. A system that forwards ports needs all of them at its start. */
   readonly targets: ReadonlyMap<TargetKind, TcpAddress>;
-  /** Empty, short enough for sockets, removed afterwards. */
+  /** Empty at the start, and removed at the end. The path is short enough for Unix domain sockets. */
   readonly directory: string;
   readonly pki: TestPki;
-  /** The node binary for programs of ours. */
+  /** The node binary that runs our programs. */
   readonly nodePath: string;
-  /** Flags of node for programs of ours. */
+  /** Node flags for our programs. */
   readonly nodeArgs: readonly string[];
-  /** Puts the measure's slow link, if it has one, in front of the accepting end of the tunnel's leg. */
+  /**
+   * Starts the measure's slow link in front of the tunnel's listener.
+   * @returns the address to dial: the link's, or `address` itself if the measure has no link
+   */
   through(address: TcpAddress): Promise<TcpAddress>;
 }
 
-/** A server that takes a fleet of agents, and can be restarted under them. */
+/** A server for a fleet of agents. It can restart while they are connected. */
 export interface FleetServer {
-  /** The checkout whose agents fit, built. */
+  /** The built checkout that the server and its agents come from. */
   readonly root: string;
-  /** Where agents connect; the same after a restart. */
+  /** The port that agents dial. It stays the same after a restart. */
   readonly port: number;
   readonly caFile: string;
   readonly certFile: string;
   readonly keyFile: string;
-  /** Kills the server, without a word to the agents. */
+  /** Kills the server. It sends no GOAWAY to the agents. */
   stop(): Promise<void>;
-  /** Starts it again on the same port. */
+  /** Starts the server again on the same port. */
   start(): Promise<void>;
 }
 
-/** A system that carries streams now. */
+/** A started system. */
 export interface RunningSystem {
   readonly processes: readonly RoleProcess[];
-  /** @throws Error for a target that was not announced */
+  /** @throws Error if the target is not in `SystemContext.targets` */
   route(target: TargetKind): Route;
-  /** Only where `System.hasFleet`. */
+  /** Present if `System.hasFleet`. */
   readonly fleetServer?: FleetServer;
   close(): Promise<void>;
 }
 
-/** Something that carries streams: Fairlead, a peer, or nothing at all. */
+/** A program or pair of programs to measure: Fairlead, a peer, or no tunnel (`direct`). */
 export interface System {
-  /** For `--peers` and for tables. */
+  /** The name in `--peers` and in tables. */
   readonly name: string;
-  /** One line for the report: what it is and how the legs are set up. */
+  /** One line for the report: language, front end and tunnel. */
   readonly about: string;
-  /** Whether its server and agent are programs of ours, in Node. */
+  /** Whether its processes run our code in Node. */
   readonly isNode: boolean;
-  /** Whether all its streams share a connection; one that does not has no tunnel to crowd. */
+  /** Whether all streams share one connection. */
   readonly isMultiplexed: boolean;
-  /** Whether a thousand of its agents can be had in a few processes. */
+  /** Whether many of its agents can run in one process. */
   readonly hasFleet?: boolean;
-  /** Undefined when it can run here, else what is missing and how to get it. */
+  /** @returns the command that installs what is missing, or undefined if the system can run */
   missing(): string | undefined;
-  /** For the report; undefined where the program does not tell. */
+  /** @returns the version for the report, or undefined if it is unknown */
   version(nodePath: string): Promise<string | undefined>;
   start(context: SystemContext): Promise<RunningSystem>;
 }
 
-/** The address of a target of this measure. */
-export function targetAddress(context: SystemContext, kind: TargetKind): TcpAddress {
-  const address = context.targets.get(kind);
+/** @throws Error if the measure has no such target */
+export function targetAddress(
+  { targets }: Pick<SystemContext, 'targets'>,
+  kind: TargetKind,
+): TcpAddress {
+  const address = targets.get(kind);
   if (!address) throw new Error(`this measure has no ${kind} target`);
   return address;
 }
 
-/** Ends several things at once; for `RunningSystem.close`. */
-export async function closeAll(parts: readonly { close(): Promise<void> }[]): Promise<void> {
-  await Promise.all(parts.map((part) => part.close()));
+/** The Unix domain socket of a system that forwards one socket to each target. */
+export function socketPath({ directory }: SystemContext, kind: TargetKind): string {
+  return join(directory, `${kind}.sock`);
+}
+
+/** The routes of a system that forwards one Unix domain socket to each target. */
+export function socketRoutes(context: SystemContext): RunningSystem['route'] {
+  return (kind) => ({
+    by: 'forward',
+    address: { path: socketPath(context, kind) },
+    target: targetAddress(context, kind),
+  });
+}
+
+/** A system of one server process and one agent process. */
+export function runningPair(
+  server: Program,
+  agent: Program,
+  route: RunningSystem['route'],
+): RunningSystem {
+  return {
+    processes: [
+      { role: 'server', pid: server.pid },
+      { role: 'agent', pid: agent.pid },
+    ],
+    route,
+    close: () => closeAll([agent, server]),
+  };
+}
+
+export async function closeAll(programs: readonly Program[]): Promise<void> {
+  await Promise.all(programs.map((program) => program.close()));
 }

@@ -1,21 +1,21 @@
-import { join } from 'node:path';
 import { programs } from '@fairlead/testkit';
 import type { RoleProcess } from '../process/process-group.ts';
 import { Program } from '../process/program.ts';
-import { programVersion } from './program-version.ts';
-import { closeAll, type System, type SystemContext, targetAddress } from './system.ts';
+import { nodeVersion } from './program-version.ts';
+import { closeAll, type System, type SystemContext, socketPath, socketRoutes } from './system.ts';
 
-/** The port is there for TCP only. */
+/** Unix domain sockets have no port. */
 const listening = /"msg":"listening"(?:.*"port":(\d+))?/;
 
-/** The yardstick: TLS in Node and nothing else. One pair of processes for each target. */
+/** The baseline: TLS in Node without a protocol. Each target has its own pair of processes. */
 export const tlsRelay: System = {
   name: 'tls-relay',
-  about: 'Node; UDS in, one mutual TLS connection per stream, no multiplexing (packages/testkit)',
+  about:
+    'Node; UDS front end, one mutual TLS connection per stream, no multiplexing (packages/testkit)',
   isNode: true,
   isMultiplexed: false,
   missing: () => undefined,
-  version: (nodePath) => programVersion(nodePath, ['--version'], /(v\S+)/),
+  version: nodeVersion,
   async start(context: SystemContext) {
     const running: Program[] = [];
     const processes: RoleProcess[] = [];
@@ -29,28 +29,20 @@ export const tlsRelay: System = {
       });
       running.push(far);
       processes.push({ role: 'agent', pid: far.pid });
-      const entrance = await context.through({
+      const tunnelAddress = await context.through({
         host: '127.0.0.1',
         port: Number(far.matches[0]?.[1]),
       });
       const near = await startHalf(context, 'near', {
         listen: socketPath(context, kind),
-        to: `${entrance.host}:${entrance.port}`,
+        to: `${tunnelAddress.host}:${tunnelAddress.port}`,
         certFile: client.certFile,
         keyFile: client.keyFile,
       });
       running.push(near);
       processes.push({ role: 'server', pid: near.pid });
     }
-    return {
-      processes,
-      route: (kind) => ({
-        by: 'forward',
-        address: { path: socketPath(context, kind) },
-        target: targetAddress(context, kind),
-      }),
-      close: () => closeAll(running),
-    };
+    return { processes, route: socketRoutes(context), close: () => closeAll(running) };
   },
 };
 
@@ -73,8 +65,4 @@ function startHalf(
     args: [...context.nodeArgs, programs.tlsRelay, half, '--listen', listen, '--to', to, ...tls],
     ready: [listening],
   });
-}
-
-function socketPath(context: SystemContext, kind: string): string {
-  return join(context.directory, `${kind}.sock`);
 }

@@ -1,4 +1,4 @@
-/** A target: a process that listens on loopback, does one thing with each connection, and counts. */
+/** A target process. It listens on loopback, serves one kind of target, and counts. */
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { TcpAddress } from '@fairlead/client';
@@ -6,7 +6,7 @@ import { createLoadTarget, Meter } from '@fairlead/client/load';
 import { serveCalls } from '../process/calls.ts';
 import type { TargetOrder } from './target-kind.ts';
 
-/** The measures open some hundred connections at once. */
+/** Measures open hundreds of connections at once. */
 const backlog = 4096;
 const meter = new Meter();
 

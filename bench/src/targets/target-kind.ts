@@ -1,7 +1,7 @@
-/** What a stream can lead to. */
+/** The kinds of targets. */
 export type TargetKind = 'sink' | 'source' | 'echo' | 'http' | 'https';
 
-/** What a target process is told; the certificate is for `https`. */
+/** The argument of a target process. `https` uses the certificate. */
 export interface TargetOrder {
   readonly kind: TargetKind;
   readonly cert: string;
