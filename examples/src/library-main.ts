@@ -4,7 +4,6 @@
  *     npx fairlead pki init --out pki
  *     node examples/dist/library-main.js pki http://localhost:7080/
  */
-
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';

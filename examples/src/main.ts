@@ -12,6 +12,7 @@ import {
 } from '@fairlead/testkit';
 import { pickPort } from './ports.ts';
 import { requestThrough } from './request.ts';
+import { aborted, stopSignal } from './stop-signal.ts';
 
 const host = '127.0.0.1';
 const say = (text = ''): void => {
@@ -23,15 +24,11 @@ const opened: { close(): Promise<void> }[] = [];
 
 /** Listens from the start, so that an early Ctrl-C leaves no process or file behind. */
 const stopped = stopSignal();
-let isStopped = false;
-void stopped.then(() => {
-  isStopped = true;
-});
 
 /** Registers something to close at the end. @throws Error after Ctrl-C */
 function keep(thing: { close(): Promise<void> }): void {
   opened.push(thing);
-  if (isStopped) throw new Error('stopped');
+  if (stopped.aborted) throw new Error('stopped');
 }
 
 async function closeAll(): Promise<void> {
@@ -154,7 +151,7 @@ async function main(): Promise<void> {
   say();
   say('Ctrl-C ends everything.');
 
-  await Promise.race([stopped, failsWith(server), failsWith(agent)]);
+  await Promise.race([aborted(stopped), failsWith(server), failsWith(agent)]);
 }
 
 /** Rejects if the process ends before it is stopped. */
@@ -163,17 +160,11 @@ async function failsWith(running: RunningProcess): Promise<never> {
   throw new Error(`${running.name} ended unexpectedly\n${running.describe()}`);
 }
 
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
-}
-
 try {
   await main();
 } catch (error) {
   // A terminal's Ctrl-C also ends the server and the agent, which is no failure.
-  if (!isStopped) {
+  if (!stopped.aborted) {
     say(`The demo failed: ${error instanceof Error ? error.message : error}`);
     process.exitCode = 1;
   }

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+
 /** Aborts at SIGTERM or SIGINT. Process 1 of a container has no default signal handlers. */
 export function stopSignal(): AbortSignal {
   const controller = new AbortController();
@@ -5,4 +7,9 @@ export function stopSignal(): AbortSignal {
     process.once(signal, () => controller.abort());
   }
   return controller.signal;
+}
+
+/** Resolves when the signal aborts. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }

@@ -7,7 +7,7 @@ import { type ClientTls, connectThrough, type FrontEndAddress } from '@fairlead/
 export interface Target {
   readonly host: string;
   readonly port: number;
-  /** TLS inside the stream; without it, plain TCP. */
+  /** TLS inside the stream. The default is plain TCP. */
   readonly tls?: ClientTls;
 }
 
@@ -34,7 +34,7 @@ export class Refusal extends Error {
 /**
  * Sends CONNECT to the front end, then starts TLS inside the stream if the target uses it.
  *
- * @throws Refusal when the server refuses; the system's or TLS's error otherwise
+ * @throws Refusal if the server refuses the request; otherwise the error of the system or of TLS
  */
 export async function connectToTarget(
   via: FrontEndAddress,

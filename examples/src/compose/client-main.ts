@@ -2,7 +2,6 @@
  * The client of docker-compose.yml: does what kube-apiserver does with a tunnel, and checks the results.
  * Exit codes: 0 for success, 1 for a failed check, 2 for invalid usage.
  */
-
 import { copy } from './client/copy.ts';
 import { exec } from './client/exec.ts';
 import { get } from './client/get.ts';
@@ -12,13 +11,13 @@ import { readNetwork } from './network.ts';
 import { ServerPool } from './server-pool.ts';
 
 const usage = `usage: client COMMAND
-  get [NODE]           one request to the node's kubelet, and one to its pod
-  logs [NODE]          follows a log like kubectl logs -f; each line must arrive at once
-  exec [NODE]          an echo session like kubectl exec; each key must come back
-  copy [NODE [MIB]]    256 MiB each way like kubectl cp, beside an echo session
-  all                  these four commands on every node
-  apart [HOST:PORT...] checks that these (by default all targets) do not answer without the tunnel
-  reach HOST:PORT...   checks that all of these answer without the tunnel
+  get [NODE]           sends a request to the node's kubelet, and one to its pod
+  logs [NODE]          follows a log like kubectl logs -f; checks that each line arrives at once
+  exec [NODE]          opens an echo session like kubectl exec; checks that each key comes back
+  copy [NODE [MIB]]    copies 256 MiB each way like kubectl cp, during an echo session
+  all                  runs these four commands on every node
+  apart [HOST:PORT...] checks that these addresses (default: all targets) do not answer without the tunnel
+  reach HOST:PORT...   checks that these addresses answer without the tunnel
 `;
 
 class UsageError extends Error {}
@@ -36,8 +35,9 @@ async function run([command, ...args]: readonly string[]): Promise<void> {
     );
   }
   const mebibytes = Number(args[1] ?? 256);
-  if (!Number.isInteger(mebibytes) || mebibytes < 1)
-    throw new UsageError(`${args[1]}: not a number of MiB`);
+  if (!Number.isInteger(mebibytes) || mebibytes < 1) {
+    throw new UsageError(`${args[1]}: not a number of MiB. Use 1 or more.`);
+  }
   switch (command) {
     case 'get':
       return get(servers, node);

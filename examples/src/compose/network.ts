@@ -69,6 +69,6 @@ function list(env: NodeJS.ProcessEnv, name: string): string[] {
 
 function required(env: NodeJS.ProcessEnv, name: string): string {
   const value = env[name];
-  if (!value) throw new Error(`${name} is not set; this program is made for docker-compose.yml`);
+  if (!value) throw new Error(`${name}: not set. Run this program with docker-compose.yml.`);
   return value;
 }

@@ -2,9 +2,9 @@ import type { FrontEndAddress } from '@fairlead/testkit';
 import { Refusal } from '../target-connection.ts';
 import type { NamedServer } from './network.ts';
 
-/** The time one server has before the next one is tried. The lookup of a removed name can take as long. */
+/** After this time, the next server is tried. The lookup of a removed name can take as long. */
 const attemptTimeoutMs = 5000;
-/** For this time, a failed server is tried after the others. */
+/** During this time, a failed server is tried last. */
 const suspicionMs = 10_000;
 
 /** The result, and the server that served it. */
@@ -29,7 +29,7 @@ export class ServerPool {
    * @throws the last server's error
    */
   async through<T>(attempt: (via: FrontEndAddress) => Promise<T>, first = 0): Promise<ServedBy<T>> {
-    let lastError: unknown = new Error('there is no server to try');
+    let lastError: unknown = new Error('there are no servers');
     for (const { name, address } of this.#inOrder(first)) {
       try {
         const value = await within(attemptTimeoutMs, name, attempt(address));

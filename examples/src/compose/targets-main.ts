@@ -1,10 +1,9 @@
 /**
- * The targets of one node network, until SIGTERM:
+ * Runs the targets of one node network until SIGTERM:
  *
  *     targets-main.js kubelet DIRECTORY   HTTPS on 10250, with kubelet.crt, kubelet.key, kubelet-ca.crt there
  *     targets-main.js pod                 HTTP on 8080; on 9001 to 9003 a source, a sink and an echo of bytes
  */
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -15,7 +14,7 @@ import {
   startRequestedSourceTarget,
   startSinkTarget,
 } from '@fairlead/testkit';
-import { stopSignal } from '../stop-signal.ts';
+import { aborted, stopSignal } from '../stop-signal.ts';
 import { targetPorts } from './network.ts';
 
 const host = '0.0.0.0';
@@ -40,5 +39,5 @@ async function start(kind: string | undefined, directory: string | undefined): P
 const stopped = stopSignal();
 const endpoints = await start(process.argv[2], process.argv[3]);
 console.log(`listening on ${endpoints.map(({ port }) => port).join(', ')}`);
-if (!stopped.aborted) await once(stopped, 'abort');
+await aborted(stopped);
 await Promise.all(endpoints.map((endpoint) => endpoint.close()));

@@ -1,4 +1,4 @@
-/** Sends a request a second through the servers in turn, to every target, and tells of each in one line. */
+/** Sends a request each second to one target after the other, through one server after the other. Prints a line for each. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requestThrough } from '../request.ts';
 import { stopSignal } from '../stop-signal.ts';
@@ -18,7 +18,7 @@ let failed = 0;
 
 while (!stopped.aborted) {
   const { what, target, path } = requests[sent % requests.length]!;
-  // Each target in turn, by each server in turn.
+  // All targets through one server, then all through the next one.
   const first = Math.floor(sent / requests.length);
   const startedAt = performance.now();
   sent++;

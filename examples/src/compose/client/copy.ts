@@ -41,7 +41,7 @@ export async function copy(
   }
 }
 
-/** Sends at least one key, and goes on until the transfer has ended. */
+/** Sends keys until the transfer has ended, at least one. */
 async function typeWhile(session: EchoSession, moving: Promise<unknown>): Promise<number[]> {
   let isMoving = true;
   const stop = () => {
