@@ -13,7 +13,7 @@ import { readOptionTables } from './option-tables.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 
-/** Programs whose flags this check does not know: those that a sentence can name, and those of common words. */
+/** Other programs, whose flags this check does not know. In prose, only `namedTools` are recognized without backquotes. */
 const namedTools = (
   'actionlint codesign curl docker kube-apiserver kubeadm kubectl kustomize npm openssl systemctl ' +
   'systemd-analyze'
@@ -22,7 +22,7 @@ const otherTools = [
   ...namedTools,
   ...'apt apt-get docker-compose dpkg git go install journalctl node npx useradd'.split(' '),
 ];
-/** What stands for any flag in an explanation. */
+/** Names that stand for any flag. */
 const placeholders = new Set(['flag']);
 
 const tables = readOptionTables(root);
@@ -44,7 +44,7 @@ function allPages() {
     .filter((path) => existsSync(path));
 }
 
-/** @returns the lines of a page, each with its number and the kind of text that it is */
+/** @returns the lines of a page, each with its number and its kind: `prose`, `code`, `sh` or `fence` */
 function readLines(path) {
   let fence;
   return readFileSync(path, 'utf8')
@@ -140,7 +140,7 @@ function checkFlags(lines, complain) {
   }
 }
 
-/** Text with the surroundings that may name a tool: a whole command, a row, a line of code, a paragraph. */
+/** Texts that can contain flags. `context` can name their tool: a table row, a line of code or a paragraph. */
 function passages(lines) {
   const found = [];
   for (let at = 0; at < lines.length; at++) {
@@ -174,7 +174,7 @@ function paragraphAt(lines, at) {
     .join(' ');
 }
 
-/** Checks each command of a shell line: its flags must be those of its own program. */
+/** Checks that each command of a shell line has only flags of its program. */
 function checkCommands(text, complain) {
   for (const command of text.split(/&&|\|\||[|;]/)) {
     const words = command
@@ -209,11 +209,11 @@ function unknown(name, program) {
   const cure =
     near.length > 0
       ? `Did you mean ${near.map((flag) => `--${flag}`).join(' or ')}?`
-      : 'Correct it, or name the other tool that it belongs to beside it';
+      : 'Correct it, or name its tool in the same paragraph';
   return `--${name}: ${fault}. ${cure}`;
 }
 
-/** Whether one name is the other with one letter too many, too few or wrong. */
+/** Whether two names differ in at most one letter. */
 function isNear(one, other) {
   if (Math.abs(one.length - other.length) > 1) return false;
   let begin = 0;

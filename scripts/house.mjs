@@ -1,6 +1,6 @@
 /**
- * Measures the structure of each package, and the words of what people read. Prints a table: each
- * measure, its limit, and the first places that exceed it.
+ * Measures the structure of all packages, and finds words to avoid in code and documentation. Prints each
+ * measure, its limit, and the first places that exceed the limit.
  *
  *   node scripts/house.mjs [--check] [--all]
  *
@@ -21,14 +21,14 @@ const limits = {
   functionLines: 80,
 };
 
-/** Words that a reader must translate; the rules are in CONTRIBUTING.md. */
+/** Words to avoid. CONTRIBUTING.md has the rules. */
 const words =
   /\b(nobody|whoever|somebody|anew|told of|is no good|come to its end|in the place of|by the way of|lets go of|as it were|in earnest|behaviours?|honour\w*|licence\w*|dialled)\b/gi;
 
 const packages = readdirSync(join(root, 'packages'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map(({ name }) => name)
-  // Builds leave the dist folders of packages that have moved.
+  // A moved package can leave its dist folder behind.
   .filter((name) => existsSync(join(root, 'packages', name, 'package.json')));
 const sources = packages
   .flatMap((name) => listFiles(join(root, 'packages', name, 'src')))
@@ -50,7 +50,7 @@ const shown = (path) => relative(root, path);
 const lineOf = (file, at) => file.getLineAndCharacterOfPosition(at).line + 1;
 const linesOf = (file) => lineOf(file, file.end);
 
-/** Files that import each other in a circle; imports of types alone do not count. */
+/** Circles of imports. Imports of types alone do not count. */
 function importCircles() {
   const imports = new Map(
     [...parsed].map(([path, file]) => [
@@ -86,33 +86,34 @@ function isTypeOnly(statement) {
   );
 }
 
-function longFunctions() {
-  const found = [];
-  for (const [path, file] of parsed) {
+function visitSources(onNode) {
+  for (const file of parsed.values()) {
     const visit = (node) => {
-      if (ts.isFunctionLike(node) && node.body) {
-        const lines = lineOf(file, node.end) - lineOf(file, node.getStart()) + 1;
-        if (lines > limits.functionLines) {
-          const name = node.name?.getText() ?? node.parent.name?.getText() ?? 'function';
-          found.push([lines, `${shown(path)}:${lineOf(file, node.getStart())} ${name} (${lines})`]);
-        }
-      }
+      onNode(node, file);
       ts.forEachChild(node, visit);
     };
     visit(file);
   }
+}
+
+function longFunctions() {
+  const found = [];
+  visitSources((node, file) => {
+    if (!ts.isFunctionLike(node) || !node.body) return;
+    const start = lineOf(file, node.getStart());
+    const lines = lineOf(file, node.end) - start + 1;
+    if (lines <= limits.functionLines) return;
+    const name = node.name?.getText() ?? node.parent.name?.getText() ?? 'function';
+    found.push([lines, `${shown(file.fileName)}:${start} ${name} (${lines})`]);
+  });
   return sorted(found);
 }
 
 function countTypes() {
   let count = 0;
-  for (const file of parsed.values()) {
-    const visit = (node) => {
-      if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) count++;
-      ts.forEachChild(node, visit);
-    };
-    visit(file);
-  }
+  visitSources((node) => {
+    if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) count++;
+  });
   return count;
 }
 
@@ -148,7 +149,7 @@ function hardWords() {
   );
 }
 
-/** The files that ARCHITECTURE.md names in the picture under a heading. */
+/** Counts the files in ARCHITECTURE.md's picture under a heading. */
 function filesInPicture(heading) {
   const text = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
   const picture = new RegExp(`^## ${heading}\\n[^]*?\`\`\`mermaid\\n([^]*?)\`\`\``, 'm').exec(
@@ -163,7 +164,7 @@ const measures = [
   [`folders of more than ${limits.folderFiles} source files`, ...counted(crowdedFolders())],
   [`files of more than ${limits.fileLines} lines`, ...counted(longFiles())],
   [`functions of more than ${limits.functionLines} lines`, ...counted(longFunctions())],
-  ['words that need a second reading', ...counted(hardWords())],
+  ['words to avoid', ...counted(hardWords())],
   ['files of one CONNECT', filesInPicture('One CONNECT') ?? 'no picture', 25, []],
   ['files of one DATA chunk', filesInPicture('One DATA chunk') ?? 'no picture', 18, []],
   ['named types', countTypes(), undefined, []],

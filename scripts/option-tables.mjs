@@ -15,7 +15,7 @@ export function readOptionTables(root) {
     .map((path) => ({ path, text: readFileSync(path, 'utf8') }))
     .filter(({ text }) => /\boption\(|\bignoredOption\(|\bdefineOptions\(/.test(text))
     .map(({ path, text }) => ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true));
-  /** Objects by `PATH NAME`, and by NAME alone for imports from another package. */
+  /** Object literals by `PATH NAME`, and by NAME for imports from another package. */
   const constants = new Map();
   const tables = [];
   for (const file of files) {
@@ -54,7 +54,7 @@ function visit(node, onNode) {
   ts.forEachChild(node, (child) => visit(child, onNode));
 }
 
-/** Without `as const` and `satisfies T`. */
+/** Removes `as const` and `satisfies T`. */
 function unwrap(node) {
   return ts.isAsExpression(node) || ts.isSatisfiesExpression(node) ? unwrap(node.expression) : node;
 }
@@ -64,7 +64,7 @@ function propertyOf(object, name) {
   return property && unwrap(property.initializer);
 }
 
-/** The names of an object of options: its own, those it spreads, and those of a call's object. */
+/** The names in an object of options, in the objects that it spreads, and in the arguments of a call. */
 function namesIn(node, constants) {
   if (ts.isIdentifier(node)) {
     const value = resolveName(node, constants);
@@ -83,7 +83,7 @@ function namesIn(node, constants) {
   );
 }
 
-/** The object that an identifier means: of its own file, of the file that it is imported from, or of a package. */
+/** Finds an identifier's object in its own file, in the file that it is imported from, or in a package. */
 function resolveName(node, constants) {
   const file = node.getSourceFile();
   const own = constants.get(`${file.fileName} ${node.text}`);

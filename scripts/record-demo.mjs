@@ -1,9 +1,9 @@
 /**
- * Records a real run of the demo and draws it as docs/demo.svg, an animation without scripts.
+ * Runs the demo and draws its output as docs/demo.svg, an animation without scripts.
  *
  *   npm run build && node scripts/record-demo.mjs
  *
- * The lines appear in the order and with the pauses of the run; pauses are cut to at most a second.
+ * The lines appear in order and with the pauses of the run. A pause lasts at most one second.
  */
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -27,7 +27,7 @@ for await (const text of createInterface({ input: demo.stdout })) {
   if (text.startsWith('Ctrl-C ends')) demo.kill('SIGINT');
 }
 if (!lines.some(({ text }) => text.includes('GET /pods: 200'))) {
-  console.error('The demo did not show its request. docs/demo.svg stays as it is.');
+  console.error('The demo printed no successful request. docs/demo.svg is unchanged.');
   process.exit(1);
 }
 writeFileSync(output, draw(lines));

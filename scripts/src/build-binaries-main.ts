@@ -2,15 +2,7 @@
  * `npm run build:binaries [-- --platform=linux-x64,...] [--archive]`: single-file programs in dist-binaries, with
  * their bill of materials, licenses and checksums.
  */
-import {
-  copyFileSync,
-  linkSync,
-  mkdirSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Bundle, makeBundle } from './bundle.ts';
@@ -21,7 +13,7 @@ import { buildFor, type Platform, platforms } from './node-builds.ts';
 import { runTool } from './run-tool.ts';
 import { readNpmSbom, sbomOf } from './sbom.ts';
 import { makeExecutable } from './single-executable.ts';
-import { built, outputDirectory, root } from './workspace.ts';
+import { built, inMegabytes, outputDirectory, root } from './workspace.ts';
 
 const { values } = parseArgs({
   options: { platform: { type: 'string' }, archive: { type: 'boolean', default: false } },
@@ -86,10 +78,6 @@ function archive(platform: Platform): void {
     env: { XZ_OPT: '-T0' },
   });
   say(`${relative(root, file)}: ${inMegabytes(file)}`);
-}
-
-function inMegabytes(file: string): string {
-  return `${(statSync(file).size / 1e6).toFixed(0)} MB`;
 }
 
 function say(line: string): void {

@@ -16,7 +16,7 @@ import { dirname, join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { writeChecksums } from './checksums.ts';
 import { hasTool, runTool } from './run-tool.ts';
-import { built, outputDirectory, root } from './workspace.ts';
+import { built, inMegabytes, outputDirectory, root } from './workspace.ts';
 
 /** Debian's architecture names. */
 const architectures = { 'linux-x64': 'amd64', 'linux-arm64': 'arm64' } as const;
@@ -44,8 +44,7 @@ function buildPackage(binaries: string, architecture: string): void {
     const file = join(outputDirectory, `fairlead_${built.version}_${architecture}.deb`);
     // Every supported Debian and Ubuntu unpacks xz.
     runTool('dpkg-deb', ['--root-owner-group', '-Zxz', '--build', tree, file]);
-    const megabytes = (statSync(file).size / 1e6).toFixed(0);
-    process.stdout.write(`${relative(root, file)}: ${megabytes} MB\n`);
+    process.stdout.write(`${relative(root, file)}: ${inMegabytes(file)}\n`);
   } finally {
     rmSync(tree, { recursive: true });
   }

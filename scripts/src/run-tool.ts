@@ -19,6 +19,6 @@ export function runTool(
 }
 
 /** Whether a tool is on the PATH and starts. */
-export function hasTool(file: string, probe: readonly string[] = ['--version']): boolean {
-  return spawnSync(file, probe, { stdio: 'ignore' }).status === 0;
+export function hasTool(file: string): boolean {
+  return spawnSync(file, ['--version'], { stdio: 'ignore' }).status === 0;
 }

@@ -1,4 +1,4 @@
-/** Single executable applications: a Node build with the bundle inside (Node's manual, of that name). */
+/** Makes single executable applications: Node builds with the bundle inside. See that chapter of Node's manual. */
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { release } from '@fairlead/runtime/process';
@@ -21,4 +21,9 @@ export interface Manifest {
 
 export function readManifest(directory: string): Manifest {
   return JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as Manifest;
+}
+
+/** The size of a file, such as `130 MB`. */
+export function inMegabytes(file: string): string {
+  return `${(statSync(file).size / 1e6).toFixed(0)} MB`;
 }
