@@ -13,13 +13,13 @@ const [, , workspace, out, ...leftOut] = process.argv;
 if (!workspace || !out)
   throw new Error('usage: gather.mjs WORKSPACE OUT [PACKAGE-TO-LEAVE-OUT...]');
 
-/** What only a compiler or a debugger reads. */
+/** Files that only compilers and debuggers read. */
 const unneeded = /(\.map|\.d\.[cm]?ts|\.tsbuildinfo)$/;
 const gathered = new Map();
 
 gather(realpathSync(workspace), out);
 
-/** @param neededBy where the package that needs this one was copied to */
+/** @param neededBy the destination of the package that depends on this one */
 function gather(directory, neededBy) {
   const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
   const { name, dependencies = {} } = manifest;
@@ -28,16 +28,18 @@ function gather(directory, neededBy) {
   const known = gathered.get(name);
   if (known === directory) return;
   if (!known) gathered.set(name, directory);
-  const place = join(known ? neededBy : out, 'node_modules', name);
-  if (existsSync(place)) return;
-  copy(directory, manifest, place);
-  for (const dependency of Object.keys(dependencies)) gather(find(dependency, directory), place);
+  const destination = join(known ? neededBy : out, 'node_modules', name);
+  if (existsSync(destination)) return;
+  copy(directory, manifest, destination);
+  for (const dependency of Object.keys(dependencies))
+    gather(find(dependency, directory), destination);
 }
 
-function copy(directory, { name, files, workspaces }, place) {
-  if (workspaces) throw new Error(`${name} is no package but the root of all`);
+function copy(directory, { name, files, workspaces }, destination) {
+  if (workspaces)
+    throw new Error(`${name}: this is the root of all workspaces. Name one workspace.`);
   const isOurs = !directory.includes(`${sep}node_modules${sep}`);
-  cpSync(directory, place, {
+  cpSync(directory, destination, {
     recursive: true,
     filter(path) {
       const [first = ''] = relative(directory, path).split(sep);
@@ -47,11 +49,12 @@ function copy(directory, { name, files, workspaces }, place) {
   });
 }
 
-/** Where node would find a package, seen from `directory`. */
+/** Finds a package as Node does for a module in `directory`. */
 function find(name, directory) {
   for (let at = directory; ; at = dirname(at)) {
     const candidate = join(at, 'node_modules', name);
     if (existsSync(candidate)) return realpathSync(candidate);
-    if (at === dirname(at)) throw new Error(`${name}, needed by ${directory}, is not installed`);
+    if (at === dirname(at))
+      throw new Error(`${name}: ${directory} needs it, and it is not installed. Run npm ci.`);
   }
 }
