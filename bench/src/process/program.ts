@@ -12,7 +12,10 @@ export interface ProgramOptions {
   /** Variables to add. Of the bench's own environment, the program gets only PATH and HOME. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Lines on stdout or stderr. The program is ready when it has printed all of them. */
+  /**
+   * Lines on stdout or stderr. The program is ready when it has printed all of them. Without patterns, it is ready when
+   * its process has started.
+   */
   readonly ready?: readonly RegExp[];
 }
 

@@ -12,8 +12,7 @@ import { run } from './run.ts';
 const busyLoad = 0.3;
 
 /**
- * Runs the measures of the options with these systems. Prints a warning for each system that is not installed, and skips
- * it.
+ * Runs the measures of the options with these systems. Skips systems that are not installed, with a warning.
  *
  * @param command the user's command, for the report
  * @throws Error if no system is installed
