@@ -1,6 +1,6 @@
 /** The attacker's process: `attack-main.js NAME PLACE SECONDS COUNT`, ends with `{"count":N}`. */
 import { eventually, startEchoTarget } from '@fairlead/testkit';
-import type { AttackPlace, AttackRun } from './attack-place.ts';
+import type { AttackPlace, AttackRun } from './attack-run.ts';
 import { clientAttacks } from './client-attacks.ts';
 import { tunnelAttacks } from './tunnel-attacks.ts';
 

@@ -11,7 +11,7 @@ import {
   http2Request,
   http2Reset,
 } from '../security/raw-http2.ts';
-import { type AttackRun, ask, openPlain, write } from './attack-place.ts';
+import { type AttackRun, ask, openPlain, write } from './attack-run.ts';
 
 /** Frames of HTTP/2, from stream IDs; on a new connection when the server ends the old one. */
 function http2Flood(framesOf: (streamId: number) => Buffer, streamsAtOnce = 500) {

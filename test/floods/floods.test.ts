@@ -25,7 +25,7 @@ import {
   startServer,
   testPki,
 } from '../programs/fixture.ts';
-import type { AttackPlace } from './attack-place.ts';
+import type { AttackPlace } from './attack-run.ts';
 import { EchoWatch } from './echo-watch.ts';
 
 const secondsEach = Number(process.env.FLOOD_SECONDS ?? 0.5);

@@ -6,7 +6,7 @@ import {
   helloFrame,
   openTunnel,
   write,
-} from './attack-place.ts';
+} from './attack-run.ts';
 
 const hostile = { agentId: 'hostile', agentIdentifiers: 'host=hostile' };
 

@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { makeOpensslPki, sharedTestPki, startEchoTarget, type TestPki } from '@fairlead/testkit';
 import t from 'tap';
+import { authority, echoLine, http1Client, http2Client } from './clients.ts';
 import { joinAgent, linesOf, startServer, transports } from './fixture.ts';
-import { authority, echoLine, http1Client, http2Client } from './ways-in.ts';
 
 /** Why openssl cannot make certificates here, or false. */
 const skip = await promisify(execFile)('openssl', ['version']).then(

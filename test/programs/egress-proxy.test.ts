@@ -7,6 +7,7 @@ import { type AddressInfo, connect, type Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { authority, echoLine, http1Client } from './clients.ts';
 import {
   type Flags,
   joinAgent,
@@ -17,7 +18,6 @@ import {
   testPki,
   transports,
 } from './fixture.ts';
-import { authority, echoLine, http1Client } from './ways-in.ts';
 
 const server = await startServer(t);
 

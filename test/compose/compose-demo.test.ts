@@ -8,7 +8,7 @@ import { workspaceRoot } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { readDocPage } from '../docs/doc-blocks.ts';
 import { ComposeProject, type Container, whyNoDocker } from './compose-project.ts';
-import { reachedFrom } from './dials.ts';
+import { reachedFrom } from './reachability.ts';
 
 const servers = ['server-1', 'server-2'];
 const agents = ['agent-a', 'agent-b'];

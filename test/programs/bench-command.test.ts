@@ -15,6 +15,7 @@ import {
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { runCommand } from '../../packages/cli/test/run-fairlead.ts';
+import { inTime } from './clients.ts';
 import {
   agentsJoined,
   loopback,
@@ -23,7 +24,6 @@ import {
   startService,
   testPki,
 } from './fixture.ts';
-import { inTime } from './ways-in.ts';
 
 const { server } = await startService(t);
 const pki = await testPki();

@@ -5,8 +5,8 @@ import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { connectHead, openFrontEnd, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { authority, echoLine, inTime, wayNames, waysIn } from './clients.ts';
 import { loopback, type Service, startService, testPki } from './fixture.ts';
-import { authority, echoLine, inTime, wayNames, waysIn } from './ways-in.ts';
 
 /** Longer than the default, 10 s: a port that ignores its flag closes too early. */
 const handshakeTimeoutMs = 11_000;

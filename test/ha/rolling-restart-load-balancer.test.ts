@@ -1,9 +1,9 @@
 import t from 'tap';
 import { loopback, startAgent, startServer } from '../support/fleet.ts';
-import { passTime } from '../support/pass-time.ts';
+import { passTime } from '../support/paced-time.ts';
 import { startBalancer } from './balancer.ts';
 import { untilReady } from './requests.ts';
-import { agentCount, roll, startTargets, timing } from './roll.ts';
+import { agentCount, roll, startTargets, timing } from './rolling-restart.ts';
 
 t.test('behind a random balancer, any agent will do', async (t) => {
   passTime(t);

@@ -11,8 +11,8 @@ import {
   startSinkTarget,
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { authority, type Client, wayNames, waysIn } from './clients.ts';
 import { joinAgent, startServer, transports } from './fixture.ts';
-import { authority, type Client, wayNames, waysIn } from './ways-in.ts';
 
 const mib = 1024 ** 2;
 /** More than the largest window of a stream, 16 MiB: the windows must be granted again and again. */

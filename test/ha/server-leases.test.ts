@@ -2,7 +2,7 @@
 import { eventually, KubernetesApi, pickPort } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { loopback, startAgent, startServer, type TestServer } from '../support/fleet.ts';
-import { passTime } from '../support/pass-time.ts';
+import { passTime } from '../support/paced-time.ts';
 import { startBalancer } from './balancer.ts';
 
 const namespace = 'kube-system';

@@ -8,6 +8,7 @@ import { connect } from 'node:tls';
 import { promisify } from 'node:util';
 import { readText, startKubeletTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { authority, type WayIn, wayNames, waysIn } from './clients.ts';
 import {
   joinAgent,
   loopback,
@@ -16,7 +17,6 @@ import {
   testPki,
   transports,
 } from './fixture.ts';
-import { authority, type WayIn, wayNames, waysIn } from './ways-in.ts';
 
 const run = promisify(execFile);
 

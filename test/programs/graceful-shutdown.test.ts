@@ -5,6 +5,15 @@ import type { Duplex } from 'node:stream';
 import { seededReadable, seededSha256, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import {
+  authority,
+  gone,
+  http1Client,
+  http2Client,
+  inTime,
+  readBytes,
+  readRest,
+} from './clients.ts';
+import {
   type Flags,
   joinAgent,
   linesOf,
@@ -14,15 +23,6 @@ import {
   startService,
   transports,
 } from './fixture.ts';
-import {
-  authority,
-  gone,
-  http1Client,
-  http2Client,
-  inTime,
-  readBytes,
-  readRest,
-} from './ways-in.ts';
 
 /** More than the largest window of a stream, 16 MiB: the drain must not stop the windows. */
 const answerBytes = 32 * 1024 ** 2;

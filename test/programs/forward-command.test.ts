@@ -19,8 +19,8 @@ import {
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { runCommand } from '../../packages/cli/test/run-fairlead.ts';
+import { echoLine, gone, inTime } from './clients.ts';
 import { loopback, startService } from './fixture.ts';
-import { echoLine, gone, inTime } from './ways-in.ts';
 
 const { server } = await startService(t);
 const uds = ['--proxy', `unix:${server.uds.path}`];

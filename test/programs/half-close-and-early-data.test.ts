@@ -18,8 +18,8 @@ import {
   startLateAnswerTarget,
 } from '@fairlead/testkit';
 import t from 'tap';
+import { authority, readBytes, wayNames, waysIn } from './clients.ts';
 import { joinAgent, startServer, transports } from './fixture.ts';
-import { authority, readBytes, wayNames, waysIn } from './ways-in.ts';
 
 /** More than the largest window of a stream, 16 MiB: a side that has ended must still grant more. */
 const bulkBytes = 64 * 1024 ** 2;

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { testRunEnvironment, workspaceRoot } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { inTime } from './clients.ts';
 import { loopback } from './fixture.ts';
-import { inTime } from './ways-in.ts';
 
 const demo = join(workspaceRoot, 'examples/dist/main.js');
 const lastLine = 'Ctrl-C ends everything.';

@@ -10,8 +10,8 @@ import {
   startEchoTarget,
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { authority, echoLine, wayNames, waysIn } from './clients.ts';
 import { linesOf, loopback, type RunningServer, startService, testPki } from './fixture.ts';
-import { authority, echoLine, wayNames, waysIn } from './ways-in.ts';
 
 interface BadRequest {
   readonly bytes: string;

@@ -16,7 +16,6 @@ import {
   startRequestedSourceTarget,
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { loopback, type Service, startService } from './fixture.ts';
 import {
   authority,
   type Client,
@@ -26,7 +25,8 @@ import {
   type WayIn,
   wayNames,
   waysIn,
-} from './ways-in.ts';
+} from './clients.ts';
+import { loopback, type Service, startService } from './fixture.ts';
 
 const mib = 1024 ** 2;
 const stalledBytes = 64 * mib;

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { loopback, metric, startAgent, startServer, type TestServer } from '../support/fleet.ts';
-import { passTime } from '../support/pass-time.ts';
+import { passTime } from '../support/paced-time.ts';
 
 const handshakes = async (server: TestServer) => {
   const count = (resumed: boolean) =>

@@ -1,8 +1,8 @@
 /** Dials that fail, and a client that is not told what failed, where, or not in time. */
 import { reserveRefusedPort, startBlackholeTarget, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { type Answer, authority, wayNames, waysIn } from './clients.ts';
 import { joinAgent, startServer, startService, transports } from './fixture.ts';
-import { type Answer, authority, wayNames, waysIn } from './ways-in.ts';
 
 /** Checks status, code and the one line of text. */
 function checkRefusal(t: Test, answer: Answer, status: number, code: string, where: string): void {

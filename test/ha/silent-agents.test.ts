@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { startEchoTarget, startPodTarget, startSlowLink } from '@fairlead/testkit';
 import t from 'tap';
 import { metric, startAgent, startServer } from '../support/fleet.ts';
-import { passTime } from '../support/pass-time.ts';
+import { passTime } from '../support/paced-time.ts';
 import { startAgentProcess } from './agent-process.ts';
 import { freeze } from './process-state.ts';
 import { openStream, request } from './requests.ts';

@@ -15,7 +15,7 @@ import {
   waitUntilConnected,
 } from './fixture.ts';
 import { type Binaries, buildKonnectivity, releases, whyNoGo } from './konnectivity.ts';
-import { startMuteTarget, startPouringTarget } from './stalling-targets.ts';
+import { startMuteTarget, startPouringTarget } from './stalled-targets.ts';
 
 function serverFlags(kind: Kind) {
   if (kind !== 'ours') return {};

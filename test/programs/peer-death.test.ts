@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { eventually, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { authority, type Client, echoLine, gone, wayNames, waysIn } from './clients.ts';
 import {
   agentsJoined,
   joinAgent,
@@ -13,7 +14,6 @@ import {
   startServer,
   transports,
 } from './fixture.ts';
-import { authority, type Client, echoLine, gone, wayNames, waysIn } from './ways-in.ts';
 
 /** No PING finds a dead peer within this test: only the end of the connection tells. */
 const noPing = { 'ping-interval': '10m' };

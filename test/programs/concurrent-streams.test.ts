@@ -4,8 +4,8 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { countBytes, eventually, startEchoTarget } from '@fairlead/testkit';
 import t from 'tap';
+import { authority, type Client, inTime, type WayIn, waysIn } from './clients.ts';
 import { joinAgent, startServer, transports } from './fixture.ts';
-import { authority, type Client, inTime, type WayIn, waysIn } from './ways-in.ts';
 
 const streamCount = 1_000;
 const maxBytes = 64 * 1024;

@@ -15,6 +15,7 @@ import {
   startSlowLink,
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { authority, type Client, http1Client, readBytes } from './clients.ts';
 import {
   agentsJoined,
   linesOf,
@@ -26,7 +27,6 @@ import {
   type TransportName,
   transports,
 } from './fixture.ts';
-import { authority, type Client, http1Client, readBytes } from './ways-in.ts';
 
 const bytesPerSecond = 1_250_000;
 const delayMs = 25;

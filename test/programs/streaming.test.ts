@@ -7,8 +7,8 @@ import type { Duplex } from 'node:stream';
 import { startPodTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { WebSocket } from 'ws';
+import { authority, readBytes, wayNames, waysIn } from './clients.ts';
 import { startService, transports } from './fixture.ts';
-import { authority, readBytes, wayNames, waysIn } from './ways-in.ts';
 
 /** Answers each GET with a head and no body yet; the test writes it. */
 async function startQuietTarget(t: Test) {

@@ -5,6 +5,7 @@ import type { AgentOptions } from '@fairlead/agent';
 import { connectHead, type LogLine } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { startAgent } from '../support/fleet.ts';
+import { http1Client, inTime } from './clients.ts';
 import {
   joinAgent,
   linesOf,
@@ -14,7 +15,6 @@ import {
   testPki,
   transports,
 } from './fixture.ts';
-import { http1Client, inTime } from './ways-in.ts';
 
 const server = await startServer(t);
 

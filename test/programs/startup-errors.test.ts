@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { makeTemporaryDirectory } from '@fairlead/testkit';
 import t from 'tap';
 import { runCommand } from '../../packages/cli/test/run-fairlead.ts';
+import { inTime } from './clients.ts';
 import {
   agentFlags,
   type Flags,
@@ -15,7 +16,6 @@ import {
   startService,
   testPki,
 } from './fixture.ts';
-import { inTime } from './ways-in.ts';
 
 interface Mistake {
   readonly flags: Flags;

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { loopback, startAgent, startServer } from '../support/fleet.ts';
-import { passTime } from '../support/pass-time.ts';
+import { passTime } from '../support/paced-time.ts';
 import { untilReady } from './requests.ts';
-import { agentCount, roll, startTargets, timing } from './roll.ts';
+import { agentCount, roll, startTargets, timing } from './rolling-restart.ts';
 
 t.test('at fixed addresses, each target has one agent', async (t) => {
   passTime(t);
