@@ -1,4 +1,4 @@
-/** Bytes that are no CONNECT request: a client that is not told why, or a server that suffers from it. */
+/** Bytes that are not a CONNECT request: the peer gets a reason, and the server keeps working. */
 import { once } from 'node:events';
 import { connect as connectTls } from 'node:tls';
 import {
@@ -10,7 +10,7 @@ import {
   startEchoTarget,
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { authority, echoLine, wayNames, waysIn } from './clients.ts';
+import { authority, clientKinds, echoLine, openClient } from './clients.ts';
 import { linesOf, loopback, type RunningServer, startService, testPki } from './fixture.ts';
 
 interface BadRequest {
@@ -26,7 +26,7 @@ const badRequests: Readonly<Record<string, BadRequest>> = {
     status: 400,
     code: 'bad_request',
   },
-  'an over-long head': {
+  'a head that is too long': {
     bytes: connectHead('target:443', { 'X-Long': 'x'.repeat(64 * 1024) }),
     status: 431,
     code: 'head_too_large',
@@ -47,7 +47,7 @@ const badRequests: Readonly<Record<string, BadRequest>> = {
   'HTTP/1.0': { bytes: 'CONNECT target:443 HTTP/1.0\r\n\r\n', status: 400, code: 'bad_request' },
 };
 
-/** All there is to an HTTP/1.1 refusal. */
+/** Checks status, code, content type and the one line of an HTTP/1.1 refusal. */
 function checkRefusal(t: Test, text: string, { status, code }: BadRequest): void {
   const [head = '', body = ''] = text.split('\r\n\r\n');
   t.match(head, new RegExp(`^HTTP/1\\.1 ${status} `));
@@ -56,24 +56,24 @@ function checkRefusal(t: Test, text: string, { status, code }: BadRequest): void
   t.match(body, /^[^\r\n]+\n$/, 'one line of text');
 }
 
-/** The service works as before, and no process has died or lost a tunnel. */
-async function checkUnhurt(t: Test, server: RunningServer): Promise<void> {
+/** Checks that all clients are still served, and that the tunnel was never lost. */
+async function checkStillServing(t: Test, server: RunningServer): Promise<void> {
   const echo = await startEchoTarget();
-  for (const way of wayNames) {
-    const client = await waysIn[way](t, server);
+  for (const kind of clientKinds) {
+    const client = await openClient[kind](t, server);
     const stream = await client.open(authority(echo));
     await echoLine(stream, 'still here\n');
     stream.destroy();
   }
   await echo.close();
-  t.equal(linesOf(server.process, 'agent connected').length, 1, 'one tunnel from first to last');
+  t.equal(linesOf(server.process, 'agent connected').length, 1, 'the agent connected once');
   const lost = linesOf(server.process, 'agent disconnected').filter(
     ({ agent }) => agent === 'node-1',
   );
-  t.same(lost, [], 'which is not lost');
+  t.same(lost, [], 'its tunnel is not lost');
 }
 
-t.test('HTTP/1.1', async (t) => {
+t.test('refuses bad HTTP/1.1 requests with a status and a code', async (t) => {
   const { server } = await startService(t);
   const listeners: Record<string, FrontEndAddress> = { mTLS: server.tcp, UDS: server.uds };
   for (const [listener, via] of Object.entries(listeners)) {
@@ -81,7 +81,7 @@ t.test('HTTP/1.1', async (t) => {
       await t.test(`${what} over ${listener}`, async (t) => {
         const { text, closedBy } = await exchangeRaw(via, Buffer.from(bad.bytes, 'latin1'));
         checkRefusal(t, text, bad);
-        t.equal(closedBy, 'end', 'the connection is closed in order');
+        t.equal(closedBy, 'end', 'the connection ends without a reset');
       });
     }
   }
@@ -90,10 +90,10 @@ t.test('HTTP/1.1', async (t) => {
     const { text } = await exchangeRaw({ host, port }, connectHead('target:443'));
     t.notMatch(text, '200');
   });
-  await t.test('the server is unhurt', (t) => checkUnhurt(t, server));
+  await t.test('the server still serves', (t) => checkStillServing(t, server));
 });
 
-t.test('HTTP/2', async (t) => {
+t.test('refuses bad HTTP/2 requests with a status and a code', async (t) => {
   const { server } = await startService(t);
   for (const via of [server.tcp, server.uds]) {
     const client = await Http2ConnectClient.open(via);
@@ -101,7 +101,7 @@ t.test('HTTP/2', async (t) => {
     for (const target of ['target', 'target:0', 'target:65536', 'user@target:443', ':443']) {
       const reply = await client.connect(target).catch((error) => error as Error);
       if (reply instanceof Error) {
-        // Newer versions of Node's own HTTP/2 refuse it before a request reaches us.
+        // Newer versions of Node's HTTP/2 refuse it before a request reaches the server.
         t.equal(target, 'user@target:443');
         t.match(reply, { code: 'ERR_HTTP2_STREAM_ERROR', message: /PROTOCOL_ERROR/ });
         continue;
@@ -116,22 +116,22 @@ t.test('HTTP/2', async (t) => {
     t.equal(headers[':status'], 405);
     t.equal(headers['fairlead-error'], 'method_not_allowed');
     t.match(await readText(get), /^[^\r\n]+\n$/);
-    t.notOk(client.session.closed, 'the connection goes on');
+    t.notOk(client.session.closed, 'the connection stays open');
   }
-  await t.test('the server is unhurt', (t) => checkUnhurt(t, server));
+  await t.test('the server still serves', (t) => checkStillServing(t, server));
 });
 
-t.test('the agent port', async (t) => {
-  // Garbage can look like a frame of a later version that is not complete: the deadline ends it.
+t.test('closes connections to the agent port that send garbage', async (t) => {
+  // Garbage can look like an incomplete frame of a later protocol version; then the deadline ends the connection.
   const { server } = await startService(t, { server: { 'handshake-timeout': '1s' } });
   const { agent } = await testPki();
   const garbage = Buffer.alloc(4_096, '\xffno frame at all', 'latin1');
-  const asked = {
+  const requests = {
     'fairlead/1': garbage,
     'http/1.1': Buffer.from('GET / HTTP/1.1\r\nHost: server\r\n\r\n'),
     h2: garbage,
   };
-  for (const [protocol, bytes] of Object.entries(asked)) {
+  for (const [protocol, bytes] of Object.entries(requests)) {
     await t.test(`garbage in ${protocol}`, async (t) => {
       const socket = connectTls({
         ...{ host: loopback, port: server.agentPort, ALPNProtocols: [protocol] },
@@ -152,7 +152,7 @@ t.test('the agent port', async (t) => {
   }
   await t.test('plain bytes', async (t) => {
     const { text } = await exchangeRaw({ host: loopback, port: server.agentPort }, garbage);
-    t.notMatch(text, 'HTTP/1.1 1', 'nothing was upgraded');
+    t.notMatch(text, 'HTTP/1.1 1', 'no protocol was switched');
   });
-  await t.test('the server is unhurt', (t) => checkUnhurt(t, server));
+  await t.test('the server still serves', (t) => checkStillServing(t, server));
 });

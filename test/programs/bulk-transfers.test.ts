@@ -1,4 +1,4 @@
-/** Bytes that are lost, doubled, reordered or changed on their way, in bulk and in each direction. */
+/** Bulk transfers in each direction arrive complete and unchanged. */
 import type { Duplex } from 'node:stream';
 import {
   type ByteReport,
@@ -11,13 +11,13 @@ import {
   startSinkTarget,
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { authority, type Client, wayNames, waysIn } from './clients.ts';
-import { joinAgent, startServer, transports } from './fixture.ts';
+import { authority, type Client, clientKinds, openClient } from './clients.ts';
+import { connectAgent, startServer, transports } from './fixture.ts';
 
 const mib = 1024 ** 2;
-/** More than the largest window of a stream, 16 MiB: the windows must be granted again and again. */
+/** More than the largest window of a stream, 16 MiB, so credit must be granted many times. */
 const bulkBytes = 64 * mib;
-/** Many windows: what goes wrong only when windows, keys or buffers are used again shows here. */
+/** Many windows, to find errors that appear only when windows, TLS keys or buffers are reused. */
 const longBytes = 1024 * mib;
 
 const server = await startServer(t);
@@ -58,13 +58,13 @@ async function upload(
 }
 
 for (const transport of transports) {
-  t.test(`more than a window each way through a ${transport} tunnel`, async (t) => {
-    await joinAgent(t, server, { transport });
+  t.test(`carries more than a window in each direction, ${transport}`, async (t) => {
+    await connectAgent(t, server, { transport });
     const targets = await startTargets(t);
     const bytes = bulkBytes;
-    for (const way of wayNames) {
-      await t.test(way, async (t) => {
-        const client = await waysIn[way](t, server);
+    for (const kind of clientKinds) {
+      await t.test(kind, async (t) => {
+        const client = await openClient[kind](t, server);
         const wanted = { bytes, sha256: seededSha256('bulk', bytes) };
         t.same(await download(client, targets.source, bytes, 'bulk'), wanted, 'from the target');
         t.same(await upload(client, targets.sink, bytes, 'bulk'), wanted, 'to the target');
@@ -73,11 +73,11 @@ for (const transport of transports) {
   });
 }
 
-t.test('1 GiB each way, both at once', async (t) => {
-  await joinAgent(t, server, { transport: 'tls' });
+t.test('carries 1 GiB in both directions at once', async (t) => {
+  await connectAgent(t, server, { transport: 'tls' });
   const targets = await startTargets(t);
   const bytes = longBytes;
-  const client = await waysIn['HTTP/1.1 over mTLS'](t, server);
+  const client = await openClient['HTTP/1.1 over mTLS'](t, server);
   const [down, up] = await Promise.all([
     download(client, targets.source, bytes, 'down'),
     upload(client, targets.sink, bytes, 'up'),

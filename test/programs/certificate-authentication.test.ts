@@ -1,4 +1,4 @@
-/** Peers without a certificate, with one of another CA, or with an expired one, that get in anyway. */
+/** Peers without a certificate, or with an expired or otherwise invalid one, are refused with a reason. */
 import { once } from 'node:events';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { AgentOptions } from '@fairlead/agent';
@@ -7,7 +7,7 @@ import t, { type Test } from 'tap';
 import { startAgent } from '../support/fleet.ts';
 import { http1Client, inTime } from './clients.ts';
 import {
-  joinAgent,
+  connectAgent,
   linesOf,
   loopback,
   type RunningServer,
@@ -23,7 +23,7 @@ interface Identity {
   readonly key?: string;
 }
 
-async function strangers(port: 'frontend' | 'agent'): Promise<Record<string, Identity>> {
+async function invalidIdentities(port: 'frontend' | 'agent'): Promise<Record<string, Identity>> {
   const pki = await testPki();
   return {
     'no certificate': {},
@@ -34,19 +34,19 @@ async function strangers(port: 'frontend' | 'agent'): Promise<Record<string, Ide
   };
 }
 
-/** What a peer got to read, and the server's log lines about its connection. */
-interface Encounter {
+/** What the peer received, and the server's log lines about its connection. */
+interface Attempt {
   readonly text: string;
   readonly lines: readonly LogLine[];
 }
 
-/** Connects, asks, and waits until the server has closed the connection and logged why. */
-async function encounter(
+/** Connects, sends a request, and waits until the server has closed the connection and logged the reason. */
+async function attempt(
   server: RunningServer,
   { cert, key }: Identity,
   port: 'frontend' | 'agent',
   protocol: string,
-): Promise<Encounter> {
+): Promise<Attempt> {
   const pki = await testPki();
   const socket: TLSSocket = connectTls({
     ...{ host: loopback, port: port === 'agent' ? server.agentPort : server.tcp.port },
@@ -57,51 +57,51 @@ async function encounter(
     text += chunk.toString('latin1');
   });
   socket.on('error', () => {});
-  // Not once(), which an error would reject: refused handshakes end with one.
+  // Not once(): it rejects on an error, and a refused handshake ends with one.
   const closed = new Promise((resolve) => socket.once('close', resolve));
   await once(socket, 'connect');
   const suffix = `:${socket.localPort}`;
   socket.write(protocol === 'http/1.1' ? connectHead('127.0.0.1:443') : 'anything');
-  const isAboutUs = (line: LogLine) => String(line.address ?? '').endsWith(suffix);
+  const isAboutThis = (line: LogLine) => String(line.address ?? '').endsWith(suffix);
   await Promise.all([
     inTime('the server closes the connection', closed),
-    server.process.waitForLog((line) => line.level === 'warn' && isAboutUs(line)),
+    server.process.waitForLog((line) => line.level === 'warn' && isAboutThis(line)),
   ]);
-  return { text, lines: server.process.logs.filter(isAboutUs) };
+  return { text, lines: server.process.logs.filter(isAboutThis) };
 }
 
-function checkRefused(t: Test, { text, lines }: Encounter): void {
+function checkRefused(t: Test, { text, lines }: Attempt): void {
   t.notMatch(text, /HTTP\/1\.1 (1|2)\d\d/);
   t.equal(lines.length, 1, 'one log line');
   const [line] = lines;
   t.match(line?.msg, /refused|failed/);
-  t.match(line?.reason, /\S/, `with the reason: ${line?.reason}`);
+  t.match(line?.reason, /\S/, `the reason: ${line?.reason}`);
 }
 
-t.test('the front end', async (t) => {
-  for (const [who, identity] of Object.entries(await strangers('frontend'))) {
+t.test('the front end refuses clients with an invalid certificate', async (t) => {
+  for (const [name, identity] of Object.entries(await invalidIdentities('frontend'))) {
     for (const protocol of ['http/1.1', 'h2']) {
-      await t.test(`${who}, ${protocol}`, async (t) => {
-        checkRefused(t, await encounter(server, identity, 'frontend', protocol));
+      await t.test(`${name}, ${protocol}`, async (t) => {
+        checkRefused(t, await attempt(server, identity, 'frontend', protocol));
       });
     }
   }
   const { status } = await http1Client(t, server.tcp).ask('127.0.0.1:443');
-  t.equal(status, 503, 'who is known gets in');
+  t.equal(status, 503, 'a client with a valid certificate is admitted');
 });
 
-t.test('the agent port', async (t) => {
-  for (const [who, identity] of Object.entries(await strangers('agent'))) {
+t.test('the agent port refuses agents with an invalid certificate', async (t) => {
+  for (const [name, identity] of Object.entries(await invalidIdentities('agent'))) {
     for (const protocol of ['fairlead/1', 'http/1.1', 'h2']) {
-      await t.test(`${who}, ${protocol}`, async (t) => {
-        checkRefused(t, await encounter(server, identity, 'agent', protocol));
+      await t.test(`${name}, ${protocol}`, async (t) => {
+        checkRefused(t, await attempt(server, identity, 'agent', protocol));
       });
     }
   }
   t.equal(linesOf(server.process, 'agent connected').length, 0);
 });
 
-t.test('real agents', async (t) => {
+t.test('an agent with an invalid certificate logs why it cannot connect', async (t) => {
   const pki = await testPki();
   const agents: Record<string, Partial<AgentOptions>> = {
     'no certificate': { agentCert: undefined, agentKey: undefined },
@@ -114,26 +114,26 @@ t.test('real agents', async (t) => {
       agentKey: pki.agent.expiredClient.keyFile,
     },
   };
-  for (const [who, options] of Object.entries(agents)) {
+  for (const [name, options] of Object.entries(agents)) {
     for (const transport of [...transports, 'auto'] as const) {
-      await t.test(`${who}, ${transport}`, async (t) => {
+      await t.test(`${name}, ${transport}`, async (t) => {
         const { log } = await startAgent(t, server, { ...options, transport });
-        const line = await log.until('the agent fails to join', () => {
+        const line = await log.until('the agent fails to connect', () => {
           return log.of('cannot connect')[0] ?? log.of('disconnected')[0];
         });
-        const said = JSON.stringify(line);
-        t.match(said, /certificate|unauthenticated/, `the agent says why: ${said}`);
+        const text = JSON.stringify(line);
+        t.match(text, /certificate|unauthenticated/, `the agent logs the reason: ${text}`);
         t.equal(log.of('connected').length, 0);
       });
     }
   }
-  await t.test('a server that the agent does not trust', async (t) => {
+  await t.test('a server with a certificate of another CA', async (t) => {
     const { log } = await startAgent(t, server, { caCert: pki.foreign.caFile });
     const line = await log.line('cannot connect');
     t.match(line.reason, 'server_certificate');
   });
-  t.equal(linesOf(server.process, 'agent connected').length, 0, 'no tunnel');
+  t.equal(linesOf(server.process, 'agent connected').length, 0, 'no agent has connected');
   const { code } = await http1Client(t, server.uds).ask('127.0.0.1:443');
   t.equal(code, 'no_agent');
-  await joinAgent(t, server);
+  await connectAgent(t, server);
 });

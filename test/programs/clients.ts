@@ -1,4 +1,4 @@
-/** The ways by which a client enters a server, under one interface. */
+/** Clients of a front end, by HTTP/1.1 and HTTP/2, with one interface, and helpers for their streams. */
 import type { Duplex } from 'node:stream';
 import {
   type ByteReport,
@@ -10,10 +10,10 @@ import {
 import type { Test } from 'tap';
 import type { RunningServer } from './fixture.ts';
 
-/** Long enough for a machine that is busy with other work. */
+/** Long enough for a busy machine. */
 const longestWaitMs = 60_000;
 
-/** What the promise resolves to. Rejects with the name of what is awaited if it takes too long. */
+/** Waits for the promise. Rejects, with the name of what is awaited, if it takes too long. */
 export async function inTime<Result>(what: string, promise: Promise<Result>): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -39,24 +39,24 @@ export interface Answer {
 
 /** A client of one server. */
 export interface Client {
-  /** Asks for a stream. Rejects when no answer comes. */
+  /** Asks for a stream. Rejects if no answer comes. */
   ask(target: string): Promise<Answer>;
   /** Opens a stream. Rejects unless the answer is 200. */
   open(target: string): Promise<Duplex>;
 }
 
 /** HTTP/1.1 and HTTP/2 CONNECT, over TCP with mTLS and over the UDS. */
-export const waysIn = {
+export const openClient = {
   'HTTP/1.1 over mTLS': (t: Test, server: RunningServer) => http1Client(t, server.tcp),
   'HTTP/1.1 over the UDS': (t: Test, server: RunningServer) => http1Client(t, server.uds),
   'HTTP/2 over mTLS': (t: Test, server: RunningServer) => http2Client(t, server.tcp),
   'HTTP/2 over the UDS': (t: Test, server: RunningServer) => http2Client(t, server.uds),
 } as const;
 
-export type WayIn = keyof typeof waysIn;
-export const wayNames = Object.keys(waysIn) as WayIn[];
+export type ClientKind = keyof typeof openClient;
+export const clientKinds = Object.keys(openClient) as ClientKind[];
 
-/** A client that makes a connection per stream. */
+/** A client that opens a connection for each stream. */
 export function http1Client(t: Test, via: FrontEndAddress): Client {
   const ask = async (target: string): Promise<Answer> => {
     const { status, headers, body, socket } = await connectThrough({ via, target });
@@ -89,7 +89,7 @@ function opener(ask: Client['ask']): Client['open'] {
 }
 
 function destroyAfter(t: Test, stream: Duplex): void {
-  // A stream that a test has cut ends with an error when it ends at all.
+  // A stream that a test has cut can end with an error.
   stream.on('error', () => {});
   t.teardown(() => {
     stream.destroy();
@@ -107,7 +107,7 @@ export function authority({
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Sends one line to an echo target and waits for it. Rejects when something else comes back. */
+/** Sends one line to an echo target and waits for it. Rejects if something else comes back. */
 export async function echoLine(stream: Duplex, line: string): Promise<void> {
   stream.write(line);
   const wanted = Buffer.byteLength(line);
@@ -115,7 +115,7 @@ export async function echoLine(stream: Duplex, line: string): Promise<void> {
   if (got.toString() !== line) throw new Error(`echo of ${line}: ${got}`);
 }
 
-/** Reads exactly that many bytes and leaves the stream paused. Rejects at its end. */
+/** Reads exactly `count` bytes and leaves the stream paused. Rejects if the stream ends before. */
 export function readBytes(stream: Duplex, count: number): Promise<Buffer> {
   const bytes = new Promise<Buffer>((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -141,15 +141,15 @@ export function readBytes(stream: Duplex, count: number): Promise<Buffer> {
   return inTime(`${count} bytes arrive`, bytes);
 }
 
-/** Counts what is left of a stream, also of one that `readBytes` has paused. Rejects as `countBytes` does. */
+/** Counts the rest of a stream, even if `readBytes` has paused it. Rejects as `countBytes` does. */
 export function readRest(stream: Duplex): Promise<ByteReport> {
   const report = countBytes(stream);
   stream.resume();
   return report;
 }
 
-/** Resolves when the stream has ended or broken, whichever it is, also if it has before. */
-export async function gone(stream: Duplex): Promise<void> {
+/** Resolves when the stream has ended or failed, even if that was before the call. */
+export async function untilEnded(stream: Duplex): Promise<void> {
   if (stream.closed || stream.readableEnded) return;
   const ended = readRest(stream).catch(() => {});
   await inTime('the stream has ended', ended);

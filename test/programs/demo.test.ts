@@ -1,4 +1,4 @@
-/** `npm start`: a demo that does not show a request, trips over a port, or leaves something behind. */
+/** The demo of `npm start`: its output, a port in use, and that it leaves no process or file behind. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -32,12 +32,12 @@ function startDemo(t: Test): Demo {
   return { child, lines, exit: once(child, 'exit') };
 }
 
-/** Where the demo keeps its files, as it says. */
+/** The directory of the demo's files, from its output. */
 function directoryIn(printed: string): string {
   return /\/\S*\/fairlead-\w+/.exec(printed)?.[0] ?? '';
 }
 
-/** The lines to the last one that is wanted, or to the end. */
+/** Reads lines up to and including `last`, or to the end of the output. */
 async function linesUntil(output: AsyncIterable<string>, last: string): Promise<string[]> {
   const lines: string[] = [];
   for await (const line of output) {
@@ -47,50 +47,50 @@ async function linesUntil(output: AsyncIterable<string>, last: string): Promise<
   return lines;
 }
 
-/** Runs the demo until it waits, then ends it as Ctrl-C does; what it printed. */
+/** Runs the demo until it waits, then ends it as Ctrl-C does. @returns what it printed */
 async function checkDemo(t: Test): Promise<string> {
   const { child, lines: output, exit } = startDemo(t);
-  const lines = await inTime('the demo stays up', linesUntil(output, lastLine));
+  const lines = await inTime('the demo waits for Ctrl-C', linesUntil(output, lastLine));
   const printed = lines.join('\n');
-  t.equal(lines.at(-1), lastLine, 'it stays up');
+  t.equal(lines.at(-1), lastLine, 'it waits for Ctrl-C');
   t.match(printed, /server -> client +200 after/);
   t.match(printed, /GET \/pods: 200 after/);
   t.match(printed, /curl --proxy https:/);
   const pids = [...printed.matchAll(/fairlead-(?:server|agent), pid (\d+)/g)].map((match) =>
     Number(match[1]),
   );
-  t.equal(pids.length, 2, 'server and agent are processes of their own');
+  t.equal(pids.length, 2, 'server and agent run in their own processes');
   const directory = directoryIn(printed);
   t.ok(existsSync(directory), directory);
 
   child.kill('SIGINT');
-  t.same(await inTime('the demo ends', exit), [0, null], 'Ctrl-C ends it in order');
+  t.same(await inTime('the demo ends', exit), [0, null], 'exits with 0 after Ctrl-C');
   for (const pid of pids)
     t.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, 'no process is left');
-  t.notOk(existsSync(directory), 'nor a file');
+  t.notOk(existsSync(directory), 'no file is left');
   return printed;
 }
 
-t.test('it runs, and ends cleanly', async (t) => {
+t.test('sends requests, and leaves nothing behind after Ctrl-C', async (t) => {
   await checkDemo(t);
 });
 
-t.test('with its port taken it says so and takes another', async (t) => {
-  const squatter = createServer();
-  // If another process has the port, it is taken as well.
-  squatter.on('error', () => {});
-  squatter.listen(8090, loopback);
-  await Promise.race([once(squatter, 'listening'), once(squatter, 'error')]).catch(() => {});
+t.test('uses another port, and prints it, if its port is in use', async (t) => {
+  const occupant = createServer();
+  // An error means that another process already uses the port.
+  occupant.on('error', () => {});
+  occupant.listen(8090, loopback);
+  await Promise.race([once(occupant, 'listening'), once(occupant, 'error')]).catch(() => {});
   t.teardown(() => {
-    squatter.close();
+    occupant.close();
   });
   const printed = await checkDemo(t);
   const [, other] = /port 8090 is taken, \S+ front end uses (\d+) instead/.exec(printed) ?? [];
-  t.ok(other, 'it says which');
+  t.ok(other, 'it prints the other port');
   t.match(printed, `curl --proxy https://localhost:${other}`);
 });
 
-t.test('an early Ctrl-C ends it at once and leaves nothing behind', async (t) => {
+t.test('ends at once on an early Ctrl-C, and leaves nothing behind', async (t) => {
   const { child, lines, exit } = startDemo(t);
   const printed: string[] = [];
   for await (const line of lines) {

@@ -1,8 +1,8 @@
-/** Dials that fail, and a client that is not told what failed, where, or not in time. */
+/** Failed dials: the client receives a status, a code, where the dial failed, and after how long. */
 import { reserveRefusedPort, startBlackholeTarget, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { type Answer, authority, wayNames, waysIn } from './clients.ts';
-import { joinAgent, startServer, startService, transports } from './fixture.ts';
+import { type Answer, authority, clientKinds, openClient } from './clients.ts';
+import { connectAgent, startServer, startService, transports } from './fixture.ts';
 
 /** Checks status, code and the one line of text. */
 function checkRefusal(t: Test, answer: Answer, status: number, code: string, where: string): void {
@@ -16,23 +16,23 @@ function checkRefusal(t: Test, answer: Answer, status: number, code: string, whe
 const server = await startServer(t);
 
 for (const transport of transports) {
-  t.test(`failures at the target, through a ${transport} tunnel`, async (t) => {
-    await joinAgent(t, server, { transport, 'dial-timeout': '500ms' });
+  t.test(`answers 502 if the target refuses and 504 if it is silent, ${transport}`, async (t) => {
+    await connectAgent(t, server, { transport, 'dial-timeout': '500ms' });
     const refusing = await reserveRefusedPort();
     t.teardown(() => refusing.close());
     const blackhole = await startBlackholeTarget();
     t.teardown(() => blackhole.close());
 
-    for (const way of wayNames) {
-      await t.test(way, async (t) => {
-        const client = await waysIn[way](t, server);
+    for (const kind of clientKinds) {
+      await t.test(kind, async (t) => {
+        const client = await openClient[kind](t, server);
         const refused = await client.ask(authority(refusing));
         checkRefusal(t, refused, 502, 'target_refused', 'target');
 
         const startedAtMs = performance.now();
         const silent = await client.ask(authority(blackhole));
         const elapsedMs = performance.now() - startedAtMs;
-        // The server would end it after 30 s, with another code.
+        // The server's own deadline is 30 s and has another code.
         checkRefusal(t, silent, 504, 'dial_timeout', 'target');
         t.ok(elapsedMs > 450, `not before the dial timeout: ${elapsedMs} ms`);
       });
@@ -40,20 +40,20 @@ for (const transport of transports) {
   });
 }
 
-t.test('a dial timeout that is longer than the default', async (t) => {
-  await joinAgent(t, server, { 'dial-timeout': '6s' });
+t.test("applies the agent's --dial-timeout if it is longer than the default", async (t) => {
+  await connectAgent(t, server, { 'dial-timeout': '6s' });
   const blackhole = await startBlackholeTarget();
   t.teardown(() => blackhole.close());
-  const client = await waysIn['HTTP/1.1 over the UDS'](t, server);
+  const client = await openClient['HTTP/1.1 over the UDS'](t, server);
   const startedAtMs = performance.now();
   const answer = await client.ask(authority(blackhole));
   const elapsedMs = performance.now() - startedAtMs;
   checkRefusal(t, answer, 504, 'dial_timeout', 'target');
-  t.ok(elapsedMs > 5_900, `the agent keeps to its flag: ${elapsedMs} ms`);
+  t.ok(elapsedMs > 5_900, `not before the dial timeout: ${elapsedMs} ms`);
 });
 
-t.test('an agent that takes longer than the server waits', async (t) => {
-  // With the default of the server, 30 s, the agent's would be the first to pass.
+t.test('answers 504 at --backend-dial-timeout if the agent takes longer', async (t) => {
+  // The server's default, 30 s, is longer than the agent's timeout.
   const { server } = await startService(t, {
     server: { 'backend-dial-timeout': '500ms' },
     agent: { 'dial-timeout': '20s' },
@@ -62,33 +62,33 @@ t.test('an agent that takes longer than the server waits', async (t) => {
   t.teardown(() => blackhole.close());
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
-  for (const way of wayNames) {
-    await t.test(way, async (t) => {
-      const client = await waysIn[way](t, server);
+  for (const kind of clientKinds) {
+    await t.test(kind, async (t) => {
+      const client = await openClient[kind](t, server);
       const startedAtMs = performance.now();
       const answer = await client.ask(authority(blackhole));
       const elapsedMs = performance.now() - startedAtMs;
       checkRefusal(t, answer, 504, 'backend_dial_timeout', 'agent');
       t.ok(elapsedMs > 450, `not before the server's timeout: ${elapsedMs} ms`);
-      t.equal((await client.ask(authority(echo))).status, 200, 'the tunnel goes on');
+      t.equal((await client.ask(authority(echo))).status, 200, 'the tunnel still serves');
     });
   }
 });
 
-t.test('a name that does not exist', async (t) => {
-  // A resolver that answers slowly is not what is tried here.
-  await joinAgent(t, server, { 'dial-timeout': '25s' });
-  const clients = await Promise.all(wayNames.map((way) => waysIn[way](t, server)));
+t.test('answers 502 if the name does not exist', async (t) => {
+  // A slow resolver must not fail the test.
+  await connectAgent(t, server, { 'dial-timeout': '25s' });
+  const clients = await Promise.all(clientKinds.map((kind) => openClient[kind](t, server)));
   const answers = await Promise.all(
     clients.map((client) => client.ask('no-such-host.invalid:443')),
   );
   for (const answer of answers) checkRefusal(t, answer, 502, 'dns_failed', 'agent');
 });
 
-t.test('no agent', async (t) => {
-  for (const way of wayNames) {
-    await t.test(way, async (t) => {
-      const client = await waysIn[way](t, server);
+t.test('answers 503 if no agent is connected', async (t) => {
+  for (const kind of clientKinds) {
+    await t.test(kind, async (t) => {
+      const client = await openClient[kind](t, server);
       checkRefusal(t, await client.ask('127.0.0.1:443'), 503, 'no_agent', 'server');
     });
   }

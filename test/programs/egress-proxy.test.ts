@@ -1,4 +1,4 @@
-/** An agent that cannot leave its network but through an HTTP proxy, and stays there or goes around it. */
+/** Agents that connect to their server through an HTTP proxy. */
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { createSecureServer as createHttp2Server } from 'node:http2';
@@ -9,8 +9,8 @@ import { startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { authority, echoLine, http1Client } from './clients.ts';
 import {
+  connectAgent,
   type Flags,
-  joinAgent,
   loopback,
   type RunningServer,
   startAgent,
@@ -23,8 +23,8 @@ const server = await startServer(t);
 
 interface Proxy {
   readonly url: string;
-  /** What the proxy was asked for: authority, and credentials if any. */
-  readonly asked: string[];
+  /** The requests: method, authority, and credentials if any. */
+  readonly requests: string[];
 }
 
 function join(client: Duplex, target: string, onConnected: () => void): void {
@@ -38,7 +38,7 @@ function join(client: Duplex, target: string, onConnected: () => void): void {
   client.once('close', () => upstream.destroy());
 }
 
-async function listen(t: Test, scheme: string, server: Server, asked: string[]): Promise<Proxy> {
+async function listen(t: Test, scheme: string, server: Server, requests: string[]): Promise<Proxy> {
   const connections = new Set<Duplex>();
   server.on('connection', (socket) => connections.add(socket));
   server.listen(0, loopback);
@@ -47,56 +47,56 @@ async function listen(t: Test, scheme: string, server: Server, asked: string[]):
     server.close();
     for (const socket of connections) socket.destroy();
   });
-  return { url: `${scheme}://${loopback}:${(server.address() as AddressInfo).port}`, asked };
+  return { url: `${scheme}://${loopback}:${(server.address() as AddressInfo).port}`, requests };
 }
 
 type StartProxy = (t: Test) => Promise<Proxy>;
 
 const proxies: Record<string, StartProxy> = {
   async 'HTTP/1.1'(t) {
-    const asked: string[] = [];
+    const requests: string[] = [];
     const server = createHttpServer();
-    serveHttp1(server, asked);
-    return listen(t, 'http', server, asked);
+    serveHttp1(server, requests);
+    return listen(t, 'http', server, requests);
   },
   async 'HTTP/1.1 over TLS'(t) {
-    const asked: string[] = [];
+    const requests: string[] = [];
     const { cert, key } = (await testPki()).frontend.server;
     const server = createHttpsServer({ cert, key });
-    serveHttp1(server, asked);
-    return listen(t, 'https', server, asked);
+    serveHttp1(server, requests);
+    return listen(t, 'https', server, requests);
   },
   async 'HTTP/2'(t) {
-    const asked: string[] = [];
+    const requests: string[] = [];
     const { cert, key } = (await testPki()).frontend.server;
     const server = createHttp2Server({ cert, key });
     server.on('stream', (stream, headers) => {
       const { ':method': method, ':authority': target = '' } = headers;
-      asked.push(`${method} ${target} ${headers['proxy-authorization'] ?? ''}`.trim());
+      requests.push(`${method} ${target} ${headers['proxy-authorization'] ?? ''}`.trim());
       join(stream, target, () => stream.respond({ ':status': 200 }));
     });
-    return listen(t, 'https', server, asked);
+    return listen(t, 'https', server, requests);
   },
 };
 
-function serveHttp1(server: ReturnType<typeof createHttpServer>, asked: string[]): void {
+function serveHttp1(server: ReturnType<typeof createHttpServer>, requests: string[]): void {
   server.on('connect', ({ method, url = '', headers }, socket) => {
-    asked.push(`${method} ${url} ${headers['proxy-authorization'] ?? ''}`.trim());
+    requests.push(`${method} ${url} ${headers['proxy-authorization'] ?? ''}`.trim());
     join(socket, url, () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
   });
 }
 
-/** Joins the server, carries a line, and leaves when the test ends. */
-async function joinAndCarry(
+/** Connects an agent and echoes a line through it. The agent ends with the test. */
+async function connectAndEcho(
   t: Test,
   server: RunningServer,
   flags: Flags,
   env: Record<string, string>,
 ): Promise<void> {
-  // Trust in the proxy is a matter of the machine, not of the tunnel.
+  // The proxy's CA belongs to the machine's trust store; the tunnel's CA has its own flag.
   const { frontend } = await testPki();
   const all = { NODE_EXTRA_CA_CERTS: frontend.caFile, ...env };
-  await joinAgent(t, server, flags, all);
+  await connectAgent(t, server, flags, all);
   const echo = await startEchoTarget();
   const stream = await http1Client(t, server.uds).open(authority(echo));
   await echoLine(stream, 'through the proxy\n');
@@ -105,33 +105,33 @@ async function joinAndCarry(
 }
 
 for (const [name, startProxy] of Object.entries(proxies)) {
-  t.test(`an ${name} proxy`, async (t) => {
+  t.test(`connects through an ${name} proxy`, async (t) => {
     const proxy = await startProxy(t);
     const wanted = `CONNECT ${loopback}:${server.agentPort}`;
 
     for (const transport of transports) {
       await t.test(`--egress-proxy, ${transport}`, async (t) => {
-        proxy.asked.length = 0;
-        await joinAndCarry(t, server, { transport, 'egress-proxy': proxy.url }, {});
-        t.same(proxy.asked, [wanted]);
+        proxy.requests.length = 0;
+        await connectAndEcho(t, server, { transport, 'egress-proxy': proxy.url }, {});
+        t.same(proxy.requests, [wanted]);
       });
     }
-    await t.test('HTTPS_PROXY, with a user and a password', async (t) => {
-      proxy.asked.length = 0;
+    await t.test('HTTPS_PROXY with a user and a password', async (t) => {
+      proxy.requests.length = 0;
       const HTTPS_PROXY = proxy.url.replace('://', '://user:secret@');
-      await joinAndCarry(t, server, {}, { HTTPS_PROXY });
-      t.same(proxy.asked, [`${wanted} Basic ${btoa('user:secret')}`]);
+      await connectAndEcho(t, server, {}, { HTTPS_PROXY });
+      t.same(proxy.requests, [`${wanted} Basic ${btoa('user:secret')}`]);
     });
-    await t.test('NO_PROXY', async (t) => {
-      proxy.asked.length = 0;
+    await t.test('NO_PROXY excludes the server', async (t) => {
+      proxy.requests.length = 0;
       const env = { HTTPS_PROXY: proxy.url, NO_PROXY: 'localhost,127.0.0.0/8' };
-      await joinAndCarry(t, server, {}, env);
-      t.same(proxy.asked, [], 'goes around the proxy');
+      await connectAndEcho(t, server, {}, env);
+      t.same(proxy.requests, [], 'the agent connects directly');
     });
   });
 }
 
-t.test('a proxy that refuses', async (t) => {
+t.test('logs the answer of a proxy that refuses, without the password', async (t) => {
   const refusing = createHttpServer();
   refusing.on('connect', (_, socket) => socket.end('HTTP/1.1 403 Forbidden\r\n\r\n'));
   const proxy = await listen(t, 'http', refusing, []);
@@ -139,10 +139,6 @@ t.test('a proxy that refuses', async (t) => {
   const { process } = await startAgent(t, server.agentPort, { 'egress-proxy': url });
   const line = await process.waitForLog('cannot connect');
   t.equal(line.reason, 'proxy_failed');
-  t.match(
-    line.detail,
-    new RegExp(`${proxy.url}.*403`),
-    'one line says which proxy, and what it said',
-  );
-  t.notMatch(process.describe(), 'secret', 'and never the password');
+  t.match(line.detail, new RegExp(`${proxy.url}.*403`), 'one line names the proxy and its answer');
+  t.notMatch(process.describe(), 'secret', 'the password is not logged');
 });

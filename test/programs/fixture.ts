@@ -1,6 +1,6 @@
 /**
- * Real programs: fairlead-server and fairlead-agent as processes, started with Konnectivity's flags and
- * the certificates of the test run, on ports that the system picks.
+ * fairlead-server and fairlead-agent as processes. They run with Konnectivity's flags, the certificates of
+ * the test run, and ports that the system picks.
  */
 import { join } from 'node:path';
 import {
@@ -19,17 +19,17 @@ import type { Test } from 'tap';
 
 export const loopback = '127.0.0.1';
 
-/** Every transport that an agent can be told to use. */
+/** Fairlead's own transports, as the agent's --transport names them. */
 export const transports = ['tls', 'websocket', 'http2'] as const;
 export type TransportName = (typeof transports)[number];
 
-/** Flags by their names; undefined leaves one of the usual flags out. */
+/** Flags by their names; undefined omits one of the default flags. */
 export type Flags = Readonly<Record<string, string | undefined>>;
 
 export interface RunningServer {
   readonly process: RunningProcess;
   readonly uds: { readonly path: string };
-  /** With the certificate of the front end's client. */
+  /** TLS uses the certificate of the front end's client. */
   readonly tcp: { readonly host: string; readonly port: number; readonly tls: ClientTls };
   readonly agentPort: number;
   readonly healthPort: number;
@@ -58,12 +58,12 @@ function argumentsOf(flags: Flags): string[] {
   return given.map(([name, value]) => `--${name}=${value}`);
 }
 
-/** All that a server needs, on a UDS and on TCP at once. */
+/** All flags that a server needs to serve a UDS and TCP. */
 export async function serverFlags(udsPath: string): Promise<Flags> {
   const { frontend, agent } = await testPki();
   return {
     'uds-name': udsPath,
-    // Beside a UDS, 0 would mean no TCP at all.
+    // With a UDS, 0 disables TCP.
     'server-port': String(await pickPort()),
     'server-bind-address': loopback,
     'server-ca-cert': frontend.caFile,
@@ -84,7 +84,7 @@ export async function serverFlags(udsPath: string): Promise<Flags> {
   };
 }
 
-/** All that an agent needs to join the server on `serverPort`. */
+/** All flags that an agent needs to connect to the server on `serverPort`. */
 export async function agentFlags(serverPort: number): Promise<Flags> {
   const { agent } = await testPki();
   return {
@@ -105,7 +105,7 @@ export async function agentFlags(serverPort: number): Promise<Flags> {
   };
 }
 
-/** Starts the program with these flags and nothing else; what becomes of it is the caller's affair. */
+/** Starts the program with these flags only, and does not wait for it to be ready. */
 export async function startProgram(
   t: Test,
   program: 'server' | 'agent',
@@ -119,25 +119,25 @@ export async function startProgram(
 
 /**
  * Starts a server and waits until it listens everywhere.
- * @param inPlaceOf a server that has ended, whose addresses to use again
+ * @param predecessor a server that has ended; the new one uses its addresses
  */
 export async function startServer(
   t: Test,
   flags: Flags = {},
-  inPlaceOf?: RunningServer,
+  predecessor?: RunningServer,
 ): Promise<RunningServer> {
   const { frontend } = await testPki();
-  const places = inPlaceOf && {
-    'server-port': String(inPlaceOf.tcp.port),
-    'agent-port': String(inPlaceOf.agentPort),
-    'health-port': String(inPlaceOf.healthPort),
-    'admin-port': String(inPlaceOf.adminPort),
+  const addresses = predecessor && {
+    'server-port': String(predecessor.tcp.port),
+    'agent-port': String(predecessor.agentPort),
+    'health-port': String(predecessor.healthPort),
+    'admin-port': String(predecessor.adminPort),
   };
-  const path = inPlaceOf?.uds.path ?? (await makeUdsPath(t));
-  const all = { ...(await serverFlags(path)), ...places, ...flags };
+  const path = predecessor?.uds.path ?? (await makeUdsPath(t));
+  const all = { ...(await serverFlags(path)), ...addresses, ...flags };
   const server = await startProgram(t, 'server', all);
   const port = Number(all['server-port']);
-  // The front end is the last to listen, TCP after the UDS.
+  // The front end listens last, and on TCP after the UDS.
   await server.waitForLog(({ msg, ...line }) => msg === 'listening' && line.port === port);
   const portOf = async (listener: string) => (await server.waitForListener(listener)).port;
   return {
@@ -160,7 +160,7 @@ async function makeUdsPath(t: Test): Promise<string> {
   return join(directory.path, 'front-end.sock');
 }
 
-/** Starts an agent; `connected` in its log tells that it has joined. */
+/** Starts an agent. It logs `connected` when its tunnel is up. */
 export async function startAgent(
   t: Test,
   serverPort: number,
@@ -176,28 +176,28 @@ export async function startAgent(
   return { process: agent, healthPort: health.port, adminPort: admin.port };
 }
 
-/** Waits until agents have joined the server `count` times since it started. */
-export async function agentsJoined(server: RunningServer, count = 1): Promise<void> {
+/** Waits until agents have connected to the server `count` times since it started. */
+export async function untilAgentsConnected(server: RunningServer, count = 1): Promise<void> {
   const { process } = server;
   await process.waitForLog(() => linesOf(process, 'agent connected').length >= count);
 }
 
-/** The log lines with this text so far. */
+/** The log lines with this message so far. */
 export function linesOf(process: RunningProcess, msg: string): LogLine[] {
   return process.logs.filter((line) => line.msg === msg);
 }
 
 /**
- * Starts an agent and waits until it has joined. When the test ends, the agent leaves, and the server has
- * noticed: tests can have their own agent at a server that they share.
+ * Starts an agent and waits until it is connected. The test's teardown ends the agent and waits until the
+ * server has noticed, so that tests that share a server can each have their own agent.
  */
-export async function joinAgent(
+export async function connectAgent(
   t: Test,
   server: RunningServer,
   flags: Flags = {},
   env: Readonly<Record<string, string>> = {},
 ): Promise<RunningAgent> {
-  const joined = linesOf(server.process, 'agent connected').length + 1;
+  const connections = linesOf(server.process, 'agent connected').length + 1;
   const agent = await startAgent(t, server.agentPort, flags, env);
   let hasServerEnded = false;
   void server.process.exit.then(() => {
@@ -206,21 +206,21 @@ export async function joinAgent(
   t.teardown(async () => {
     await agent.process.close();
     if (hasServerEnded) return;
-    await eventually('the server notices that the agent has left', () => {
-      return linesOf(server.process, 'agent disconnected').length >= joined;
+    await eventually('the server notices that the agent has disconnected', () => {
+      return linesOf(server.process, 'agent disconnected').length >= connections;
     });
   });
-  await agentsJoined(server, joined);
+  await untilAgentsConnected(server, connections);
   return agent;
 }
 
 /** Starts a server and an agent, and waits until the two are connected. */
 export async function startService(
   t: Test,
-  { server: ofServer = {}, agent: ofAgent = {} }: { server?: Flags; agent?: Flags } = {},
+  { server: serverOptions = {}, agent: agentOptions = {} }: { server?: Flags; agent?: Flags } = {},
 ): Promise<Service> {
-  const server = await startServer(t, ofServer);
-  const agent = await startAgent(t, server.agentPort, ofAgent);
-  await agentsJoined(server);
+  const server = await startServer(t, serverOptions);
+  const agent = await startAgent(t, server.agentPort, agentOptions);
+  await untilAgentsConnected(server);
   return { server, agent };
 }

@@ -1,4 +1,4 @@
-/** `fairlead forward`: bytes, ends, failures or mistakes that get lost on the way. */
+/** `fairlead forward`: bytes, half-close, resets, failures and wrong arguments. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import {
@@ -19,7 +19,7 @@ import {
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { runCommand } from '../../packages/cli/test/run-fairlead.ts';
-import { echoLine, gone, inTime } from './clients.ts';
+import { echoLine, inTime, untilEnded } from './clients.ts';
 import { loopback, startService } from './fixture.ts';
 
 const { server } = await startService(t);
@@ -30,7 +30,7 @@ interface Target {
   readonly port: number;
 }
 
-/** Starts one forward of these targets; `open` connects to the one that is meant, or to the first. */
+/** Starts one forward to these targets. `open` connects to the given target, by default the first. */
 async function startForward(t: Test, flags: readonly string[], ...targets: [Target, ...Target[]]) {
   const specs = targets.map(({ port }) => `:${loopback}:${port}`);
   const args = ['forward', ...flags, ...specs];
@@ -57,7 +57,7 @@ function openSocket(t: Test, port: number): Socket {
 }
 
 for (const protocol of ['http1', 'http2']) {
-  t.test(`by ${protocol}`, async (t) => {
+  t.test(`forwards by ${protocol}`, async (t) => {
     const flags = [...uds, `--proxy-protocol=${protocol}`];
     const sink = await startSinkTarget();
     const source = await startSourceTarget({ totalBytes });
@@ -67,25 +67,29 @@ for (const protocol of ['http1', 'http2']) {
     for (const target of targets) t.teardown(() => target.close());
     const { running, open } = await startForward(t, flags, ...targets);
 
-    await t.test('bytes and half-close, both ways', async (t) => {
+    await t.test('carries bytes and half-close in both directions', async (t) => {
       const up = open(t, sink);
       seededReadable('up', totalBytes).pipe(up);
       const { sha256 } = await readSinkReport(up);
-      t.equal(sha256, seededSha256('up', totalBytes), 'the answer after the end is whole too');
+      t.equal(
+        sha256,
+        seededSha256('up', totalBytes),
+        'the answer after the half-close is complete',
+      );
       const down = open(t, source);
       down.end();
       t.match(await countBytes(down), { bytes: totalBytes, sha256: source.sha256 });
     });
 
-    await t.test('many connections at once, each with its own line', async (t) => {
-      const linesOfAll = () => running.stdout.match(/^Handling connection for \d+$/gm)?.length ?? 0;
-      const before = linesOfAll();
+    await t.test('serves many connections at once, and prints a line for each', async (t) => {
+      const countLines = () => running.stdout.match(/^Handling connection for \d+$/gm)?.length ?? 0;
+      const before = countLines();
       const sockets = Array.from({ length: 20 }, () => open(t, echo));
       await Promise.all(sockets.map((socket, at) => echoLine(socket, `line ${at}\n`)));
-      t.equal(linesOfAll() - before, 20);
+      t.equal(countLines() - before, 20);
     });
 
-    await t.test('an end of the target is an end here', async (t) => {
+    await t.test('ends the local connection if the target ends', async (t) => {
       const socket = open(t, earlyEnd);
       socket.resume();
       await inTime('the socket ends', once(socket, 'end'));
@@ -94,8 +98,8 @@ for (const protocol of ['http1', 'http2']) {
   });
 }
 
-// HTTP/1.1 has no way to tell a reset from an end over a Unix domain socket.
-t.test('by HTTP/2 a reset of the target is a reset here', async (t) => {
+// Over HTTP/1.1 on a Unix domain socket, a reset looks like an end.
+t.test('resets the local connection if the target resets, by HTTP/2', async (t) => {
   const target = await startResetTarget({ afterBytes: 1 });
   t.teardown(() => target.close());
   const { running, open } = await startForward(t, [...uds, '--proxy-protocol=http2'], target);
@@ -110,17 +114,17 @@ t.test('by HTTP/2 a reset of the target is a reset here', async (t) => {
   await running.waitForLog(({ msg }) => /connection for \d+: .*stream_lost/.test(String(msg)));
 });
 
-t.test('a target that is down is a warning, and each connection is told why', async (t) => {
+t.test('warns if a target is down, and logs the reason for each connection', async (t) => {
   const refused = await reserveRefusedPort();
   t.teardown(() => refused.close());
   const { running, open } = await startForward(t, uds, refused);
-  const said = ({ msg }: { msg?: unknown }) => String(msg);
-  await running.waitForLog((line) => /warning: target .*target_refused/.test(said(line)));
-  await gone(open(t));
-  await running.waitForLog((line) => /connection for \d+: .*target_refused/.test(said(line)));
+  const textOf = ({ msg }: { msg?: unknown }) => String(msg);
+  await running.waitForLog((line) => /warning: target .*target_refused/.test(textOf(line)));
+  await untilEnded(open(t));
+  await running.waitForLog((line) => /connection for \d+: .*target_refused/.test(textOf(line)));
 });
 
-t.test('Ctrl-C ends it', async (t) => {
+t.test('Ctrl-C ends the program and its connections', async (t) => {
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   const { running, open } = await startForward(t, uds, echo);
@@ -128,7 +132,7 @@ t.test('Ctrl-C ends it', async (t) => {
   await echoLine(socket, 'hello\n');
   running.kill('SIGINT');
   t.same(await inTime('the program ends', running.exit), { code: 0, signal: null });
-  await gone(socket);
+  await untilEnded(socket);
 });
 
 const taken = createServer().listen(0, loopback);
@@ -138,30 +142,30 @@ t.teardown(() => {
 });
 const takenPort = (taken.address() as AddressInfo).port;
 
-const mistakes: Record<string, { args: string[]; code: 1 | 2; says: RegExp }> = {
-  'no target': { args: uds, code: 2, says: /LOCAL:HOST:PORT/ },
-  'a target without a port': { args: [...uds, 'somewhere'], code: 2, says: /LOCAL:HOST:PORT/ },
+const mistakes: Record<string, { args: string[]; code: 1 | 2; message: RegExp }> = {
+  'no target': { args: uds, code: 2, message: /LOCAL:HOST:PORT/ },
+  'a target without a port': { args: [...uds, 'somewhere'], code: 2, message: /LOCAL:HOST:PORT/ },
   'a server that is down': {
-    args: ['--proxy', `unix:${server.uds.path}.gone`, '0:somewhere:80'],
+    args: ['--proxy', `unix:${server.uds.path}.missing`, '0:somewhere:80'],
     code: 1,
-    says: /--proxy unix:\S+: the socket does not exist/,
+    message: /--proxy unix:\S+: the socket does not exist/,
   },
   'a local port in use': {
     args: [...uds, `${takenPort}:${loopback}:1`],
     code: 1,
-    says: new RegExp(`local port ${takenPort}: .*another process`),
+    message: new RegExp(`local port ${takenPort}: .*another process`),
   },
   'a second local port in use': {
     args: [...uds, '--proxy-protocol=http2', `0:${loopback}:1`, `${takenPort}:${loopback}:1`],
     code: 1,
-    says: new RegExp(`local port ${takenPort}: .*another process`),
+    message: new RegExp(`local port ${takenPort}: .*another process`),
   },
 };
 
-t.test('mistakes', async (t) => {
-  for (const [name, { args, code, says }] of Object.entries(mistakes)) {
+t.test('prints the cause of a wrong argument', async (t) => {
+  for (const [name, { args, code, message }] of Object.entries(mistakes)) {
     const ended = await runCommand(['forward', ...args]);
     t.equal(ended.code, code, name);
-    t.match(ended.stderr, says, name);
+    t.match(ended.stderr, message, name);
   }
 });

@@ -1,4 +1,4 @@
-/** SIGTERM that cuts a stream, loses its last bytes, lets new ones in, or does not end the process. */
+/** SIGTERM: open streams finish to their last byte, new ones are refused or go elsewhere, the process exits. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -6,16 +6,16 @@ import { seededReadable, seededSha256, startEchoTarget } from '@fairlead/testkit
 import t, { type Test } from 'tap';
 import {
   authority,
-  gone,
   http1Client,
   http2Client,
   inTime,
   readBytes,
   readRest,
+  untilEnded,
 } from './clients.ts';
 import {
+  connectAgent,
   type Flags,
-  joinAgent,
   linesOf,
   loopback,
   type RunningServer,
@@ -24,26 +24,26 @@ import {
   transports,
 } from './fixture.ts';
 
-/** More than the largest window of a stream, 16 MiB: the drain must not stop the windows. */
+/** More than the largest window of a stream, 16 MiB, so credit must still be granted during a drain. */
 const answerBytes = 32 * 1024 ** 2;
 
-/** For tests in which the agent ends; where the server ends, it is the test's own. */
+/** For tests in which only the agent ends. Tests that end a server start their own. */
 const sharedServer = await startServer(t);
 
-/** A target that answers when the test says so. */
-interface HeldTarget {
+/** A target that gives its connections to the test. */
+interface ControlledTarget {
   readonly target: string;
   nextConnection(): Promise<Socket>;
 }
 
 /** Both ends of a stream. */
-interface Held {
+interface StreamEnds {
   readonly stream: Duplex;
-  /** The target's. */
+  /** The target's end. */
   readonly socket: Socket;
 }
 
-async function startHeldTarget(t: Test): Promise<HeldTarget> {
+async function startControlledTarget(t: Test): Promise<ControlledTarget> {
   const connections: Socket[] = [];
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => {});
@@ -61,8 +61,12 @@ async function startHeldTarget(t: Test): Promise<HeldTarget> {
   return { target: `${loopback}:${port}`, nextConnection };
 }
 
-/** Opens a stream and exchanges a line each way. */
-async function openUsed(t: Test, server: RunningServer, target: HeldTarget): Promise<Held> {
+/** Opens a stream and sends a line in each direction. */
+async function openActiveStream(
+  t: Test,
+  server: RunningServer,
+  target: ControlledTarget,
+): Promise<StreamEnds> {
   const [stream, socket] = await Promise.all([
     http1Client(t, server.tcp).open(target.target),
     target.nextConnection(),
@@ -74,25 +78,25 @@ async function openUsed(t: Test, server: RunningServer, target: HeldTarget): Pro
   return { stream, socket };
 }
 
-/** The stream goes on in both directions, much follows, and it ends with all of it. */
-async function checkFinishes(t: Test, { stream, socket }: Held): Promise<void> {
+/** Checks that the stream still carries bytes in both directions and delivers a long answer completely. */
+async function checkFinishes(t: Test, { stream, socket }: StreamEnds): Promise<void> {
   stream.write('more\n');
-  t.equal(String(await readBytes(socket, 5)), 'more\n', 'the stream goes on');
+  t.equal(String(await readBytes(socket, 5)), 'more\n', 'the stream still carries bytes');
   seededReadable('answer', answerBytes).pipe(socket);
   stream.end();
   const wanted = { bytes: answerBytes, sha256: seededSha256('answer', answerBytes) };
-  t.same(await readRest(stream), wanted, 'and finishes with its last byte');
+  t.same(await readRest(stream), wanted, 'the answer is complete');
 }
 
 /** Waits until the server has seen agents drain `count` times. */
-async function agentsDrain({ process }: RunningServer, count: number): Promise<void> {
+async function untilAgentsDrain({ process }: RunningServer, count: number): Promise<void> {
   await process.waitForLog(() => linesOf(process, 'agent drains').length >= count);
 }
 
-/** A service whose server, or agent, is going to end, with these flags. */
-async function startEnding(t: Test, who: 'server' | 'agent', flags: Flags = {}) {
-  if (who === 'agent') {
-    const { process } = await joinAgent(t, sharedServer, flags);
+/** Starts a server and an agent. `process` is the program that the test ends; the flags are for it. */
+async function startEnding(t: Test, program: 'server' | 'agent', flags: Flags = {}) {
+  if (program === 'agent') {
+    const { process } = await connectAgent(t, sharedServer, flags);
     return { server: sharedServer, process };
   }
   const { server } = await startService(t, { server: flags });
@@ -100,17 +104,23 @@ async function startEnding(t: Test, who: 'server' | 'agent', flags: Flags = {}) 
 }
 
 for (const transport of transports) {
-  t.test(`SIGTERM to the server, ${transport}`, async (t) => {
+  t.test(`a server finishes open streams and refuses new ones, ${transport}`, async (t) => {
     const { server, agent } = await startService(t, { agent: { transport } });
-    const held = await startHeldTarget(t);
+    const target = await startControlledTarget(t);
     const idle = await http2Client(t, server.tcp);
-    const open = await openUsed(t, server, held);
+    const open = await openActiveStream(t, server, target);
 
     server.process.kill('SIGTERM');
     await server.process.waitForLog('draining');
-    await t.rejects(http1Client(t, server.uds).ask(held.target), 'no new connection over the UDS');
-    await t.rejects(http1Client(t, server.tcp).ask(held.target), 'nor over TCP');
-    await t.rejects(idle.open(held.target), 'nor a new stream on an old connection');
+    await t.rejects(
+      http1Client(t, server.uds).ask(target.target),
+      'refuses new connections over the UDS',
+    );
+    await t.rejects(
+      http1Client(t, server.tcp).ask(target.target),
+      'refuses new connections over TCP',
+    );
+    await t.rejects(idle.open(target.target), 'refuses new streams on an open connection');
     t.equal(linesOf(agent.process, 'disconnected').length, 0);
 
     await checkFinishes(t, open);
@@ -118,22 +128,22 @@ for (const transport of transports) {
     await agent.process.waitForLog('disconnected');
   });
 
-  t.test(`SIGTERM to the agent, ${transport}`, async (t) => {
+  t.test(`an agent finishes open streams, and new ones go elsewhere, ${transport}`, async (t) => {
     const server = sharedServer;
     const drained = linesOf(server.process, 'agent drains').length + 1;
-    const agent = await joinAgent(t, server, { transport });
-    const held = await startHeldTarget(t);
-    const open = await openUsed(t, server, held);
+    const agent = await connectAgent(t, server, { transport });
+    const target = await startControlledTarget(t);
+    const open = await openActiveStream(t, server, target);
 
     agent.process.kill('SIGTERM');
-    await agentsDrain(server, drained);
-    await joinAgent(t, server, { transport, 'agent-id': 'node-2' });
-    const later: Held[] = [];
-    while (later.length < 10) later.push(await openUsed(t, server, held));
+    await untilAgentsDrain(server, drained);
+    await connectAgent(t, server, { transport, 'agent-id': 'node-2' });
+    const later: StreamEnds[] = [];
+    while (later.length < 10) later.push(await openActiveStream(t, server, target));
     t.same(
       await streamsByAgent(server.adminPort),
       { 'node-1': 1, 'node-2': 10 },
-      'new streams go to the agent that stays',
+      'new streams go to the other agent',
     );
     for (const { socket } of later) socket.destroy();
 
@@ -142,14 +152,14 @@ for (const transport of transports) {
   });
 }
 
-t.test('SIGTERM to the only agent', async (t) => {
+t.test('the only agent finishes open streams before it exits', async (t) => {
   const server = sharedServer;
   const drained = linesOf(server.process, 'agent drains').length + 1;
-  const agent = await joinAgent(t, server);
-  const held = await startHeldTarget(t);
-  const open = await openUsed(t, server, held);
+  const agent = await connectAgent(t, server);
+  const target = await startControlledTarget(t);
+  const open = await openActiveStream(t, server, target);
   agent.process.kill('SIGTERM');
-  await agentsDrain(server, drained);
+  await untilAgentsDrain(server, drained);
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   const { status, stream } = await http1Client(t, server.tcp).ask(authority(echo));
@@ -157,36 +167,36 @@ t.test('SIGTERM to the only agent', async (t) => {
   stream.destroy();
   await checkFinishes(t, open);
   t.same(await inTime('the program ends', agent.process.exit), { code: 0, signal: null });
-  const { code } = await http1Client(t, server.tcp).ask(held.target);
+  const { code } = await http1Client(t, server.tcp).ask(target.target);
   t.equal(code, 'no_agent');
 });
 
-for (const who of ['server', 'agent'] as const) {
-  t.test(`a second SIGTERM to the ${who} ends it at once`, async (t) => {
-    const { server, process } = await startEnding(t, who);
-    const held = await startHeldTarget(t);
-    const { stream } = await openUsed(t, server, held);
+for (const program of ['server', 'agent'] as const) {
+  t.test(`a second SIGTERM ends the ${program} at once`, async (t) => {
+    const { server, process } = await startEnding(t, program);
+    const target = await startControlledTarget(t);
+    const { stream } = await openActiveStream(t, server, target);
     process.kill('SIGTERM');
     await process.waitForLog('draining');
     process.kill('SIGTERM');
     t.same(await inTime('the program ends', process.exit), { code: 1, signal: null });
-    await gone(stream);
+    await untilEnded(stream);
     t.pass('the stream is cut');
   });
 
-  t.test(`streams that outlast the ${who}'s --graceful-shutdown-timeout are cut`, async (t) => {
+  t.test(`the ${program} cuts streams at the end of --graceful-shutdown-timeout`, async (t) => {
     const flags = { 'graceful-shutdown-timeout': '500ms' };
-    const { server, process } = await startEnding(t, who, flags);
-    const held = await startHeldTarget(t);
-    const { stream } = await openUsed(t, server, held);
+    const { server, process } = await startEnding(t, program, flags);
+    const target = await startControlledTarget(t);
+    const { stream } = await openActiveStream(t, server, target);
     process.kill('SIGINT');
-    await gone(stream);
+    await untilEnded(stream);
     t.same(await inTime('the program ends', process.exit), { code: 0, signal: null });
     t.equal(linesOf(process, 'open streams are cut').length, 1);
   });
 }
 
-/** How many streams each agent has, as the server's admin port tells. */
+/** How many streams each agent has, according to the server's admin port. */
 async function streamsByAgent(adminPort: number): Promise<Record<string, number>> {
   const response = await fetch(`http://${loopback}:${adminPort}/api/v1/status`);
   const { agents } = (await response.json()) as { agents: { agentId: string; streams: number }[] };

@@ -1,7 +1,4 @@
-/**
- * An end that ends both directions, and bytes that come before the answer: what a proxy that knows no
- * half-close, or starts reading too late, loses.
- */
+/** Half-close ends one direction only, and bytes that arrive before the answer to CONNECT are not lost. */
 import { once } from 'node:events';
 import {
   type ByteReport,
@@ -18,17 +15,17 @@ import {
   startLateAnswerTarget,
 } from '@fairlead/testkit';
 import t from 'tap';
-import { authority, readBytes, wayNames, waysIn } from './clients.ts';
-import { joinAgent, startServer, transports } from './fixture.ts';
+import { authority, clientKinds, openClient, readBytes } from './clients.ts';
+import { connectAgent, startServer, transports } from './fixture.ts';
 
-/** More than the largest window of a stream, 16 MiB: a side that has ended must still grant more. */
+/** More than the largest window of a stream, 16 MiB, so a side that has ended must still grant credit. */
 const bulkBytes = 64 * 1024 ** 2;
 
 const server = await startServer(t);
 
 for (const transport of transports) {
-  t.test(`half-close through a ${transport} tunnel`, async (t) => {
-    await joinAgent(t, server, { transport });
+  t.test(`carries half-close through a ${transport} tunnel`, async (t) => {
+    await connectAgent(t, server, { transport });
     const lateAnswer = await startLateAnswerTarget({ answerBytes: bulkBytes });
     t.teardown(() => lateAnswer.close());
     let onReport = (_: ByteReport) => {};
@@ -38,37 +35,41 @@ for (const transport of transports) {
     });
     t.teardown(() => earlyEnd.close());
 
-    for (const way of wayNames) {
-      await t.test(way, async (t) => {
-        const client = await waysIn[way](t, server);
+    for (const kind of clientKinds) {
+      await t.test(kind, async (t) => {
+        const client = await openClient[kind](t, server);
 
-        const asking = await client.open(authority(lateAnswer));
-        asking.end('this is all');
+        const request = await client.open(authority(lateAnswer));
+        request.end('this is all');
         const answer = { bytes: bulkBytes, sha256: lateAnswer.sha256 };
-        t.same(await countBytes(asking), answer, 'the client ends, the target answers 24 MiB');
+        t.same(
+          await countBytes(request),
+          answer,
+          'the target answers 64 MiB after the client has ended',
+        );
 
         const reported = new Promise<ByteReport>((resolve) => {
           onReport = resolve;
         });
-        const telling = await client.open(authority(earlyEnd));
-        t.equal(await readText(telling), 'no more from me');
-        t.ok(telling.writable, 'the client may go on writing');
-        seededReadable('upload', bulkBytes).pipe(telling);
-        const upload = { bytes: bulkBytes, sha256: seededSha256('upload', bulkBytes) };
-        t.same(await reported, upload, 'the target ends, the client sends 24 MiB');
+        const upload = await client.open(authority(earlyEnd));
+        t.equal(await readText(upload), 'no more from me');
+        t.ok(upload.writable, 'the client can still write');
+        seededReadable('upload', bulkBytes).pipe(upload);
+        const sent = { bytes: bulkBytes, sha256: seededSha256('upload', bulkBytes) };
+        t.same(await reported, sent, 'the client sends 64 MiB after the target has ended');
       });
     }
   });
 }
 
-t.test('bytes that come before the answer', async (t) => {
-  await joinAgent(t, server);
+t.test('delivers bytes that arrive before the answer', async (t) => {
+  await connectAgent(t, server);
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   const target = authority(echo);
 
   for (const [name, via] of [['mTLS', server.tcp] as const, ['the UDS', server.uds] as const]) {
-    await t.test(`HTTP/1.1 over ${name}: in one packet with the head`, async (t) => {
+    await t.test(`HTTP/1.1 over ${name}: payload in one write with the head`, async (t) => {
       const payload = Buffer.alloc(40_000, 'early ');
       const { status, headers, socket } = await connectThrough({ via, target, payload });
       t.teardown(() => {
@@ -79,13 +80,13 @@ t.test('bytes that come before the answer', async (t) => {
       t.ok((await readBytes(socket, payload.length)).equals(payload));
     });
 
-    await t.test(`HTTP/1.1 over ${name}: the end too`, async (t) => {
+    await t.test(`HTTP/1.1 over ${name}: payload and end in one write with the head`, async (t) => {
       const { socket } = await connectThrough({ via, target, payload: 'all of it', end: true });
       t.equal(await readText(socket), 'all of it');
       socket.destroy();
     });
 
-    await t.test(`HTTP/1.1 over ${name}: the head byte by byte`, async (t) => {
+    await t.test(`HTTP/1.1 over ${name}: the head one byte at a time`, async (t) => {
       const socket = await openFrontEnd(via);
       t.teardown(() => {
         socket.destroy();
@@ -93,13 +94,13 @@ t.test('bytes that come before the answer', async (t) => {
       for (const byte of connectHead(target)) {
         await new Promise((resolve) => socket.write(byte, resolve));
       }
-      socket.write('behind it');
+      socket.write('after it');
       const answer = await readBytes(socket, 'HTTP/1.1 200 Connection established\r\n\r\n'.length);
-      t.match(answer.toString(), /^HTTP\/1\.1 200 [^\r\n]*\r\n\r\n$/, 'a bare head');
-      t.equal((await readBytes(socket, 9)).toString(), 'behind it');
+      t.match(answer.toString(), /^HTTP\/1\.1 200 [^\r\n]*\r\n\r\n$/, 'the answer has no headers');
+      t.equal((await readBytes(socket, 8)).toString(), 'after it');
     });
 
-    await t.test(`HTTP/2 over ${name}: DATA behind HEADERS`, async (t) => {
+    await t.test(`HTTP/2 over ${name}: DATA right after HEADERS`, async (t) => {
       const client = await Http2ConnectClient.open(via);
       t.teardown(() => client.close());
       const stream = client.session.request(
@@ -113,13 +114,13 @@ t.test('bytes that come before the answer', async (t) => {
     });
   }
 
-  await t.test('a target that says nothing: not a byte behind the 200', async (t) => {
+  await t.test('sends no byte after the 200 until the target does', async (t) => {
     for (const via of [server.tcp, server.uds]) {
       const { earlyBytes, socket } = await connectThrough({ via, target });
       t.equal(earlyBytes, 0);
-      // What comes first after the head is the answer to what was asked.
-      socket.write('asked');
-      t.equal((await readBytes(socket, 5)).toString(), 'asked');
+      // The first byte after the head is the echo.
+      socket.write('hello');
+      t.equal((await readBytes(socket, 5)).toString(), 'hello');
       socket.destroy();
     }
   });

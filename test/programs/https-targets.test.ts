@@ -1,4 +1,4 @@
-/** A target that some client cannot reach: by curl or HTTP/2, IPv4, IPv6 or name, and every transport. */
+/** HTTPS targets by IPv4, IPv6 and name, through every transport, for curl and for each kind of client. */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { request } from 'node:http';
@@ -8,9 +8,9 @@ import { connect } from 'node:tls';
 import { promisify } from 'node:util';
 import { readText, startKubeletTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { authority, type WayIn, wayNames, waysIn } from './clients.ts';
+import { authority, type ClientKind, clientKinds, openClient } from './clients.ts';
 import {
-  joinAgent,
+  connectAgent,
   loopback,
   type RunningServer,
   startServer,
@@ -20,7 +20,7 @@ import {
 
 const run = promisify(execFile);
 
-/** The hosts by which clients name the targets; each host's target listens there and nowhere else. */
+/** Hosts in the clients' requests, and the address on which each one's target listens. */
 const hosts = { '127.0.0.1': loopback, '[::1]': '::1', localhost: loopback } as const;
 type Host = keyof typeof hosts;
 
@@ -36,7 +36,7 @@ async function startTargets(t: Test): Promise<Record<Host, number>> {
   return { '127.0.0.1': port, '[::1]': await portOn('::1'), localhost: port };
 }
 
-/** curl takes `--unix-socket` for the way to the target and forgets the proxy: a port leads it there. */
+/** A TCP port in front of the UDS, since curl's `--unix-socket` replaces the proxy. */
 async function startUdsRelay(t: Test, path: string): Promise<{ host: string; port: number }> {
   const relay = createServer({ allowHalfOpen: true }, (near) => {
     const far = connectTcp({ path, allowHalfOpen: true });
@@ -51,22 +51,22 @@ async function startUdsRelay(t: Test, path: string): Promise<{ host: string; por
   return { host: loopback, port: (relay.address() as AddressInfo).port };
 }
 
-/** Why curl cannot be tried here, or false. */
-async function lacksCurl(): Promise<string | false> {
+/** Why curl cannot be used on this machine, or false. */
+async function curlSkipReason(): Promise<string | false> {
   return run('curl', ['--version']).then(
     ({ stdout }) => !stdout.includes('HTTPS-proxy') && 'curl is built without HTTPS proxies',
     () => 'there is no curl on this machine',
   );
 }
 
-/** GET over a stream that leads to an HTTPS target. */
+/** Sends a GET over a stream to an HTTPS target. */
 async function getPods(stream: Duplex, host: string): Promise<{ status: number; text: string }> {
   const { kubelet } = await testPki();
   const { cert, key } = kubelet.client;
   const name = host.replace(/[[\]]/g, '');
   const secure = connect({
     ...{ ca: kubelet.ca, cert, key, socket: stream },
-    // What is verified; SNI knows names only.
+    // `host` is what the certificate is verified against; SNI carries names only.
     ...{ host: name, servername: isIP(name) === 0 ? name : '' },
   });
   return new Promise((resolve, reject) => {
@@ -84,17 +84,17 @@ async function getPods(stream: Duplex, host: string): Promise<{ status: number; 
 }
 
 const server = await startServer(t);
-const skipCurl = await lacksCurl();
+const skipCurl = await curlSkipReason();
 
 for (const transport of [...transports, 'grpc']) {
-  t.test(`an HTTPS target through a ${transport} tunnel`, async (t) => {
-    await joinAgent(t, server, { transport });
+  t.test(`reaches HTTPS targets through a ${transport} tunnel`, async (t) => {
+    await connectAgent(t, server, { transport });
     const ports = await startTargets(t);
 
-    await t.test('curl', { skip: skipCurl }, (t) => tryCurl(t, server, ports));
+    await t.test('with curl', { skip: skipCurl }, (t) => tryCurl(t, server, ports));
 
-    for (const way of wayNames) {
-      await t.test(`CONNECT client: ${way}`, (t) => tryConnect(t, server, ports, way));
+    for (const kind of clientKinds) {
+      await t.test(`with ${kind}`, (t) => tryConnect(t, server, ports, kind));
     }
   });
 }
@@ -105,21 +105,21 @@ async function tryCurl(t: Test, server: RunningServer, ports: Record<Host, numbe
     ...['--cacert', kubelet.caFile],
     ...['--cert', kubelet.client.certFile, '--key', kubelet.client.keyFile],
   ];
-  const ways = {
+  const proxyFlags = {
     TCP: [
       ...['--proxy', `https://localhost:${server.tcp.port}`, '--proxy-cacert', frontend.caFile],
       ...['--proxy-cert', frontend.client.certFile, '--proxy-key', frontend.client.keyFile],
     ],
     UDS: ['--proxy', `http://${authority(await startUdsRelay(t, server.uds.path))}`],
   };
-  for (const [way, toProxy] of Object.entries(ways)) {
+  for (const [listener, toProxy] of Object.entries(proxyFlags)) {
     for (const host of Object.keys(hosts) as Host[]) {
       const { stdout } = await run('curl', [
         ...['--silent', '--show-error', '--fail', '--noproxy', '', '--max-time', '60'],
         ...['--write-out', ' %{http_connect} %{http_code}'],
         ...[...toProxy, ...toTarget, `https://${host}:${ports[host]}/pods`],
       ]);
-      t.match(stdout, /"kind":"PodList"[\s\S]* 200 200$/, `${host} over ${way}`);
+      t.match(stdout, /"kind":"PodList"[\s\S]* 200 200$/, `${host} over ${listener}`);
     }
   }
 }
@@ -128,9 +128,9 @@ async function tryConnect(
   t: Test,
   server: RunningServer,
   ports: Record<Host, number>,
-  way: WayIn,
+  kind: ClientKind,
 ): Promise<void> {
-  const client = await waysIn[way](t, server);
+  const client = await openClient[kind](t, server);
   for (const host of Object.keys(hosts) as Host[]) {
     const stream = await client.open(`${host}:${ports[host]}`);
     const { status, text } = await getPods(stream, host);

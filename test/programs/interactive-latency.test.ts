@@ -1,6 +1,6 @@
 /**
- * A slow link between agent and server, filled by a bulk transfer: a keystroke that waits behind the bulk,
- * or a tunnel that is taken for dead because its PING does.
+ * A bulk transfer fills a slow link between agent and server: keystrokes on another stream stay fast, and
+ * PINGs arrive in time.
  */
 import type { Duplex } from 'node:stream';
 import {
@@ -17,7 +17,6 @@ import {
 import t, { type Test } from 'tap';
 import { authority, type Client, http1Client, readBytes } from './clients.ts';
 import {
-  agentsJoined,
   linesOf,
   loopback,
   type RunningAgent,
@@ -26,27 +25,28 @@ import {
   startServer,
   type TransportName,
   transports,
+  untilAgentsConnected,
 } from './fixture.ts';
 
 const bytesPerSecond = 1_250_000;
 const delayMs = 25;
 const roundTripMs = 2 * delayMs;
-/** About four seconds of the link. */
+/** Takes about four seconds on the link. */
 const bulkBytes = 5_000_000;
 
-/** An agent behind a slow link of its own. */
-interface FarAgent {
+/** An agent behind its own slow link. */
+interface DistantAgent {
   readonly link: SlowLink;
   readonly agent: RunningAgent;
 }
 
-/** Starts an agent that serves one spelling of the loopback address: the target's says which agent is used. */
-async function startFarAgent(
+/** Starts an agent that serves one spelling of the loopback address: the target's spelling selects the agent. */
+async function startDistantAgent(
   t: Test,
   server: RunningServer,
   transport: TransportName,
   host: string,
-): Promise<FarAgent> {
+): Promise<DistantAgent> {
   const to = { host: loopback, port: server.agentPort };
   const link = await startSlowLink({ to, delayMs, bytesPerSecond });
   t.teardown(() => link.close());
@@ -54,7 +54,7 @@ async function startFarAgent(
     transport,
     'agent-id': host,
     'agent-identifiers': `host=${host}`,
-    // PINGs go all the time, and none is given up because the machine is busy.
+    // PINGs are frequent, and none times out because the machine is busy.
     'ping-interval': '500ms',
     'ping-timeout': '30s',
   });
@@ -62,7 +62,7 @@ async function startFarAgent(
 }
 
 /**
- * Types one key after the other until `done`, and says how long each took to come back.
+ * Sends one key after the other until `done`. @returns the round trip times, sorted
  * @param onKey called before each key
  */
 async function type(
@@ -114,17 +114,17 @@ const bulks: Record<string, Bulk> = {
   },
 };
 
-/** What a wire holds that is never idle. */
-const wireBytes = (bytesPerSecond * delayMs) / 1000;
+/** How many bytes are on the link, one way, if it is never idle. */
+const linkBytes = (bytesPerSecond * delayMs) / 1000;
 
 for (const transport of transports) {
-  t.test(`10 Mbit/s and ${delayMs} ms each way, ${transport}`, async (t) => {
+  t.test(`at 10 Mbit/s and ${delayMs} ms each way, ${transport}`, async (t) => {
     const server = await startServer(t, { 'proxy-strategies': 'destHost' });
-    // What a busy machine adds to every echo shows in a tunnel of the same length that carries nothing else.
-    const [used, idle] = await Promise.all(
-      [loopback, 'localhost'].map((host) => startFarAgent(t, server, transport, host)),
+    // Echoes in an idle tunnel over the same kind of link show what a busy machine adds.
+    const [busy, idle] = await Promise.all(
+      [loopback, 'localhost'].map((host) => startDistantAgent(t, server, transport, host)),
     );
-    await agentsJoined(server, 2);
+    await untilAgentsConnected(server, 2);
     const client = http1Client(t, server.uds);
     const target = await startEchoTarget();
     t.teardown(() => target.close());
@@ -132,31 +132,31 @@ for (const transport of transports) {
     const control = await client.open(`localhost:${target.port}`);
 
     for (const [name, bulk] of Object.entries(bulks)) {
-      await t.test(`keystrokes beside ${name}`, async (t) => {
+      await t.test(`keystrokes stay fast beside ${name}`, async (t) => {
         const heldBytes: number[] = [];
-        const moving = bulk(t, client);
+        const transfer = bulk(t, client);
         const [typed, alone] = await Promise.all([
-          type(echo, moving, () => heldBytes.push(used!.link.heldBytes)),
-          type(control, moving),
+          type(echo, transfer, () => heldBytes.push(busy!.link.heldBytes)),
+          type(control, transfer),
         ]);
-        t.equal(await moving, bulkBytes, 'the bulk is complete');
+        t.equal(await transfer, bulkBytes, 'the bulk transfer is complete');
         t.comment(
           `${transport}, ${name}: ${describe(typed)}; in an idle tunnel: ${describe(alone)}`,
         );
         const median = percentile(typed, 0.5);
-        t.ok(median >= roundTripMs, 'the link is as long as it should be');
+        t.ok(median >= roundTripMs, 'the median includes the delay of the link');
         heldBytes.sort((one, other) => one - other);
         const held = percentile(heldBytes, 0.5);
-        t.ok(held > 0.6 * wireBytes, `the bulk fills the link: it holds ${held} bytes`);
-        const medianMs = 2 * percentile(alone, 0.5) + 50;
-        t.ok(median < medianMs, `the median, ${median} ms, is below ${medianMs} ms`);
+        t.ok(held > 0.6 * linkBytes, `the bulk transfer fills the link: it holds ${held} bytes`);
+        const maxMedianMs = 2 * percentile(alone, 0.5) + 50;
+        t.ok(median < maxMedianMs, `the median, ${median} ms, is below ${maxMedianMs} ms`);
         const p95 = percentile(typed, 0.95);
-        const p95Ms = 2 * percentile(alone, 0.95) + 100;
-        t.ok(p95 < p95Ms, `the 95th percentile, ${p95} ms, is below ${p95Ms} ms`);
+        const maxP95Ms = 2 * percentile(alone, 0.95) + 100;
+        t.ok(p95 < maxP95Ms, `the 95th percentile, ${p95} ms, is below ${maxP95Ms} ms`);
       });
     }
-    for (const { agent } of [used!, idle!]) {
-      t.equal(linesOf(agent.process, 'disconnected').length, 0, 'the tunnel is never lost');
+    for (const { agent } of [busy!, idle!]) {
+      t.equal(linesOf(agent.process, 'disconnected').length, 0, 'the tunnel stays up');
     }
     t.equal(linesOf(server.process, 'agent connected').length, 2);
   });

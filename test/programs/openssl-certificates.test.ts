@@ -1,12 +1,12 @@
-/** Certificates that other tools made: a server or an agent that works only with Fairlead's own. */
+/** Certificates that openssl made, instead of `fairlead pki`. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { makeOpensslPki, sharedTestPki, startEchoTarget, type TestPki } from '@fairlead/testkit';
 import t from 'tap';
 import { authority, echoLine, http1Client, http2Client } from './clients.ts';
-import { joinAgent, linesOf, startServer, transports } from './fixture.ts';
+import { connectAgent, linesOf, startServer, transports } from './fixture.ts';
 
-/** Why openssl cannot make certificates here, or false. */
+/** Why openssl cannot be used on this machine, or false. */
 const skip = await promisify(execFile)('openssl', ['version']).then(
   () => false as const,
   () => 'there is no openssl on this machine',
@@ -23,7 +23,7 @@ function serverFiles({ frontend, agent }: TestPki) {
   };
 }
 
-t.test("a service with openssl's certificates", { skip }, async (t) => {
+t.test("server, agent and clients accept openssl's certificates", { skip }, async (t) => {
   const pki = await sharedTestPki(makeOpensslPki);
   const { frontend, agent } = pki;
   const server = await startServer(t, serverFiles(pki));
@@ -34,7 +34,7 @@ t.test("a service with openssl's certificates", { skip }, async (t) => {
 
   for (const transport of [...transports, 'grpc']) {
     await t.test(transport, async (t) => {
-      await joinAgent(t, server, {
+      await connectAgent(t, server, {
         transport,
         'ca-cert': agent.caFile,
         'agent-cert': agent.client.certFile,
@@ -43,12 +43,12 @@ t.test("a service with openssl's certificates", { skip }, async (t) => {
       for (const client of [http1Client(t, via), await http2Client(t, via)]) {
         await echoLine(await client.open(authority(echo)), `through ${transport}\n`);
       }
-      t.pass('a line comes back by HTTP/1.1 and by HTTP/2');
+      t.pass('echoes a line by HTTP/1.1 and by HTTP/2');
       t.equal(linesOf(server.process, 'agent connected').at(-1)?.transport, transport);
     });
   }
 
-  await t.test('a certificate that has expired', async (t) => {
+  await t.test('answers 401 to an expired client certificate', async (t) => {
     const { cert, key } = frontend.expiredClient;
     const expired = http1Client(t, { ...server.tcp, tls: { ca: frontend.ca, cert, key } });
     const { status, code, body } = await expired.ask(authority(echo));

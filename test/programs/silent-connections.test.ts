@@ -1,17 +1,17 @@
-/** Connections that say nothing, or half of something, and hold a socket for ever. */
+/** Connections that send nothing, or half a message, are closed at the deadline of their port. */
 import { once } from 'node:events';
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { connectHead, openFrontEnd, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { authority, echoLine, inTime, wayNames, waysIn } from './clients.ts';
+import { authority, clientKinds, echoLine, inTime, openClient } from './clients.ts';
 import { loopback, type Service, startService, testPki } from './fixture.ts';
 
-/** Longer than the default, 10 s: a port that ignores its flag closes too early. */
+/** Longer than the default, 10 s, so that a port that ignores its flag closes too early. */
 const handshakeTimeoutMs = 11_000;
 const headTimeoutMs = 12_000;
-/** Fixed on the health and admin ports, and looked at once a second. */
+/** Fixed on the health and admin ports, which check it once a second. */
 const adminHeadTimeoutMs = 5_000;
 
 /** Node's timers count whole milliseconds, from the start of the event loop's tick. */
@@ -19,22 +19,22 @@ const timerErrorMs = 50;
 
 const http2Preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
-/** One kind of silence: how to connect, what to say, and when it must be over. */
-interface Silence {
+/** A connection that stops sending: how to open it, its only bytes, and its deadline. */
+interface SilentConnection {
   open(): Promise<Socket>;
-  readonly says?: string | Buffer;
+  readonly bytes?: string | Buffer;
   readonly deadlineMs: number;
 }
 
 /**
- * How long after its first packet the peer closed the connection. Our own side stays open until then.
- * The clock starts before the peer's, so that the time is never too short.
+ * Measures how long the peer keeps the connection open; our side does not close it. The clock starts before
+ * the peer's, so the result is never too short.
  */
-async function closedAfterMs(name: string, { open, says }: Silence): Promise<number> {
+async function closedAfterMs(name: string, { open, bytes }: SilentConnection): Promise<number> {
   const startedAtMs = performance.now();
   const socket = await open();
   socket.on('error', () => {});
-  if (says !== undefined) socket.write(says);
+  if (bytes !== undefined) socket.write(bytes);
   socket.resume();
   const closed = Promise.race([once(socket, 'end'), once(socket, 'close')]);
   await inTime(`${name}: the connection is closed`, closed);
@@ -63,7 +63,10 @@ async function halfClientHello(): Promise<Buffer> {
   return hello.subarray(0, hello.length / 2);
 }
 
-async function silences({ server, agent }: Service): Promise<Record<string, Silence>> {
+async function silentConnections({
+  server,
+  agent,
+}: Service): Promise<Record<string, SilentConnection>> {
   const pki = await testPki();
   const toAgentPort = (protocol: string) => async () => {
     const { client } = pki.agent;
@@ -77,28 +80,33 @@ async function silences({ server, agent }: Service): Promise<Record<string, Sile
   const halfHead = connectHead('127.0.0.1:443').slice(0, 30);
   const halfGet = 'GET /healthz HTTP/1.1\r\nHost: a';
   const hello = await halfClientHello();
-  const found: Record<string, Silence> = {};
-  const add = (name: string, deadlineMs: number, open: Silence['open'], says?: string | Buffer) => {
-    found[name] = { open, deadlineMs, ...(says !== undefined && { says }) };
+  const connections: Record<string, SilentConnection> = {};
+  const add = (
+    name: string,
+    deadlineMs: number,
+    open: SilentConnection['open'],
+    bytes?: string | Buffer,
+  ) => {
+    connections[name] = { open, deadlineMs, ...(bytes !== undefined && { bytes }) };
   };
 
   for (const [name, port] of [
     ['front end', server.tcp.port] as const,
     ['agent port', server.agentPort] as const,
   ]) {
-    add(`${name}: not a byte`, handshakeTimeoutMs, () => openTcp(port));
+    add(`${name}: no byte`, handshakeTimeoutMs, () => openTcp(port));
     add(`${name}: half a ClientHello`, handshakeTimeoutMs, () => openTcp(port), hello);
   }
-  add('front end: nothing after TLS', headTimeoutMs, () => openFrontEnd(server.tcp));
+  add('front end: no byte after the TLS handshake', headTimeoutMs, () => openFrontEnd(server.tcp));
   add('front end: half a head', headTimeoutMs, () => openFrontEnd(server.tcp), halfHead);
-  add('front end: nothing in h2', headTimeoutMs, () => openFrontEnd(server.tcp, 'h2'));
+  add('front end: no byte in h2', headTimeoutMs, () => openFrontEnd(server.tcp, 'h2'));
   add(
-    'front end: a preface and no more',
+    'front end: only a preface',
     headTimeoutMs,
     () => openFrontEnd(server.tcp, 'h2'),
     http2Preface,
   );
-  add('UDS: not a byte', headTimeoutMs, () => openFrontEnd(server.uds));
+  add('UDS: no byte', headTimeoutMs, () => openFrontEnd(server.uds));
   add('UDS: half a head', headTimeoutMs, () => openFrontEnd(server.uds), halfHead);
   add(
     'UDS: half a preface',
@@ -106,13 +114,13 @@ async function silences({ server, agent }: Service): Promise<Record<string, Sile
     () => openFrontEnd(server.uds),
     http2Preface.slice(0, 9),
   );
-  add('UDS: a preface and no more', headTimeoutMs, () => openFrontEnd(server.uds), http2Preface);
+  add('UDS: only a preface', headTimeoutMs, () => openFrontEnd(server.uds), http2Preface);
   add('agent port: no HELLO', handshakeTimeoutMs, toAgentPort('fairlead/1'));
   add('agent port: half a frame', handshakeTimeoutMs, toAgentPort('fairlead/1'), '\x01\x00\x00');
-  add('agent port: nothing in HTTP/1.1', headTimeoutMs, toAgentPort('http/1.1'));
+  add('agent port: no byte in HTTP/1.1', headTimeoutMs, toAgentPort('http/1.1'));
   add('agent port: half a head', headTimeoutMs, toAgentPort('http/1.1'), halfGet);
-  add('agent port: nothing in h2', headTimeoutMs, toAgentPort('h2'));
-  add('agent port: a preface and no more', headTimeoutMs, toAgentPort('h2'), http2Preface);
+  add('agent port: no byte in h2', headTimeoutMs, toAgentPort('h2'));
+  add('agent port: only a preface', headTimeoutMs, toAgentPort('h2'), http2Preface);
   const adminPorts = {
     'health port': server.healthPort,
     'admin port': server.adminPort,
@@ -120,41 +128,45 @@ async function silences({ server, agent }: Service): Promise<Record<string, Sile
     "agent's admin port": agent.adminPort,
   };
   for (const [name, port] of Object.entries(adminPorts)) {
-    add(`${name}: not a byte`, adminHeadTimeoutMs, () => openTcp(port));
+    add(`${name}: no byte`, adminHeadTimeoutMs, () => openTcp(port));
     add(`${name}: half a head`, adminHeadTimeoutMs, () => openTcp(port), halfGet);
   }
-  return found;
+  return connections;
 }
 
-/** A stream that says nothing is no silent connection: it has asked. */
-async function openQuietStreams(t: Test, { server }: Service): Promise<Duplex[]> {
+/** Streams without traffic: the head deadline must not apply to them. */
+async function openIdleStreams(t: Test, { server }: Service): Promise<Duplex[]> {
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   return Promise.all(
-    wayNames.map(async (way) => (await waysIn[way](t, server)).open(authority(echo))),
+    clientKinds.map(async (kind) => (await openClient[kind](t, server)).open(authority(echo))),
   );
 }
 
-t.test('every port closes what stays silent, at its deadline', async (t) => {
+t.test('closes silent connections on every port, and no idle stream', async (t) => {
   const service = await startService(t, {
     server: {
       'handshake-timeout': `${handshakeTimeoutMs}ms`,
       'head-timeout': `${headTimeoutMs}ms`,
     },
   });
-  const quiet = await openQuietStreams(t, service);
+  const idleStreams = await openIdleStreams(t, service);
   /** The deadlines, in the order in which the connections were closed. */
   const closed: number[] = [];
   await Promise.all(
-    Object.entries(await silences(service)).map(async ([name, silence]) => {
-      const elapsedMs = Math.round(await closedAfterMs(name, silence));
-      const { deadlineMs } = silence;
+    Object.entries(await silentConnections(service)).map(async ([name, connection]) => {
+      const elapsedMs = Math.round(await closedAfterMs(name, connection));
+      const { deadlineMs } = connection;
       closed.push(deadlineMs);
       const isTimely = elapsedMs > deadlineMs - timerErrorMs;
       t.ok(isTimely, `${name}: closed after ${elapsedMs} ms, deadline ${deadlineMs} ms`);
     }),
   );
   const adminCount = closed.filter((ms) => ms === adminHeadTimeoutMs).length;
-  t.equal(closed.lastIndexOf(adminHeadTimeoutMs), adminCount - 1, 'the shortest deadline first');
-  for (const stream of quiet) await echoLine(stream, 'a quiet stream goes on\n');
+  t.equal(
+    closed.lastIndexOf(adminHeadTimeoutMs),
+    adminCount - 1,
+    'the connections with the shortest deadline are closed first',
+  );
+  for (const stream of idleStreams) await echoLine(stream, 'an idle stream still works\n');
 });

@@ -1,4 +1,4 @@
-/** Mistakes of an operator that a program answers with a stack, a wrong exit code, or not at all. */
+/** Mistakes in a program's flags: one line on stderr names the flag and the cure, and the exit code is right. */
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
@@ -20,8 +20,8 @@ import {
 interface Mistake {
   readonly flags: Flags;
   readonly code: 1 | 2;
-  /** What the line names: the flag, and what else helps. */
-  readonly says: RegExp;
+  /** The line: the flag, the cause and the cure. */
+  readonly message: RegExp;
 }
 
 const directory = await makeTemporaryDirectory();
@@ -38,48 +38,52 @@ const takenPort = String((taken.address() as AddressInfo).port);
 const inUse = (flag: string): Mistake => ({
   flags: { [flag]: takenPort },
   code: 1,
-  says: new RegExp(`--${flag}.*:${takenPort}.*another process`),
+  message: new RegExp(`--${flag}.*:${takenPort}.*another process`),
 });
 
 const pki = await testPki();
 const missing = '/no/such/file';
 
 const serverMistakes: Record<string, Mistake> = {
-  'a wrong flag': { flags: { 'sever-port': '1' }, code: 2, says: /--sever-port.*--server-port/ },
-  'a value that is none': { flags: { 'agent-port': 'http' }, code: 2, says: /--agent-port.*http/ },
+  'an unknown flag': {
+    flags: { 'sever-port': '1' },
+    code: 2,
+    message: /--sever-port.*--server-port/,
+  },
+  'an invalid value': { flags: { 'agent-port': 'http' }, code: 2, message: /--agent-port.*http/ },
   'a missing file': {
     flags: { 'cluster-cert': missing },
     code: 2,
-    says: /--cluster-cert.*\/no\/such\/file/,
+    message: /--cluster-cert.*\/no\/such\/file/,
   },
   'an empty file': {
     flags: { 'server-ca-cert': emptyFile },
     code: 2,
-    says: /--server-ca-cert.*empty/,
+    message: /--server-ca-cert.*empty/,
   },
   'a key that does not match': {
     flags: { 'server-key': pki.foreign.server.keyFile },
     code: 2,
-    says: /--server-key.*match.*--server-cert/,
+    message: /--server-key.*match.*--server-cert/,
   },
-  'an agent CA left out': {
+  'a missing agent CA': {
     flags: { 'cluster-ca-cert': undefined },
     code: 2,
-    says: /--cluster-ca-cert/,
+    message: /--cluster-ca-cert/,
   },
-  'a config file that is missing': {
+  'a missing config file': {
     flags: { config: missing },
     code: 2,
-    says: /--config.*\/no\/such\/file/,
+    message: /--config.*\/no\/such\/file/,
   },
   'a front-end port in use': inUse('server-port'),
   'an agent port in use': inUse('agent-port'),
   'a health port in use': inUse('health-port'),
   'an admin port in use': inUse('admin-port'),
-  'a socket path that cannot be': {
+  'a socket path in a missing directory': {
     flags: { 'uds-name': '/no/such/directory/socket' },
     code: 2,
-    says: /--uds-name.*\/no\/such\/directory/,
+    message: /--uds-name.*\/no\/such\/directory/,
   },
 };
 
@@ -88,29 +92,37 @@ for (const name of [
   'a key that does not match',
   'a front-end port in use',
   'an agent port in use',
-  'a socket path that cannot be',
+  'a socket path in a missing directory',
 ]) {
   const { flags, ...mistake } = serverMistakes[name]!;
   serverMistakes[`${name}, with workers`] = { ...mistake, flags: { ...flags, workers: '2' } };
 }
 
 const agentMistakes: Record<string, Mistake> = {
-  'a wrong flag': { flags: { 'agent-certt': 'x' }, code: 2, says: /--agent-certt.*--agent-cert/ },
-  'a missing file': { flags: { 'ca-cert': missing }, code: 2, says: /--ca-cert.*\/no\/such\/file/ },
+  'an unknown flag': {
+    flags: { 'agent-certt': 'x' },
+    code: 2,
+    message: /--agent-certt.*--agent-cert/,
+  },
+  'a missing file': {
+    flags: { 'ca-cert': missing },
+    code: 2,
+    message: /--ca-cert.*\/no\/such\/file/,
+  },
   'a key that does not match': {
     flags: { 'agent-key': pki.foreign.client.keyFile },
     code: 2,
-    says: /--agent-key.*match.*--agent-cert/,
+    message: /--agent-key.*match.*--agent-cert/,
   },
   'a certificate without its key': {
     flags: { 'agent-key': undefined },
     code: 2,
-    says: /--agent-key/,
+    message: /--agent-key/,
   },
-  'a proxy that is none': {
+  'a proxy of an unsupported scheme': {
     flags: { 'egress-proxy': 'socks5://proxy:1080' },
     code: 2,
-    says: /--egress-proxy/,
+    message: /--egress-proxy/,
   },
   'a health port in use': inUse('health-server-port'),
   'an admin port in use': inUse('admin-server-port'),
@@ -124,14 +136,14 @@ const programs = {
 for (const program of ['server', 'agent'] as const) {
   const { flags, mistakes } = programs[program];
   for (const [name, mistake] of Object.entries(mistakes)) {
-    t.test(`fairlead-${program}: ${name}`, async (t) => {
+    t.test(`fairlead-${program} reports ${name}`, async (t) => {
       const started = await startProgram(t, program, { ...flags, ...mistake.flags });
       t.same(await inTime('the program ends', started.exit), { code: mistake.code, signal: null });
-      // The log is JSON; what is told to the operator is not.
-      const told = started.logs.filter(({ level }) => level === undefined);
-      t.equal(told.length, 1, 'one line');
-      t.match(told[0]?.msg, mistake.says);
-      t.notMatch(told[0]?.msg, /\bat .*\.js|Error:/, 'no stack');
+      // Log lines are JSON and have a level; messages to the operator are plain text.
+      const messages = started.logs.filter(({ level }) => level === undefined);
+      t.equal(messages.length, 1, 'one line');
+      t.match(messages[0]?.msg, mistake.message);
+      t.notMatch(messages[0]?.msg, /\bat .*\.js|Error:/, 'no stack');
       t.equal(started.stdout, '');
     });
   }
@@ -139,24 +151,24 @@ for (const program of ['server', 'agent'] as const) {
 
 const { server, agent } = await startService(t);
 
-t.test('a socket that another server serves', async (t) => {
+t.test('refuses a socket path that another server uses', async (t) => {
   const other = await startProgram(t, 'server', await serverFlags(server.uds.path));
   t.equal((await inTime('the program ends', other.exit)).code, 1);
-  const told = other.logs.filter(({ level }) => level === undefined);
-  t.equal(told.length, 1, 'one line');
-  t.match(told[0]?.msg, /--uds-name.*--uds-takeover/, 'with the cure');
+  const messages = other.logs.filter(({ level }) => level === undefined);
+  t.equal(messages.length, 1, 'one line');
+  t.match(messages[0]?.msg, /--uds-name.*--uds-takeover/, 'the line names the cure');
 });
 
-t.test('fairlead status, asked for the wrong port', async (t) => {
-  const wrong = {
+t.test('fairlead status names the right port if it is given the wrong one', async (t) => {
+  const wrongPorts = {
     [agent.adminPort]: /--admin .*--admin-port of a server, not of an agent/,
     [server.healthPort]: /--admin /,
   };
-  for (const [port, says] of Object.entries(wrong)) {
+  for (const [port, message] of Object.entries(wrongPorts)) {
     const args = ['status', `--admin=http://${loopback}:${port}`];
     const { code, stderr } = await runCommand(args);
     t.equal(code, 1);
     t.equal(stderr.trim().split('\n').length, 1, 'one line');
-    t.match(stderr, says);
+    t.match(stderr, message);
   }
 });

@@ -1,4 +1,4 @@
-/** Lines, messages and keystrokes that are held back on their way until more of them are there. */
+/** Log lines, WebSocket messages and keystrokes arrive at once; no part of the tunnel waits for more bytes. */
 import { once } from 'node:events';
 import { createServer, get, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,11 +7,11 @@ import type { Duplex } from 'node:stream';
 import { startPodTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { WebSocket } from 'ws';
-import { authority, readBytes, wayNames, waysIn } from './clients.ts';
+import { authority, clientKinds, openClient, readBytes } from './clients.ts';
 import { startService, transports } from './fixture.ts';
 
-/** Answers each GET with a head and no body yet; the test writes it. */
-async function startQuietTarget(t: Test) {
+/** Answers each GET with a head only; the test writes the body. */
+async function startLogTarget(t: Test) {
   const answers: ServerResponse[] = [];
   const server = createServer((_request, response) => {
     response.flushHeaders();
@@ -24,10 +24,10 @@ async function startQuietTarget(t: Test) {
   return { target: `127.0.0.1:${port}`, answers };
 }
 
-/** A log of which each line is written when the one before has arrived: what held one back would never end. */
+/** Writes each line after the one before has arrived, so a tunnel that delays a line never ends. */
 async function readLog(t: Test, stream: Duplex, answers: readonly ServerResponse[]): Promise<void> {
-  const asking = get({ path: '/log', createConnection: () => stream });
-  const [response] = await once(asking, 'response');
+  const call = get({ path: '/log', createConnection: () => stream });
+  const [response] = await once(call, 'response');
   const arrived = createInterface({ input: response })[Symbol.asyncIterator]();
   const answer = answers.at(-1)!;
   for (const line of ['a line', 'x', 'y'.repeat(5_000), 'z']) {
@@ -38,7 +38,7 @@ async function readLog(t: Test, stream: Duplex, answers: readonly ServerResponse
   t.ok((await arrived.next()).done);
 }
 
-async function talkByWebSocket(t: Test, stream: Duplex): Promise<void> {
+async function exchangeByWebSocket(t: Test, stream: Duplex): Promise<void> {
   const socket = new WebSocket('ws://pod/ws', {
     createConnection: () => stream as ReturnType<typeof import('node:net').connect>,
     perMessageDeflate: false,
@@ -51,18 +51,18 @@ async function talkByWebSocket(t: Test, stream: Duplex): Promise<void> {
   }
   socket.close(1000, 'done');
   const [code] = await once(socket, 'close');
-  t.equal(code, 1000, 'closed in order');
+  t.equal(code, 1000, 'the close handshake completes');
 }
 
-async function talkByUpgrade(t: Test, stream: Duplex): Promise<void> {
-  const asking = request({
+async function exchangeByUpgrade(t: Test, stream: Duplex): Promise<void> {
+  const call = request({
     method: 'POST',
     path: '/exec',
     headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1' },
     createConnection: () => stream,
   });
-  asking.end();
-  const [response, upgraded, head] = await once(asking, 'upgrade');
+  call.end();
+  const [response, upgraded, head] = await once(call, 'upgrade');
   t.equal(response.statusCode, 101);
   t.equal(response.headers.upgrade, 'SPDY/3.1');
   t.equal(head.length, 0);
@@ -79,21 +79,21 @@ for (const transport of transports) {
     t.teardown(() => pod.close());
     const target = authority(pod);
 
-    await t.test('a log that trickles arrives line by line', async (t) => {
-      const { target: log, answers } = await startQuietTarget(t);
-      for (const way of wayNames) {
-        await t.test(way, async (t) => {
-          const client = await waysIn[way](t, server);
+    await t.test('delivers a slow log line by line', async (t) => {
+      const { target: log, answers } = await startLogTarget(t);
+      for (const kind of clientKinds) {
+        await t.test(kind, async (t) => {
+          const client = await openClient[kind](t, server);
           await readLog(t, await client.open(log), answers);
         });
       }
     });
 
-    for (const way of wayNames) {
-      await t.test(`WebSocket and Upgrade, ${way}`, async (t) => {
-        const client = await waysIn[way](t, server);
-        await talkByWebSocket(t, await client.open(target));
-        await talkByUpgrade(t, await client.open(target));
+    for (const kind of clientKinds) {
+      await t.test(`carries WebSocket messages and an upgraded connection, ${kind}`, async (t) => {
+        const client = await openClient[kind](t, server);
+        await exchangeByWebSocket(t, await client.open(target));
+        await exchangeByUpgrade(t, await client.open(target));
       });
     }
   });
