@@ -5,7 +5,7 @@ import t from 'tap';
 import { loopback, metric, startServer } from '../support/fleet.ts';
 import { openStream } from './requests.ts';
 
-t.test('an agent with changed identifiers is routed by the new ones', async (t) => {
+t.test('routes by the new identifiers after an agent changes them', async (t) => {
   const target = await startEchoTarget();
   t.teardown(() => target.close());
   const server = await startServer(t, { serverId: 'a', proxyStrategies: ['destHost', 'destCIDR'] });

@@ -2,7 +2,7 @@ import { closeAfter, programs, RunningProcess, sharedTestPki } from '@fairlead/t
 import type { Test } from 'tap';
 import { loopback } from '../support/fleet.ts';
 
-/** An agent in a process of its own, which can be frozen and killed. */
+/** Starts an agent in its own process, which can be frozen and killed. */
 export async function startAgentProcess(
   t: Test,
   port: number,

@@ -8,10 +8,10 @@ import t, { type Test } from 'tap';
 import { loopback, startAgent } from '../support/fleet.ts';
 
 /**
- * A server of Konnectivity's kind that hears of a drain late: the moment before, it has chosen the agent for
- * one more dial.
+ * A server that speaks Konnectivity's protocol and sends one more dial after the agent's DRAIN, as if the two
+ * had crossed on the network.
  */
-async function startLateServer(t: Test, target: string) {
+async function startCrossingServer(t: Test, target: string) {
   const { agent } = await sharedTestPki();
   const [ca, cert, key] = await Promise.all(
     [agent.caFile, agent.server.certFile, agent.server.keyFile].map((file) => readFile(file)),
@@ -27,7 +27,7 @@ async function startLateServer(t: Test, target: string) {
         return;
       }
       stream.respond(
-        { 'content-type': 'application/grpc', serverid: 'late', servercount: '1' },
+        { 'content-type': 'application/grpc', serverid: 'crossing', servercount: '1' },
         { waitForTrailers: true },
       );
       const wire = new PacketStream(stream, 'server', { onPacket() {}, onError() {} });
@@ -57,10 +57,10 @@ async function startLateServer(t: Test, target: string) {
   return { port: (http2.address() as AddressInfo).port, received, untilEnd };
 }
 
-t.test('an idle agent that leaves a Konnectivity server serves what was on its way', async (t) => {
+t.test('an idle agent that drains serves a dial that crosses its DRAIN', async (t) => {
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
-  const server = await startLateServer(t, `${echo.host}:${echo.port}`);
+  const server = await startCrossingServer(t, `${echo.host}:${echo.port}`);
   const { agent, log } = await startAgent(t, server.port, { agentId: 'x', transport: 'grpc' });
   await log.line('connected');
   await agent.drain();

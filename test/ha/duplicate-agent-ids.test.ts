@@ -4,7 +4,7 @@ import t from 'tap';
 import { startAgent, startServer } from '../support/fleet.ts';
 import { openStream } from './requests.ts';
 
-t.test('two agents of one ID: both work, and no stream gets bytes of another', async (t) => {
+t.test('two agents with the same ID each serve their own targets', async (t) => {
   const targets = await Promise.all(
     ['127.0.1.1', '127.0.1.2'].map((host) => startEchoTarget({ host })),
   );
@@ -17,7 +17,7 @@ t.test('two agents of one ID: both work, and no stream gets bytes of another', a
   );
   await server.untilAgents(2);
 
-  // Stream IDs are per tunnel: the two agents' streams have the same ones.
+  // Stream IDs are per tunnel, so streams of both agents have the same IDs.
   const outcomes = await Promise.all(
     Array.from({ length: 40 }, async (_, index) => {
       const { socket } = await openStream(server, targets[index % 2]!);
@@ -30,7 +30,7 @@ t.test('two agents of one ID: both work, and no stream gets bytes of another', a
   t.strictSame(
     targets.map(({ connections }) => connections),
     [20, 20],
-    'the agent that serves a target dialed it',
+    'each target is dialed by the agent that serves it',
   );
 
   const [first, second] = await Promise.all(targets.map((target) => openStream(server, target)));
@@ -40,7 +40,7 @@ t.test('two agents of one ID: both work, and no stream gets bytes of another', a
   second!.socket.end('alive');
   t.equal(Buffer.concat(await second!.socket.toArray()).toString(), 'alive');
   const refused = await openStream(server, targets[0]!);
-  t.equal(refused.status, 503, 'the other does not stand in for what it does not serve');
+  t.equal(refused.status, 503, 'the other agent does not serve the target of the agent that ended');
   refused.socket.destroy();
   const served = await openStream(server, targets[1]!);
   t.equal(served.status, 200);

@@ -8,13 +8,13 @@ export interface Target {
   readonly port: number;
 }
 
-/** What a client needs to know of a server. */
+/** What a client needs to know about a server. */
 export type LoadedServer = Pick<TestServer, 'id' | 'uds' | 'healthPort'>;
 
 export interface FailedRequest {
   readonly serverId: string;
   readonly host: string;
-  /** When it was sent and when it failed, by `performance.now()`. */
+  /** By `performance.now()`. */
   readonly sentAtMs: number;
   readonly failedAtMs: number;
   readonly problem: string;
@@ -25,32 +25,32 @@ export interface LoadReport {
   readonly failures: readonly FailedRequest[];
 }
 
-/** The time in which a process was killed, by `performance.now()`. */
+/** The time span in which a process was killed or frozen, by `performance.now()`. */
 export interface Kill {
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-/** Between the requests of one client, so that the servers have time for other work. */
+/** Pause between two requests of a client, so that the servers have time for other work. */
 const pauseMs = 25;
 
-/** Whether a request was under way when a process died. */
+/** Whether a request was in flight when a process was killed. */
 export function wasInFlight({ sentAtMs, failedAtMs }: FailedRequest, kill: Kill): boolean {
   return sentAtMs <= kill.toMs && failedAtMs >= kill.fromMs;
 }
 
 export interface Load {
-  /** Waits for so many more requests to end. */
+  /** Waits until `count` more requests have ended. */
   ended(count: number): Promise<void>;
-  /** Ends the load and reports. */
+  /** Stops the clients and waits for their last requests. */
   stop(): Promise<LoadReport>;
 }
 
 /**
- * Clients that try nothing twice: each takes a server at random, asks whether it is ready, and if so
- * sends it one request, until they are told to stop.
+ * Starts clients that do not retry. Each one picks a server at random, and sends it one request if it is
+ * ready. Then it picks again, until `stop`.
  *
- * @param servers may change meanwhile
+ * @param servers can change while the load runs
  */
 export function startLoad(
   servers: readonly LoadedServer[],

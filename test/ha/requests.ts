@@ -1,7 +1,7 @@
 import { type ConnectReply, connectThrough, eventually, readText } from '@fairlead/testkit';
 import { loopback, type TestServer } from '../support/fleet.ts';
 
-/** Opens a stream to a target by the server's socket. */
+/** Opens a stream to a target through the server's Unix domain socket. */
 export function openStream(
   { uds }: Pick<TestServer, 'uds'>,
   target: { readonly host: string; readonly port: number },
@@ -10,8 +10,8 @@ export function openStream(
 }
 
 /**
- * One request of a client that tries nothing twice: CONNECT, GET /healthz, read to the end.
- * @returns what went wrong; undefined if nothing did
+ * Sends one request without retries: CONNECT, GET /healthz, read to the end.
+ * @returns the problem, or undefined on success
  */
 export async function request(
   server: Pick<TestServer, 'uds'>,
@@ -32,7 +32,7 @@ export async function request(
   }
 }
 
-/** Whether /readyz says so. */
+/** Whether /readyz answers 200. */
 export async function isReady({ healthPort }: Pick<TestServer, 'healthPort'>): Promise<boolean> {
   try {
     const { status } = await fetch(`http://${loopback}:${healthPort}/readyz`);
@@ -42,7 +42,7 @@ export async function isReady({ healthPort }: Pick<TestServer, 'healthPort'>): P
   }
 }
 
-/** Waits until /readyz says so. */
+/** Waits until /readyz answers 200. */
 export async function untilReady(server: Pick<TestServer, 'healthPort'>): Promise<void> {
   await eventually('the server is ready', () => isReady(server));
 }

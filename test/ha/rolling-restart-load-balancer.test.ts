@@ -1,16 +1,16 @@
 import t from 'tap';
 import { loopback, startAgent, startServer } from '../support/fleet.ts';
-import { passTime } from '../support/paced-time.ts';
+import { usePacedTime } from '../support/paced-time.ts';
 import { startBalancer } from './balancer.ts';
 import { untilReady } from './requests.ts';
-import { agentCount, roll, startTargets, timing } from './rolling-restart.ts';
+import { agentCount, restartInTurn, startTargets, timing } from './rolling-restart.ts';
 
-t.test('behind a random balancer, any agent will do', async (t) => {
-  passTime(t);
+t.test('loses no request if servers are behind a load balancer', async (t) => {
+  usePacedTime(t);
   const targets = await startTargets(t, [loopback, loopback, loopback]);
-  const given = { serverCount: 3, agentsSettleTime: 500, ...timing };
+  const options = { serverCount: 3, agentsSettleTime: 500, ...timing };
   const servers = await Promise.all(
-    ['a', 'b', 'c'].map((id) => startServer(t, { serverId: id, ...given })),
+    ['a', 'b', 'c'].map((id) => startServer(t, { serverId: id, ...options })),
   );
   const balancer = await startBalancer(
     t,
@@ -23,9 +23,9 @@ t.test('behind a random balancer, any agent will do', async (t) => {
   );
   for (const server of servers) await server.untilAgents(agentCount);
   for (const server of servers) await untilReady(server);
-  await roll(t, servers, targets, async (server) => {
+  await restartInTurn(t, servers, targets, async (server) => {
     balancer.ports.delete(server.agentPort);
-    const successor = await startServer(t, { serverId: `${server.id}-next`, ...given });
+    const successor = await startServer(t, { serverId: `${server.id}-next`, ...options });
     balancer.ports.add(successor.agentPort);
     return successor;
   });

@@ -6,7 +6,7 @@ import { openStream, untilReady } from './requests.ts';
 
 export const agentCount = 10;
 
-/** For clients that ask for readiness right before each request. */
+/** For clients that check readiness right before each request. */
 export const timing = { shutdownDelay: 1_000, gracefulShutdownTimeout: 10_000 };
 
 export async function startTargets(t: Test, hosts: readonly string[]): Promise<Target[]> {
@@ -19,7 +19,10 @@ export async function startTargets(t: Test, hosts: readonly string[]): Promise<T
   );
 }
 
-/** Begins a stream that takes a second, in which its server may drain. */
+/**
+ * Starts a stream that takes a second, during which its server can drain.
+ * @returns a function that waits for the last line
+ */
 async function startLogs(server: TestServer, target: Target): Promise<() => Promise<string>> {
   const { socket, status } = await openStream(server, target);
   if (status !== 200) throw new Error(`status ${status}`);
@@ -33,8 +36,8 @@ async function startLogs(server: TestServer, target: Target): Promise<() => Prom
       ?.trim() ?? (await text);
 }
 
-/** Restarts each server in turn under load. */
-export async function roll(
+/** Replaces each server in turn under load, and checks that no request fails. */
+export async function restartInTurn(
   t: Test,
   servers: TestServer[],
   targets: readonly Target[],
@@ -47,7 +50,7 @@ export async function roll(
     const startedAtMs = performance.now();
     await server.server.drain();
     t.comment(`${server.id} drained within ${Math.round(performance.now() - startedAtMs)} ms`);
-    t.equal(await lastLine(), 'line 10 of 10', 'an open stream was not cut');
+    t.equal(await lastLine(), 'line 10 of 10', 'the open stream is complete');
     t.equal(server.log.of('open streams are cut').length, 0);
     const successor = await replace(server, at);
     servers[at] = successor;

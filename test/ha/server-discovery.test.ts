@@ -5,7 +5,7 @@ import { startBalancer } from './balancer.ts';
 const ids = (count: number) => Array.from({ length: count }, (_, index) => `agent-${index}`);
 const sorted = (server: TestServer) => server.agentIds().sort();
 
-t.test('ten agents find three servers behind a random balancer, and a successor', async (t) => {
+t.test('ten agents find three servers behind a load balancer, and a successor', async (t) => {
   const servers = await Promise.all(
     ['a', 'b', 'c'].map((id) => startServer(t, { serverId: id, serverCount: 3 })),
   );
@@ -27,7 +27,7 @@ t.test('ten agents find three servers behind a random balancer, and a successor'
   await successor.untilAgents(10);
   t.strictSame(sorted(successor), ids(10));
   for (const server of [...others, successor]) {
-    t.equal(server.log.of('agent connected').length, 10, 'none was a backend twice');
+    t.equal(server.log.of('agent connected').length, 10, 'each agent connected once');
   }
   for (const { agent } of agents) {
     const health = { healthPort: agent.addresses.health.port };
@@ -37,7 +37,7 @@ t.test('ten agents find three servers behind a random balancer, and a successor'
   }
 });
 
-t.test('each address of a name is another server; those that come are found', async (t) => {
+t.test('an agent connects to each address of a name, and to new ones', async (t) => {
   const addresses = [loopback, '127.0.0.2'];
   const a = await startServer(t, { serverId: 'a' });
   const onPort = { agentPort: a.agentPort };
@@ -57,13 +57,13 @@ t.test('each address of a name is another server; those that come are found', as
 
   addresses.splice(0, 1, '127.0.0.3');
   await c.log.line('agent connected');
-  t.strictSame([a.agentIds(), b.agentIds()], [['x'], ['x']], 'an address that goes cuts nothing');
+  t.strictSame([a.agentIds(), b.agentIds()], [['x'], ['x']], 'a removed address closes no tunnel');
   await a.server.close();
   await log.line('disconnected');
   t.equal(log.of('connected').length, 3);
 });
 
-t.test('two ways to one server are one tunnel, and the second steps in', async (t) => {
+t.test('an agent keeps one tunnel to a server that it reaches by two addresses', async (t) => {
   const server = await startServer(t, { serverId: 'a' });
   const balancer = await startBalancer(t, [server.agentPort]);
   const { log } = await startAgent(
@@ -81,7 +81,7 @@ t.test('two ways to one server are one tunnel, and the second steps in', async (
   t.equal(log.of('connected').length, 1);
 });
 
-t.test('a list of hosts: each gets a tunnel', async (t) => {
+t.test('an agent connects to each host of a list', async (t) => {
   const a = await startServer(t, { serverId: 'a' });
   const b = await startServer(t, {
     serverId: 'b',
@@ -97,14 +97,14 @@ t.test('a list of hosts: each gets a tunnel', async (t) => {
   t.strictSame([a.agentIds(), b.agentIds()], [['x'], ['x']]);
 });
 
-t.test('a server that raises its count makes agents look for more', async (t) => {
+t.test('a larger server count makes agents look for more servers', async (t) => {
   const a = await startServer(t, { serverId: 'a', serverCount: 1 });
   const balancer = await startBalancer(t, [a.agentPort]);
   await startAgent(t, balancer.port, { agentId: 'x' });
   await a.log.line('agent connected');
   const b = await startServer(t, { serverId: 'b', serverCount: 2 });
   balancer.ports.add(b.agentPort);
-  // Only its restarted neighbor announces it to the agent.
+  // The agent learns the new count only from server b.
   balancer.ports.delete(a.agentPort);
   await a.server.close();
   await b.log.line('agent connected');

@@ -1,8 +1,8 @@
-/** Servers that come and go by their Leases, as agents see it without a restart. */
+/** Agents follow the Leases of servers that start, stop and vanish. */
 import { eventually, KubernetesApi, pickPort } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { loopback, startAgent, startServer, type TestServer } from '../support/fleet.ts';
-import { passTime } from '../support/paced-time.ts';
+import { usePacedTime } from '../support/paced-time.ts';
 import { startBalancer } from './balancer.ts';
 
 const namespace = 'kube-system';
@@ -15,15 +15,20 @@ async function startApi(t: Test): Promise<KubernetesApi> {
   return api;
 }
 
-/** Names of the Leases, without what all have in common. */
+/** Names of the Leases, without their common prefix. */
 const leaseIds = (api: KubernetesApi): string[] =>
   api.leases
     .all(namespace)
     .map(({ metadata }) => metadata.name.replace('konnectivity-proxy-server-', ''))
     .sort();
 
-/** A Lease of a server that is none of ours. */
-function plant(api: KubernetesApi, id: string, durationSeconds = 3_600, address?: string): void {
+/** Creates the Lease of a server that does not run here. */
+function createLease(
+  api: KubernetesApi,
+  id: string,
+  durationSeconds = 3_600,
+  address?: string,
+): void {
   api.leases.create(namespace, {
     metadata: {
       name: `konnectivity-proxy-server-${id}`,
@@ -43,8 +48,8 @@ async function metrics(port: number): Promise<string> {
   return (await fetch(`http://${loopback}:${port}/metrics`)).text();
 }
 
-t.test('a server more, a server less, and the API gone for a while', async (t) => {
-  passTime(t);
+t.test('agents follow servers that start and stop, also after an outage of the API', async (t) => {
+  usePacedTime(t);
   const api = await startApi(t);
   const kubeconfig = await api.kubeconfig();
   const start = async (serverId: string): Promise<TestServer> => {
@@ -62,11 +67,11 @@ t.test('a server more, a server less, and the API gone for a while', async (t) =
   const [second, third] = await Promise.all([start('b'), start('c')]);
   await Promise.all([second.untilAgents(2), third.untilAgents(2)]);
   const tookMs = performance.now() - startedAtMs;
-  t.ok(tookMs < 15_000, `agents hold both new servers after ${tookMs} ms`);
+  t.ok(tookMs < 15_000, `agents are connected to both new servers after ${tookMs} ms`);
   t.same(leaseIds(api), ['a', 'b', 'c']);
 
   await second.server.drain();
-  t.same(leaseIds(api), ['a', 'c'], 'deleted by its owner');
+  t.same(leaseIds(api), ['a', 'c'], 'a server that drains deletes its Lease');
   await Promise.all(agents.map(({ log }) => log.line('peer removed')));
 
   await api.pause();
@@ -76,7 +81,7 @@ t.test('a server more, a server less, and the API gone for a while', async (t) =
   await api.resume();
   await fourth.untilAgents(2);
   t.same(leaseIds(api), ['a', 'c', 'd']);
-  t.equal(third.log.of('agent connected').length, 2, 'and no tunnel was lost meanwhile');
+  t.equal(third.log.of('agent connected').length, 2, 'no tunnel was lost meanwhile');
   const text = await metrics(first.healthPort);
   const prefix = 'konnectivity_network_proxy_server_';
   t.match(text, new RegExp(`${prefix}lease_list_total{http_response_code="200",reason=""} \\d`));
@@ -89,11 +94,11 @@ t.test('a server more, a server less, and the API gone for a while', async (t) =
 
 const counts = ({ log }: TestServer) => log.of('servers by their leases').map(({ count }) => count);
 
-t.test('a server that vanished is forgotten when its lease has run out', async (t) => {
-  passTime(t);
+t.test('a server without a valid Lease is removed from the peers and the count', async (t) => {
+  usePacedTime(t);
   const api = await startApi(t);
-  plant(api, 'lost', 3_600, '127.0.0.9:1');
-  plant(api, 'odd', 3_600, 'not an address');
+  createLease(api, 'lost', 3_600, '127.0.0.9:1');
+  createLease(api, 'odd', 3_600, 'not an address');
   const server = await startServer(t, {
     serverId: 'a',
     enableLeaseController: true,
@@ -102,7 +107,7 @@ t.test('a server that vanished is forgotten when its lease has run out', async (
   });
   const { log } = await startAgent(t, server.agentPort, { agentId: 'x' });
   await log.line('peer added', ({ server }) => server === '127.0.0.9:1');
-  // As if it had begun, and then been renewed no more.
+  // The Lease has just been renewed for the last time, and expires in a second.
   const name = 'konnectivity-proxy-server-lost';
   const { metadata, spec } = api.leases.get(namespace, name);
   api.leases.update(namespace, name, { metadata, spec: { ...spec, ...leaseTimes(1) } });
@@ -110,16 +115,16 @@ t.test('a server that vanished is forgotten when its lease has run out', async (
   t.same(counts(server), [3, 2]);
   await eventually('the lost lease is deleted', () => !leaseIds(api).includes('lost'));
   t.match(await metrics(server.healthPort), 'culled_leases_count 1');
-  // Its own is written again after another client has deleted it.
+  // A server creates its Lease again if another client deletes it.
   api.leases.delete(namespace, 'konnectivity-proxy-server-a');
-  await eventually('its own lease is back', () => leaseIds(api).includes('a'));
+  await eventually('the server has created its lease again', () => leaseIds(api).includes('a'));
   await server.server.close();
   t.notOk(leaseIds(api).includes('a'));
 });
 
-t.test('peers of leases and of a file are one list', async (t) => {
+t.test('merges peers from Leases and from --peers-file', async (t) => {
   const api = await startApi(t);
-  plant(api, 'b', 3_600, '10.0.0.2:8091');
+  createLease(api, 'b', 3_600, '10.0.0.2:8091');
   const peersFile = `${t.testdir({ peers: '["10.0.0.3:8091", "10.0.0.2:8091"]' })}/peers`;
   const server = await startServer(t, {
     serverId: 'a',
@@ -129,15 +134,15 @@ t.test('peers of leases and of a file are one list', async (t) => {
     peersFile,
   });
   await server.log.line('servers by their leases');
-  plant(api, 'c', 3_600, '[fd00::1]:8091');
+  createLease(api, 'c', 3_600, '[fd00::1]:8091');
   const peers = () => server.log.of('peers for agents').at(-1)?.peers;
   await server.log.line('peers for agents', ({ peers }) => String(peers).includes('fd00'));
   t.same(peers(), ['10.0.0.1:8091', '10.0.0.3:8091', '10.0.0.2:8091', '[fd00::1]:8091']);
 });
 
-t.test('agents of both kinds hear the count of the leases', async (t) => {
+t.test('sends the count of Leases to agents over both protocols', async (t) => {
   const api = await startApi(t);
-  for (const id of ['b', 'c']) plant(api, id);
+  for (const id of ['b', 'c']) createLease(api, id);
   const server = await startServer(t, {
     serverId: 'a',
     enableLeaseController: true,
@@ -155,7 +160,7 @@ t.test('agents of both kinds hear the count of the leases', async (t) => {
   }
 });
 
-t.test('an agent counts the leases itself', async (t) => {
+t.test('an agent counts the Leases with --count-server-leases', async (t) => {
   const api = await startApi(t);
   const kubeconfig = await api.kubeconfig();
   const servers = [
@@ -166,7 +171,7 @@ t.test('an agent counts the leases itself', async (t) => {
     t,
     servers.map(({ agentPort }) => agentPort),
   );
-  plant(api, 'a');
+  createLease(api, 'a');
   const known = async (port: number, count: number) =>
     eventually(`the agent counts ${count}`, async () =>
       (await metrics(port)).includes(`known_server_count ${count}\n`),
@@ -175,10 +180,10 @@ t.test('an agent counts the leases itself', async (t) => {
   const { agent, log } = await startAgent(t, balancer.port, { agentId: 'x', ...options });
   await log.line('connected');
   t.equal(log.of('connected').length, 1);
-  plant(api, 'b');
+  createLease(api, 'b');
   await Promise.all(servers.map((server) => server.log.line('agent connected')));
   await log.lineAfter(1, 'connected');
-  t.equal(log.of('connected').length, 2, 'looked for until it was found');
+  t.equal(log.of('connected').length, 2, 'connected to each server once');
 
   const { port } = agent.addresses.health;
   api.leases.delete(namespace, 'konnectivity-proxy-server-b');
@@ -193,9 +198,9 @@ t.test('an agent counts the leases itself', async (t) => {
   t.match(text, `${prefix}lease_list_latency_seconds_count{http_response_code="200"} 1\n`);
 });
 
-t.test('--server-count-source says whether servers may say more', async (t) => {
+t.test('--server-count-source=max takes the larger of both counts', async (t) => {
   const api = await startApi(t);
-  plant(api, 'a');
+  createLease(api, 'a');
   const server = await startServer(t, { serverId: 'a', serverCount: 4 });
   for (const [serverCountSource, count] of [
     ['default', 1],

@@ -8,7 +8,7 @@ import { openStream } from './requests.ts';
 
 const address = ({ agentPort }: TestServer) => `${loopback}:${agentPort}`;
 
-/** A mounted volume as Kubernetes keeps it: the file is reached by links, and an update swaps one. */
+/** A volume as Kubernetes mounts it: the file is behind symbolic links, and an update swaps one link. */
 class Volume {
   readonly path: string;
   readonly #directory: string;
@@ -31,7 +31,7 @@ class Volume {
   }
 }
 
-t.test('a list of peers reaches the agents, and so do its changes', async (t) => {
+t.test('agents follow the peers file and its changes', async (t) => {
   const target = await startEchoTarget();
   t.teardown(() => target.close());
   const volume = new Volume(t, '[]');
@@ -42,18 +42,22 @@ t.test('a list of peers reaches the agents, and so do its changes', async (t) =>
 
   volume.write(`- ${address(a)}\n- ${address(b)}\n`);
   await b.log.line('agent connected');
-  t.equal(log.of('peer added').length, 1, 'the configured address is no peer');
+  t.equal(log.of('peer added').length, 1, 'the configured address is not added as a peer');
   const stream = await openStream(b, target);
   t.equal(stream.status, 200);
 
   volume.write(JSON.stringify([address(a), address(c)]));
   await c.log.line('agent connected');
   await b.log.line('agent drains');
-  stream.socket.end('still here');
+  stream.socket.end('goodbye');
   const chunks = await stream.socket.toArray();
-  t.equal(Buffer.concat(chunks).toString(), 'still here', 'its open stream goes on');
+  t.equal(
+    Buffer.concat(chunks).toString(),
+    'goodbye',
+    'an open stream through a removed peer completes',
+  );
   await b.log.line('agent disconnected');
-  t.equal(b.log.of('agent connected').length, 1, 'and is not dialed again');
+  t.equal(b.log.of('agent connected').length, 1, 'the removed peer is not dialed again');
 
   const refused = 'new files are invalid, the previous ones stay in use';
   volume.write('- not an address');
@@ -66,24 +70,18 @@ t.test('a list of peers reaches the agents, and so do its changes', async (t) =>
   t.strictSame([a.agentIds(), c.agentIds()], [['x'], ['x']]);
 });
 
-t.test(
-  'the agent dials the address that a server advertises, besides the configured one',
-  async (t) => {
-    const [a, b] = [
-      await startServer(t, { serverId: 'a' }),
-      await startServer(t, { serverId: 'b' }),
-    ];
-    const server = await startServer(t, {
-      serverId: 'c',
-      advertiseAgentAddress: { host: loopback, port: b.agentPort },
-    });
-    await startAgent(t, server.agentPort, { agentId: 'x' });
-    await b.log.line('agent connected');
-    t.strictSame([server.agentIds(), b.agentIds(), a.agentIds()], [['x'], ['x'], []]);
-  },
-);
+t.test('an agent dials the advertised address of its server too', async (t) => {
+  const [a, b] = [await startServer(t, { serverId: 'a' }), await startServer(t, { serverId: 'b' })];
+  const server = await startServer(t, {
+    serverId: 'c',
+    advertiseAgentAddress: { host: loopback, port: b.agentPort },
+  });
+  await startAgent(t, server.agentPort, { agentId: 'x' });
+  await b.log.line('agent connected');
+  t.strictSame([server.agentIds(), b.agentIds(), a.agentIds()], [['x'], ['x'], []]);
+});
 
-t.test('a peer is verified against the configured name, not its own address', async (t) => {
+t.test('an agent verifies a peer against the configured server name', async (t) => {
   const authority = await createAuthority({ name: 'servers' });
   const agents = await createAuthority({ name: 'agents' });
   const certificate = async (name: string) =>
@@ -109,11 +107,11 @@ t.test('a peer is verified against the configured name, not its own address', as
     clusterKey: file(`${name}.key`),
     clusterCaCert: file('agents.crt'),
   });
-  const [peer, stranger] = [
+  const [peer, impostor] = [
     await startServer(t, { serverId: 'peer', ...tls('good') }),
-    await startServer(t, { serverId: 'stranger', ...tls('bad') }),
+    await startServer(t, { serverId: 'impostor', ...tls('bad') }),
   ];
-  writeFileSync(file('peers'), `- ${address(peer)}\n- ${address(stranger)}\n`);
+  writeFileSync(file('peers'), `- ${address(peer)}\n- ${address(impostor)}\n`);
   const server = await startServer(t, { serverId: 'a', ...tls('good'), peersFile: file('peers') });
   const { log } = await startAgent(
     t,
@@ -129,8 +127,8 @@ t.test('a peer is verified against the configured name, not its own address', as
   );
   await peer.log.line('agent connected');
   t.match(await log.line('cannot connect'), {
-    server: address(stranger),
+    server: address(impostor),
     reason: 'server_certificate',
   });
-  t.strictSame(stranger.agentIds(), []);
+  t.strictSame(impostor.agentIds(), []);
 });

@@ -15,7 +15,7 @@ export interface ServerProcess extends LoadedServer {
   readonly agentPort: number;
 }
 
-/** A server in a process of its own, which can be killed; it listens when this resolves. */
+/** Starts a server in its own process, which can be killed. Resolves when it listens. */
 export async function startServerProcess(
   t: Test,
   id: string,

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { startEchoTarget, startPodTarget, startSlowLink } from '@fairlead/testkit';
 import t from 'tap';
 import { metric, startAgent, startServer } from '../support/fleet.ts';
-import { passTime } from '../support/paced-time.ts';
+import { usePacedTime } from '../support/paced-time.ts';
 import { startAgentProcess } from './agent-process.ts';
 import { freeze } from './process-state.ts';
 import { openStream, request } from './requests.ts';
@@ -15,70 +15,66 @@ async function echoed(socket: Socket, text: string): Promise<boolean> {
   return chunk.toString() === text;
 }
 
-/** How long it takes, in ms of the time that passes here. */
-async function timed(work: Promise<unknown>): Promise<number> {
+/** How long `work` takes, in ms of this process's paced time. */
+async function durationOf(work: Promise<unknown>): Promise<number> {
   const startedAtMs = performance.now();
   await work;
   return performance.now() - startedAtMs;
 }
 
-t.test(
-  'an agent that is frozen: dials go elsewhere in time, and no other stream waits',
-  async (t) => {
-    passTime(t, { withProcesses: true });
-    const [pod, echo] = [await startPodTarget(), await startEchoTarget()];
-    t.teardown(() => Promise.all([pod.close(), echo.close()]));
-    const server = await startServer(t, {
-      serverId: 'a',
-      pingInterval: 20_000,
-      pingTimeout: 20_000,
-    });
-    const one = await startAgentProcess(t, server.agentPort, 'one');
-    await startAgent(t, server, { agentId: 'other' });
-    await server.untilAgents(2);
+t.test('dials to a frozen agent are retried, and other streams go on', async (t) => {
+  usePacedTime(t, { withProcesses: true });
+  const [pod, echo] = [await startPodTarget(), await startEchoTarget()];
+  t.teardown(() => Promise.all([pod.close(), echo.close()]));
+  const server = await startServer(t, {
+    serverId: 'a',
+    pingInterval: 20_000,
+    pingTimeout: 20_000,
+  });
+  const one = await startAgentProcess(t, server.agentPort, 'one');
+  await startAgent(t, server, { agentId: 'other' });
+  await server.untilAgents(2);
 
-    // A stream through each: two at the same time go to different agents.
-    const streams = await Promise.all([openStream(server, echo), openStream(server, echo)]);
-    for (const { socket } of streams) t.ok(await echoed(socket, 'before'));
+  // Two streams that are opened at the same time go to different agents.
+  const streams = await Promise.all([openStream(server, echo), openStream(server, echo)]);
+  for (const { socket } of streams) t.ok(await echoed(socket, 'before'));
 
-    await freeze(one.pid);
-    const dialMs = await Promise.all(
-      Array.from({ length: 20 }, async () => {
-        let failure: string | undefined;
-        const ms = await timed(
-          request(server, pod).then((outcome) => {
-            failure = outcome;
-          }),
-        );
-        t.equal(failure, undefined);
-        return ms;
-      }),
-    );
-    const slowest = Math.max(...dialMs);
-    t.ok(slowest < 5_000, `the slowest of 20 dials took ${Math.round(slowest)} ms`);
-    t.match(await server.log.line('agent is silent'), { agent: 'one' });
-    const retries = () =>
-      metric(server, 'fairlead_server_dial_retries_total{code="tunnel_silent"}');
-    const retriesBefore = await retries();
-    t.ok(retriesBefore > 0);
+  await freeze(one.pid);
+  const dialMs = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      let failure: string | undefined;
+      const ms = await durationOf(
+        request(server, pod).then((outcome) => {
+          failure = outcome;
+        }),
+      );
+      t.equal(failure, undefined);
+      return ms;
+    }),
+  );
+  const slowest = Math.max(...dialMs);
+  t.ok(slowest < 5_000, `the slowest of 20 dials took ${Math.round(slowest)} ms`);
+  t.match(await server.log.line('agent is silent'), { agent: 'one' });
+  const retries = () => metric(server, 'fairlead_server_dial_retries_total{code="tunnel_silent"}');
+  const retriesBefore = await retries();
+  t.ok(retriesBefore > 0);
 
-    // Known now: no dial goes there any more, though its tunnel is still up.
-    t.equal(server.agentIds().length, 2);
-    const outcomes = await Promise.all(Array.from({ length: 50 }, () => request(server, pod)));
-    t.ok(outcomes.every((failure) => failure === undefined));
-    t.equal(await retries(), retriesBefore, 'none of 50 more was tried there first');
-    const answers = streams.map(({ socket }) => echoed(socket, 'during'));
-    t.ok(await Promise.any(answers), 'the other agent serves its stream meanwhile');
+  // The server sends no more dials to the silent agent, although its tunnel is still up.
+  t.equal(server.agentIds().length, 2);
+  const outcomes = await Promise.all(Array.from({ length: 50 }, () => request(server, pod)));
+  t.ok(outcomes.every((failure) => failure === undefined));
+  t.equal(await retries(), retriesBefore, 'none of 50 more dials goes to the frozen agent');
+  const answers = streams.map(({ socket }) => echoed(socket, 'during'));
+  t.ok(await Promise.any(answers), 'the stream of the other agent goes on');
 
-    one.kill('SIGCONT');
-    t.match(await server.log.line('agent is heard again'), { agent: 'one' });
-    t.strictSame(await Promise.all(answers), [true, true], 'the frozen stream goes on');
-    for (const { socket } of streams) socket.destroy();
-  },
-);
+  one.kill('SIGCONT');
+  t.match(await server.log.line('agent is heard again'), { agent: 'one' });
+  t.strictSame(await Promise.all(answers), [true, true], 'the stream of the frozen agent resumes');
+  for (const { socket } of streams) socket.destroy();
+});
 
-t.test('the only agent is frozen: the dial fails within seconds, with the reason', async (t) => {
-  passTime(t, { withProcesses: true });
+t.test('answers 504 within seconds if the only agent is frozen', async (t) => {
+  usePacedTime(t, { withProcesses: true });
   const pod = await startPodTarget();
   t.teardown(() => pod.close());
   const server = await startServer(t, { serverId: 'a' });
@@ -96,11 +92,11 @@ t.test('the only agent is frozen: the dial fails within seconds, with the reason
   t.equal(await request(server, pod), undefined);
 });
 
-t.test('a partitioned agent: its streams end with a code, and it comes back', async (t) => {
+t.test('streams of a partitioned agent end with tunnel_silent, and it reconnects', async (t) => {
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   const [pingInterval, pingTimeout] = [400, 800];
-  passTime(t);
+  usePacedTime(t);
   const server = await startServer(t, { serverId: 'a', pingInterval, pingTimeout });
   const link = await startSlowLink({
     to: { host: '127.0.0.1', port: server.agentPort },
@@ -122,7 +118,7 @@ t.test('a partitioned agent: its streams end with a code, and it comes back', as
 
   link.sever();
   const ends = streams.map(({ socket }) => once(socket, 'end'));
-  const endedMs = await timed(Promise.all(ends));
+  const endedMs = await durationOf(Promise.all(ends));
   t.ok(endedMs < pingInterval + pingTimeout + 1_000, `ended after ${Math.round(endedMs)} ms`);
   t.ok(endedMs > pingTimeout, 'not before the timeout');
   t.match(await server.log.line('agent disconnected'), { code: 'tunnel_silent' });
@@ -144,15 +140,15 @@ t.test('a partitioned agent: its streams end with a code, and it comes back', as
   );
   await log.line('disconnected');
   t.notOk(agent.isReady);
-  const backMs = await timed(
+  const reconnectMs = await durationOf(
     (async () => {
-      // What the link still holds of the dead connection must not matter.
+      // The link still holds bytes of the dead connection, which must not matter.
       link.reset();
       link.resume();
       await server.log.lineAfter(1, 'agent connected');
     })(),
   );
-  t.comment(`back after ${Math.round(backMs)} ms`);
+  t.comment(`reconnected after ${Math.round(reconnectMs)} ms`);
   const [reply] = [await openStream(server, echo)];
   t.ok(await echoed(reply.socket, 'after'));
   reply.socket.destroy();

@@ -1,4 +1,4 @@
-/** Clients, operators and dashboards see one server, whatever worker did the work. */
+/** Clients, operators and dashboards see one server, no matter which worker did the work. */
 
 import { once } from 'node:events';
 import { connect } from 'node:tls';
@@ -12,12 +12,12 @@ import { startWorkersProcess, withWorkerAlone } from './workers.ts';
 
 const agentIds = ['one', 'two'];
 
-t.test('what each worker does is counted as one', async (t) => {
+t.test('status, metrics and why combine all workers', async (t) => {
   const [echo, pod] = [await startEchoTarget(), await startPodTarget()];
   t.teardown(() => Promise.all([echo.close(), pod.close()]));
   const server = await startWorkersProcess(t, 's', ['--log-level=debug']);
   await Promise.all(agentIds.map((agentId) => startAgent(t, server.agentPort, { agentId })));
-  await server.untilWhole(agentIds);
+  await server.untilAllConnected(agentIds);
 
   const openStreams = (worker: number, length: number) =>
     withWorkerAlone(server, worker, () =>
@@ -34,19 +34,21 @@ t.test('what each worker does is counted as one', async (t) => {
       { worker: 2, serverId: 's-2', state: 'ready' },
     ],
   );
-  const ofWorker = (number: number) =>
+  const streamsOf = (number: number) =>
     status.agents
       .filter(({ worker }) => worker === number)
       .reduce((sum, agent) => sum + agent.streams, 0);
-  t.strictSame([ofWorker(1), ofWorker(2)], [40, 20]);
+  t.strictSame([streamsOf(1), streamsOf(2)], [40, 20]);
   const established = 'konnectivity_network_proxy_server_established_connections';
   t.equal(await metric(server, established), 60);
   t.equal(await metric(server, 'konnectivity_network_proxy_server_ready_backend_connections'), 4);
   t.equal(await metric(server, 'fairlead_server_workers'), 2);
 
   const target = `${echo.host}:${echo.port}`;
-  const asked = await fetch(`http://${loopback}:${server.adminPort}/api/v1/why?target=${target}`);
-  const why = (await asked.json()) as WhyReport;
+  const response = await fetch(
+    `http://${loopback}:${server.adminPort}/api/v1/why?target=${target}`,
+  );
+  const why = (await response.json()) as WhyReport;
   t.equal(why.routing.matches, 4);
   t.strictSame(
     why.routing.agents.map(({ worker }) => worker),
@@ -76,15 +78,15 @@ t.test('what each worker does is counted as one', async (t) => {
   const line = await server.process.waitForLog(
     ({ msg, worker }) => msg === 'stream' && worker === 2,
   );
-  t.match(line, { caller: 'uds' }, 'the access log tells the worker');
+  t.match(line, { caller: 'uds' }, 'the access log names the worker');
 
   process.kill((await server.workers())[0]!.pid, 'SIGKILL');
   await server.until('the worker is replaced', ({ workers }) => workers?.[0]?.replacements === 1);
-  t.ok((await metric(server, ends)) >= before, 'no counter goes back when a worker is lost');
+  t.ok((await metric(server, ends)) >= before, 'no counter decreases when a worker is replaced');
   t.equal(await metric(server, 'fairlead_server_worker_ends_total{how="SIGKILL"}'), 1);
 });
 
-t.test('TLS sessions go on with another worker, on both ports', async (t) => {
+t.test('another worker resumes TLS sessions, on both ports', async (t) => {
   const { frontend } = await sharedTestPki();
   const server = await startWorkersProcess(t, 's', [
     '--uds-name=',
@@ -95,7 +97,7 @@ t.test('TLS sessions go on with another worker, on both ports', async (t) => {
     `--server-ca-cert=${frontend.caFile}`,
     '--log-level=debug',
   ]);
-  // By one address, so that each handshake follows the tickets of the one before.
+  // One address, so that each handshake comes after the tickets of the one before.
   const { log } = await startAgent(t, server.agentPort, { agentId: 'one' });
   await log.lineAfter(1, 'connected');
   t.strictSame(
@@ -103,7 +105,7 @@ t.test('TLS sessions go on with another worker, on both ports', async (t) => {
     new Set(['s-1', 's-2']),
   );
   const handshakes = 'fairlead_server_agent_handshakes_total';
-  t.ok((await metric(server, `${handshakes}{resumed="true"}`)) > 0, 'an agent');
+  t.ok((await metric(server, `${handshakes}{resumed="true"}`)) > 0, 'an agent resumed its session');
   t.equal(await metric(server, `${handshakes}{resumed="false"}`), 1);
 
   const echo = await startEchoTarget();
@@ -127,7 +129,7 @@ t.test('TLS sessions go on with another worker, on both ports', async (t) => {
   await withWorkerAlone(server, 2, async () => {
     const client = connect({ ...at, session });
     await once(client, 'secureConnect');
-    t.ok(client.isSessionReused(), 'a client');
+    t.ok(client.isSessionReused(), 'a client resumed its session');
     client.end('GET / HTTP/1.1\r\n\r\n').resume();
     t.match(await server.process.waitForLog('request refused'), { worker: 2 });
     client.destroy();

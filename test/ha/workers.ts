@@ -10,15 +10,15 @@ export type RunningWorker = WorkerStatus & { readonly pid: number };
 export interface WorkersProcess extends ServerProcess {
   readonly adminPort: number;
   status(): Promise<ServerStatus>;
-  /** The processes of the workers; waits for those that are being replaced. */
+  /** The workers' processes. Waits for workers that are being replaced. */
   workers(): Promise<RunningWorker[]>;
-  /** Asks for the status until it is as wanted. */
-  until(what: string, wanted: (status: ServerStatus) => boolean): Promise<ServerStatus>;
-  /** Waits until each worker is ready and holds tunnels to all these agents. */
-  untilWhole(agentIds: readonly string[]): Promise<void>;
+  /** Polls the status until it satisfies the condition. */
+  until(what: string, condition: (status: ServerStatus) => boolean): Promise<ServerStatus>;
+  /** Waits until each worker is ready and has a tunnel to each of these agents. */
+  untilAllConnected(agentIds: readonly string[]): Promise<void>;
 }
 
-/** A server of two workers, in processes of their own; all serve when this resolves. */
+/** Starts a server with two worker processes. Resolves when both serve. */
 export async function startWorkersProcess(
   t: Test,
   id: string,
@@ -34,11 +34,11 @@ export async function startWorkersProcess(
     const reply = await fetch(`http://${loopback}:${adminPort}/api/v1/status`);
     return (await reply.json()) as ServerStatus;
   };
-  const until = async (what: string, wanted: (status: ServerStatus) => boolean) => {
+  const until = async (what: string, condition: (status: ServerStatus) => boolean) => {
     let now = await status();
     await eventually(what, async () => {
       now = await status();
-      return wanted(now);
+      return condition(now);
     });
     return now;
   };
@@ -49,17 +49,17 @@ export async function startWorkersProcess(
     );
     return all.filter(isRunning);
   };
-  const untilWhole = async (agentIds: readonly string[]) => {
-    await until(`each worker has ${agentIds}`, (now) => isWhole(now, agentIds));
+  const untilAllConnected = async (agentIds: readonly string[]) => {
+    await until(`each worker has ${agentIds}`, (now) => isAllConnected(now, agentIds));
   };
-  return { ...server, adminPort, status, workers, until, untilWhole };
+  return { ...server, adminPort, status, workers, until, untilAllConnected };
 }
 
 const isRunning = (worker: WorkerStatus): worker is RunningWorker => worker.pid !== null;
 
 /**
- * Does something that only this worker can serve: the other one is frozen meanwhile. Which of them takes a connection is up to
- * the system, which on a busy machine may give dozens in a row to one.
+ * Runs an action while all other workers are frozen, so that only this worker can serve it. Otherwise the
+ * kernel chooses, and on a busy machine it can give dozens of connections in a row to one worker.
  */
 export async function withWorkerAlone<T>(
   { workers }: WorkersProcess,
@@ -75,8 +75,8 @@ export async function withWorkerAlone<T>(
   }
 }
 
-/** Whether each worker is ready and holds tunnels to all these agents. */
-export function isWhole(
+/** Whether each worker is ready and has a tunnel to each of these agents. */
+export function isAllConnected(
   { workers = [], agents }: ServerStatus,
   agentIds: readonly string[],
 ): boolean {

@@ -16,22 +16,22 @@ import type { Test } from 'tap';
 export const loopback = '127.0.0.1';
 
 export interface TestServer {
-  /** The `serverId` that it was given. */
+  /** Its `serverId`. */
   readonly id: string;
   readonly server: FairleadServer;
   readonly log: LogWatch;
-  /** The front end by its Unix domain socket. */
+  /** The front end's Unix domain socket. */
   readonly uds: { readonly path: string };
-  /** The front end by TCP, with the certificate of the shared front-end client. */
+  /** The front end's TCP address, with the certificate of the shared front-end client. */
   readonly tcp: { readonly host: string; readonly port: number; readonly tls: ClientTls };
   readonly agentPort: number;
   readonly healthPort: number;
   readonly adminUrl: URL;
-  /** The IDs of the agents whose tunnels are up, in the order in which they came. */
+  /** The IDs of the agents whose tunnels are up, in the order of their arrival. */
   agentIds(): string[];
-  /** Waits until exactly so many agents' tunnels are up. */
+  /** Waits until exactly `count` tunnels are up. */
   untilAgents(count: number): Promise<void>;
-  /** The value of a metric; labels as they are written: `{code="closed"}`. 0 if there is no such row. */
+  /** The value of a metric, with labels as in its row: `{code="closed"}`. 0 if the row is missing. */
   metric(name: string, labels?: string): Promise<number>;
 }
 
@@ -41,8 +41,8 @@ export interface TestAgent {
 }
 
 /**
- * A server that listens on a Unix domain socket and on TCP, and is closed with the test. It is ready with
- * the first agent, unless `agentsSettleTime` is given.
+ * Starts a server that listens on a Unix domain socket and on TCP; the teardown closes it. It is ready when
+ * its first agent connects, unless `agentsSettleTime` is given.
  */
 export async function startServer(
   t: Test,
@@ -109,10 +109,10 @@ export async function startServer(
 }
 
 /**
- * An agent that dials a server, or the server behind a port, and is closed with the test.
+ * Starts an agent that connects to a server or to a port; the teardown closes it.
  *
- * @param lookup resolves names instead of the system
- * @param log for a test that needs it before the agent has started
+ * @param lookup resolves names instead of the system's resolver
+ * @param log for a test that needs the log before the agent has started
  */
 export async function startAgent(
   t: Test,
@@ -146,7 +146,7 @@ export async function startAgent(
   return { agent, log };
 }
 
-/** The value of a metric of a server or an agent, as `TestServer.metric` tells it. */
+/** The value of a metric of a server or an agent, as in `TestServer.metric`. */
 export async function metric(
   { healthPort }: Pick<TestServer, 'healthPort'>,
   name: string,

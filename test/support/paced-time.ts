@@ -1,20 +1,20 @@
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import type { Test } from 'tap';
 
-// Kept from before time is controlled.
+// The real functions, saved before time is controlled.
 const { setTimeout: realSetTimeout } = globalThis;
 const realNow = performance.now.bind(performance);
 
 const stepMs = 10;
 
 /**
- * Until the test ends, time passes as this process gets its work done and no faster: timers and clocks move
- * on by 10 ms for each few ticks of the event loop. Deadlines and pauses of servers and agents in this
- * process then hold on a machine of any load. Call it before they start: clocks begin at 0.
+ * Paces the time of this process by its work until the test ends: timers and clocks advance by 10 ms for
+ * every few ticks of the event loop. So a busy machine cannot miss deadlines of servers and agents in this
+ * process. Call it before they start: clocks begin at 0.
  *
- * @param options.withProcesses for a test with other processes: time is not faster than theirs either
+ * @param options.withProcesses for a test with other processes: time also passes no faster than real time
  */
-export function passTime(t: Test, options: { readonly withProcesses?: boolean } = {}): void {
+export function usePacedTime(t: Test, options: { readonly withProcesses?: boolean } = {}): void {
   const time = controlTime(t);
   let isOver = false;
   const passing = (async () => {
