@@ -1,6 +1,6 @@
 /**
- * What a new user does: clone, and then README.md from top to bottom, as printed. It is a suite of its
- * own, `npm run test:clone`, as it installs all packages twice. What is not committed is not cloned.
+ * Runs the commands of README.md in order in a fresh clone, which has only what is committed. The suite
+ * `npm run test:clone` is separate because it installs all packages twice.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -22,17 +22,17 @@ t.teardown(() => session.close());
 
 for (const block of blocks) {
   if (block.marker.kind === 'cannot-run') continue;
-  t.test(`README.md:${block.line}`, { bail: true }, async (t) => {
-    await follow(block);
+  t.test(`runs README.md:${block.line}`, { bail: true }, async (t) => {
+    await runBlock(block);
     t.pass();
   });
 }
 
-async function follow({ code, marker }: DocBlock): Promise<void> {
+async function runBlock({ code, marker }: DocBlock): Promise<void> {
   if (marker.kind === 'background') return session.runInBackground(code, marker.until);
   if (code.includes('npm start')) {
     await session.runInBackground(code, demoIsUp);
-    // It takes the ports of what comes next.
+    // The next blocks need its ports.
     await session.endBackground();
     return;
   }

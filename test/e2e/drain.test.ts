@@ -1,4 +1,4 @@
-/** SIGTERM's work, without the process: open streams finish, new ones go elsewhere or are refused. */
+/** Drain, without a process: open streams finish, new ones go to another agent or are refused. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { readText, startEchoTarget } from '@fairlead/testkit';
@@ -9,8 +9,8 @@ import { exchange, open, startService, transports } from './service.ts';
 const echo = await startEchoTarget();
 t.teardown(() => echo.close());
 
-/** A target that answers when the test says so. */
-async function startHeldTarget(t: Test) {
+/** A target that gives its connection to the test. */
+async function startControlledTarget(t: Test) {
   const server = createServer({ allowHalfOpen: true }).listen(0, loopback);
   await once(server, 'listening');
   t.teardown(() => {
@@ -26,28 +26,34 @@ async function startHeldTarget(t: Test) {
 }
 
 for (const transport of transports.filter((name) => name !== 'grpc')) {
-  t.test(`a server drains, ${transport}`, async (t) => {
+  t.test(`a draining server finishes streams and refuses new ones, ${transport}`, async (t) => {
     const { server, agent } = await startService(t, transport);
-    const held = await startHeldTarget(t);
-    const stream = await open(t, server, 'HTTP/1.1 over mTLS', held);
-    const socket = await held.connection;
+    const target = await startControlledTarget(t);
+    const stream = await open(t, server, 'HTTP/1.1 over mTLS', target);
+    const socket = await target.connection;
     const drained = server.server.drain();
-    await t.rejects(open(t, server, 'HTTP/1.1 over mTLS', echo), 'no new connection over TCP');
-    await t.rejects(open(t, server, 'HTTP/2 over the UDS', echo), 'nor over the UDS');
-    t.equal(agent.log.of('disconnected').length, 0, 'the tunnel stays');
+    await t.rejects(
+      open(t, server, 'HTTP/1.1 over mTLS', echo),
+      'refuses new connections over TCP',
+    );
+    await t.rejects(
+      open(t, server, 'HTTP/2 over the UDS', echo),
+      'refuses new connections over the UDS',
+    );
+    t.equal(agent.log.of('disconnected').length, 0, 'the tunnel stays up');
     stream.end('the question');
-    t.equal(await readText(socket), 'the question', 'the open stream goes on');
+    t.equal(await readText(socket), 'the question', 'the open stream still carries the question');
     socket.end('the answer');
-    t.equal(await readText(stream), 'the answer', 'and finishes');
+    t.equal(await readText(stream), 'the answer', 'the open stream finishes with the answer');
     await drained;
     await agent.log.line('disconnected');
   });
 
-  t.test(`an agent drains, ${transport}`, async (t) => {
+  t.test(`a draining agent finishes streams, new ones go elsewhere, ${transport}`, async (t) => {
     const { server, agent } = await startService(t, transport);
-    const held = await startHeldTarget(t);
-    const stream = await open(t, server, 'HTTP/2 over mTLS', held);
-    const socket = await held.connection;
+    const target = await startControlledTarget(t);
+    const stream = await open(t, server, 'HTTP/2 over mTLS', target);
+    const socket = await target.connection;
     const drained = agent.agent.drain();
     await server.log.line('agent drains');
     const other = await startAgent(t, server, { transport });
@@ -57,11 +63,11 @@ for (const transport of transports.filter((name) => name !== 'grpc')) {
       t.equal(await exchange(later, 'hello'), 'hello', 'a new stream is served');
       later.destroy();
     }
-    t.equal(agent.log.of('stream').length, 0, 'and not by the agent that drains');
+    t.equal(agent.log.of('stream').length, 0, 'no new stream goes to the draining agent');
     stream.end('the question');
-    t.equal(await readText(socket), 'the question', 'the open stream goes on');
+    t.equal(await readText(socket), 'the question', 'the open stream still carries the question');
     socket.end('the answer');
-    t.equal(await readText(stream), 'the answer', 'and finishes');
+    t.equal(await readText(stream), 'the answer', 'the open stream finishes with the answer');
     await drained;
     t.ok(other.agent.isReady);
   });

@@ -1,4 +1,4 @@
-/** Agents and servers that go away: the next request goes elsewhere, and what comes back is used again. */
+/** Agents and servers that end: new streams go to another agent, and tunnels are reestablished. */
 import { once } from 'node:events';
 import { startEchoTarget, startSlowLink } from '@fairlead/testkit';
 import t from 'tap';
@@ -9,7 +9,7 @@ const echo = await startEchoTarget();
 t.teardown(() => echo.close());
 
 for (const transport of transports) {
-  t.test(`an agent ends: its streams end, the next goes to the other, ${transport}`, async (t) => {
+  t.test(`streams of an ended agent end, new ones go to another, ${transport}`, async (t) => {
     const { server, agent: first } = await startService(t, transport);
     const cut = await open(t, server, 'HTTP/2 over the UDS', echo);
     t.equal(await exchange(cut, 'before'), 'before');
@@ -17,7 +17,7 @@ for (const transport of transports) {
     await server.untilAgents(2);
     const failure = failureOf(cut);
     await first.agent.close();
-    t.ok(await failure, 'the stream of the agent that ended breaks');
+    t.ok(await failure, 'a stream of the ended agent fails');
     await server.untilAgents(1);
     const next = await open(t, server, 'HTTP/1.1 over mTLS', echo);
     t.equal(await exchange(next, 'after'), 'after');
@@ -26,7 +26,7 @@ for (const transport of transports) {
     await t.rejects(open(t, server, 'HTTP/1.1 over mTLS', echo), { code: 'no_agent' });
   });
 
-  t.test(`a tunnel breaks, and the agent comes back, ${transport}`, async (t) => {
+  t.test(`an agent reconnects after its tunnel breaks, ${transport}`, async (t) => {
     const server = await startServer(t);
     const to = { host: loopback, port: server.agentPort };
     const link = await startSlowLink({ to, delayMs: 0, bytesPerSecond: 1e9 });
@@ -42,7 +42,7 @@ for (const transport of transports) {
   });
 }
 
-t.test('an agent finds the server that replaces another on the same port', async (t) => {
+t.test('an agent connects to a server that replaces another on the same port', async (t) => {
   const { server, agent } = await startService(t, 'tls');
   await server.server.close();
   await agent.log.line('disconnected');
@@ -52,7 +52,7 @@ t.test('an agent finds the server that replaces another on the same port', async
   t.equal(await exchange(stream, 'again'), 'again');
 });
 
-t.test('a target that ends in mid-stream is no reason to try another agent', async (t) => {
+t.test('a stream that its target ends is not retried through another agent', async (t) => {
   const { server } = await startService(t, 'tls');
   await startAgent(t, server);
   await server.untilAgents(2);

@@ -1,4 +1,4 @@
-/** Every front-end protocol carries every paced load, and none exceeds its rate. */
+/** Every front-end protocol carries every paced load at no more than its rate. */
 import { once } from 'node:events';
 import type { AddressInfo, Server } from 'node:net';
 import { createLoadTarget, type LoadOrder, Meter, startLoad } from '@fairlead/client/load';
@@ -30,10 +30,10 @@ const loads = {
 
 const { server } = await startService(t, 'tls');
 
-for (const way of ['HTTP/1.1 over mTLS', 'HTTP/2 over the UDS', 'gRPC over the UDS'] as const) {
+for (const kind of ['HTTP/1.1 over mTLS', 'HTTP/2 over the UDS', 'gRPC over the UDS'] as const) {
   for (const [name, { target, order }] of Object.entries(loads)) {
-    t.test(`${name} by ${way}`, async (t) => {
-      const route = routeTo(t, server, way, target);
+    t.test(`paces ${name} by ${kind}`, async (t) => {
+      const route = routeTo(t, server, kind, target);
       // Real time, because the tunnel's session is in this process. The exact rate is tested in
       // packages/client/test, with controlled time.
       const meter = new Meter();
@@ -43,7 +43,7 @@ for (const way of ['HTTP/1.1 over mTLS', 'HTTP/2 over the UDS', 'gRPC over the U
       const { operations, elapsedMs, failures } = meter.end();
       await load.stop();
       t.equal(failures, 0);
-      // The first operation of each stream can be due at once.
+      // The first operation of each stream can be due at time 0.
       const dueMs = ((operations - streams) / ratePerSecond) * 1000;
       t.ok(elapsedMs >= dueMs, `${operations} operations in ${elapsedMs} ms`);
     });

@@ -1,4 +1,4 @@
-/** A server with one agent in this process, and the ways in and the transports to try it with. */
+/** A server with one agent in this process, and the kinds of clients and transports to test them with. */
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { ClientDuplex, closeRoute, openDuplex, type Route } from '@fairlead/client';
@@ -6,7 +6,7 @@ import type { ServerOptions } from '@fairlead/server';
 import type { Test } from 'tap';
 import { startAgent, startServer, type TestAgent, type TestServer } from '../support/fleet.ts';
 
-/** Every transport between agent and server; `grpc` is Konnectivity's. */
+/** Every transport between agent and server; `grpc` is Konnectivity's protocol. */
 export const transports = ['tls', 'websocket', 'http2', 'grpc'] as const;
 export type Transport = (typeof transports)[number];
 
@@ -27,7 +27,7 @@ export async function startService(
   return { server, agent };
 }
 
-/** A busy machine must not reach it. */
+/** Long enough for a busy machine. */
 const openTimeoutMs = 60_000;
 
 interface Target {
@@ -35,8 +35,8 @@ interface Target {
   readonly port: number;
 }
 
-/** The ways into a server: what the client speaks, and whether over TCP with mTLS or over the socket. */
-export const waysIn = {
+/** The client's protocol, and whether it connects over TCP with mTLS or over the Unix domain socket. */
+export const clientRoutes = {
   'HTTP/1.1 over mTLS': { by: 'connect', over: 'tcp' },
   'HTTP/1.1 over the UDS': { by: 'connect', over: 'uds' },
   'HTTP/2 over mTLS': { by: 'http2-connect', over: 'tcp' },
@@ -45,12 +45,12 @@ export const waysIn = {
   'gRPC over the UDS': { by: 'grpc', over: 'uds' },
 } as const;
 
-export type WayIn = keyof typeof waysIn;
-export const wayNames = Object.keys(waysIn) as WayIn[];
+export type ClientKind = keyof typeof clientRoutes;
+export const clientKinds = Object.keys(clientRoutes) as ClientKind[];
 
-/** The route to the target; its shared connections are closed with the test. */
-export function routeTo(t: Test, server: TestServer, way: WayIn, target: Target): Route {
-  const { by, over } = waysIn[way];
+/** The route to the target; the teardown closes its shared connections. */
+export function routeTo(t: Test, server: TestServer, kind: ClientKind, target: Target): Route {
+  const { by, over } = clientRoutes[kind];
   const { tls, ...tcp } = server.tcp;
   const route: Route = {
     by,
@@ -62,20 +62,20 @@ export function routeTo(t: Test, server: TestServer, way: WayIn, target: Target)
 }
 
 /**
- * Opens a stream to the target; it is destroyed with the test.
+ * Opens a stream to the target; the teardown destroys it.
  * @throws ClientError with the front end's code
  */
 export async function open(
   t: Test,
   server: TestServer,
-  way: WayIn,
+  kind: ClientKind,
   target: Target,
 ): Promise<Duplex> {
-  const route = routeTo(t, server, way, target);
+  const route = routeTo(t, server, kind, target);
   // A gRPC stream opens with its first write, and has no half-close.
   const stream =
     route.by === 'grpc' ? new ClientDuplex(route).open() : await openDuplex(route, openTimeoutMs);
-  // What a test does not wait for must not end its process.
+  // An error that the test does not await must not end the process.
   stream.on('error', () => {});
   stream.setMaxListeners(0);
   t.teardown(() => {
@@ -84,12 +84,12 @@ export async function open(
   return stream;
 }
 
-/** Whether both sides of the way carry the end of one direction alone. */
-export function carriesHalfClose(way: WayIn, transport: Transport): boolean {
-  return waysIn[way].by !== 'grpc' && transport !== 'grpc';
+/** Whether both client and transport carry half-close. */
+export function carriesHalfClose(kind: ClientKind, transport: Transport): boolean {
+  return clientRoutes[kind].by !== 'grpc' && transport !== 'grpc';
 }
 
-/** How many streams the agents of the server carry, as its admin port says. */
+/** How many streams the agents of the server carry, according to its admin port. */
 export async function openStreams({ adminUrl }: TestServer): Promise<number> {
   const { agents } = (await (await fetch(new URL('/api/v1/status', adminUrl))).json()) as {
     agents: { streams: number }[];
@@ -97,7 +97,7 @@ export async function openStreams({ adminUrl }: TestServer): Promise<number> {
   return agents.reduce((sum, { streams }) => sum + streams, 0);
 }
 
-/** Reads exactly so many bytes. Rejects if the stream ends before, or brings more at once. */
+/** Reads exactly `count` bytes. Rejects if the stream ends before, or if more bytes arrive with them. */
 export async function readExactly(stream: Duplex, count: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -118,7 +118,7 @@ export async function readExactly(stream: Duplex, count: number): Promise<Buffer
   return Buffer.concat(chunks);
 }
 
-/** Sends a text and waits for its echo. */
+/** Sends a text and waits for as many bytes. @returns the answer, which an echo target makes the same text */
 export async function exchange(stream: Duplex, text: string): Promise<string> {
   stream.write(text);
   return String(await readExactly(stream, Buffer.byteLength(text)));

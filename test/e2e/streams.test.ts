@@ -1,4 +1,4 @@
-/** Every way in times every transport: all bytes, both half-closes, refusals. */
+/** Every kind of client through every transport: bulk bytes, half-close in both directions, refused dials. */
 import {
   type ByteReport,
   countBytes,
@@ -16,18 +16,18 @@ import {
 } from '@fairlead/testkit';
 import t from 'tap';
 import {
+  type ClientKind,
   carriesHalfClose,
+  clientKinds,
   failureOf,
   open,
   openStreams,
   readExactly,
   startService,
   transports,
-  type WayIn,
-  wayNames,
 } from './service.ts';
 
-/** Many windows' worth of frames, and still quick. */
+/** Many frames, and still fast. */
 const bulkBytes = 4 * 1024 ** 2;
 
 const source = await startRequestedSourceTarget();
@@ -43,52 +43,49 @@ t.teardown(async () => {
   for (const target of [source, echo, refused, lateAnswer, earlyEnd]) await target.close();
 });
 
-/** gRPC carries a sentence, in the words of Go, where CONNECT has a code. */
-const refusalBy = (way: WayIn) =>
-  way.startsWith('gRPC')
+/** gRPC carries Go's error text, CONNECT a code. */
+const refusalBy = (kind: ClientKind) =>
+  kind.startsWith('gRPC')
     ? { code: 'dial_failed', message: /connect: connection refused/ }
     : { code: 'target_refused' };
 
 for (const transport of transports) {
-  t.test(`through a ${transport} tunnel`, async (t) => {
-    // Konnectivity's wire has no half-close: a stream that its client has ended stays so long.
+  t.test(`carries streams through a ${transport} tunnel`, async (t) => {
+    // Konnectivity's protocol has no half-close. The server closes a stream this long after its client's end.
     const { server } = await startService(t, transport, { halfCloseTimeout: 200 });
-    for (const way of wayNames) {
-      await t.test(way, async (t) => {
-        const download = await open(t, server, way, source);
+    for (const kind of clientKinds) {
+      await t.test(kind, async (t) => {
+        const download = await open(t, server, kind, source);
         download.write(sourceRequest(bulkBytes, 'down'));
         const down = { bytes: bulkBytes, sha256: seededSha256('down', bulkBytes) };
-        t.same(await countBytes(download), down, 'a download arrives byte for byte');
+        t.same(await countBytes(download), down, 'a download arrives unchanged');
 
-        const echoed = await open(t, server, way, echo);
+        const echoed = await open(t, server, kind, echo);
         const sent = seededBuffer('echo', 100_000);
         echoed.write(sent);
-        t.ok(
-          (await readExactly(echoed, sent.length)).equals(sent),
-          'and so does what goes both ways',
-        );
+        t.ok((await readExactly(echoed, sent.length)).equals(sent), 'an echo arrives unchanged');
 
-        const refusal = open(t, server, way, refused).then(failureOf, (error) => error);
+        const refusal = open(t, server, kind, refused).then(failureOf, (error) => error);
         t.match(
           await refusal,
-          refusalBy(way),
-          'a refusal of the target is told as the protocol can',
+          refusalBy(kind),
+          "a refused dial is reported in the client's protocol",
         );
 
-        if (!carriesHalfClose(way, transport)) return;
-        const asking = await open(t, server, way, lateAnswer);
-        asking.end('this is all');
+        if (!carriesHalfClose(kind, transport)) return;
+        const question = await open(t, server, kind, lateAnswer);
+        question.end('this is all');
         const answer = { bytes: bulkBytes, sha256: lateAnswer.sha256 };
-        t.same(await countBytes(asking), answer, 'the client ends, and the target still answers');
+        t.same(await countBytes(question), answer, 'the target answers after the client has ended');
 
         const reported = new Promise<ByteReport>((resolve) => {
           onReport = resolve;
         });
-        const telling = await open(t, server, way, earlyEnd);
-        t.equal(await readText(telling), 'no more from me');
-        seededReadable('up', bulkBytes).pipe(telling);
+        const upload = await open(t, server, kind, earlyEnd);
+        t.equal(await readText(upload), 'no more from me');
+        seededReadable('up', bulkBytes).pipe(upload);
         const up = { bytes: bulkBytes, sha256: seededSha256('up', bulkBytes) };
-        t.same(await reported, up, 'the target ends, and the client still sends');
+        t.same(await reported, up, 'the client sends after the target has ended');
       });
     }
     const last = await open(t, server, 'HTTP/1.1 over the UDS', echo);

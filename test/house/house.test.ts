@@ -1,4 +1,4 @@
-/** The measures of the code's structure, and the words that readers have to translate. */
+/** `npm run house`: limits for the structure of the code, and words that must not be used. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
