@@ -1,4 +1,4 @@
-/** Clients of a front end, by either protocol, with the same operations. */
+/** Clients of a front end with one interface: HTTP CONNECT in this process, gRPC with Konnectivity's client. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
@@ -16,39 +16,39 @@ import type { Test } from 'tap';
 import type { FrontEnd } from './fixture.ts';
 import type { Binaries } from './konnectivity.ts';
 
-/** What became of a dial that failed. */
+/** The outcome of a failed dial. */
 export interface DialFailure {
-  /** Of HTTP CONNECT. */
+  /** The HTTP status of a CONNECT. */
   readonly status?: number;
-  /** The body, or gRPC's text. */
+  /** The HTTP body or the gRPC error. */
   readonly text: string;
 }
 
-/** A connection in the middle of its life. */
-export interface HeldConnection {
-  /** Uses it once more, and closes it in order. */
+/** A connection that the client keeps open. */
+export interface OpenConnection {
+  /** Uses the connection once more, and closes it. */
   finish(): Promise<void>;
 }
 
 export interface Client {
-  /** Sends bytes to an echo target and checks what comes back, on so many connections at once. */
+  /** Sends bytes to an echo target on `parallel` connections at once, and checks the echoes. */
   echo(target: string, bytes: number, parallel?: number): Promise<void>;
-  /** Reads to the end; how many bytes that were. */
+  /** Reads to the end. @returns the number of bytes */
   read(target: string): Promise<number>;
-  /** Dials what cannot be had. */
+  /** Dials a target that cannot be reached. */
   failToDial(target: string): Promise<DialFailure>;
-  /** Gives a dial up that is under way. */
+  /** Cancels a pending dial. */
   cancelDial(target: string): Promise<void>;
-  /** Uses a connection to an echo target and goes away without a word. */
-  vanish(target: string): Promise<void>;
-  hold(target: string): Promise<HeldConnection>;
-  /** Makes many connections to an echo target, by gRPC each a call on one and the same connection. */
+  /** Uses a connection to an echo target, and ends without closing it. */
+  abandon(target: string): Promise<void>;
+  keepOpen(target: string): Promise<OpenConnection>;
+  /** Makes many connections to an echo target. With gRPC, all are calls on one gRPC connection. */
   reuse(target: string, connections: number): Promise<void>;
 }
 
-export function clientFor(t: Test, front: FrontEnd, binaries: Binaries): Client {
-  if (front.protocol === 'http-connect') return new HttpClient(front.address);
-  return new GoClient(t, front.address, binaries.client);
+export function clientFor(t: Test, frontEnd: FrontEnd, binaries: Binaries): Client {
+  if (frontEnd.protocol === 'http-connect') return new HttpClient(frontEnd.address);
+  return new GoClient(t, frontEnd.address, binaries.client);
 }
 
 const mib = 1024 * 1024;
@@ -88,15 +88,15 @@ class HttpClient implements Client {
     socket.destroy();
   }
 
-  async vanish(target: string): Promise<void> {
+  async abandon(target: string): Promise<void> {
     const socket = await this.#open(target);
-    await echoOnce(socket, 'vanish', mib);
+    await echoOnce(socket, 'abandon', mib);
     socket.destroy();
   }
 
-  async hold(target: string): Promise<HeldConnection> {
+  async keepOpen(target: string): Promise<OpenConnection> {
     const socket = await this.#open(target);
-    await echoOnce(socket, 'hold', mib);
+    await echoOnce(socket, 'keep-open', mib);
     return {
       finish: async () => {
         await echoOnce(socket, 'finish', mib);
@@ -117,7 +117,7 @@ class HttpClient implements Client {
   }
 }
 
-/** Sends seeded bytes and reads as many; the connection stays open. */
+/** Sends seeded bytes and checks the echo. The connection stays open. */
 async function echoOnce(socket: Socket, seed: string, bytes: number): Promise<void> {
   const hash = createHash('sha256');
   seededReadable(seed, bytes).pipe(socket, { end: false });
@@ -128,7 +128,7 @@ async function echoOnce(socket: Socket, seed: string, bytes: number): Promise<vo
       if (error) reject(error);
       else resolve();
     };
-    const onClose = () => settle(new Error(`the connection closed with ${left} bytes to come`));
+    const onClose = () => settle(new Error(`the connection closed before the last ${left} bytes`));
     const onData = (chunk: Buffer) => {
       hash.update(chunk);
       left -= chunk.length;
@@ -147,7 +147,7 @@ async function close(socket: Socket): Promise<void> {
   await closed;
 }
 
-/** The real konnectivity-client, in a process of its own. */
+/** The real konnectivity-client, in its own process. */
 class GoClient implements Client {
   readonly #t: Test;
   readonly #file: string;
@@ -188,12 +188,12 @@ class GoClient implements Client {
     if (!/dial timeout, context/.test(String(error))) throw new Error(process.describe());
   }
 
-  async vanish(target: string): Promise<void> {
-    await this.#succeed(target, [], 'vanish');
+  async abandon(target: string): Promise<void> {
+    await this.#succeed(target, [], 'abandon');
   }
 
-  async hold(target: string): Promise<HeldConnection> {
-    const process = await this.#start(target, [], 'hold');
+  async keepOpen(target: string): Promise<OpenConnection> {
+    const process = await this.#start(target, [], 'keep-open');
     await process.waitForLog('open');
     return {
       finish: async () => {

@@ -1,4 +1,4 @@
-/** Servers and agents of either kind, as processes, with the same certificates and on ports of their own. */
+/** Servers and agents of Fairlead and Konnectivity as processes, with shared certificates and separate ports. */
 import { join } from 'node:path';
 import {
   type ClientTls,
@@ -15,13 +15,13 @@ import type { Binaries } from './konnectivity.ts';
 
 const loopback = '127.0.0.1';
 
-/** Ours, or the programs of a Konnectivity release. */
-export type Kind = 'ours' | Binaries;
+/** Fairlead, or the programs of a Konnectivity release. */
+export type Kind = 'fairlead' | Binaries;
 
 export type Protocol = 'http-connect' | 'grpc';
 export type Listener = 'uds' | 'tcp';
 
-/** A front end to try: over TCP it is mTLS. */
+/** A front end under test. Over TCP it uses mTLS. */
 export interface FrontEnd {
   readonly protocol: Protocol;
   readonly address:
@@ -46,7 +46,7 @@ export interface Agent {
 type Flags = Readonly<Record<string, string | number>>;
 
 export function nameOf(kind: Kind): string {
-  return kind === 'ours' ? 'ours' : `Go ${kind.release}`;
+  return kind === 'fairlead' ? 'Fairlead' : `Konnectivity ${kind.release}`;
 }
 
 function testPki() {
@@ -57,18 +57,18 @@ async function start(t: Test, kind: Kind, program: 'server' | 'agent', flags: Fl
   const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
   const name = `${nameOf(kind)} ${program}`;
   const started =
-    kind === 'ours'
+    kind === 'fairlead'
       ? await RunningProcess.start(programs[program], args, { name })
       : await RunningProcess.startBinary(kind[program], args, { name });
   return closeAfter(t, started);
 }
 
-/** Both protocols on both listeners from one server: the way ours works. */
-async function startOurServer(t: Test, flags: Flags): Promise<Server> {
+/** One Fairlead server has both protocols on both listeners. */
+async function startFairleadServer(t: Test, flags: Flags): Promise<Server> {
   const { frontend } = await testPki();
   const path = await udsPath(t, flags);
   const port = await pickPort();
-  const process = await start(t, 'ours', 'server', {
+  const process = await start(t, 'fairlead', 'server', {
     ...(await commonServerFlags()),
     'uds-name': path,
     'server-port': port,
@@ -91,11 +91,11 @@ async function startOurServer(t: Test, flags: Flags): Promise<Server> {
     { protocol, address: { path } },
     { protocol, address: tcp },
   ]);
-  return { kind: 'ours', process, agentPort: agents.port, adminPort: admin.port, frontEnds };
+  return { kind: 'fairlead', process, agentPort: agents.port, adminPort: admin.port, frontEnds };
 }
 
-/** One protocol on one listener: all that a Konnectivity server does at a time. */
-async function startGoServer(
+/** One Konnectivity server has one protocol on one listener. */
+async function startKonnectivityServer(
   t: Test,
   kind: Binaries,
   protocol: Protocol,
@@ -144,7 +144,7 @@ async function startGoServer(
   };
 }
 
-/** As the flags say, or in a directory that goes with the test. */
+/** The path in the flags, or one in a directory that the teardown removes. */
 async function udsPath(t: Test, flags: Flags): Promise<string> {
   const given = flags['uds-name'];
   if (given !== undefined) return String(given);
@@ -165,31 +165,34 @@ async function commonServerFlags(): Promise<Flags> {
   };
 }
 
-/** Servers of a kind that together have every front end: one of ours, four of Konnectivity's. */
+/** Servers of a kind that together have every front end: one of Fairlead, or four of Konnectivity. */
 export async function startServers(t: Test, kind: Kind, flags: Flags = {}): Promise<Server[]> {
-  if (kind === 'ours') return [await startOurServer(t, flags)];
+  if (kind === 'fairlead') return [await startFairleadServer(t, flags)];
   return Promise.all(
     (['http-connect', 'grpc'] as const).flatMap((protocol) =>
       (['uds', 'tcp'] as const).map((listener) =>
-        startGoServer(t, kind, protocol, listener, flags),
+        startKonnectivityServer(t, kind, protocol, listener, flags),
       ),
     ),
   );
 }
 
-/** One server of a kind, with a front end for the protocol. */
+/** Starts one server of a kind, with a front end for the protocol. */
 export async function startServer(
   t: Test,
   kind: Kind,
   protocol: Protocol,
   flags: Flags = {},
 ): Promise<Server> {
-  if (kind !== 'ours') return startGoServer(t, kind, protocol, 'uds', flags);
-  const server = await startOurServer(t, flags);
-  return { ...server, frontEnds: server.frontEnds.filter((front) => front.protocol === protocol) };
+  if (kind !== 'fairlead') return startKonnectivityServer(t, kind, protocol, 'uds', flags);
+  const server = await startFairleadServer(t, flags);
+  return {
+    ...server,
+    frontEnds: server.frontEnds.filter((frontEnd) => frontEnd.protocol === protocol),
+  };
 }
 
-/** Starts an agent and waits until the server has it. */
+/** Starts an agent and waits until both sides have logged the connection. */
 export async function startAgent(
   t: Test,
   kind: Kind,
@@ -198,8 +201,8 @@ export async function startAgent(
 ): Promise<Agent> {
   const { agent } = await testPki();
   const [adminPort, healthPort] = await Promise.all([pickPort(), pickPort()]);
-  const isArrival = ({ msg }: { readonly msg: string }) => /agent connected/i.test(msg);
-  const before = server.process.logs.filter(isArrival).length;
+  const isConnectedLine = ({ msg }: { readonly msg: string }) => /agent connected/i.test(msg);
+  const before = server.process.logs.filter(isConnectedLine).length;
   const process = await start(t, kind, 'agent', {
     'proxy-server-host': loopback,
     'proxy-server-port': server.agentPort,
@@ -211,32 +214,32 @@ export async function startAgent(
     'health-server-port': healthPort,
     'admin-bind-address': loopback,
     'admin-server-port': adminPort,
-    ...(kind === 'ours' ? { 'reconnect-min': '100ms', 'reconnect-max': '500ms' } : { v: 3 }),
+    ...(kind === 'fairlead' ? { 'reconnect-min': '100ms', 'reconnect-max': '500ms' } : { v: 3 }),
     ...flags,
   });
   const started = { kind, process, adminPort };
   await waitUntilConnected(started);
-  // The server may learn of it a moment later.
+  // The server can log the connection later than the agent.
   let seen = 0;
   await server.process.waitForLog((line) => {
-    if (isArrival(line)) seen += 1;
+    if (isConnectedLine(line)) seen += 1;
     return seen > before;
   });
   return started;
 }
 
-/** Waits for the agent to say that it is connected; again after a restart of its server. */
+/** Waits until the agent has logged `times` connections. */
 export async function waitUntilConnected({ kind, process }: Agent, times = 1): Promise<void> {
-  const isIt = (msg: string) =>
-    kind === 'ours' ? msg === 'connected' : /Connect to server/.test(msg);
+  const isConnectedMessage = (msg: string) =>
+    kind === 'fairlead' ? msg === 'connected' : /Connect to server/.test(msg);
   let seen = 0;
   await process.waitForLog((line) => {
-    if (isIt(line.msg)) seen += 1;
+    if (isConnectedMessage(line.msg)) seen += 1;
     return seen >= times;
   });
 }
 
-/** A metric by its name, summed over its labels; NaN while no process listens. */
+/** A metric by its name, summed over its labels; NaN if no process listens. */
 export async function readMetric(adminPort: number, name: string): Promise<number> {
   const answer = await fetch(`http://${loopback}:${adminPort}/metrics`).catch(() => undefined);
   if (!answer) return Number.NaN;
@@ -246,8 +249,7 @@ export async function readMetric(adminPort: number, name: string): Promise<numbe
 }
 
 /**
- * Waits until a check of another process's state comes true. Those processes have no event for it, so
- * that they are asked again and again.
+ * Polls until a check of another process's state succeeds. Konnectivity's processes have no event to wait for.
  */
 export async function eventually(
   what: string,
@@ -261,18 +263,19 @@ export async function eventually(
   }
 }
 
-/** Nothing is open any more, on any side that tells the truth. */
-export async function expectNoLeak(server: Server, agent: Agent): Promise<void> {
-  // Konnectivity's server leaves its gauges as they were when a gRPC client goes away.
-  const isTold = server.kind === 'ours' || server.frontEnds[0]?.protocol === 'http-connect';
-  if (isTold) await expectNoStreams(server);
+/** Waits until server and agent have no stream left. */
+export async function untilNoStreams(server: Server, agent: Agent): Promise<void> {
+  // Konnectivity's server does not update its gauges when a gRPC client disconnects.
+  const hasCorrectGauges =
+    server.kind === 'fairlead' || server.frontEnds[0]?.protocol === 'http-connect';
+  if (hasCorrectGauges) await untilServerHasNoStreams(server);
   await eventually('the agent has no streams', async () => {
     const name = 'konnectivity_network_proxy_agent_open_endpoint_connections';
     return (await readMetric(agent.adminPort, name)) === 0;
   });
 }
 
-async function expectNoStreams(server: Server): Promise<void> {
+async function untilServerHasNoStreams(server: Server): Promise<void> {
   await eventually('the server has no streams', async () => {
     const open = await readMetric(
       server.adminPort,

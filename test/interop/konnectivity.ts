@@ -1,4 +1,4 @@
-/** Real Konnectivity: built from its Go module, for tests that speak with it. */
+/** Builds real Konnectivity from its Go module. */
 import { execFile } from 'node:child_process';
 import { copyFile, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,19 +7,19 @@ import { workspaceRoot } from '@fairlead/testkit';
 
 const run = promisify(execFile);
 
-/** A release that tests speak with; `modFile` in test/interop/go pins it. */
+/** A release under test. `modFile` in test/interop/go pins it. */
 export interface Release {
   readonly name: string;
   readonly modFile: string;
 }
 
-/** One of 2026, and one that clusters of years ago still run. */
+/** A release of 2026, and one that old clusters still run. */
 export const releases = {
   current: { name: 'v0.36.0', modFile: 'go.mod' },
   old: { name: 'v0.30.3', modFile: 'v0.30.mod' },
 } as const satisfies Record<string, Release>;
 
-/** The programs of a release, and our client built on its client library. */
+/** The programs of a release, and the test client that uses its client library. */
 export interface Binaries {
   readonly release: string;
   readonly server: string;
@@ -30,17 +30,17 @@ export interface Binaries {
 const goDirectory = join(workspaceRoot, 'test/interop/go');
 const upstream = 'sigs.k8s.io/apiserver-network-proxy/cmd';
 
-/** Why nothing can be built here, or undefined when it can. */
-export async function whyNoGo(): Promise<string | undefined> {
+/** Why Konnectivity cannot be built on this machine, or undefined. */
+export async function goSkipReason(): Promise<string | undefined> {
   try {
     await run('go', ['version']);
     return undefined;
   } catch {
-    return 'THERE IS NO Go ON THIS MACHINE: NOTHING WAS TRIED WITH REAL KONNECTIVITY';
+    return 'Go is missing on this machine: nothing was tested with real Konnectivity';
   }
 }
 
-/** Builds a release's programs; the Go build cache makes a second time quick. */
+/** Builds a release's programs. The Go build cache makes later builds fast. */
 export async function buildKonnectivity({ name, modFile }: Release): Promise<Binaries> {
   const directory = join(workspaceRoot, 'build/test/interop/bin', name);
   await mkdir(directory, { recursive: true });
@@ -58,15 +58,16 @@ export async function buildKonnectivity({ name, modFile }: Release): Promise<Bin
 
 export interface UpstreamTests {
   readonly program: string;
-  /** Where it is to run. */
+  /** The directory to run it in. */
   readonly directory: string;
 }
 
 /**
- * Builds the tests that a release's module carries. Our `TestMain` can start programs instead of servers and
- * agents in the tests' own process, and `cancel_test.go` adds tests of ours.
+ * Builds the tests in a release's module. A replaced `TestMain` can start programs instead of running servers
+ * and agents in the tests' process. `cancel_test.go` adds tests.
  *
- * The module's tests dial an address outside this machine and look up a name that may exist one day: both are replaced.
+ * The module's tests dial an address outside this machine, and look up a name that could be registered. Both
+ * are replaced.
  * @param blackhole `host:port` that never answers
  */
 export async function buildUpstreamTests(
@@ -74,7 +75,7 @@ export async function buildUpstreamTests(
   blackhole: string,
 ): Promise<UpstreamTests> {
   const module = 'sigs.k8s.io/apiserver-network-proxy';
-  // `go list` tells no directory of a module that is not there yet.
+  // `go list` prints a module's directory only after the download.
   await run('go', ['mod', 'download', module], { cwd: goDirectory });
   const { stdout } = await run('go', ['list', '-m', '-f', '{{.Dir}}', module], {
     cwd: goDirectory,
@@ -83,7 +84,7 @@ export async function buildUpstreamTests(
   const directory = join(copy, 'tests');
   await rm(copy, { recursive: true, force: true });
   await cp(stdout.trim(), copy, { recursive: true });
-  // The module cache is read-only, and so are copies of it.
+  // Files in the module cache are read-only, and so are their copies.
   await run('chmod', ['-R', 'u+w', copy]);
   for (const name of ['main_test.go', 'cancel_test.go']) {
     await copyFile(join(goDirectory, 'upstream', name), join(directory, name));
@@ -92,10 +93,10 @@ export async function buildUpstreamTests(
   const text = (await readFile(file, 'utf8'))
     .replace(/(blackhole\s*=\s*)"[^"]*"/, `$1"${blackhole}"`)
     .replace(/thisdefinitelydoesnotexist\.com/g, 'no-such-host.invalid');
-  const isWhole = text.includes(`"${blackhole}"`) && text.includes('no-such-host.invalid');
-  if (!isWhole) throw new Error('the tests have changed: see which addresses they dial');
+  const isReplaced = text.includes(`"${blackhole}"`) && text.includes('no-such-host.invalid');
+  if (!isReplaced) throw new Error('the tests have changed: see which addresses they dial');
   await writeFile(file, text);
-  // Its go.mod leads to a folder that the published module does not have.
+  // Its go.mod refers to a folder that the published module does not contain.
   const client = `${module}/konnectivity-client`;
   const edits = [`-dropreplace=${client}`, `-require=${client}@${name}`];
   await run('go', ['mod', 'edit', ...edits], { cwd: copy });

@@ -1,14 +1,14 @@
-/** Tokens and Leases with real Konnectivity on the other side. */
+/** Tokens and Leases between Fairlead and Konnectivity. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KubernetesApi } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { eventually, type Kind, readMetric, startAgent, startServer } from './fixture.ts';
-import { type Binaries, buildKonnectivity, releases, whyNoGo } from './konnectivity.ts';
+import { type Binaries, buildKonnectivity, goSkipReason, releases } from './konnectivity.ts';
 
 const agentMetric = 'konnectivity_network_proxy_agent_known_server_count';
 
-/** An API, and the flags that lead to it. Go's client would speak protobuf. */
+/** A Kubernetes API, and the flags to use it. By default Go's client uses protobuf. */
 async function startApi(t: Test) {
   const api = await KubernetesApi.start();
   t.teardown(() => api.close());
@@ -16,7 +16,7 @@ async function startApi(t: Test) {
   return { api, flags };
 }
 
-async function tryTokens(t: Test, server: Kind, agent: Kind): Promise<void> {
+async function testTokens(t: Test, server: Kind, agent: Kind): Promise<void> {
   const { api, flags } = await startApi(t);
   const started = await startServer(t, server, 'grpc', {
     ...flags,
@@ -31,42 +31,49 @@ async function tryTokens(t: Test, server: Kind, agent: Kind): Promise<void> {
   });
   const tokenFile = join(t.testdir({}), 'token');
   await writeFile(tokenFile, 'token');
-  // It resolves when the server has the agent.
+  // Resolves when the server has admitted the agent.
   await startAgent(t, agent, started, {
     ...{ 'agent-cert': '', 'agent-key': '', 'service-account-token-path': tokenFile },
-    ...(agent === 'ours' && { transport: 'grpc' }),
+    ...(agent === 'fairlead' && { transport: 'grpc' }),
   });
   t.ok(api.count('POST review') >= 1);
 }
 
-async function tryLeases(t: Test, go: Binaries): Promise<void> {
+async function testLeases(t: Test, go: Binaries): Promise<void> {
   const { api, flags } = await startApi(t);
   const leased = { ...flags, 'enable-lease-controller': 'true' };
-  const ours = await startServer(t, 'ours', 'grpc', { ...leased, 'server-id': 'ours' });
-  await startServer(t, go, 'grpc', { ...leased, 'server-id': 'theirs' });
+  const fairlead = await startServer(t, 'fairlead', 'grpc', { ...leased, 'server-id': 'fairlead' });
+  await startServer(t, go, 'grpc', { ...leased, 'server-id': 'konnectivity' });
   const names = () => api.leases.all('kube-system').map(({ metadata }) => metadata.name);
   await eventually('both servers have leases', () => names().length === 2);
-  t.same(names().sort(), ['konnectivity-proxy-server-ours', 'konnectivity-proxy-server-theirs']);
-  await ours.process.waitForLog(
+  t.same(names().sort(), [
+    'konnectivity-proxy-server-fairlead',
+    'konnectivity-proxy-server-konnectivity',
+  ]);
+  await fairlead.process.waitForLog(
     ({ msg, count }) => msg === 'servers by their leases' && count === 2,
   );
-  for (const kind of ['ours', go] as const) {
-    const agent = await startAgent(t, kind, ours, { ...flags, 'count-server-leases': 'true' });
-    await eventually('the agent counts both', async () => {
+  for (const kind of ['fairlead', go] as const) {
+    const agent = await startAgent(t, kind, fairlead, { ...flags, 'count-server-leases': 'true' });
+    await eventually('the agent counts both servers', async () => {
       return (await readMetric(agent.adminPort, agentMetric)) === 2;
     });
   }
 }
 
-const excuse = await whyNoGo();
-if (excuse !== undefined) {
-  t.comment(excuse);
-  t.pass(excuse, { skip: excuse });
+const skipReason = await goSkipReason();
+if (skipReason !== undefined) {
+  t.comment(skipReason);
+  t.pass(skipReason, { skip: skipReason });
 } else {
   const go = await buildKonnectivity(releases.current);
-  await t.test('our server, a Go agent with a token', (t) => tryTokens(t, 'ours', go));
-  await t.test('a Go server, our agent with a token', (t) => tryTokens(t, go, 'ours'));
-  await t.test('servers of both kinds have leases, agents of both kinds count them', (t) =>
-    tryLeases(t, go),
+  await t.test('a Fairlead server admits a Konnectivity agent with a token', (t) =>
+    testTokens(t, 'fairlead', go),
+  );
+  await t.test('a Konnectivity server admits a Fairlead agent with a token', (t) =>
+    testTokens(t, go, 'fairlead'),
+  );
+  await t.test('servers of both kinds create Leases, and agents of both kinds count them', (t) =>
+    testLeases(t, go),
   );
 }

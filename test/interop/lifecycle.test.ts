@@ -1,28 +1,28 @@
-/** What happens to the other side when a process comes, goes or stalls. */
+/** Restarts, drains, stalls and migrations between Fairlead and Konnectivity. */
 import { connectThrough, pickPort, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { type Client, clientFor } from './clients.ts';
 import {
   type Agent,
   eventually,
-  expectNoLeak,
   type Kind,
   nameOf,
   readMetric,
   type Server,
   startAgent,
   startServer,
+  untilNoStreams,
   waitUntilConnected,
 } from './fixture.ts';
-import { type Binaries, buildKonnectivity, releases, whyNoGo } from './konnectivity.ts';
-import { startMuteTarget, startPouringTarget } from './stalled-targets.ts';
+import { type Binaries, buildKonnectivity, goSkipReason, releases } from './konnectivity.ts';
+import { startEndlessTarget, startUnreadTarget } from './stalled-targets.ts';
 
 function serverFlags(kind: Kind) {
-  if (kind !== 'ours') return {};
+  if (kind !== 'fairlead') return {};
   return { 'half-close-timeout': '500ms', 'stalled-stream-timeout': '1s' };
 }
 
-interface Setting {
+interface Setup {
   readonly server: Server;
   readonly agent: Agent;
   readonly client: Client;
@@ -31,130 +31,133 @@ interface Setting {
 
 type Kinds = readonly [server: Kind, agent: Kind];
 
-async function setUp(t: Test, [server, agent]: Kinds, go: Binaries): Promise<Setting> {
-  // What is tried is the agents' side; by HTTP CONNECT a client's end shows as what it is.
+async function setUp(t: Test, [server, agent]: Kinds, go: Binaries): Promise<Setup> {
+  // These tests are about the agents' side. HTTP CONNECT shows a client's half-close, unlike gRPC.
   const started = await startServer(t, server, 'http-connect', serverFlags(server));
-  const joined = await startAgent(t, agent, started, {
-    ...(agent === 'ours' && { 'stalled-stream-timeout': '1s' }),
+  const connected = await startAgent(t, agent, started, {
+    ...(agent === 'fairlead' && { 'stalled-stream-timeout': '1s' }),
   });
   const target = await startEchoTarget();
   t.teardown(() => target.close());
   const { host, port } = target;
   const echo = { address: `${host}:${port}`, openConnections: () => target.openConnections };
   const client = clientFor(t, started.frontEnds[0]!, go);
-  return { server: started, agent: joined, client, echo };
+  return { server: started, agent: connected, client, echo };
 }
 
 const serverCalls = 'konnectivity_network_proxy_server_ready_backend_connections';
 
-/** The server has so many agents; by connection, where agents may share an ID. */
+/** Waits until the server has `count` tunnels; agents can share an ID. */
 function untilAgents(server: Server, count: number): Promise<void> {
   return eventually(`the server has ${count} agents`, async () => {
     return (await readMetric(server.adminPort, serverCalls)) === count;
   });
 }
 
-async function tryRestarts(t: Test, kinds: Kinds, go: Binaries): Promise<void> {
-  await t.test('the agent is killed and comes back', async (t) => {
+async function testRestarts(t: Test, kinds: Kinds, go: Binaries): Promise<void> {
+  await t.test('serves again after the agent is killed and restarted', async (t) => {
     const { server, agent, client, echo } = await setUp(t, kinds, go);
     await client.echo(echo.address, 1000);
-    const held = await client.hold(echo.address);
+    const open = await client.keepOpen(echo.address);
     agent.process.kill('SIGKILL');
-    await t.rejects(held.finish(), 'its connections end');
+    await t.rejects(open.finish(), 'open connections end');
     await untilAgents(server, 0);
     t.not((await client.failToDial(echo.address)).status, 200);
     await startAgent(t, kinds[1], server);
     await client.echo(echo.address, 1000);
   });
 
-  await t.test('the server is killed and comes back at the same address', async (t) => {
-    const { server, agent, client, echo } = await setUp(t, kinds, go);
-    await client.echo(echo.address, 1000);
-    server.process.kill('SIGKILL');
-    await server.process.exit;
-    const { address } = server.frontEnds[0]!;
-    const next = await startServer(t, kinds[0], 'http-connect', {
-      ...serverFlags(kinds[0]),
-      'agent-port': server.agentPort,
-      ...('path' in address && { 'uds-name': address.path }),
-    });
-    await waitUntilConnected(agent, 2);
-    await untilAgents(next, 1);
-    await client.echo(echo.address, 1000);
-  });
+  await t.test(
+    'serves again after the server is killed and restarted at the same address',
+    async (t) => {
+      const { server, agent, client, echo } = await setUp(t, kinds, go);
+      await client.echo(echo.address, 1000);
+      server.process.kill('SIGKILL');
+      await server.process.exit;
+      const { address } = server.frontEnds[0]!;
+      const next = await startServer(t, kinds[0], 'http-connect', {
+        ...serverFlags(kinds[0]),
+        'agent-port': server.agentPort,
+        ...('path' in address && { 'uds-name': address.path }),
+      });
+      await waitUntilConnected(agent, 2);
+      await untilAgents(next, 1);
+      await client.echo(echo.address, 1000);
+    },
+  );
 }
 
-async function tryCompany(t: Test, kinds: Kinds, go: Binaries): Promise<void> {
-  await t.test('two agents with one ID', async (t) => {
+async function testSharedServer(t: Test, kinds: Kinds, go: Binaries): Promise<void> {
+  await t.test('serves through two agents with the same ID', async (t) => {
     const { server, agent, client, echo } = await setUp(t, kinds, go);
     const [first, second] = await Promise.all([
       startAgent(t, kinds[1], server, { 'agent-id': 'twin' }),
       startAgent(t, kinds[1], server, { 'agent-id': 'twin' }),
     ]);
     await client.echo(echo.address, 64 * 1024, 60);
-    for (const one of [agent, first, second]) await expectNoLeak(server, one);
+    for (const one of [agent, first, second]) await untilNoStreams(server, one);
   });
 
-  await t.test('an agent drains with a connection open', async (t) => {
+  await t.test('an agent drains with an open connection', async (t) => {
     const { server, agent, client, echo } = await setUp(t, kinds, go);
-    const held = await client.hold(echo.address);
+    const open = await client.keepOpen(echo.address);
     const other = await startAgent(t, kinds[1], server);
     await untilAgents(server, 2);
     agent.process.kill('SIGTERM');
-    // Konnectivity's agent says so only after the next packet has come to it.
+    // Konnectivity's agent announces its drain only after it receives another packet.
     for (let count = 0; count < 10; count += 1) await client.echo(echo.address, 1000);
-    await held.finish();
+    await open.finish();
     await client.echo(echo.address, 64 * 1024, 20);
-    if (agent.kind === 'ours') t.same(await agent.process.exit, { code: 0, signal: null });
-    await expectNoLeak(server, other);
+    if (agent.kind === 'fairlead') t.same(await agent.process.exit, { code: 0, signal: null });
+    await untilNoStreams(server, other);
   });
 }
 
-/** The wire has no credit per connection: a stalled one may hold the others for a while only. */
-async function tryStalls(t: Test, kinds: Kinds, go: Binaries): Promise<void> {
-  if (kinds[0] === 'ours') {
-    await t.test('a client that stops reading holds the others for a moment only', async (t) => {
+/** Konnectivity's protocol has no credit per stream, so a stalled stream delays the others for a bounded time. */
+async function testStalls(t: Test, kinds: Kinds, go: Binaries): Promise<void> {
+  if (kinds[0] === 'fairlead') {
+    await t.test('a client that stops reading delays others for a bounded time', async (t) => {
       const { server, agent, client, echo } = await setUp(t, kinds, go);
-      const source = await startPouringTarget(t);
+      const source = await startEndlessTarget(t);
       const { address } = server.frontEnds[0]!;
       const { socket } = await connectThrough({ via: address, target: source });
       t.teardown(() => socket.destroy());
-      await eventually('the tunnel is held up', async () => {
+      await eventually('the tunnel is paused', async () => {
         const name = 'konnectivity_network_proxy_server_full_receive_channels';
         return (await readMetric(server.adminPort, name)) > 0;
       });
       await client.echo(echo.address, 256 * 1024, 10);
       socket.on('error', () => {}).resume();
-      await expectNoLeak(server, agent);
+      await untilNoStreams(server, agent);
     });
   }
-  if (kinds[1] === 'ours') {
-    await t.test('a target that stops reading holds the others for a moment only', async (t) => {
+  if (kinds[1] === 'fairlead') {
+    await t.test('a target that stops reading delays others for a bounded time', async (t) => {
       const { server, agent, client, echo } = await setUp(t, kinds, go);
-      const mute = await startMuteTarget(t);
+      const unread = await startUnreadTarget(t);
       const { address } = server.frontEnds[0]!;
-      const { socket } = await connectThrough({ via: address, target: mute });
+      const { socket } = await connectThrough({ via: address, target: unread });
       socket.on('error', () => {});
       t.teardown(() => socket.destroy());
-      const piece = Buffer.alloc(1024 * 1024);
-      // Far more than all buffers on the way to the target take.
-      for (let count = 0; count < 64; count += 1) socket.write(piece);
+      const chunk = Buffer.alloc(1024 * 1024);
+      // Far more than all buffers between client and target can hold.
+      for (let count = 0; count < 64; count += 1) socket.write(chunk);
       await new Promise((resolve) => socket.once('close', resolve).resume());
       await client.echo(echo.address, 256 * 1024, 10);
-      await expectNoLeak(server, agent);
+      await untilNoStreams(server, agent);
     });
   }
 }
 
-/** One process after the other is replaced by its counterpart, under load, and back. */
-async function tryMigration(t: Test, go: Binaries): Promise<void> {
+/** Replaces each program by its counterpart under load, and back. */
+async function testMigration(t: Test, go: Binaries): Promise<void> {
   const { server, agent, client, echo } = await setUp(t, [go, go], go);
-  const place = {
+  const addresses = {
     'agent-port': server.agentPort,
     'uds-name': (server.frontEnds[0]!.address as { path: string }).path,
   };
   let requests = 0;
-  /** Requests without a pause while `work` goes on; each must succeed. */
+  /** Sends requests without a pause during `work`. Each must succeed. */
   const underLoad = async (work: () => Promise<void>) => {
     let isOver = false;
     const load = async () => {
@@ -168,80 +171,82 @@ async function tryMigration(t: Test, go: Binaries): Promise<void> {
     isOver = true;
     await loads;
   };
-  /** The successor joins, the other drains and leaves. */
+  /** Starts the successor, then drains the old agent. */
   const replaceAgent = async (at: Server, old: Agent, kind: Kind): Promise<Agent> => {
     let next = old;
     await underLoad(async () => {
       next = await startAgent(t, kind, at);
       await untilAgents(at, 2);
       old.process.kill('SIGTERM');
-      // Ours ends by itself. Konnectivity's drains at the first signal, and ends at once at the second.
-      if (old.kind !== 'ours') {
+      // Fairlead's agent exits after its drain. Konnectivity's drains at the first signal and exits at the second.
+      if (old.kind !== 'fairlead') {
         await at.process.waitForLog(({ msg }) => /agent drains|agent is draining/.test(msg));
-        await expectNothingOpen(old);
+        await untilIdle(old);
         old.process.kill('SIGTERM');
       }
       await old.process.exit;
     });
     return next;
   };
-  /** With one server there is a moment without any server. No request is sent then. */
-  const replaceServer = async (old: Server, behind: Agent, kind: Kind): Promise<Server> => {
+  /** Sends no requests while the server is being replaced, since it is the only one. */
+  const replaceServer = async (old: Server, agent: Agent, kind: Kind): Promise<Server> => {
     await old.process.close();
     const next = await startServer(t, kind, 'http-connect', {
-      ...place,
+      ...addresses,
       ...serverFlags(kind),
     });
     await untilAgents(next, 1);
-    await underLoad(() => expectWork(behind));
+    await underLoad(() => untilBusy(agent));
     return next;
   };
-  const ourAgent = await replaceAgent(server, agent, 'ours');
-  const ourServer = await replaceServer(server, ourAgent, 'ours');
-  const goAgent = await replaceAgent(ourServer, ourAgent, go);
-  const secondAgent = await replaceAgent(ourServer, goAgent, 'ours');
-  const goServer = await replaceServer(ourServer, secondAgent, go);
-  await replaceAgent(goServer, secondAgent, go);
+  const fairleadAgent = await replaceAgent(server, agent, 'fairlead');
+  const fairleadServer = await replaceServer(server, fairleadAgent, 'fairlead');
+  const konnectivityAgent = await replaceAgent(fairleadServer, fairleadAgent, go);
+  const secondAgent = await replaceAgent(fairleadServer, konnectivityAgent, 'fairlead');
+  const konnectivityServer = await replaceServer(fairleadServer, secondAgent, go);
+  await replaceAgent(konnectivityServer, secondAgent, go);
   t.comment(`${requests} requests`);
   t.ok(requests > 50);
 }
 
 const openConnections = 'konnectivity_network_proxy_agent_open_endpoint_connections';
 
-function expectWork({ adminPort }: Agent): Promise<void> {
-  const isAtWork = async () => (await readMetric(adminPort, openConnections)) > 0;
-  return eventually('the agent is at work', isAtWork);
+function untilBusy({ adminPort }: Agent): Promise<void> {
+  const isBusy = async () => (await readMetric(adminPort, openConnections)) > 0;
+  return eventually('the agent has an open connection', isBusy);
 }
 
-function expectNothingOpen({ adminPort }: Agent): Promise<void> {
+function untilIdle({ adminPort }: Agent): Promise<void> {
   const isIdle = async () => (await readMetric(adminPort, openConnections)) === 0;
-  return eventually('the agent has nothing open', isIdle);
+  return eventually('the agent has no open connection', isIdle);
 }
 
-const whyNot = await whyNoGo();
-if (whyNot) {
-  t.pass(whyNot, { skip: whyNot });
+const skipReason = await goSkipReason();
+if (skipReason) {
+  t.pass(skipReason, { skip: skipReason });
 } else {
   const go = await buildKonnectivity(releases.current);
   const pairings: Kinds[] = [
-    ['ours', go],
-    [go, 'ours'],
+    ['fairlead', go],
+    [go, 'fairlead'],
   ];
   for (const kinds of pairings) {
     await t.test(`${nameOf(kinds[0])} server, ${nameOf(kinds[1])} agent`, async (t) => {
-      await tryRestarts(t, kinds, go);
-      await tryCompany(t, kinds, go);
-      await tryStalls(t, kinds, go);
+      await testRestarts(t, kinds, go);
+      await testSharedServer(t, kinds, go);
+      await testStalls(t, kinds, go);
     });
   }
-  await t.test('10,000 calls on one gRPC connection', async (t) => {
-    const server = await startServer(t, 'ours', 'grpc', { 'agent-port': await pickPort() });
+  await t.test('serves 10,000 calls on one gRPC connection', async (t) => {
+    const server = await startServer(t, 'fairlead', 'grpc', { 'agent-port': await pickPort() });
     const agent = await startAgent(t, go, server);
     const target = await startEchoTarget();
     t.teardown(() => target.close());
     const client = clientFor(t, server.frontEnds[0]!, go);
     await client.reuse(`${target.host}:${target.port}`, 10_000);
-    await expectNoLeak(server, agent);
+    await untilNoStreams(server, agent);
   });
-  await t.test('a migration, and back', (t) => tryMigration(t, go));
+  await t.test('loses no request in a migration from Konnectivity and back', (t) =>
+    testMigration(t, go),
+  );
 }

@@ -18,19 +18,19 @@ async function startTarget(t: Test, onConnection: (socket: Socket) => void): Pro
   return `${loopback}:${(server.address() as AddressInfo).port}`;
 }
 
-/** A target that accepts and never reads. @returns its address */
-export function startMuteTarget(t: Test): Promise<string> {
+/** Starts a target that accepts connections and never reads. @returns its address */
+export function startUnreadTarget(t: Test): Promise<string> {
   return startTarget(t, (socket) => socket.pause());
 }
 
-/** A target that sends without an end. @returns its address */
-export function startPouringTarget(t: Test): Promise<string> {
-  const piece = Buffer.alloc(64 * 1024);
+/** Starts a target that never stops sending. @returns its address */
+export function startEndlessTarget(t: Test): Promise<string> {
+  const chunk = Buffer.alloc(64 * 1024);
   return startTarget(t, (socket) => {
-    const pour = () => {
-      while (!socket.destroyed && socket.write(piece));
+    const send = () => {
+      while (!socket.destroyed && socket.write(chunk));
     };
-    socket.on('drain', pour);
-    pour();
+    socket.on('drain', send);
+    send();
   });
 }

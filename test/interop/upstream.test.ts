@@ -1,16 +1,16 @@
-/** Konnectivity's own tests, against our programs: what they assert is what its users rely on. */
+/** Konnectivity's own tests, run against Fairlead's programs. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startBlackholeTarget, workspaceRoot } from '@fairlead/testkit';
 import t from 'tap';
-import { buildUpstreamTests, releases, type UpstreamTests, whyNoGo } from './konnectivity.ts';
+import { buildUpstreamTests, goSkipReason, releases, type UpstreamTests } from './konnectivity.ts';
 
 const run = promisify(execFile);
 
 const bin = (program: string) => join(workspaceRoot, 'node_modules/.bin', program);
-const ourServer = ['-server-path', bin('fairlead-server')];
-const ourAgent = ['-agent-path', bin('fairlead-agent')];
+const fairleadServer = ['-server-path', bin('fairlead-server')];
+const fairleadAgent = ['-agent-path', bin('fairlead-agent')];
 
 interface Pairing {
   readonly name: string;
@@ -20,9 +20,9 @@ interface Pairing {
 }
 
 /**
- * It cancels a request and its tunnel through one context and accepts only the error of the request: a race within
- * its own process. It fails in 3 of 40 runs with Konnectivity's own programs. `TestFairlead_TunnelCanceled` and
- * `TestFairlead_RequestCanceled` cover both cancellations, each with a context of its own.
+ * This test cancels a request and its tunnel through one context, but accepts only the error of the request.
+ * It fails in 3 of 40 runs with Konnectivity's own programs. `TestFairlead_TunnelCanceled` and
+ * `TestFairlead_RequestCanceled` replace it, each with its own context.
  */
 const racy = {
   TestProxyHandle_TunnelContextCancelled_GRPC:
@@ -30,19 +30,19 @@ const racy = {
 };
 const exitsWhenIdle = {
   TestProxyHandle_AfterDrain:
-    'our agent exits after its last stream; Konnectivity waits for a second signal',
+    "Fairlead's agent exits after its last stream; Konnectivity's waits for a second signal",
 };
 
 const pairings: readonly Pairing[] = [
   {
-    name: 'our server, our agent',
-    args: [...ourServer, ...ourAgent],
+    name: 'Fairlead server, Fairlead agent',
+    args: [...fairleadServer, ...fairleadAgent],
     excluded: { ...racy, ...exitsWhenIdle },
   },
-  { name: 'our server, Konnectivity agent', args: ourServer, excluded: racy },
+  { name: 'Fairlead server, Konnectivity agent', args: fairleadServer, excluded: racy },
   {
-    name: 'Konnectivity server, our agent',
-    args: ourAgent,
+    name: 'Konnectivity server, Fairlead agent',
+    args: fairleadAgent,
     excluded: { ...racy, ...exitsWhenIdle },
   },
 ];
@@ -54,7 +54,7 @@ async function runTests(
 ): Promise<{ readonly passed: ReadonlyMap<string, boolean>; readonly output: string }> {
   const options = { cwd: directory, maxBuffer: 256 * 1024 ** 2 };
   const skip = `-test.skip=^(${Object.keys(excluded).join('|')})$`;
-  // A failed test makes the program fail. Its output tells which test.
+  // A failed test makes the program fail; its output names the test.
   const { stdout: output } = await run(
     program,
     ['-test.v', '-test.timeout=500s', skip, ...args],
@@ -65,9 +65,9 @@ async function runTests(
   return { passed, output };
 }
 
-const whyNot = await whyNoGo();
-if (whyNot) {
-  t.pass(whyNot, { skip: whyNot });
+const skipReason = await goSkipReason();
+if (skipReason) {
+  t.pass(skipReason, { skip: skipReason });
 } else {
   await t.test(`the tests of ${releases.current.name}`, async (t) => {
     const silent = await startBlackholeTarget();
@@ -76,7 +76,7 @@ if (whyNot) {
     const { stdout } = await run(tests.program, ['-test.list', '.'], { cwd: tests.directory });
     const all = stdout.split('\n').filter((line) => line.startsWith('Test'));
     t.ok(all.length > 20, `${all.length} tests`);
-    // One pairing after the other: the tests have deadlines of their own that a busy machine can miss.
+    // Pairings run one after the other, since a busy machine can miss the tests' own deadlines.
     for (const pairing of pairings) {
       await t.test(pairing.name, async (t) => {
         const { passed, output } = await runTests(tests, pairing);

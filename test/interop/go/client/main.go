@@ -1,5 +1,5 @@
-// A client of a konnectivity server's gRPC front end, built on the real konnectivity-client: it does to
-// the server what kube-apiserver does. It writes one line of JSON for each result to stderr.
+// A client of a Konnectivity server's gRPC front end. It uses the real konnectivity-client, as
+// kube-apiserver does, and writes one line of JSON to stderr for each result.
 //
 //	client -front unix:PATH|HOST:PORT [-ca-pem PEM -cert-pem PEM -key-pem PEM] -target HOST:PORT OPERATION
 package main
@@ -33,11 +33,11 @@ var (
 	front    = flag.String("front", "", "unix:PATH or HOST:PORT")
 	caPEM    = flag.String("ca-pem", "", "CA certificate; without it there is no TLS")
 	certPEM  = flag.String("cert-pem", "", "client certificate")
-	keyPEM   = flag.String("key-pem", "", "and its key")
+	keyPEM   = flag.String("key-pem", "", "key of the client certificate")
 	target   = flag.String("target", "", "HOST:PORT")
-	bytesFl  = flag.Int("bytes", 1<<20, "bytes of an echo")
+	bytesFl  = flag.Int("bytes", 1<<20, "bytes in each echo")
 	parallel = flag.Int("parallel", 1, "connections at once")
-	timeout  = flag.Duration("timeout", 30*time.Second, "of a dial")
+	timeout  = flag.Duration("timeout", 30*time.Second, "timeout of a dial")
 )
 
 type result struct {
@@ -51,12 +51,12 @@ type result struct {
 func main() {
 	flag.Parse()
 	operations := map[string]func() error{
-		"echo":   echoAll,
-		"dial":   dialOnly,
-		"vanish": vanish,
-		"hold":   hold,
-		"reuse":  reuse,
-		"read":   readToEnd,
+		"echo":      echoAll,
+		"dial":      dialOnly,
+		"abandon":   abandon,
+		"keep-open": keepOpen,
+		"reuse":     reuse,
+		"read":      readToEnd,
 	}
 	operation, known := operations[flag.Arg(0)]
 	if !known {
@@ -95,7 +95,7 @@ func options() ([]grpc.DialOption, error) {
 	return []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(config))}, nil
 }
 
-// dial makes a connection to the target, on a tunnel of its own.
+// dial makes a connection to the target on a new tunnel.
 func dial() (net.Conn, client.Tunnel, error) {
 	opts, err := options()
 	if err != nil {
@@ -124,19 +124,19 @@ func dialOnly() error {
 	return nil
 }
 
-// echo sends random bytes and compares what comes back.
+// echo sends random bytes and compares the echo.
 func echo(conn net.Conn) error {
 	sent, received := sha256.New(), sha256.New()
 	sendError := make(chan error, 1)
 	go func() {
-		piece := make([]byte, 32*1024)
-		for left := *bytesFl; left > 0; left -= len(piece) {
-			if left < len(piece) {
-				piece = piece[:left]
+		chunk := make([]byte, 32*1024)
+		for left := *bytesFl; left > 0; left -= len(chunk) {
+			if left < len(chunk) {
+				chunk = chunk[:left]
 			}
-			rand.Read(piece)
-			sent.Write(piece)
-			if _, err := conn.Write(piece); err != nil {
+			rand.Read(chunk)
+			sent.Write(chunk)
+			if _, err := conn.Write(chunk); err != nil {
 				sendError <- err
 				return
 			}
@@ -183,8 +183,8 @@ func echoAll() error {
 	return nil
 }
 
-// vanish opens a connection, uses it, and ends without a word.
-func vanish() error {
+// abandon opens a connection, uses it, and exits without closing it.
+func abandon() error {
 	started := time.Now()
 	conn, _, err := dial()
 	if err != nil {
@@ -198,8 +198,8 @@ func vanish() error {
 	return nil
 }
 
-// hold opens a connection, waits for a line on stdin, and only then uses it.
-func hold() error {
+// keepOpen opens a connection, and uses it again after a line on stdin.
+func keepOpen() error {
 	started := time.Now()
 	conn, _, err := dial()
 	if err != nil {
@@ -216,7 +216,7 @@ func hold() error {
 	return conn.Close()
 }
 
-// readToEnd reads until the target's end and says how much that was.
+// readToEnd reads until the target ends and reports the number of bytes.
 func readToEnd() error {
 	started := time.Now()
 	conn, _, err := dial()
@@ -229,7 +229,7 @@ func readToEnd() error {
 	return err
 }
 
-// reuse makes many connections one after the other, each a call of its own on one gRPC connection.
+// reuse makes many connections, each with its own call on one gRPC connection.
 func reuse() error {
 	opts, err := options()
 	if err != nil {
@@ -242,30 +242,30 @@ func reuse() error {
 	defer channel.Close()
 	service := proto.NewProxyServiceClient(channel)
 	var group sync.WaitGroup
-	turns := make(chan int)
+	indexes := make(chan int)
 	errs := make(chan error, *parallel)
 	for range 20 {
 		group.Add(1)
 		go func() {
 			defer group.Done()
-			for turn := range turns {
-				if err := once(service, int64(turn+1)); err != nil {
-					errs <- fmt.Errorf("connection %d: %w", turn, err)
+			for index := range indexes {
+				if err := once(service, int64(index+1)); err != nil {
+					errs <- fmt.Errorf("connection %d: %w", index, err)
 				}
 			}
 		}()
 	}
-	for turn := range *parallel {
-		turns <- turn
+	for index := range *parallel {
+		indexes <- index
 	}
-	close(turns)
+	close(indexes)
 	group.Wait()
 	close(errs)
 	return <-errs
 }
 
 func once(service proto.ProxyServiceClient, random int64) error {
-	// Cancelled at the end, as the real client does it: the server sees a reset.
+	// The real client also cancels at the end, so the server sees a reset.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	stream, err := service.Proxy(ctx)

@@ -11,7 +11,7 @@ import (
 
 // The two tests below replace Konnectivity's TestProxyHandle_TunnelContextCancelled_GRPC. That test cancels
 // a request and its tunnel through one context and accepts only the error of the request, so it fails when
-// the tunnel ends first. Here each has a context of its own.
+// the tunnel ends first. Here each has its own context.
 
 // endedRequestServer reports the start of a request, and its end on the target's side.
 type endedRequestServer struct {

@@ -1,9 +1,9 @@
-// Package tests takes the place of the main_test.go of Konnectivity's own tests, so that they run against
-// programs instead of code in their process:
+// Package tests replaces the main_test.go of Konnectivity's own tests, so that they run against programs
+// instead of code in their process:
 //
 //	go test ./tests -args [-server-path PROGRAM] [-agent-path PROGRAM]
 //
-// A path that is not given stands for Konnectivity's own code.
+// Without a path, the tests use Konnectivity's code in their process.
 package tests
 
 import (
@@ -41,10 +41,10 @@ var (
 	agentPath  = flag.String("agent-path", "", "agent program")
 )
 
-// plainHTTP leaves no connection behind, which the tests would take for a leak.
+// plainHTTP keeps no connection open, which the tests would treat as a leak.
 var plainHTTP = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// Framework is what the tests start servers and agents with.
+// Framework starts the servers and agents of the tests.
 var Framework = framework.Framework{
 	ProxyServerRunner: &framework.InProcessProxyServerRunner{},
 	AgentRunner:       &framework.InProcessAgentRunner{},
@@ -70,7 +70,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// serverProgram starts a server as a process, with every flag of Konnectivity's given.
+// serverProgram starts a server as a process with a value for every flag of Konnectivity.
 type serverProgram struct{ path string }
 
 func (program serverProgram) Start(t testing.TB, opts framework.ProxyServerOpts) (framework.ProxyServer, error) {
@@ -98,10 +98,10 @@ func (program serverProgram) Start(t testing.TB, opts framework.ProxyServerOpts)
 		o.AgentPort = opts.AgentPort
 	}
 
-	// The one flag that is not Konnectivity's: its server calls itself ready with its first agent.
+	// Konnectivity has no such flag: its server is ready with its first agent.
 	args := []string{"--agents-settle-time=0s"}
 	o.Flags().VisitAll(func(f *pflag.Flag) {
-		// How pflag shows an empty list, which it does not read back as one.
+		// pflag prints an empty list as [], but does not parse that as an empty list.
 		if f.Value.String() != "[]" {
 			args = append(args, fmt.Sprintf("--%s=%s", f.Name, f.Value))
 		}
@@ -147,7 +147,7 @@ func (s *serverProcess) AgentAddr() string { return s.agent }
 func (s *serverProcess) FrontAddr() string { return s.front }
 func (s *serverProcess) Ready() bool       { return s.answers("readyz") }
 
-// Stop ends the process and waits for it, since its ports are used again.
+// Stop ends the process and waits for it, since its ports are reused.
 func (s *serverProcess) Stop() {
 	s.stopOnce.Do(func() {
 		s.process.Process.Kill()
@@ -181,7 +181,7 @@ func (s *serverProcess) ConnectedBackends() (int, error) {
 	return len(ids), nil
 }
 
-// agentProgram starts an agent as Konnectivity's own framework does, and compares its metrics by value.
+// agentProgram starts an agent as Konnectivity's framework does, and compares its metrics by value.
 type agentProgram struct{ framework.ExternalAgentRunner }
 
 func (program *agentProgram) Start(t testing.TB, opts framework.AgentOpts) (framework.Agent, error) {
@@ -203,8 +203,8 @@ type agentProcess struct {
 
 func (a agentProcess) Metrics() testmetrics.AgentTester { return a.metrics }
 
-// metricValues compares metrics by name, label and value. Konnectivity's own tester compares the help
-// text as well, which is each program's own.
+// metricValues compares metrics by name, label and value. Konnectivity's tester also compares the help
+// texts, which differ between the programs.
 type metricValues struct{ url string }
 
 var (
