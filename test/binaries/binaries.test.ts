@@ -1,12 +1,12 @@
-/** The binaries in FAIRLEAD_BIN_DIR: their names, what they say of themselves, what lies beside them. */
+/** The binaries in FAIRLEAD_BIN_DIR: names, versions, start time, and the files next to them. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { makeTemporaryDirectory, programs, RunningProcess, workspaceRoot } from '@fairlead/testkit';
 import t from 'tap';
 
-/** A start is to take less; a busy machine gets ten times as long before the test fails. */
-const startBarMs = 300;
+/** The goal for a start. The test fails at ten times as much, for busy machines. */
+const startGoalMs = 300;
 
 const directory = resolve(workspaceRoot, process.env.FAIRLEAD_BIN_DIR ?? '');
 if (!process.env.FAIRLEAD_BIN_DIR || !existsSync(programs.server)) {
@@ -14,20 +14,20 @@ if (!process.env.FAIRLEAD_BIN_DIR || !existsSync(programs.server)) {
 }
 const platform = basename(directory);
 
-t.test('--version says version and commit', async (t) => {
+t.test('--version prints version and commit', async (t) => {
   const { version } = JSON.parse(readFileSync(join(workspaceRoot, 'package.json'), 'utf8'));
   const commit = execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], {
     cwd: workspaceRoot,
     encoding: 'utf8',
   }).trim();
   for (const file of Object.values(programs).slice(0, 3)) {
-    const said = execFileSync(file, ['--version'], { encoding: 'utf8' });
+    const output = execFileSync(file, ['--version'], { encoding: 'utf8' });
     const facts = `commit ${commit}(-dirty)?, node v[.0-9]+`;
-    t.match(said, new RegExp(`^${basename(file)} ${version} \\(${facts}\\)\n$`));
+    t.match(output, new RegExp(`^${basename(file)} ${version} \\(${facts}\\)\n$`));
   }
 });
 
-t.test('a copy is the program that it is named after', async (t) => {
+t.test('the name of the file selects the program', async (t) => {
   const temporary = await makeTemporaryDirectory();
   t.teardown(() => temporary.close());
   const copy = join(temporary.path, 'fairlead-agent-1.2.3-linux');
@@ -35,7 +35,7 @@ t.test('a copy is the program that it is named after', async (t) => {
   t.match(execFileSync(copy, ['--version'], { encoding: 'utf8' }), /^fairlead-agent /);
 });
 
-t.test(`starts in less than ${startBarMs} ms`, async (t) => {
+t.test(`starts in less than ${startGoalMs} ms`, async (t) => {
   for (const file of [programs.server, programs.agent, programs.cli]) {
     const times = Array.from({ length: 5 }, () => {
       const startMs = performance.now();
@@ -44,11 +44,11 @@ t.test(`starts in less than ${startBarMs} ms`, async (t) => {
     });
     const medianMs = times.sort((one, other) => one - other)[2]!;
     t.comment(`${basename(file)}: ${medianMs.toFixed(0)} ms`);
-    t.ok(medianMs < 10 * startBarMs, basename(file));
+    t.ok(medianMs < 10 * startGoalMs, basename(file));
   }
 });
 
-t.test('the name that ps shows', async (t) => {
+t.test('the process has the name of the program', async (t) => {
   const agent = await RunningProcess.start(programs.agent, [
     '--health-server-port=0',
     '--admin-server-port=0',
@@ -59,12 +59,12 @@ t.test('the name that ps shows', async (t) => {
   t.equal(readFileSync(`/proc/${agent.pid}/comm`, 'utf8'), 'fairlead-agent\n');
 });
 
-t.test('what lies beside them', async (t) => {
+t.test('checksums, SBOM and licenses are complete', async (t) => {
   const sums = spawnSync('sha256sum', ['--check', '--quiet', 'SHA256SUMS'], {
     cwd: dirname(directory),
     encoding: 'utf8',
   });
-  t.same({ status: sums.status, told: sums.stdout }, { status: 0, told: '' }, 'SHA256SUMS');
+  t.same({ status: sums.status, output: sums.stdout }, { status: 0, output: '' }, 'SHA256SUMS');
 
   const sbom = JSON.parse(readFileSync(join(directory, 'sbom.cdx.json'), 'utf8'));
   t.match(sbom, {
@@ -89,7 +89,7 @@ t.test('what lies beside them', async (t) => {
   for (const other of ['tap', 'esbuild', '%40fairlead/testkit']) {
     t.notOk(
       purls.some((purl) => purl.startsWith(`pkg:npm/${other}@`)),
-      `no ${other}`,
+      `${other} is not bundled`,
     );
   }
   const node = sbom.components.find(({ name }: { name: string }) => name === 'node');
@@ -104,7 +104,7 @@ t.test('what lies beside them', async (t) => {
   for (const { ref, dependsOn } of sbom.dependencies) {
     t.ok(
       [ref, ...dependsOn].every((one) => refs.has(one)),
-      `${ref} depends on what is listed`,
+      `dependencies of ${ref} are listed`,
     );
   }
 

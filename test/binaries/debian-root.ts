@@ -1,23 +1,23 @@
-/** A Debian with nothing in it, for programs to be started in. */
+/** A minimal Debian in a directory, to run programs in with chroot. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeTemporaryDirectory, RunningProcess, workspaceRoot } from '@fairlead/testkit';
 import type { Test } from 'tap';
 
-/** Made once, which takes a minute and a Debian mirror. */
-const keptRoot = join(workspaceRoot, 'scripts/.debian-root');
+/** Created once, which takes a minute and needs a Debian mirror. */
+const cachedRoot = join(workspaceRoot, 'scripts/.debian-root');
 
-/** Why there can be none here; undefined if there can. */
-export function whyNoDebianRoot(): string | undefined {
-  if (process.getuid?.() !== 0) return 'SKIPPED: only root may chroot';
+/** Why this machine cannot create a Debian root, or undefined. */
+export function debianRootSkipReason(): string | undefined {
+  if (process.getuid?.() !== 0) return 'SKIPPED: chroot needs root';
   if (spawnSync('debootstrap', ['--version']).status !== 0) {
-    return 'SKIPPED: there is no debootstrap, so nothing was started in an empty Debian';
+    return 'SKIPPED: debootstrap is missing, so nothing was tested in a minimal Debian';
   }
   return undefined;
 }
 
-/** A copy of the root, which ends with the test. */
+/** A copy of the root. The teardown deletes it. */
 export class DebianRoot {
   readonly path: string;
 
@@ -26,18 +26,18 @@ export class DebianRoot {
   }
 
   static async make(t: Test): Promise<DebianRoot> {
-    if (!existsSync(keptRoot)) {
-      const incoming = `${keptRoot}.${process.pid}`;
+    if (!existsSync(cachedRoot)) {
+      const incoming = `${cachedRoot}.${process.pid}`;
       t.teardown(() => rmSync(incoming, { recursive: true, force: true }));
       execFileSync('debootstrap', ['--variant=minbase', 'bookworm', incoming], {
         stdio: ['ignore', 'ignore', 'inherit'],
       });
-      renameSync(incoming, keptRoot);
+      renameSync(incoming, cachedRoot);
     }
     const directory = await makeTemporaryDirectory();
     t.teardown(() => directory.close());
     const path = join(directory.path, 'root');
-    execFileSync('cp', ['--archive', '--reflink=auto', keptRoot, path]);
+    execFileSync('cp', ['--archive', '--reflink=auto', cachedRoot, path]);
     return new DebianRoot(path);
   }
 
@@ -50,7 +50,7 @@ export class DebianRoot {
     });
   }
 
-  /** Starts a program there, on this machine's network. */
+  /** Starts a program in the root, with this machine's network. */
   start(file: string, args: readonly string[], user = 'root'): Promise<RunningProcess> {
     return RunningProcess.startBinary('chroot', [`--userspec=${user}`, this.path, file, ...args], {
       name: file,

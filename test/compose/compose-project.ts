@@ -1,4 +1,4 @@
-/** docker-compose.yml, brought up for real under a project name and networks of its own. */
+/** Runs docker-compose.yml under a separate project name and in separate networks. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
@@ -7,14 +7,14 @@ import { workspaceRoot } from '@fairlead/testkit';
 const run = promisify(execFile);
 const maxOutputBytes = 64 * 2 ** 20;
 
-/** What a command said and how it ended. */
+/** A command's output and exit code. */
 export interface CommandResult {
   readonly code: number;
-  /** stdout and stderr, one behind the other. */
+  /** stdout, then stderr. */
   readonly output: string;
 }
 
-/** What `docker inspect` says of a container, as far as it is asked here. */
+/** The part of `docker inspect` that the tests read. */
 export interface Container {
   readonly Name: string;
   readonly Config: { readonly User: string };
@@ -35,18 +35,18 @@ export interface Container {
   };
 }
 
-/** Why nothing can be tried here, or undefined when an engine and compose answer. */
-export async function whyNoDocker(): Promise<string | undefined> {
-  const nothingTried = 'NOTHING OF docker-compose.yml WAS TRIED';
+/** Why docker-compose.yml cannot run on this machine, or undefined. */
+export async function dockerSkipReason(): Promise<string | undefined> {
+  const notTested = 'docker-compose.yml was not tested';
   try {
     await run('docker', ['info']);
   } catch {
-    return `NO Docker ENGINE ANSWERS HERE (see DOCKER_HOST): ${nothingTried}`;
+    return `no Docker engine answers (see DOCKER_HOST): ${notTested}`;
   }
-  return (await findCompose()) ? undefined : `THERE IS NO docker compose HERE: ${nothingTried}`;
+  return (await findCompose()) ? undefined : `docker compose is missing: ${notTested}`;
 }
 
-/** `docker compose` where the plugin is, or else Debian's docker-compose 1.29. */
+/** `docker compose` if the plugin is installed, else Debian's docker-compose 1.29. */
 async function findCompose(): Promise<readonly string[] | undefined> {
   for (const command of [['docker', 'compose'], ['docker-compose']]) {
     const [file = '', ...args] = command;
@@ -59,10 +59,10 @@ async function findCompose(): Promise<readonly string[] | undefined> {
   return undefined;
 }
 
-/** One project; `down` must be called at the end. */
+/** A running project. Call `down` at the end. */
 export class ComposeProject {
   readonly name: string;
-  /** What `docker compose` is here. */
+  /** The command for `docker compose` on this machine. */
   readonly #command: readonly string[];
   readonly #env: NodeJS.ProcessEnv;
   readonly #followers = new Set<ChildProcess>();
@@ -76,7 +76,7 @@ export class ComposeProject {
       FAIRLEAD_TAG: 'test',
       FAIRLEAD_BUILD_NETWORK: process.env.FAIRLEAD_BUILD_NETWORK ?? 'host',
       TRAFFIC_INTERVAL_MS: '100',
-      // Works beside a demo that is still running.
+      // Other networks than the demo's, so that both can run.
       NODE_A_NETWORK: '10.211.1.0/24',
       NODE_A_KUBELET: '10.211.1.10',
       NODE_A_POD: '10.211.1.20',
@@ -86,33 +86,33 @@ export class ComposeProject {
     };
   }
 
-  /** @throws Error when there is no compose (see `whyNoDocker`) */
+  /** @throws Error if compose is missing (see `dockerSkipReason`) */
   static async create(name: string): Promise<ComposeProject> {
     const command = await findCompose();
     if (!command) throw new Error('there is no docker compose');
     return new ComposeProject(name, command);
   }
 
-  /** What `docker compose` is here: its command and first line of version. */
+  /** The command for `docker compose`, and the first line of its version. */
   async version(): Promise<string> {
     const version = await this.compose('version');
     return `\`${this.#command.join(' ')}\`, ${version.split('\n')[0]}`;
   }
 
-  /** Runs `docker compose ARGS`. Rejects, with what it said, when that fails. */
+  /** Runs `docker compose ARGS`. If it fails, rejects with its output. */
   async compose(...args: string[]): Promise<string> {
     const { code, output } = await this.tryCompose(...args);
     if (code !== 0) throw new Error(`compose ${args.join(' ')}: exit code ${code}\n${output}`);
     return output;
   }
 
-  /** The same for what may fail. */
+  /** Runs `docker compose ARGS`, which can fail. */
   tryCompose(...args: string[]): Promise<CommandResult> {
     const [file = '', ...before] = this.#command;
     return this.#run(file, [...before, ...args]);
   }
 
-  /** The containers of the services, in their order. */
+  /** The containers of the services, in the same order. */
   async inspect(...services: string[]): Promise<Container[]> {
     const ids: string[] = [];
     for (const service of services) {
@@ -126,7 +126,7 @@ export class ComposeProject {
     return JSON.parse(stdout) as Container[];
   }
 
-  /** Names of all that there is of this project: containers, networks, volumes. */
+  /** Names of the project's containers, networks and volumes. */
   async leftovers(): Promise<string[]> {
     const label = `label=com.docker.compose.project=${this.name}`;
     const listings = await Promise.all(
@@ -139,14 +139,14 @@ export class ComposeProject {
     return listings.flatMap(({ stdout }) => stdout.split('\n').filter((line) => line !== ''));
   }
 
-  /** SIGKILL to a service's container. */
+  /** Kills a service's container with SIGKILL. */
   async kill(service: string): Promise<void> {
     const { stdout } = await run('docker', ['ps', '-q', ...this.#filters(service)]);
     await run('docker', ['kill', stdout.trim()]);
   }
 
-  /** Runs a script in a service's container. Rejects when that fails. */
-  async node(service: string, script: string, ...args: string[]): Promise<string> {
+  /** Runs a script with Node in a service's container. Rejects if it fails. */
+  async runNode(service: string, script: string, ...args: string[]): Promise<string> {
     const { stdout } = await run('docker', ['ps', '-q', ...this.#filters(service)]);
     const answer = await run('docker', [
       'exec',
@@ -176,7 +176,7 @@ export class ComposeProject {
     }
   }
 
-  /** Ends everything, certificates included. */
+  /** Removes everything, including the certificates. */
   async down(): Promise<void> {
     for (const follower of this.#followers) follower.kill();
     await this.compose('--profile=client', '--profile=load', 'down', '--volumes', '--timeout=30');

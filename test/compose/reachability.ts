@@ -1,6 +1,6 @@
 import type { ComposeProject } from './compose-project.ts';
 
-/** Dials every address given to it, and prints a JSON list of `reached` or error codes. */
+/** Dials each address in its arguments, and prints `reached` or an error code for each as JSON. */
 const dialScript = `
 import { connect } from 'node:net';
 const dial = (address) => new Promise((resolve) => {
@@ -20,6 +20,6 @@ export async function reachedFrom(
   service: string,
   addresses: readonly string[],
 ): Promise<string[]> {
-  const outcomes = JSON.parse(await project.node(service, dialScript, ...addresses)) as string[];
+  const outcomes = JSON.parse(await project.runNode(service, dialScript, ...addresses)) as string[];
   return addresses.filter((_, index) => outcomes[index] === 'reached');
 }

@@ -3,17 +3,16 @@ import { workspaceRoot } from '@fairlead/testkit';
 import ts from 'typescript';
 import type { Manifest } from './manifests.ts';
 
-/** Never written to disk; its place is for its imports. */
+/** Never written to disk. The path resolves its imports. */
 const sourceFile = join(workspaceRoot, 'test/deploy/manifests-as-typescript.ts');
 
 /**
- * Holds manifests against Kubernetes' types: unknown fields at any depth, missing ones, wrong types. A literal
- * in TypeScript may have no property that its type does not know, which is as strict as the API server's strict
- * field validation.
+ * Checks manifests against Kubernetes' types: unknown fields at any depth, missing fields, wrong types. In a
+ * TypeScript literal an unknown property is an error, as in the API server's strict field validation.
  *
- * A compilation takes seconds, whatever the number of manifests: check all of them in one call.
+ * A compilation takes seconds for any number of manifests, so check all of them in one call.
  *
- * @returns for each manifest, one line for each mistake, with the manifest's name
+ * @returns for each manifest, a line for each mistake, with the manifest's name
  * @throws Error if the types themselves do not compile
  */
 export function findMistakes(manifests: readonly Manifest[]): string[][] {
@@ -51,7 +50,7 @@ export function findMistakes(manifests: readonly Manifest[]): string[][] {
   return mistakes;
 }
 
-/** On one line, so that a line is a manifest. Of the fields, `from` has another name in the types. */
+/** Returns one line, so that a line number identifies a manifest. The types call the field `from` `_from`. */
 function asLiteral(manifest: Manifest): string {
   return JSON.stringify(manifest, (_, value) => {
     if (typeof value !== 'object' || value === null || !('from' in value)) return value;

@@ -1,6 +1,6 @@
 /**
- * Arguments of the manifests that Konnectivity and Kubernetes publish, taken as they are: image, command and
- * memory limit are all that a manifest has to change.
+ * Arguments in the manifests that Konnectivity and Kubernetes publish work unchanged. A manifest has to change
+ * only its image, command and memory limit.
  */
 import t from 'tap';
 import { readArgs } from './read-args.ts';
@@ -18,7 +18,7 @@ const apiServerPair = [
   '--cluster-key=/etc/kubernetes/pki/apiserver.key',
 ];
 
-/** In Kubernetes' documentation: konnectivity-server.yaml and konnectivity-agent.yaml. */
+/** From Kubernetes' documentation: konnectivity-server.yaml and konnectivity-agent.yaml. */
 const documented = {
   server: [
     '--logtostderr=true',
@@ -43,7 +43,7 @@ const documented = {
   ],
 };
 
-/** In Konnectivity's repository, examples/kind and examples/kind-multinode. */
+/** From Konnectivity's repository: examples/kind and examples/kind-multinode. */
 const kind = {
   server: [
     '--log-file=/var/log/konnectivity-server.log',
@@ -78,7 +78,7 @@ const kind = {
   ],
 };
 
-/** In the same repository, examples/kubernetes: HTTP CONNECT, and a log file. */
+/** From the same repository: examples/kubernetes, with HTTP CONNECT and a log file. */
 const httpConnect = {
   server: [
     '--log-file=/var/log/konnectivity-server.log',
@@ -106,19 +106,19 @@ const httpConnect = {
 
 for (const [name, manifests] of Object.entries({ documented, kind, httpConnect })) {
   for (const program of ['server', 'agent'] as const) {
-    t.test(`${name}: the ${program}'s arguments are taken`, async (t) => {
+    t.test(`accepts the ${program}'s arguments in ${name}`, async (t) => {
       const { sources } = readArgs(program, manifests[program]);
-      const wanted = manifests[program].map((arg) => arg.slice(2).split('=')[0] ?? '');
-      for (const flag of wanted) {
-        const isInert = !sources.has(flag);
-        t.ok(isInert || sources.get(flag) === 'flag', `--${flag} is read`);
+      const flags = manifests[program].map((arg) => arg.slice(2).split('=')[0] ?? '');
+      for (const flag of flags) {
+        const isIgnored = !sources.has(flag);
+        t.ok(isIgnored || sources.get(flag) === 'flag', `--${flag} is read`);
       }
       t.equal(sources.get('agent-port') ?? sources.get('proxy-server-port'), 'flag');
     });
   }
 }
 
-t.test('a flag that Konnectivity does not have is refused', async (t) => {
+t.test('refuses a flag that Konnectivity does not have', async (t) => {
   t.throws(() => readArgs('server', [...documented.server, '--uds-nam=/x']), /--uds-nam/);
   t.throws(() => readArgs('agent', [...documented.agent, '--proxy-server-prt=1']), /prt/);
 });

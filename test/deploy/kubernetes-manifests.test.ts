@@ -1,4 +1,4 @@
-/** deploy/kubernetes: what an API server, a kubelet or our own programs would refuse, or what does not fit together. */
+/** Manifests in deploy/kubernetes: valid for Kubernetes and for Fairlead's programs, and consistent. */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseByteSize } from '@fairlead/runtime/options';
@@ -19,8 +19,8 @@ import {
 } from './manifests.ts';
 import { readArgs } from './read-args.ts';
 
-/** What variables of the downward API and the ConfigMap stand for. */
-const example: Readonly<Record<string, string>> = {
+/** Example values of variables from the downward API and the ConfigMap. */
+const exampleValues: Readonly<Record<string, string>> = {
   NODE_NAME: 'node-1',
   POD_NAME: 'fairlead-agent-7d9f',
   HOST_IP: '192.0.2.7',
@@ -29,46 +29,47 @@ const example: Readonly<Record<string, string>> = {
 
 const staticPod = readManifests('static-pod/fairlead-server.yaml');
 const kustomize = await findKustomize();
-const skipBuilds = kustomize ? false : 'NEITHER kubectl NOR kustomize IS HERE: OVERLAYS UNTRIED';
-/** By where they come from. */
-const sets = new Map<string, readonly Manifest[]>([
+const skipBuilds = kustomize
+  ? false
+  : 'kubectl and kustomize are missing on this machine: no overlay was tested';
+/** The manifests by their source. */
+const manifestSets = new Map<string, readonly Manifest[]>([
   ['base, file by file', readBase()],
   ['static-pod', staticPod],
   ['issuer, file by file', readBase('issuer')],
 ]);
 if (kustomize) {
-  sets.set('issuer', await build(kustomize, 'issuer'));
-  for (const directory of kustomizations) sets.set(directory, await build(kustomize, directory));
+  manifestSets.set('issuer', await build(kustomize, 'issuer'));
+  for (const directory of kustomizations)
+    manifestSets.set(directory, await build(kustomize, directory));
 }
 
 t.test('kustomize builds every overlay', { skip: skipBuilds }, async (t) => {
   for (const directory of kustomizations) {
-    const names = sets.get(directory)?.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    const names = manifestSets
+      .get(directory)
+      ?.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
     t.ok(names?.includes('DaemonSet fairlead-server'), `${directory}: ${names?.join(', ')}`);
   }
-  const kinds = (directory: string) => sets.get(directory)?.map(({ kind }) => kind) ?? [];
-  t.notMatch(
-    kinds('overlays/certificates').join(),
-    /Role/,
-    'certificates need no right in the API',
-  );
+  const kinds = (directory: string) => manifestSets.get(directory)?.map(({ kind }) => kind) ?? [];
+  t.notMatch(kinds('overlays/certificates').join(), /Role/, 'certificates need no role');
   t.match(kinds('overlays/pod-network').join(), /NetworkPolicy/);
-  const peers = JSON.stringify(sets.get('overlays/direct-peers'));
+  const peers = JSON.stringify(manifestSets.get('overlays/direct-peers'));
   t.match(peers, '--advertise-agent-address=$(HOST_IP):8091');
 });
 
-const manifests = [...sets.values()].flat();
+const manifests = [...manifestSets.values()].flat();
 const broken = breakManifest(
-  sets.get('base, file by file')!.find(({ kind }) => kind === 'DaemonSet')!,
+  manifestSets.get('base, file by file')!.find(({ kind }) => kind === 'DaemonSet')!,
 );
 const mistakes = findMistakes([...manifests, ...broken]);
 
-t.test('Kubernetes knows every field', async (t) => {
+t.test('every field exists in Kubernetes', async (t) => {
   t.ok(manifests.length >= 10, `${manifests.length} manifests`);
   t.same(mistakes.slice(0, manifests.length).flat(), []);
 });
 
-t.test('a wrong field is found', async (t) => {
+t.test('the check finds a wrong field', async (t) => {
   const found = mistakes.slice(manifests.length);
   const wrong = ['livenesProbe', 'string', 'selektor', 'path', 'readOnlyRootFileSystem'];
   t.equal(found.length, wrong.length);
@@ -79,7 +80,7 @@ t.test('a wrong field is found', async (t) => {
   }
 });
 
-/** The manifest with one wrong field at a time. */
+/** Copies of the manifest, each with one wrong field. */
 function breakManifest(server: Manifest): Manifest[] {
   const text = JSON.stringify(server);
   return [
@@ -91,12 +92,12 @@ function breakManifest(server: Manifest): Manifest[] {
   ].map(([right = '', wrong = '']) => JSON.parse(text.replace(right, wrong)) as Manifest);
 }
 
-for (const [name, set] of sets) {
+for (const [name, set] of manifestSets) {
   for (const manifest of set) {
     const pod = podOf(manifest);
     if (!pod) continue;
-    t.test(`${name}, ${manifest.kind} ${manifest.metadata.name}`, async (t) => {
-      t.equal(pod.enableServiceLinks, false, 'variables of Services do not look like options');
+    t.test(`${name}: the pod of ${manifest.kind} ${manifest.metadata.name} is valid`, async (t) => {
+      t.equal(pod.enableServiceLinks, false, 'variables of Services cannot look like options');
       for (const container of pod.containers) checkContainer(t, container, pod);
     });
   }
@@ -104,7 +105,11 @@ for (const [name, set] of sets) {
 
 function checkContainer(t: Test, container: Container, pod: PodSpec): void {
   const { name, args, env = [], resources } = container;
-  t.match(container.image, new RegExp(`^${name}\\b(?!-)`), 'its image has its name');
+  t.match(
+    container.image,
+    new RegExp(`^${name}\\b(?!-)`),
+    'image and container have the same name',
+  );
   t.match(container.securityContext, {
     readOnlyRootFilesystem: true,
     allowPrivilegeEscalation: false,
@@ -114,18 +119,21 @@ function checkContainer(t: Test, container: Container, pod: PodSpec): void {
   const argv = args.map((arg) =>
     arg.replaceAll(/\$\((\w+)\)/g, (_, variable: string) => {
       t.ok(declared.includes(variable), `$(${variable}) is declared`);
-      return example[variable] ?? '';
+      return exampleValues[variable] ?? '';
     }),
   );
-  t.notMatch(argv.join(' '), /\$[({]/, 'everything is expanded');
+  t.notMatch(argv.join(' '), /\$[({]/, 'all variables are expanded');
 
   const program = name === 'fairlead' ? 'issuer' : name === 'fairlead-server' ? 'server' : 'agent';
-  if (program === 'issuer') t.equal(argv.shift(), 'issuer', 'a command of fairlead');
+  if (program === 'issuer') t.equal(argv.shift(), 'issuer', 'runs the subcommand issuer');
   const { options, warnings } = readArgs(program, argv);
-  t.same(warnings, [], 'the program has nothing to say against its arguments');
+  t.same(warnings, [], 'the program accepts its arguments without a warning');
   const drainMs =
     'requestTimeout' in options ? options.requestTimeout : options.gracefulShutdownTimeout;
-  t.ok(pod.terminationGracePeriodSeconds * 1000 > drainMs, 'the kubelet waits for the drain');
+  t.ok(
+    pod.terminationGracePeriodSeconds * 1000 > drainMs,
+    'the grace period is longer than the drain',
+  );
   for (const probe of [container.livenessProbe, container.readinessProbe]) {
     t.equal(probe.httpGet.port, 'health');
   }
@@ -133,7 +141,7 @@ function checkContainer(t: Test, container: Container, pod: PodSpec): void {
   t.equal(container.readinessProbe.httpGet.path, '/readyz');
   checkFiles(t, argv, container, pod);
   if ('requestTimeout' in options) {
-    t.ok(pod.securityContext?.runAsNonRoot, 'it needs no root');
+    t.ok(pod.securityContext?.runAsNonRoot, 'does not run as root');
     t.equal(portOf(container, 'enrolment'), options.enrollmentPort);
     t.equal(portOf(container, 'health'), options.healthPort);
     return;
@@ -141,12 +149,15 @@ function checkContainer(t: Test, container: Container, pod: PodSpec): void {
   const limit = parseByteSize((resources.limits.memory ?? '').replace('i', 'iB')) ?? 0;
   t.ok(
     options.maxProcessWindow <= limit / 2,
-    'the memory limit is above what the streams may hold',
+    '--max-process-window is at most half of the memory limit',
   );
   if ('agentAuthorization' in options) {
     t.equal(options.agentAuthorization, 'enforce');
     const { readinessProbe } = container;
-    t.ok(readinessProbe.periodSeconds * 1000 < options.shutdownDelay, 'its end is seen in time');
+    t.ok(
+      readinessProbe.periodSeconds * 1000 < options.shutdownDelay,
+      'the readiness probe notices a drain within --shutdown-delay',
+    );
     t.equal(portOf(container, 'agents'), options.agentPort);
     t.equal(portOf(container, 'health'), options.healthPort);
   } else {
@@ -158,7 +169,7 @@ function portOf({ ports }: Container, wanted: string): number | undefined {
   return ports.find(({ name }) => name === wanted)?.containerPort;
 }
 
-/** Every file that an argument names lies in a volume, and every volume is mounted. */
+/** Checks that every file in the arguments is in a mounted volume, and that every volume is mounted. */
 function checkFiles(t: Test, argv: readonly string[], { volumeMounts }: Container, pod: PodSpec) {
   const mounted = volumeMounts.map(({ mountPath }) => mountPath);
   for (const [, flag, file = ''] of argv.join('\n').matchAll(/^--(.+?)=(\/.+)$/gm)) {
@@ -170,11 +181,11 @@ function checkFiles(t: Test, argv: readonly string[], { volumeMounts }: Containe
   t.same(
     volumeMounts.map(({ name }) => name).sort(),
     pod.volumes.map(({ name }) => name).sort(),
-    'every mount has its volume',
+    'mounts and volumes are the same',
   );
 }
 
-t.test('server and agent fit together', async (t) => {
+t.test('server and agent agree on audience and service account', async (t) => {
   const find = (kind: string, name: string) =>
     [...readBase(), ...staticPod].find(
       (manifest) => manifest.kind === kind && manifest.metadata.name === name,
@@ -185,12 +196,12 @@ t.test('server and agent fit together', async (t) => {
     .find(({ serviceAccountToken }) => serviceAccountToken)?.serviceAccountToken?.audience;
   for (const server of [find('DaemonSet', 'fairlead-server')!, find('Pod', 'fairlead-server')!]) {
     const args = podOf(server)!.containers[0]!.args;
-    t.ok(args.includes(`--authentication-audience=${audience}`), `${server.kind}: the audience`);
-    t.ok(args.includes(`--agent-service-account=${agent.serviceAccountName}`), 'the account');
+    t.ok(args.includes(`--authentication-audience=${audience}`), `${server.kind}: audience`);
+    t.ok(args.includes(`--agent-service-account=${agent.serviceAccountName}`), 'service account');
   }
 });
 
-t.test('the issuer may do what its tokens need, and in their namespace only', async (t) => {
+t.test('the issuer has rights on Secrets in the token namespace only', async (t) => {
   const ofIssuer = readBase('issuer');
   const one = (kind: string) => ofIssuer.filter((manifest) => manifest.kind === kind);
   const [{ args } = { args: [] }] = podOf(one('Deployment')[0]!)!.containers;
@@ -214,8 +225,8 @@ t.test('the issuer may do what its tokens need, and in their namespace only', as
   const [binding] = one('RoleBinding');
   const [account] = one('ServiceAccount');
   t.equal(binding?.metadata.namespace, namespace);
-  t.match(binding?.subjects, [account?.metadata], 'for the account of the pods');
-  t.not(account?.metadata.namespace, namespace, 'its own key is in another namespace');
+  t.match(binding?.subjects, [account?.metadata], "bound to the pods' service account");
+  t.not(account?.metadata.namespace, namespace, 'the signing key is in another namespace');
   t.same(one('ClusterRole').concat(one('ClusterRoleBinding')), []);
   const namespaces = one('Namespace').map(({ metadata }) => metadata.name);
   t.same(namespaces.sort(), [account?.metadata.namespace, namespace].sort());
@@ -232,8 +243,7 @@ interface EgressSelection {
   };
 }
 
-/** What kube-apiserver asks of its --egress-selector-config-file. */
-t.test('kube-apiserver can use the egress selector files', async (t) => {
+t.test('egress selector files are valid for kube-apiserver', async (t) => {
   for (const [file, protocol] of [
     ['grpc-uds', 'GRPC'],
     ['http-connect-uds', 'HTTPConnect'],
@@ -257,7 +267,7 @@ t.test('kube-apiserver can use the egress selector files', async (t) => {
       t.match(tcp.url, /^https:\/\/[^/]+:\d+$/);
       t.same(Object.keys(tcp.tlsConfig).sort(), ['caBundle', 'clientCert', 'clientKey']);
     } else {
-      for (const set of sets.values()) {
+      for (const set of manifestSets.values()) {
         const servers = set.filter(({ metadata }) => metadata.name === 'fairlead-server');
         for (const pod of servers.map(podOf)) {
           if (pod) t.ok(pod.containers[0]?.args.includes(`--uds-name=${uds?.udsName}`), file);

@@ -1,4 +1,4 @@
-/** Kubernetes' own types, made from its OpenAPI, for the kinds that deploy/kubernetes uses. */
+/** Kubernetes' types, generated from its OpenAPI, for the kinds in deploy/kubernetes. */
 import type {
   V1ClusterRoleBinding,
   V1ConfigMap,

@@ -1,4 +1,4 @@
-/** The manifests in deploy/kubernetes: as files, and as kustomize builds them. */
+/** Reads the manifests in deploy/kubernetes, as files and as kustomize builds them. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -52,22 +52,22 @@ export interface PodSpec {
   }[];
 }
 
-/** Any manifest, with what tests look at. */
+/** A manifest of any kind, with the fields that tests read. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string };
-  /** Of a Role. */
+  /** In a Role. */
   readonly rules?: readonly {
     readonly resources: readonly string[];
     readonly verbs: readonly string[];
   }[];
-  /** Of a RoleBinding. */
+  /** In a RoleBinding. */
   readonly subjects?: readonly { readonly name: string; readonly namespace?: string }[];
   readonly spec?: { readonly template?: { readonly spec: PodSpec } } & Partial<PodSpec>;
 }
 
-/** The documents of a file in deploy/kubernetes. Modes such as 0400 are octal, as for kubectl. */
+/** The documents of a file in deploy/kubernetes. YAML 1.1 reads modes such as 0400 as octal, as kubectl does. */
 export function readManifests(file: string): Manifest[] {
   return parseManifests(readFileSync(join(kubernetes, file), 'utf8'));
 }
@@ -76,7 +76,7 @@ export function parseManifests(text: string): Manifest[] {
   return parseAllDocuments(text, { version: '1.1' }).map((document) => document.toJS() as Manifest);
 }
 
-/** The resources that the base, or the issuer's directory, names, file by file. */
+/** The manifests in the files that a directory's kustomization.yaml lists. */
 export function readBase(directory: 'base' | 'issuer' = 'base'): Manifest[] {
   const { resources } = parse(
     readFileSync(join(kubernetes, directory, 'kustomization.yaml'), 'utf8'),
@@ -86,30 +86,30 @@ export function readBase(directory: 'base' | 'issuer' = 'base'): Manifest[] {
   return resources.flatMap((file) => readManifests(`${directory}/${file}`));
 }
 
-/** The command that builds kustomizations here, or undefined. */
+/** The command on this machine that builds kustomizations, or undefined. */
 export async function findKustomize(): Promise<readonly string[] | undefined> {
   for (const command of [
     ['kubectl', 'kustomize'],
     ['kustomize', 'build'],
   ]) {
     const [file = '', ...args] = command;
-    const isThere = await run(file, [...args, '--help']).then(
+    const isInstalled = await run(file, [...args, '--help']).then(
       () => true,
       () => false,
     );
-    if (isThere) return command;
+    if (isInstalled) return command;
   }
   return undefined;
 }
 
-/** Builds a kustomization. Rejects with what kustomize says. */
+/** Builds a kustomization. Rejects with kustomize's error. */
 export async function build(command: readonly string[], directory: string): Promise<Manifest[]> {
   const [file = '', ...args] = command;
   const { stdout } = await run(file, [...args, join(kubernetes, directory)]);
   return parseManifests(stdout);
 }
 
-/** The pod that a manifest makes, if it makes any. */
+/** The pod spec in a manifest, if it has one. */
 export function podOf({ kind, spec }: Manifest): PodSpec | undefined {
   return kind === 'Pod' ? (spec as PodSpec) : spec?.template?.spec;
 }

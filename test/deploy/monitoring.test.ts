@@ -1,4 +1,4 @@
-/** Prometheus and Grafana as docker-compose.yml sets them up: names that no program knows. */
+/** The Grafana dashboard, the alerts and the Prometheus configuration use metrics and services that exist. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { workspaceRoot } from '@fairlead/testkit';
@@ -32,10 +32,10 @@ const alerts = parse(read('prometheus/alerts.yml')) as {
 };
 const rules = alerts.groups.flatMap((group) => group.rules);
 
-/** Added by Prometheus to whatever it scrapes. */
+/** Labels that Prometheus adds, and `le` of histograms. */
 const scrapeLabels = ['job', 'instance', 'le'];
 
-/** Metrics by name with their kind, and the labels of their samples, as /metrics of a port tells. */
+/** The metrics at /metrics of a port, each with the labels of its samples. */
 async function readMetrics(port: number): Promise<Map<string, Set<string>>> {
   const text = await (await fetch(`http://${loopback}:${port}/metrics`)).text();
   const metrics = new Map<string, Set<string>>();
@@ -49,7 +49,7 @@ async function readMetrics(port: number): Promise<Map<string, Set<string>>> {
   return metrics;
 }
 
-/** The names of labels in docs/metrics.md and in the sources: a counter shows none before it counts. */
+/** Looks for the label in the sources, since a counter has no sample before its first increment. */
 function isKnownLabel(label: string): boolean {
   return scrapeLabels.includes(label) || sources.includes(`'${label}'`);
 }
@@ -66,52 +66,52 @@ const { agent } = await startAgent(t, server);
 await server.untilAgents(1);
 const healthPorts = [server.healthPort, agent.addresses.health.port];
 
-t.test('every expression is PromQL and asks for a metric that there is', async (t) => {
+t.test('every expression is valid PromQL over existing metrics', async (t) => {
   const known = new Map([
     ...(await Promise.all(healthPorts.map(readMetrics))).flatMap((metrics) => [...metrics]),
     ['up', new Set<string>()],
   ]);
-  const asked = [
+  const expressions = [
     ...dashboard.panels.flatMap(({ title, targets = [] }) =>
       targets.map(({ expr }) => ({ by: `panel "${title}"`, expr })),
     ),
     ...rules.map(({ alert, expr }) => ({ by: `alert ${alert}`, expr })),
   ];
-  t.ok(asked.length > 30, `${asked.length} expressions`);
-  for (const { by, expr } of asked) {
+  t.ok(expressions.length > 30, `${expressions.length} expressions`);
+  for (const { by, expr } of expressions) {
     const { selectors, grouping } = readPromql(expr);
     for (const [, metric = '', program = ''] of expr.matchAll(/(\w+)\{job="fairlead-(\w+)"/g)) {
-      if (metric !== 'up') t.match(metric, `_${program}_`, `${by}: of the ${program}`);
+      if (metric !== 'up') t.match(metric, `_${program}_`, `${by}: a metric of the ${program}`);
     }
     for (const { metric, labels } of selectors) {
-      t.ok(known.has(metric), `${by}: there is ${metric}`);
+      t.ok(known.has(metric), `${by}: ${metric} exists`);
       for (const label of [...labels, ...grouping]) {
-        t.ok(isKnownLabel(label), `${by}: there is a label ${label}`);
+        t.ok(isKnownLabel(label), `${by}: label ${label} exists`);
       }
     }
   }
   const metric = 'konnectivity_network_proxy_server_ready_backends';
-  t.ok(known.get(metric)?.has('proxy_strategy'), 'samples are read with their labels');
-  t.notOk(known.has('fairlead_server_no_such_thing'), 'and nothing else is known');
-  t.throws(() => readPromql('sum(rate(up[5m])'), /no PromQL/, 'invalid PromQL is found');
+  t.ok(known.get(metric)?.has('proxy_strategy'), 'labels of samples are read');
+  t.notOk(known.has('fairlead_server_no_such_thing'), 'a missing metric is unknown');
+  t.throws(() => readPromql('sum(rate(up[5m])'), /no PromQL/, 'invalid PromQL is an error');
 });
 
-t.test('every metric of our own is on the dashboard or in an alert', async (t) => {
+t.test('every Fairlead metric is on the dashboard or in an alert', async (t) => {
   const all = [read('grafana/dashboards/fairlead.json'), read('prometheus/alerts.yml')].join('\n');
-  /** Logged, and of no use as a curve. */
-  const left = ['fairlead_server_file_reloads_total', 'fairlead_agent_file_reloads_total'];
+  /** In the log instead. */
+  const excluded = ['fairlead_server_file_reloads_total', 'fairlead_agent_file_reloads_total'];
   for (const port of healthPorts) {
     for (const name of (await readMetrics(port)).keys()) {
-      if (!name.startsWith('fairlead_') || left.includes(name)) continue;
-      if (/_agent_stream_/.test(name)) continue; // The server's say the same.
+      if (!name.startsWith('fairlead_') || excluded.includes(name)) continue;
+      if (/_agent_stream_/.test(name)) continue; // The server's metrics cover these.
       t.ok(all.includes(name), name);
     }
   }
 });
 
-t.test('panels have ids and places of their own, and variables that there are', async (t) => {
+t.test('panels have unique IDs, do not overlap, and use existing variables', async (t) => {
   const { panels, templating } = dashboard;
-  t.equal(new Set(panels.map(({ id }) => id)).size, panels.length, 'each has its id');
+  t.equal(new Set(panels.map(({ id }) => id)).size, panels.length, 'IDs are unique');
   for (const { title, gridPos } of panels) {
     const overlapping = panels.filter(
       ({ gridPos: other }) =>
@@ -120,15 +120,15 @@ t.test('panels have ids and places of their own, and variables that there are', 
         other.y < gridPos.y + gridPos.h &&
         gridPos.y < other.y + other.h,
     );
-    t.equal(overlapping.length, 1, `"${title}" overlaps with itself alone`);
+    t.equal(overlapping.length, 1, `"${title}" overlaps no other panel`);
   }
   const variables = templating.list.map(({ name }) => name);
   for (const [, name = ''] of JSON.stringify(panels).matchAll(/\$(\w+)/g)) {
-    if (!name.startsWith('__')) t.ok(variables.includes(name), `there is $${name}`);
+    if (!name.startsWith('__')) t.ok(variables.includes(name), `variable $${name} exists`);
   }
 });
 
-t.test('Prometheus asks the services that docker-compose.yml has, on their ports', async (t) => {
+t.test('Prometheus scrapes the services of docker-compose.yml on their health ports', async (t) => {
   const compose = parse(readFileSync(join(workspaceRoot, 'docker-compose.yml'), 'utf8'), {
     merge: true,
   }) as { services: Record<string, { networks?: Record<string, { aliases?: string[] }> }> };

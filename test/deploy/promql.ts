@@ -1,20 +1,20 @@
-/** What a PromQL expression asks for, by Prometheus' own grammar. */
+/** Reads PromQL expressions with Prometheus' own grammar. */
 import { parser } from '@prometheus-io/lezer-promql';
 
 /** A selection such as `up{job="fairlead-server"}`. */
 export interface Selector {
   readonly metric: string;
-  /** Names of the labels that it matches on. */
+  /** Names of the labels in its matchers. */
   readonly labels: readonly string[];
 }
 
 /**
  * The series that an expression selects, and the labels that it groups by.
  *
- * @throws Error when it is no PromQL
+ * @throws Error if the expression is not valid PromQL
  */
 export function readPromql(expression: string): { selectors: Selector[]; grouping: string[] } {
-  // Grafana's own variables, where PromQL wants a duration or text.
+  // A Grafana variable, where PromQL requires a duration.
   const text = expression.replaceAll('$__rate_interval', '1m');
   const selectors: { metric: string; labels: string[] }[] = [];
   const grouping: string[] = [];

@@ -4,7 +4,7 @@ import { parseOptions } from '@fairlead/runtime/options';
 import { serverOptions } from '@fairlead/server/options';
 
 /**
- * Reads a container's arguments by the option table of its program.
+ * Parses a container's arguments with the option table of its program.
  *
  * @throws UsageError for arguments that the program refuses
  */

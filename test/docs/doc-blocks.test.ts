@@ -4,7 +4,7 @@ import { readDocPage } from './doc-blocks.ts';
 const fence = '```';
 const block = (code: string, language = 'sh') => `${fence}${language}\n${code}\n${fence}\n`;
 
-t.test('a block without a marker is run, one with a marker is not', async (t) => {
+t.test('runs blocks without a marker, and reads the markers of others', async (t) => {
   const page = readDocPage(
     'page.md',
     [
@@ -27,7 +27,7 @@ t.test('a block without a marker is run, one with a marker is not', async (t) =>
   t.equal(page.blocks.length, 5);
 });
 
-t.test('a marker is for the next block only, a page marker for all that have none', async (t) => {
+t.test('a marker applies to the next block, a page marker to all without one', async (t) => {
   const one = readDocPage('p', `<!-- docs-test: suite=vm -->\n${block('a')}\n${block('b')}`);
   t.same(
     one.blocks.map(({ marker }) => marker.kind),
@@ -41,24 +41,24 @@ t.test('a marker is for the next block only, a page marker for all that have non
     all.blocks.map(({ marker }) => marker.kind),
     ['suite', 'run'],
   );
-  const apart = readDocPage('p', `<!-- docs-test: suite=vm -->\nText.\n\n${block('a')}`);
-  t.same(apart.blocks[0]?.marker.kind, 'run', 'text between marker and block');
+  const separated = readDocPage('p', `<!-- docs-test: suite=vm -->\nText.\n\n${block('a')}`);
+  t.same(separated.blocks[0]?.marker.kind, 'run', 'text separates a marker from the block');
 });
 
-t.test('commands that would not be tried are a problem', async (t) => {
+t.test('reports commands that it would not run', async (t) => {
   const problems: Record<string, RegExp> = {
     [block('npm ci', 'bash')]: /p:1: .*`sh`, not `bash`/,
     [block('fairlead status', '')]: /p:1: this block has commands/,
     'Text:\n\n    fairlead status\n': /p:3: commands in an indented block/,
-    [`<!-- docs-test: skip -->\n${block('a')}`]: /p:1: "docs-test: skip" is no marker/,
-    [`<!-- docs-test: cannot-run: no -->\n${block('a')}`]: /is no marker/,
+    [`<!-- docs-test: skip -->\n${block('a')}`]: /p:1: "docs-test: skip" is not a marker/,
+    [`<!-- docs-test: cannot-run: no -->\n${block('a')}`]: /is not a marker/,
   };
-  for (const [markdown, says] of Object.entries(problems)) {
-    t.match(readDocPage('p', markdown).problems, [says], markdown);
+  for (const [markdown, message] of Object.entries(problems)) {
+    t.match(readDocPage('p', markdown).problems, [message], markdown);
   }
 });
 
-t.test("a block within a list loses the list's indentation", async (t) => {
+t.test("removes a list's indentation from a block", async (t) => {
   const page = readDocPage('p', '- do\n\n  ```sh\n  a\n    b\n  ```\n');
   t.same(page.blocks[0]?.code, 'a\n  b');
 });

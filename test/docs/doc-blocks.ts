@@ -1,18 +1,18 @@
 /**
- * The commands that a Markdown page prints, and how each is tried. Without a marker a fenced `sh`
- * block is run. A comment right above the fence says otherwise:
+ * Finds the commands in a Markdown page, and how to test each one. The test runs every fenced `sh` block,
+ * unless a comment directly above the fence has a marker:
  *
- *     <!-- docs-test: suite=NAME -->          another suite runs it: `npm run test:NAME`, or a file of
- *                                             test/ whose path has NAME in it
- *     <!-- docs-test: cannot-run: REASON -->  no suite does, for this reason
- *     <!-- docs-test: background until=TEXT --> it goes on running; the next block waits for TEXT
- *     <!-- docs-test: exit=N -->              it ends with this exit code
+ *     <!-- docs-test: suite=NAME -->          another suite runs it: `npm run test:NAME`, or a file in
+ *                                             test/ whose path contains NAME
+ *     <!-- docs-test: cannot-run: REASON -->  no test runs it, for this reason
+ *     <!-- docs-test: background until=TEXT --> it keeps running; the next block waits for TEXT
+ *     <!-- docs-test: exit=N -->              it exits with this code
  *
- * `page` in front of `suite=` or `cannot-run:`, anywhere on the page, is for all blocks of the page
- * that have no marker of their own.
+ * `page` before `suite=` or `cannot-run:`, anywhere on the page, applies to all blocks of the page without
+ * their own marker.
  */
 
-/** What to do with a block. */
+/** How to test a block. */
 export type Marker =
   | { readonly kind: 'run'; readonly exitCode: number }
   | { readonly kind: 'background'; readonly until: string }
@@ -20,7 +20,7 @@ export type Marker =
   | { readonly kind: 'cannot-run'; readonly reason: string };
 
 export interface DocBlock {
-  /** Of the fence. */
+  /** The line of the fence. */
   readonly line: number;
   readonly code: string;
   readonly marker: Marker;
@@ -28,17 +28,17 @@ export interface DocBlock {
 
 export interface DocPage {
   readonly blocks: readonly DocBlock[];
-  /** What is wrong with the page's markers and fences; one line each. */
+  /** Problems with the page's markers and fences, one line each. */
   readonly problems: readonly string[];
 }
 
 const shellWords = new Set(['bash', 'shell', 'console', 'shell-session', 'zsh', 'terminal']);
-/** What commands of these docs begin with. */
+/** How commands in these docs begin. */
 const command =
   /^(?:\$ |sudo |npx |npm |node |fairlead|curl |openssl |kubectl |docker|systemctl |apt-get |dpkg )/;
 const shortestReason = 10;
 
-/** Reads a page. @param name for the problems' texts */
+/** Reads a page. @param name appears in the problems */
 export function readDocPage(name: string, markdown: string): DocPage {
   const problems: string[] = [];
   const blocks: DocBlock[] = [];
@@ -53,7 +53,7 @@ export function readDocPage(name: string, markdown: string): DocPage {
       const isPage = written.startsWith('page ');
       const read = readMarker(isPage ? written.slice('page '.length) : written);
       if (!read)
-        complain(`"docs-test: ${written}" is no marker (test/docs/doc-blocks.ts lists them)`);
+        complain(`"docs-test: ${written}" is not a marker (test/docs/doc-blocks.ts lists them)`);
       else if (isPage) pageMarker = read;
       else marker = read;
       continue;
@@ -65,9 +65,9 @@ export function readDocPage(name: string, markdown: string): DocPage {
       while (++at < lines.length && lines[at]!.trim() !== ticks);
       const code = lines.slice(first, at).map((row) => row.slice(indent.length));
       if (shellWords.has(language)) {
-        problems.push(`${name}:${first}: a block of commands is \`sh\`, not \`${language}\``);
+        problems.push(`${name}:${first}: mark a block of commands as \`sh\`, not \`${language}\``);
       } else if (language === '' && code.some((row) => command.test(row))) {
-        problems.push(`${name}:${first}: this block has commands: make it \`sh\``);
+        problems.push(`${name}:${first}: this block has commands: mark it as \`sh\``);
       } else if (language === 'sh') {
         const chosen = marker ?? pageMarker ?? { kind: 'run', exitCode: 0 };
         blocks.push({ line: first, code: code.join('\n'), marker: chosen });
@@ -76,7 +76,7 @@ export function readDocPage(name: string, markdown: string): DocPage {
       continue;
     }
     if (/^ {4,}/.test(line) && command.test(line.trim()) && isCodeStart(lines, at)) {
-      complain('commands in an indented block: make it a fenced `sh` block');
+      complain('commands in an indented block: use a fenced `sh` block');
     }
     if (line.trim() !== '') marker = undefined;
   }
@@ -96,7 +96,7 @@ function readMarker(written: string): Marker | undefined {
   return undefined;
 }
 
-/** An indented block begins behind an empty line; elsewhere it is a list's or a paragraph's line. */
+/** An indented code block starts after an empty line; other indented lines continue a list or a paragraph. */
 function isCodeStart(lines: readonly string[], at: number): boolean {
   return at === 0 || lines[at - 1]!.trim() === '' || /^ {4,}/.test(lines[at - 1]!);
 }

@@ -5,21 +5,22 @@ import { delimiter, join } from 'node:path';
 import { makeTemporaryDirectory, testRunEnvironment, workspaceRoot } from '@fairlead/testkit';
 
 const blockTimeoutMs = 120_000;
-/** For blocks that install packages and build; a busy machine takes many times as long as an idle one. */
+/** For blocks that install packages and build. A busy machine takes many times as long as an idle one. */
 const installTimeoutMs = 1_200_000;
 const killAfterMs = 5_000;
 const bin = join(workspaceRoot, 'node_modules', '.bin');
 
-/** How a block ended; null: it was killed, as it did not end. */
-export interface BlockEnd {
+/** The outcome of a block. */
+export interface BlockResult {
+  /** null if the block took too long and was killed. */
   readonly code: number | null;
   readonly output: string;
 }
 
 /**
- * A shell user who follows one page: an empty directory, the built programs on the PATH and found by
- * npx, and, where this process may make one, a network of their own, so that printed ports are free
- * and nothing outside is reached.
+ * Runs the blocks of one page in an empty directory. The built programs are on the PATH and available to npx.
+ * If this process can create a network namespace, the session has its own, so that the printed ports are free
+ * and nothing outside is reachable.
  */
 export class DocSession {
   readonly #directory: string;
@@ -52,16 +53,16 @@ export class DocSession {
       network: await startNetwork(),
       timeoutMs: blockTimeoutMs,
       env: {
-        ...ofTestRun(),
+        ...testRunVariables(),
         PATH: [bin, process.env.PATH].join(delimiter),
         HOME: directory.path,
-        // npx runs what is installed here, and fetches nothing.
+        // npx runs installed programs only.
         npm_config_offline: 'true',
       },
     });
   }
 
-  /** For a directory that is there, with what npm finds in it, and on this machine's network. */
+  /** Runs blocks in an existing directory, with this machine's network. */
   static async startIn(directory: string): Promise<DocSession> {
     const { PATH, HOME } = process.env;
     return new DocSession({
@@ -69,12 +70,12 @@ export class DocSession {
       close: async () => {},
       network: undefined,
       timeoutMs: installTimeoutMs,
-      env: { ...ofTestRun(), PATH, HOME },
+      env: { ...testRunVariables(), PATH, HOME },
     });
   }
 
   /** Runs a block to its end, as `sh -e` does. */
-  async run(code: string): Promise<BlockEnd> {
+  async run(code: string): Promise<BlockResult> {
     const child = this.#spawn(code);
     const read = collect(child);
     const timer = setTimeout(() => killGroup(child, 'SIGKILL'), this.#timeoutMs);
@@ -84,8 +85,8 @@ export class DocSession {
   }
 
   /**
-   * Starts a block that goes on, and waits until its output has the text.
-   * Rejects with the output when it ends before that, or says nothing of the kind in time.
+   * Starts a block that keeps running, and waits until its output has the text.
+   * Rejects with the output if the block ends first, or if the text does not appear in time.
    */
   async runInBackground(code: string, until: string): Promise<void> {
     const child = this.#spawn(code);
@@ -108,7 +109,7 @@ export class DocSession {
     });
   }
 
-  /** Ends what runs in the background, the last one first, as Ctrl-C does. */
+  /** Ends the background blocks, the last one first. */
   async endBackground(): Promise<void> {
     for (const child of this.#background.reverse()) await end(child);
     this.#background = [];
@@ -131,12 +132,12 @@ export class DocSession {
   }
 }
 
-/** What marks a process as one of this test run. */
-function ofTestRun(): NodeJS.ProcessEnv {
+/** Variables that mark a process as part of this test run. */
+function testRunVariables(): NodeJS.ProcessEnv {
   return { TMPDIR: process.env.TMPDIR, ...testRunEnvironment() };
 }
 
-/** A process whose network namespace is ours; undefined where that is not allowed. */
+/** Starts a process with a new network namespace; undefined if that is not permitted. */
 async function startNetwork(): Promise<ChildProcess | undefined> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined;
   const script = 'ip link set lo up && echo up && exec sleep 3600';
@@ -187,11 +188,11 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** The shell and what it started; the child leads a process group of its own. */
+/** Signals the shell and its children; the shell leads its own process group. */
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-child.pid!, signal);
   } catch {
-    // All of it has ended.
+    // The group has ended.
   }
 }

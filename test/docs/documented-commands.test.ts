@@ -1,6 +1,6 @@
 /**
- * A command in README.md or docs/ that does not work as printed, or that no test tries. How to mark
- * one that cannot be run here: doc-blocks.ts.
+ * Every command in README.md and docs/ works as printed, or names the suite that runs it. doc-blocks.ts
+ * explains how to mark a command that cannot run here.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -23,7 +23,7 @@ const testFiles = readdirSync(join(workspaceRoot, 'test'), { recursive: true }).
 
 for (const name of pages) {
   const page = readDocPage(name, readFileSync(join(workspaceRoot, name), 'utf8'));
-  t.test(name, async (t) => {
+  t.test(`the commands in ${name} work`, async (t) => {
     t.same(page.problems, []);
     checkSuites(t, name, page);
     await runPage(t, name, page);
@@ -43,23 +43,23 @@ function checkSuites(t: Test, name: string, { blocks }: DocPage): void {
   }
 }
 
-/** The blocks of a page are one session: what one makes, the next one uses. */
+/** Runs the blocks of a page in one session, so each block can use the results of earlier ones. */
 async function runPage(t: Test, name: string, { blocks }: DocPage): Promise<void> {
   const runnable = blocks.filter(({ marker }) => ['run', 'background'].includes(marker.kind));
   if (runnable.length === 0) return;
   const session = await DocSession.start();
   t.teardown(() => session.close());
   for (const block of runnable) {
-    const where = `${name}:${block.line}`;
+    const location = `${name}:${block.line}`;
     const problem = await runBlock(session, block);
     t.equal(
       problem,
       undefined,
       problem === undefined
-        ? where
-        : `${where}: does not work as printed; if it cannot be run here, mark it (test/docs/doc-blocks.ts)`,
+        ? location
+        : `${location}: does not work as printed; if it cannot run here, mark it (test/docs/doc-blocks.ts)`,
     );
-    // What follows would fail for want of what this one should have made.
+    // Later blocks depend on this one.
     if (problem !== undefined) return;
   }
 }
@@ -74,8 +74,8 @@ async function runBlock(session: DocSession, block: DocBlock): Promise<string | 
       return `${code}\n${(error as Error).message}`;
     }
   }
-  const wanted = marker.kind === 'run' ? marker.exitCode : 0;
+  const expected = marker.kind === 'run' ? marker.exitCode : 0;
   const ended = await session.run(code);
-  if (ended.code === wanted) return undefined;
-  return `${code}\nexit code ${ended.code ?? 'none, killed because it took too long'}, not ${wanted}:\n${ended.output}`;
+  if (ended.code === expected) return undefined;
+  return `${code}\nexit code ${ended.code ?? 'none, killed because it took too long'}, not ${expected}:\n${ended.output}`;
 }

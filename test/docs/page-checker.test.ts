@@ -1,4 +1,4 @@
-/** scripts/check-docs.mjs, which `npm run lint` runs on all pages: what it finds, and what it accepts. */
+/** scripts/check-docs.mjs, which `npm run lint` runs on all pages: what it reports and what it accepts. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { workspaceRoot } from '@fairlead/testkit';
@@ -7,7 +7,7 @@ import t from 'tap';
 const fence = '```';
 const sh = (...commands: string[]) => [`${fence}sh`, ...commands, fence].join('\n');
 
-/** Runs the checker; without pages it checks all of the repository. */
+/** Runs the checker. Without pages it checks the repository. */
 function check(...pages: string[]) {
   const args = [join(workspaceRoot, 'scripts/check-docs.mjs'), ...pages];
   return spawnSync(process.execPath, args, { encoding: 'utf8' });
@@ -46,7 +46,7 @@ const broken = {
   'a command of an unknown program': [sh('frobnicate --fast'), /^2: frobnicate: not a known/],
 } as const;
 
-const sound = [
+const valid = [
   '# Page',
   '[x](other.md) [x](other.md#use-it) [x](other.md#use-it-1) [x](other.md#a-link-and-more)',
   '[x](#page) [x](folder) [x](folder/file.txt "title") [x](https://host.example/no-such.md)',
@@ -64,7 +64,7 @@ const sound = [
 ].join('\n');
 
 t.test('reports broken links, broken anchors and unknown flags', async (t) => {
-  const pages = [sound, ...Object.values(broken).map(([page]) => page)];
+  const pages = [valid, ...Object.values(broken).map(([page]) => page)];
   const directory = t.testdir({
     ...Object.fromEntries(pages.map((page, index) => [`page-${index}.md`, page])),
     'other.md': '# Other\n\n## Use `it`\n\n## Use it\n\n### A [link](page.md), and *more*\n',
@@ -74,7 +74,7 @@ t.test('reports broken links, broken anchors and unknown flags', async (t) => {
   t.equal(status, 1);
   const problemsOf = (index: number) =>
     [...stderr.matchAll(new RegExp(`page-${index}\\.md:(.*)`, 'g'))].map(([, problem]) => problem);
-  t.same(problemsOf(0), [], 'accepts links that lead somewhere and flags that exist');
+  t.same(problemsOf(0), [], 'accepts working links and existing flags');
   for (const [index, [name, [, problem]]] of Object.entries(broken).entries()) {
     const problems = problemsOf(index + 1);
     t.equal(problems.length, 1, `reports ${name} once`);

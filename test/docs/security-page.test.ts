@@ -6,11 +6,11 @@ import t from 'tap';
 
 const page = readFileSync(join(workspaceRoot, 'docs/security.md'), 'utf8');
 
-/** Where the tests of a cell are: names, those of another folder as "name, name in `folder`", or a whole folder. */
+/** The paths of the tests in a cell: names, "name, name in `folder`" for another folder, or a whole folder. */
 function pathsOf(cell: string): string[] {
   const parts = cell.split(', ');
   let folder = 'test/security';
-  // A folder is named behind the last of its tests, so that the cell is read from its end.
+  // A folder follows the last of its tests, so the cell is read from its end.
   return parts.reverse().map((part) => {
     const [, name = '', other] = /^(\S+)(?: in `(\S+)`)?$/.exec(part) ?? [];
     if (name.startsWith('`')) return `${name.slice(1, -1)}/${name.slice(6, -1)}.test.ts`;

@@ -1,4 +1,4 @@
-/** deploy/: an example configuration or a unit that its program or systemd would refuse. */
+/** Example configurations and systemd units in deploy/ are valid. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,9 @@ const directory = mkdtempSync(join(tmpdir(), 'fairlead-deploy-'));
 t.teardown(() => rmSync(directory, { recursive: true }));
 
 const skipUnits =
-  spawnSync('systemd-analyze', ['--version']).status === 0 ? false : 'NO SYSTEMD-ANALYZE HERE';
+  spawnSync('systemd-analyze', ['--version']).status === 0
+    ? false
+    : 'systemd-analyze is missing on this machine';
 
 function read(path: string): string {
   return readFileSync(join(workspaceRoot, path), 'utf8');
@@ -29,46 +31,53 @@ for (const program of ['server', 'agent', 'issuer'] as const) {
   const example = read(`deploy/config/${program}.yaml`);
   const { table, drain } = programs[program];
 
-  t.test(`the program takes ${program}.yaml`, async (t) => {
+  t.test(`the program accepts ${program}.yaml`, async (t) => {
     const parse = (text: string) => {
       const file = join(directory, `${program}.yaml`);
       writeFileSync(file, text);
-      // Each table has all that is used here; the compiler accepts only one type.
+      // All tables have the options that are used here; the type of one is enough.
       return parseOptions(table as unknown as typeof serverOptions, {
         argv: [`--config=${file}`],
         env: {},
       });
     };
-    t.same(parse(example).warnings, [], 'as it is');
+    t.same(parse(example).warnings, [], 'unchanged');
     const uncommented = example.replaceAll(/^# ([a-z-]+: )/gm, '$1');
-    t.not(uncommented, example, 'there are lines to take the # from');
-    t.same(parse(uncommented).warnings, [], 'with all that is commented out');
-    t.throws(() => parse(`${example}\nno-such-key: 1\n`), /no-such-key/, 'a wrong key is found');
+    t.not(uncommented, example, 'has options in comments');
+    t.same(parse(uncommented).warnings, [], 'with all options uncommented');
+    t.throws(
+      () => parse(`${example}\nno-such-key: 1\n`),
+      /no-such-key/,
+      'an unknown key is an error',
+    );
   });
 
   const unit = read(`deploy/systemd/fairlead-${program}.service`);
-  t.test(`fairlead-${program}.service gives a stop its time`, async (t) => {
+  t.test(`fairlead-${program}.service waits for a drain`, async (t) => {
     const seconds = (key: string) => Number(new RegExp(`^${key}=(\\d+)s$`, 'm').exec(unit)?.[1]);
     const options: Readonly<Record<string, unknown>> = parseOptions(table as AnyOptionTable, {
       argv: [`--config=${join(workspaceRoot, `deploy/config/${program}.yaml`)}`],
       env: {},
     }).options;
-    t.ok(seconds('TimeoutStopSec') * 1000 > Number(options[drain]), 'a stop is not cut short');
+    t.ok(
+      seconds('TimeoutStopSec') * 1000 > Number(options[drain]),
+      'TimeoutStopSec is longer than the drain',
+    );
   });
 
-  t.test(`systemd-analyze takes fairlead-${program}.service`, { skip: skipUnits }, async (t) => {
-    // systemd-analyze wants the program to be there; where it is not installed, another one will do.
+  t.test(`systemd-analyze accepts fairlead-${program}.service`, { skip: skipUnits }, async (t) => {
+    // systemd-analyze checks that the program exists. Node replaces it, since it need not be installed.
     const file = join(directory, `fairlead-${program}.service`);
     writeFileSync(file, unit.replace(/\/usr\/bin\/fairlead\S*/, process.execPath));
     const analyze = (...args: string[]) => {
       const { status, stdout, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8' });
-      return { status, told: `${stdout}${stderr}` };
+      return { status, output: `${stdout}${stderr}` };
     };
-    t.same(analyze('verify', '--man=no', file), { status: 0, told: '' }, 'verified');
-    // In tenths: 2.0, of 10. Older versions cannot look at a file.
+    t.same(analyze('verify', '--man=no', file), { status: 0, output: '' }, 'verified');
+    // The threshold is in tenths: an exposure of 2.0 of 10. Older versions cannot check a file.
     const security = analyze('security', '--offline=true', '--threshold=20', file);
-    t.comment(security.told.trim().split('\n').at(-1)!);
-    const skip = /unrecognized option/.test(security.told) && 'it knows no --offline';
-    t.equal(security.status, 0, 'exposed no more than needed', { skip });
+    t.comment(security.output.trim().split('\n').at(-1)!);
+    const skip = /unrecognized option/.test(security.output) && 'this version has no --offline';
+    t.equal(security.status, 0, 'exposure is below the threshold', { skip });
   });
 }

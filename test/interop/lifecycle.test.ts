@@ -67,24 +67,21 @@ async function testRestarts(t: Test, kinds: Kinds, go: Binaries): Promise<void> 
     await client.echo(echo.address, 1000);
   });
 
-  await t.test(
-    'serves again after the server is killed and restarted at the same address',
-    async (t) => {
-      const { server, agent, client, echo } = await setUp(t, kinds, go);
-      await client.echo(echo.address, 1000);
-      server.process.kill('SIGKILL');
-      await server.process.exit;
-      const { address } = server.frontEnds[0]!;
-      const next = await startServer(t, kinds[0], 'http-connect', {
-        ...serverFlags(kinds[0]),
-        'agent-port': server.agentPort,
-        ...('path' in address && { 'uds-name': address.path }),
-      });
-      await waitUntilConnected(agent, 2);
-      await untilAgents(next, 1);
-      await client.echo(echo.address, 1000);
-    },
-  );
+  await t.test('serves again after the server is killed and restarted', async (t) => {
+    const { server, agent, client, echo } = await setUp(t, kinds, go);
+    await client.echo(echo.address, 1000);
+    server.process.kill('SIGKILL');
+    await server.process.exit;
+    const { address } = server.frontEnds[0]!;
+    const next = await startServer(t, kinds[0], 'http-connect', {
+      ...serverFlags(kinds[0]),
+      'agent-port': server.agentPort,
+      ...('path' in address && { 'uds-name': address.path }),
+    });
+    await waitUntilConnected(agent, 2);
+    await untilAgents(next, 1);
+    await client.echo(echo.address, 1000);
+  });
 }
 
 async function testSharedServer(t: Test, kinds: Kinds, go: Binaries): Promise<void> {
