@@ -1,29 +1,29 @@
-/** The attacker's process: `attack-main.js NAME PLACE SECONDS COUNT`, ends with `{"count":N}`. */
+/** The attacker's process: `attack-main.js NAME SERVER SECONDS COUNT`. Prints `{"count":N}` at its end. */
 import { eventually, startEchoTarget } from '@fairlead/testkit';
-import type { AttackPlace, AttackRun } from './attack-run.ts';
+import type { AttackedServer, AttackRun } from './attack-run.ts';
 import { clientAttacks } from './client-attacks.ts';
 import { tunnelAttacks } from './tunnel-attacks.ts';
 
-/** An attack ends by itself within this time of its end: a dead HTTP/2 connection is closed after five seconds. */
+/** An attack can run this long after its time is up, since an HTTP/2 connection takes five seconds to fail. */
 const graceMs = 8_000;
 
-const [name = '', place = '', seconds = '', count = ''] = process.argv.slice(2);
+const [name = '', server = '', seconds = '', count = ''] = process.argv.slice(2);
 const attack = { ...tunnelAttacks, ...clientAttacks }[name];
-if (!attack) throw new Error(`there is no attack ${name}`);
+if (!attack) throw new Error(`unknown attack ${name}`);
 const untilMs = performance.now() + Number(seconds) * 1_000;
 const echo = await startEchoTarget();
 const run: AttackRun = {
   target: `127.0.0.1:${echo.port}`,
-  place: JSON.parse(place) as AttackPlace,
+  server: JSON.parse(server) as AttackedServer,
   // On a busy machine the first connection can take longer than a short attack.
   isOver: () => (performance.now() >= untilMs && run.count > 0) || run.count >= Number(count),
   count: 0,
 };
 const startedAtMs = performance.now();
-// A server can stop to read from an attacker, which then waits without end.
+// If the server stops reading, the attack would wait forever.
 const timeIsUp = new Promise((resolve) => setTimeout(resolve, Number(seconds) * 1_000 + graceMs));
-const isEnough = timeIsUp.then(() => eventually('the attack has begun', () => run.count > 0));
-await Promise.race([attack(run), isEnough]);
+const hasRun = timeIsUp.then(() => eventually('the attack has begun', () => run.count > 0));
+await Promise.race([attack(run), hasRun]);
 const perSecond = Math.round((run.count * 1_000) / (performance.now() - startedAtMs));
 console.log(JSON.stringify({ count: run.count, perSecond }));
 process.exit(0);

@@ -2,25 +2,25 @@ import { createConnection, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 
-/** Where a server listens, and who the attacker is; from one process to the other as JSON. */
-export interface AttackPlace {
+/** The ports of the server under attack, and an agent's credentials. Passed to the attacker's process as JSON. */
+export interface AttackedServer {
   readonly udsPath: string;
   readonly frontEndPort: number;
   readonly agentPort: number;
   readonly healthPort: number;
   readonly adminPort: number;
-  /** A certificate of an agent, which the server takes. */
+  /** A valid agent certificate. */
   readonly agentTls: { readonly ca: string; readonly cert: string; readonly key: string };
 }
 
-/** How an attack went on. */
+/** The state of a running attack. */
 export interface AttackRun {
-  readonly place: AttackPlace;
-  /** An echo that the agent reaches, of the attacker's own, so that its connections keep no other program busy. */
+  readonly server: AttackedServer;
+  /** The attacker's own echo target, so that its connections load no other program. */
   readonly target: string;
-  /** Whether the time is up. */
+  /** Whether the attack must end. */
   isOver(): boolean;
-  /** Frames, requests or connections that were sent. */
+  /** Number of frames, requests or connections so far. */
   count: number;
 }
 
@@ -28,7 +28,7 @@ const loopback = '127.0.0.1';
 
 const HEADER_BYTES = 8;
 
-/** A frame of docs/spec.md. */
+/** Encodes a frame as in docs/spec.md. */
 export function frame(type: number, streamId: number, payload: Buffer): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   header[0] = type;
@@ -41,7 +41,7 @@ export function helloFrame(fields: object): Buffer {
   return frame(1, 0, Buffer.from(JSON.stringify({ versions: [1], ...fields })));
 }
 
-/** Resolves when bytes may be written again, or never can. */
+/** Writes bytes. Resolves when the socket accepts more, or is closed. */
 export async function write(socket: Duplex, bytes: Buffer): Promise<void> {
   if (socket.destroyed) return;
   if (socket.write(bytes)) return new Promise((resolve) => setImmediate(resolve));
@@ -54,13 +54,13 @@ export async function write(socket: Duplex, bytes: Buffer): Promise<void> {
   });
 }
 
-/** A tunnel's connection, before any frame; undefined if the server does not take it. */
-export async function openTunnel(place: AttackPlace): Promise<TLSSocket | undefined> {
+/** Opens a tunnel's connection without a frame; undefined if the server refuses it. */
+export async function openTunnel(server: AttackedServer): Promise<TLSSocket | undefined> {
   const socket = connectTls({
     host: loopback,
-    port: place.agentPort,
+    port: server.agentPort,
     servername: 'localhost',
-    ...place.agentTls,
+    ...server.agentTls,
     ALPNProtocols: ['fairlead/1'],
   });
   socket.on('error', () => {});
@@ -70,10 +70,10 @@ export async function openTunnel(place: AttackPlace): Promise<TLSSocket | undefi
   });
 }
 
-/** A plain connection; what it is told is thrown away. */
-export async function openPlain(where: number | string): Promise<Socket> {
+/** Opens a plain connection whose input is discarded. */
+export async function openPlain(address: number | string): Promise<Socket> {
   const socket =
-    typeof where === 'string' ? createConnection(where) : createConnection(where, loopback);
+    typeof address === 'string' ? createConnection(address) : createConnection(address, loopback);
   socket.on('error', () => {});
   socket.resume();
   await new Promise<void>((resolve) => {
@@ -83,9 +83,9 @@ export async function openPlain(where: number | string): Promise<Socket> {
   return socket;
 }
 
-/** Asks the front end for a stream and waits for nothing. */
-export function ask(place: AttackPlace, target: string): Socket {
-  const socket = createConnection(place.udsPath);
+/** Requests a stream from the front end, without waiting for the answer. */
+export function requestStream(server: AttackedServer, target: string): Socket {
+  const socket = createConnection(server.udsPath);
   socket.on('error', () => {});
   socket.resume();
   socket.write(`CONNECT ${target} HTTP/1.1\r\n\r\n`);

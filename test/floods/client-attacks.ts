@@ -11,13 +11,13 @@ import {
   http2Request,
   http2Reset,
 } from '../security/raw-http2.ts';
-import { type AttackRun, ask, openPlain, write } from './attack-run.ts';
+import { type AttackRun, openPlain, requestStream, write } from './attack-run.ts';
 
-/** Frames of HTTP/2, from stream IDs; on a new connection when the server ends the old one. */
+/** Sends HTTP/2 frames for increasing stream IDs, on a new connection if the server closes the old one. */
 function http2Flood(framesOf: (streamId: number) => Buffer, streamsAtOnce = 500) {
   return async (run: AttackRun): Promise<void> => {
     while (!run.isOver()) {
-      const socket = await openPlain(run.place.udsPath);
+      const socket = await openPlain(run.server.udsPath);
       socket.write(http2Greeting());
       for (let id = 1; id < 2 ** 30 && !run.isOver() && !socket.destroyed; ) {
         const frames: Buffer[] = [];
@@ -30,16 +30,17 @@ function http2Flood(framesOf: (streamId: number) => Buffer, streamsAtOnce = 500)
   };
 }
 
-/** What has not been taken after this long is not read. */
+/** If a write is pending for this long, the server has stopped reading. */
 const stuckMs = 250;
 
 /**
- * By strangers, on connections to the agent port of which they read nothing: one more when the server takes no more on the last.
+ * Sends frames to the agent port without a certificate and without reading. When the server stops reading a
+ * connection, opens the next one.
  */
 function unreadFlood(frame: Buffer, framesAtOnce = 500) {
   const frames = Buffer.concat(Array.from({ length: framesAtOnce }, () => frame));
   return async (run: AttackRun): Promise<void> => {
-    const { agentPort, agentTls } = run.place;
+    const { agentPort, agentTls } = run.server;
     const sockets: Socket[] = [];
     while (!run.isOver()) {
       const socket = connectTls({
@@ -86,16 +87,16 @@ function rapidGrpcResets(address: string) {
     ]);
 }
 
-const where = (run: AttackRun) => ({
-  'agent port': run.place.agentPort,
-  'front end, TCP': run.place.frontEndPort,
-  'front end, UDS': run.place.udsPath,
-  'health port': run.place.healthPort,
-  'admin port': run.place.adminPort,
+const addressesOf = (run: AttackRun) => ({
+  'agent port': run.server.agentPort,
+  'front end, TCP': run.server.frontEndPort,
+  'front end, UDS': run.server.udsPath,
+  'health port': run.server.healthPort,
+  'admin port': run.server.adminPort,
 });
 
-/** What a client of each port begins with. */
-const beginnings = {
+/** The first bytes of a client of each port. */
+const firstBytes = {
   'agent port': Buffer.from('16030102000100', 'hex'),
   'front end, TCP': Buffer.from('16030102000100', 'hex'),
   'front end, UDS': Buffer.from('CONNECT a:1 HTT'),
@@ -103,15 +104,15 @@ const beginnings = {
   'admin port': Buffer.from('GET /metrics HT'),
 };
 
-/** So many connections on each port, each of which says a byte now and then; new ones for those that end. */
+/** Keeps 400 connections open on each port, and sends one byte on each from time to time. */
 async function slowLoris(run: AttackRun): Promise<void> {
-  const places = where(run);
-  const sockets = new Map<Socket, { name: keyof typeof places; sent: number }>();
+  const addresses = addressesOf(run);
+  const sockets = new Map<Socket, { name: keyof typeof addresses; sent: number }>();
   while (!run.isOver()) {
-    for (const name of Object.keys(places) as (keyof typeof places)[]) {
+    for (const name of Object.keys(addresses) as (keyof typeof addresses)[]) {
       const have = [...sockets.values()].filter((each) => each.name === name).length;
       const more = await Promise.all(
-        Array.from({ length: Math.min(100, 400 - have) }, () => openPlain(places[name])),
+        Array.from({ length: Math.min(100, 400 - have) }, () => openPlain(addresses[name])),
       );
       for (const socket of more) {
         run.count += 1;
@@ -120,7 +121,7 @@ async function slowLoris(run: AttackRun): Promise<void> {
       }
     }
     for (const [socket, state] of sockets) {
-      const bytes = beginnings[state.name];
+      const bytes = firstBytes[state.name];
       if (state.sent < bytes.length) socket.write(bytes.subarray(state.sent, ++state.sent));
     }
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -128,14 +129,17 @@ async function slowLoris(run: AttackRun): Promise<void> {
   for (const socket of [...sockets.keys()]) socket.destroy();
 }
 
-/** Opens so many connections on these ports in turn and says nothing on any of them. */
-function silentCrowd(names: readonly (keyof ReturnType<typeof where>)[], total: number) {
+/** Opens `total` connections on these ports in turn, and sends nothing. */
+function silentConnections(
+  names: readonly (keyof ReturnType<typeof addressesOf>)[],
+  total: number,
+) {
   return async (run: AttackRun): Promise<void> => {
-    const places = where(run);
+    const addresses = addressesOf(run);
     const sockets: Socket[] = [];
     while (!run.isOver() && sockets.length < total) {
       const some = Array.from({ length: Math.min(250, total - sockets.length) }, (_, index) =>
-        openPlain(places[names[index % names.length]!]),
+        openPlain(addresses[names[index % names.length]!]),
       );
       sockets.push(...(await Promise.all(some)));
       run.count = sockets.length;
@@ -145,7 +149,7 @@ function silentCrowd(names: readonly (keyof ReturnType<typeof where>)[], total: 
   };
 }
 
-/** Old versions, weak suites, no certificate, and what is no TLS at all. */
+/** Old versions, weak suites, no certificate, and bytes that are not TLS. */
 async function weakTls(run: AttackRun): Promise<void> {
   const offers = [
     { maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'ALL:@SECLEVEL=0' },
@@ -154,14 +158,14 @@ async function weakTls(run: AttackRun): Promise<void> {
     { minVersion: 'TLSv1.3' },
   ] as const;
   while (!run.isOver()) {
-    const tries = [run.place.agentPort, run.place.frontEndPort].flatMap((port) => [
+    const tries = [run.server.agentPort, run.server.frontEndPort].flatMap((port) => [
       ...offers.map(async (offer) => {
         const options = { host: '127.0.0.1', port, rejectUnauthorized: false, ...offer };
         let socket: Socket;
         try {
           socket = connectTls(options);
         } catch {
-          return; // A suite that this build of OpenSSL does not even know.
+          return; // This build of OpenSSL does not support the suite.
         }
         socket.on('error', () => {}).resume();
         socket.setTimeout(3_000, () => socket.destroy());
@@ -178,13 +182,13 @@ async function weakTls(run: AttackRun): Promise<void> {
   }
 }
 
-/** Opens streams and loses them: some vanish at once, some half-closed, some in the middle of bytes. */
+/** Opens streams and destroys them: before the answer, half-closed, or with unsent bytes. */
 async function leaks(run: AttackRun): Promise<void> {
   const kept: Socket[] = [];
   while (!run.isOver()) {
     const opened = await Promise.all(
       Array.from({ length: 50 }, async (_, index) => {
-        const socket = ask(run.place, run.target);
+        const socket = requestStream(run.server, run.target);
         if (index % 5 > 0) await Promise.race([once(socket, 'data'), once(socket, 'close')]);
         if (index % 5 === 1) socket.end();
         if (index % 5 === 2) socket.write(Buffer.alloc(100_000));
@@ -199,18 +203,18 @@ async function leaks(run: AttackRun): Promise<void> {
   for (const socket of kept) socket.destroy();
 }
 
-/** One dial after the other on one connection, beside a stream that stays open. */
+/** Dials one after the other on one connection, beside a stream that must stay open. */
 async function sequentialDials(run: AttackRun): Promise<void> {
   let session = connectHttp2('http://localhost', {
-    createConnection: () => createConnection(run.place.udsPath),
+    createConnection: () => createConnection(run.server.udsPath),
   });
   const connections = [session];
   let random = 0n;
   const dial = async () => {
     if (session.closed || session.destroyed) {
-      // GOAWAY: what is open goes on, what is new goes to a new connection.
+      // After GOAWAY, open calls continue, and new ones need a new connection.
       session = connectHttp2('http://localhost', {
-        createConnection: () => createConnection(run.place.udsPath),
+        createConnection: () => createConnection(run.server.udsPath),
       });
       connections.push(session);
     }
@@ -221,17 +225,17 @@ async function sequentialDials(run: AttackRun): Promise<void> {
     await once(call, 'data');
     return call;
   };
-  const beside = await dial();
-  let besideClosed = false;
-  beside.once('close', () => {
-    besideClosed = true;
+  const open = await dial();
+  let isCut = false;
+  open.once('close', () => {
+    isCut = true;
   });
   while (!run.isOver()) {
     const call = await dial();
     call.on('error', () => {});
     call.close(8);
     run.count += 1;
-    if (besideClosed) throw new Error(`the stream beside ended after ${run.count} dials`);
+    if (isCut) throw new Error(`the open stream ended after ${run.count} dials`);
   }
   for (const each of connections) each.destroy();
 }
@@ -239,10 +243,10 @@ async function sequentialDials(run: AttackRun): Promise<void> {
 const settingsFrame = http2Frame(Http2Frame.SETTINGS, 0, 0, Buffer.alloc(0));
 const pingFrame = http2Frame(Http2Frame.PING, 0, 0, Buffer.alloc(8));
 
-/** Attacks by clients, and by strangers, by name. */
+/** Attacks by clients and by unauthenticated peers, by name. */
 export const clientAttacks: Readonly<Record<string, (run: AttackRun) => Promise<void>>> = {
   'rapid reset, HTTP/2 CONNECT': (run) => http2Flood(rapidResets(run.target))(run),
-  // nghttp2 counts them all, node:http2 tells of one for each stream.
+  // nghttp2 counts all resets, node:http2 reports one for each stream.
   'rapid reset, each repeated': (run) => http2Flood(rapidResets(run.target, 20))(run),
   'rapid reset, gRPC': (run) => http2Flood(rapidGrpcResets(run.target), 100)(run),
   'HTTP/2 PING flood': http2Flood(() => pingFrame),
@@ -250,8 +254,8 @@ export const clientAttacks: Readonly<Record<string, (run: AttackRun) => Promise<
   'HTTP/2 PINGs, answers unread': unreadFlood(pingFrame),
   'HTTP/2 SETTINGS, answers unread': unreadFlood(settingsFrame),
   'slow-loris on five ports': slowLoris,
-  '15,000 silent connections': silentCrowd(['agent port', 'front end, TCP'], 15_000),
-  '15,000 silent connections, UDS': silentCrowd(['front end, UDS'], 15_000),
+  '15,000 silent connections': silentConnections(['agent port', 'front end, TCP'], 15_000),
+  '15,000 silent connections, UDS': silentConnections(['front end, UDS'], 15_000),
   'weak and broken TLS': weakTls,
   'streams opened and leaked': leaks,
   'gRPC dials in a row': sequentialDials,

@@ -6,17 +6,17 @@ import { eventually } from '@fairlead/testkit';
 const messageBytes = 64;
 const stuckAfterMs = 60_000;
 
-/** A stream in use all the time: a small message there and back, then the next. */
+/** Echoes small messages on a stream, one after the other, and measures the latencies. */
 export class EchoWatch {
   readonly #socket: Socket;
   #latenciesMs: number[] = [];
   #isOver = false;
-  /** Why it stopped, if not by `stop`. */
+  /** Why the stream failed, if it did. */
   failure: string | undefined;
-  #trips = 0;
+  #roundTrips = 0;
   readonly #done: Promise<void>;
 
-  /** @param socket of a stream to an echo; nothing was read that is not in it */
+  /** @param socket a stream to an echo target, without unread bytes */
   constructor(socket: Socket) {
     this.#socket = socket;
     socket.on('error', (error) => {
@@ -25,7 +25,7 @@ export class EchoWatch {
     this.#done = this.#run();
   }
 
-  /** What was measured since it was asked last. */
+  /** Returns the latencies since the last call. */
   take(): {
     readonly p50Ms: number;
     readonly p99Ms: number;
@@ -38,26 +38,26 @@ export class EchoWatch {
     return { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1), count: sorted.length };
   }
 
-  /** Waits until so many more messages came back: the stream makes progress, at whatever pace. */
-  async progress(trips: number): Promise<void> {
-    const wanted = this.#trips + trips;
-    await eventually(`${trips} more messages came back on the healthy stream`, () => {
-      return this.failure !== undefined || this.#trips >= wanted;
+  /** Waits until `roundTrips` more messages have returned, at any pace. */
+  async progress(roundTrips: number): Promise<void> {
+    const wanted = this.#roundTrips + roundTrips;
+    await eventually(`${roundTrips} more messages return on the healthy stream`, () => {
+      return this.failure !== undefined || this.#roundTrips >= wanted;
     });
     if (this.failure !== undefined) throw new Error(`the healthy stream failed: ${this.failure}`);
   }
 
   async stop(): Promise<void> {
     this.#isOver = true;
-    // A message that is on its way comes back, or the stream is stuck and ends here.
+    // Waits for the last message. If the stream is stuck, it is an error.
     const stuck = new AbortController();
-    const isBack = await Promise.race([
+    const hasReturned = await Promise.race([
       this.#done.then(() => true),
       pause(stuckAfterMs, false, { signal: stuck.signal }).catch(() => true),
     ]);
     stuck.abort();
     this.#socket.destroy();
-    if (!isBack) throw new Error(`no echo within ${stuckAfterMs} ms on the healthy stream`);
+    if (!hasReturned) throw new Error(`no echo within ${stuckAfterMs} ms on the healthy stream`);
   }
 
   async #run(): Promise<void> {
@@ -76,9 +76,9 @@ export class EchoWatch {
           await Promise.race([new Promise((resolve) => socket.once('readable', resolve)), closed]);
       }
       if (this.failure !== undefined) return;
-      this.#trips += 1;
+      this.#roundTrips += 1;
       this.#latenciesMs.push(performance.now() - startedAtMs);
-      // A person or a probe, not a load test: the flood is what has the machine.
+      // As slow as a person or a probe, to leave the machine to the flood.
       await pause(2);
     }
   }

@@ -1,7 +1,7 @@
 /**
- * Real programs, and a process that attacks them, while a stream of another client goes on. `npm run test:attacks`
- * gives each flood half a second; `npm run test:floods` gives them more, and prints the table of docs/security.md.
- * What is judged is the healthy stream's progress, not its latency: a busy machine adds to that.
+ * A process attacks real programs while another client uses a stream. Each flood takes half a second in
+ * `npm run test:attacks`, and longer in `npm run test:floods`, which also prints the table of docs/security.md.
+ * The tests check the healthy stream's progress rather than its latency, which a busy machine increases.
  */
 import { execFile } from 'node:child_process';
 import { createConnection } from 'node:net';
@@ -25,44 +25,44 @@ import {
   startServer,
   testPki,
 } from '../programs/fixture.ts';
-import type { AttackPlace } from './attack-run.ts';
+import type { AttackedServer } from './attack-run.ts';
 import { EchoWatch } from './echo-watch.ts';
 
 const secondsEach = Number(process.env.FLOOD_SECONDS ?? 0.5);
-/** Which of them, as a regular expression. */
+/** Selects floods by a regular expression. */
 const only = new RegExp(process.env.FLOOD_ONLY ?? '');
 const isFull = secondsEach > 1;
 const MiB = 1024 ** 2;
 
 interface Flood {
   readonly name: string;
-  /** A line of the server's log that tells of it. */
-  readonly tells?: { readonly msg: string; readonly code?: string };
-  /** How many frames, requests or connections; without it, as many as the time allows. */
+  /** A line in the server's log that reports the flood. */
+  readonly logs?: { readonly msg: string; readonly code?: string };
+  /** Number of frames, requests or connections; by default, as many as the time allows. */
   readonly count?: number;
-  /** In full runs, if it needs more time than others. */
+  /** Time in full runs, if the flood needs more than others. */
   readonly seconds?: number;
-  /** For an attack that ends by itself. */
-  readonly leastSeconds?: number;
-  /** Only in full runs. */
+  /** Minimum time, for an attack that ends without a deadline. */
+  readonly minSeconds?: number;
+  /** Runs only in full runs. */
   readonly isLong?: boolean;
 }
 
 const ended = (code: string) => ({ msg: 'agent disconnected', code });
 
 const floods: readonly Flood[] = [
-  { name: 'WINDOW overflows', tells: ended('flow_control_error') },
-  { name: 'DATA beyond credit', tells: ended('flow_control_error') },
-  { name: 'DATA after FIN', tells: ended('stream_closed') },
-  { name: 'unknown stream IDs', tells: ended('stream_id_error') },
-  { name: 'garbage instead of HELLO', tells: ended('protocol_error') },
-  { name: 'HELLO over its limit', tells: ended('protocol_error') },
+  { name: 'WINDOW overflows', logs: ended('flow_control_error') },
+  { name: 'DATA beyond credit', logs: ended('flow_control_error') },
+  { name: 'DATA after FIN', logs: ended('stream_closed') },
+  { name: 'unknown stream IDs', logs: ended('stream_id_error') },
+  { name: 'garbage instead of HELLO', logs: ended('protocol_error') },
+  { name: 'HELLO over its limit', logs: ended('protocol_error') },
   { name: 'HELLO at its limit' },
   { name: 'PING flood' },
   { name: 'RESET flood' },
-  { name: 'GOAWAY storm', tells: { msg: 'agent drains' } },
+  { name: 'GOAWAY storm', logs: { msg: 'agent drains' } },
   { name: 'OPENs without end', count: 1_000_000, seconds: 30 },
-  { name: 'OPENs, answers unread', tells: ended('limit_reached'), leastSeconds: 20 },
+  { name: 'OPENs, answers unread', logs: ended('limit_reached'), minSeconds: 20 },
   { name: 'rapid reset, HTTP/2 CONNECT' },
   { name: 'rapid reset, each repeated', isLong: true },
   { name: 'rapid reset, gRPC' },
@@ -83,23 +83,25 @@ const attacker = join(import.meta.dirname, 'attack-main.js');
 
 const rows: string[] = [];
 const ms = (value: number) => value.toFixed(value < 10 ? 1 : 0);
-/** Messages of the healthy stream that make a figure, or show that it makes progress. */
-const leastTrips = 20;
-/** How long one message can take on an idle machine. */
-const longestMs = 5_000;
-/** How much more a busy machine can add to it than to a message that passes through no server. */
+/** Enough messages on the healthy stream for a measurement, and to show progress. */
+const minRoundTrips = 20;
+/** Limit for one message on an idle machine. */
+const maxLatencyMs = 5_000;
+/** A busy machine can delay a message through a tunnel this many times as much as one without a tunnel. */
 const loadFactor = 20;
 
-/** One server for all, but for the figures: to start one takes longer than a short flood. */
-const shared = isFull ? undefined : await startStage(t);
+/** Short runs share a server, since it takes longer to start than a flood. Full runs measure a new one each. */
+const shared = isFull ? undefined : await startSetup(t);
 
 for (const flood of floods) {
   if ((flood.isLong && !isFull) || !only.test(flood.name)) continue;
-  t.test(flood.name, (t) => withstands(t, flood));
+  t.test(`withstands ${flood.name}`, (t) => withstand(t, flood));
 }
 
 if (shared) {
-  t.test('nothing is left of them', (t) => lessFiles(t, shared.server.process.pid, shared.files));
+  t.test('closes all descriptors after the floods', (t) =>
+    untilFilesClosed(t, shared.server.process.pid, shared.files),
+  );
 }
 
 if (isFull) {
@@ -111,19 +113,19 @@ if (isFull) {
   });
 }
 
-interface Stage {
-  readonly place: AttackPlace;
-  /** A stream of another client. */
+interface Setup {
+  readonly attacked: AttackedServer;
+  /** The route of the healthy stream. */
   readonly via: Parameters<typeof connectThrough>[0];
   readonly server: RunningServer;
   readonly agent: RunningAgent;
-  /** Of the target: a stream to it without a tunnel shows how busy the machine is. */
+  /** The target's port. A connection without a tunnel shows how busy the machine is. */
   readonly targetPort: number;
-  /** Before any flood. */
+  /** The server's open descriptors before any flood. */
   readonly files: number;
 }
 
-async function startStage(t: Test): Promise<Stage> {
+async function startSetup(t: Test): Promise<Setup> {
   const target = await startEchoTarget();
   t.teardown(() => target.close());
   const server = await startServer(t, { mode: undefined });
@@ -131,7 +133,7 @@ async function startStage(t: Test): Promise<Stage> {
   await server.process.waitForLog(({ msg }) => msg === 'agent connected');
   const { agent: agentPki } = await testPki();
   const { ca, client } = agentPki;
-  const place: AttackPlace = {
+  const attacked: AttackedServer = {
     udsPath: server.uds.path,
     frontEndPort: server.tcp.port,
     agentPort: server.agentPort,
@@ -141,38 +143,38 @@ async function startStage(t: Test): Promise<Stage> {
   };
   const via = { via: server.uds, target: `${loopback}:${target.port}` };
   const files = countOpenFiles(server.process.pid);
-  return { place, via, server, agent, targetPort: target.port, files };
+  return { attacked, via, server, agent, targetPort: target.port, files };
 }
 
-const rest = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
+const pause = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
 
-/** Everything that an attack leaves behind goes away. */
-async function lessFiles(t: Test, pid: number, files: number): Promise<void> {
-  await eventually(`the server holds no more than ${files} descriptors`, () => {
+/** Waits until the server has closed the descriptors of an attack. */
+async function untilFilesClosed(t: Test, pid: number, files: number): Promise<void> {
+  await eventually(`the server has no more than ${files} descriptors`, () => {
     const now = countOpenFiles(pid);
-    if (now > files) throw new Error(`it holds ${now}`);
+    if (now > files) throw new Error(`it has ${now}`);
     return true;
   });
-  t.pass(`no more than the ${files} descriptors from before`);
+  t.pass(`no more than ${files} descriptors, as before the floods`);
 }
 
-async function withstands(t: Test, flood: Flood): Promise<void> {
-  const { place, via, server, agent, targetPort } = shared ?? (await startStage(t));
+async function withstand(t: Test, flood: Flood): Promise<void> {
+  const { attacked, via, server, agent, targetPort } = shared ?? (await startSetup(t));
   const { pid } = server.process;
   const { socket } = await connectThrough(via);
   const watch = new EchoWatch(socket);
   const direct = new EchoWatch(createConnection(targetPort, loopback));
-  await watch.progress(leastTrips);
-  await direct.progress(leastTrips);
-  if (isFull) await rest(3);
+  await watch.progress(minRoundTrips);
+  await direct.progress(minRoundTrips);
+  if (isFull) await pause(3);
   const before = watch.take();
   direct.take();
   const memory = readProcessStats(pid).rssBytes;
   const files = countOpenFiles(pid);
 
-  const tells = ({ msg, code }: LogLine) =>
-    msg === flood.tells?.msg && (!flood.tells?.code || code === flood.tells.code);
-  const toldBefore = server.process.logs.filter(tells).length;
+  const isReport = ({ msg, code }: LogLine) =>
+    msg === flood.logs?.msg && (!flood.logs?.code || code === flood.logs.code);
+  const reportsBefore = server.process.logs.filter(isReport).length;
 
   const usage = watchProcess(pid);
   let peakFiles = files;
@@ -181,10 +183,10 @@ async function withstands(t: Test, flood: Flood): Promise<void> {
   }, 100);
   const seconds = Math.max(
     isFull ? (flood.seconds ?? secondsEach) : secondsEach,
-    flood.leastSeconds ?? 0,
+    flood.minSeconds ?? 0,
   );
   const { stdout } = await run(process.execPath, [
-    ...[attacker, flood.name, JSON.stringify(place), String(seconds)],
+    ...[attacker, flood.name, JSON.stringify(attacked), String(seconds)],
     String(flood.count ?? Number.MAX_SAFE_INTEGER),
   ]);
   const during = watch.take();
@@ -194,20 +196,20 @@ async function withstands(t: Test, flood: Flood): Promise<void> {
   const { count } = JSON.parse(stdout) as { count: number };
 
   t.ok(count > 0, `${count} were sent`);
-  t.ok(during.count > 0, `${during.count} messages came back`);
+  t.ok(during.count > 0, `${during.count} messages returned`);
   t.ok(
-    during.maxMs < longestMs + loadFactor * directMaxMs,
+    during.maxMs < maxLatencyMs + loadFactor * directMaxMs,
     `${ms(during.maxMs)} ms at the longest, ${ms(directMaxMs)} ms without a tunnel`,
   );
-  await watch.progress(leastTrips);
-  t.equal(watch.failure, undefined, 'the healthy stream goes on');
-  if (flood.tells) {
-    let told = 0;
-    await server.process.waitForLog((line) => tells(line) && ++told > toldBefore);
+  await watch.progress(minRoundTrips);
+  t.equal(watch.failure, undefined, 'the healthy stream is still open');
+  if (flood.logs) {
+    let reports = 0;
+    await server.process.waitForLog((line) => isReport(line) && ++reports > reportsBefore);
   }
   if (isFull) {
-    await lessFiles(t, pid, files);
-    await rest(5);
+    await untilFilesClosed(t, pid, files);
+    await pause(5);
   }
   const after = readProcessStats(pid).rssBytes;
   t.ok(maxRssBytes < memory + 512 * MiB, `${Math.round(maxRssBytes / MiB)} MiB at the peak`);

@@ -1,20 +1,20 @@
 import {
-  type AttackPlace,
+  type AttackedServer,
   type AttackRun,
-  ask,
   frame,
   helloFrame,
   openTunnel,
+  requestStream,
   write,
 } from './attack-run.ts';
 
 const hostile = { agentId: 'hostile', agentIdentifiers: 'host=hostile' };
 
-/** Frames that are legal, over and over on one tunnel; a new one if the server ends it. */
+/** Sends valid frames repeatedly on one tunnel, or on a new one if the server closes it. */
 function repeated(frames: (round: number) => Buffer, reads = true) {
   return async (run: AttackRun): Promise<void> => {
     for (let round = 0; !run.isOver(); ) {
-      const socket = await openTunnel(run.place);
+      const socket = await openTunnel(run.server);
       if (!socket) continue;
       if (reads) socket.resume();
       socket.write(helloFrame(hostile));
@@ -22,7 +22,7 @@ function repeated(frames: (round: number) => Buffer, reads = true) {
         await write(socket, frames(round));
         run.count += framesAtOnce;
       }
-      // Who reads nothing waits until it is cut off, and that is it.
+      // Without reading, the attack is over when the server closes the tunnel.
       if (!reads) return;
       socket.destroy();
     }
@@ -43,11 +43,11 @@ const uint32 = (value: number): Buffer => {
   return bytes;
 };
 
-/** What breaks the rules, behind a HELLO, on one tunnel after the other. */
+/** Sends bytes that violate the protocol, after a HELLO, on one tunnel after the other. */
 function violation(bytes: Buffer, isHelloFirst = true) {
   return async (run: AttackRun): Promise<void> => {
     while (!run.isOver()) {
-      const socket = await openTunnel(run.place);
+      const socket = await openTunnel(run.server);
       if (!socket) continue;
       const closed = new Promise((resolve) => socket.once('close', resolve));
       socket.resume();
@@ -58,18 +58,18 @@ function violation(bytes: Buffer, isHelloFirst = true) {
   };
 }
 
-/** The same on a stream that a client opened, which the hostile agent accepts first. */
+/** Violates the protocol on a stream that a client has opened and the hostile agent has accepted. */
 function violationOnStream(frames: (streamId: number) => Buffer[]) {
   return async (run: AttackRun): Promise<void> => {
-    while (!run.isOver()) await breakOneStream(run.place, frames).then(() => run.count++);
+    while (!run.isOver()) await violateOnOneStream(run.server, frames).then(() => run.count++);
   };
 }
 
-async function breakOneStream(
-  place: AttackPlace,
+async function violateOnOneStream(
+  server: AttackedServer,
   frames: (streamId: number) => Buffer[],
 ): Promise<void> {
-  const socket = await openTunnel(place);
+  const socket = await openTunnel(server);
   if (!socket) return;
   const closed = new Promise((resolve) => socket.once('close', resolve));
   let received = Buffer.alloc(0);
@@ -84,24 +84,24 @@ async function breakOneStream(
     }
   });
   socket.write(helloFrame(hostile));
-  // HELLO is read before the request comes, or the request is refused: then the next one is not.
-  let client = ask(place, 'hostile:1');
-  const again = setInterval(() => {
+  // A request that arrives before the HELLO is refused, so it is repeated.
+  let client = requestStream(server, 'hostile:1');
+  const retries = setInterval(() => {
     client.destroy();
-    client = ask(place, 'hostile:1');
+    client = requestStream(server, 'hostile:1');
   }, 100);
   await closed;
-  clearInterval(again);
+  clearInterval(retries);
   client.destroy();
 }
 
 const opened = (streamId: number): Buffer => frame(3, streamId, Buffer.alloc(0));
 const data = (streamId: number, bytes: number): Buffer => frame(5, streamId, Buffer.alloc(bytes));
 
-/** A HELLO whose frame has so many bytes, of which the fields that are known take few. */
+/** A HELLO with a payload of `bytes` bytes, most of them in an unknown field. */
 function helloOf(bytes: number): Buffer {
-  const least = helloFrame({ ...hostile, more: '' }).length - 8;
-  return helloFrame({ ...hostile, more: 'x'.repeat(bytes - least) });
+  const minBytes = helloFrame({ ...hostile, more: '' }).length - 8;
+  return helloFrame({ ...hostile, more: 'x'.repeat(bytes - minBytes) });
 }
 
 let lastOpenId = -1;

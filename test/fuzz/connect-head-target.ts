@@ -38,7 +38,7 @@ const observer = {
   }),
 };
 
-/** A front end on a Unix domain socket, whose dials all fail. */
+/** A front end on a Unix domain socket. All its dials fail. */
 export async function connectHead(): Promise<FuzzTarget & { close(): Promise<void> }> {
   const dialed: string[] = [];
   const frontEnd = new FrontEnd({
@@ -62,12 +62,12 @@ export async function connectHead(): Promise<FuzzTarget & { close(): Promise<voi
     async run(input) {
       dialed.length = 0;
       const socket = createConnection({ path, allowHalfOpen: true });
-      // A refusal may come, and the connection end, while the client still sends.
+      // The server can refuse and close while the client still sends.
       socket.on('error', () => {});
       socket.end(input);
       const answer = (await buffer(socket).catch(() => Buffer.alloc(0))).toString('latin1');
       const answers = answer.match(/^HTTP\/1\.1 /gm) ?? [];
-      // HTTP/2 begins with its preface, and its answer is frames.
+      // HTTP/2 starts with its preface, and the answer is frames.
       if (!input.toString('latin1').startsWith('PRI * HTTP/2.0\r\n')) {
         assert.match(answer, /^(?:HTTP\/1\.1 (?:400|403|405|408|431|503) [\s\S]*)?$/);
         assert.ok(answers.length <= 1, answer);
@@ -79,7 +79,7 @@ export async function connectHead(): Promise<FuzzTarget & { close(): Promise<voi
         .toString('latin1')
         .split(/\r?\n/)
         .find((each) => each !== '');
-      // More than one space may be between the words (RFC 9112 section 3).
+      // Several spaces between the words are valid (RFC 9112 section 3).
       assert.equal(line?.replace(/ +/g, ' '), `CONNECT ${target} HTTP/1.1`);
       assert.match(answer, /^HTTP\/1\.1 503 /);
     },

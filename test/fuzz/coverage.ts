@@ -11,16 +11,16 @@ interface ScriptCoverage {
   readonly functions: readonly { readonly ranges: readonly Range[] }[];
 }
 
-/** Compiled code of the packages; what else runs is not what the inputs are to explore. */
+/** The compiled packages. Other code does not count. */
 const ourCode = /\/packages\/[a-z]+\/dist\//;
 
 /**
- * Which code has run, by V8's block coverage: no instrumented build and no native addon. What was seen once is
- * remembered, so that only the first input to reach a block counts.
+ * Tracks which code has run, with V8's block coverage, without an instrumented build or a native addon. A block
+ * counts only for the first input that reaches it.
  */
 export class Coverage {
   readonly #inspector = new Session();
-  /** By function: which of its characters have run. */
+  /** For each function, which of its characters have run. */
   readonly #seen = new Map<string, Uint8Array>();
 
   constructor() {
@@ -29,22 +29,22 @@ export class Coverage {
     this.#post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
   }
 
-  /** Characters of code that have run so far. */
+  /** Number of characters of code that have run. */
   get size(): number {
     let size = 0;
     for (const map of this.#seen.values()) for (const isSeen of map) size += isSeen;
     return size;
   }
 
-  /** Forgets what ran since the last look. */
+  /** Ignores the code that has run since the last call. */
   discard(): void {
     this.#post('Profiler.takePreciseCoverage');
   }
 
   /**
-   * Looks at what ran since the last look.
-   * @param remember false: only tells
-   * @returns whether anything of it had never run before
+   * Reads which code has run since the last call.
+   * @param remember whether to record the code as seen
+   * @returns whether any of it had never run before
    */
   hasNew(remember = true): boolean {
     const { result } = this.#post('Profiler.takePreciseCoverage') as {
@@ -69,7 +69,7 @@ export class Coverage {
     const from = whole.startOffset;
     const key = `${url}:${from}-${whole.endOffset}`;
     const ran = new Uint8Array(whole.endOffset - from);
-    // Inner ranges come after those around them, and correct them.
+    // Inner ranges follow outer ones and override them.
     for (const { startOffset, endOffset, count } of ranges) {
       ran.fill(count > 0 ? 1 : 0, startOffset - from, endOffset - from);
     }

@@ -1,5 +1,5 @@
 /**
- * Fuzzes for as long as it is told to, and keeps in `test/fuzz/corpus` what reaches new code:
+ * Fuzzes for the given time, and adds inputs that reach new code to `test/fuzz/corpus`:
  * `npm run fuzz -- [--seconds=60] [--seed=N] [TARGET...]`.
  */
 import { parseArgs } from 'node:util';
@@ -17,7 +17,7 @@ const head = await connectHead();
 const all: FuzzTarget[] = [...parserTargets, sessionBytes, sessionMoves, head];
 const chosen = all.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
 if (chosen.length === 0) {
-  console.error(`no such target; there are ${all.map(({ name }) => name).join(', ')}`);
+  console.error(`unknown target; the targets are ${all.map(({ name }) => name).join(', ')}`);
   process.exit(2);
 }
 const msEach = (Number(values.seconds) * 1_000) / chosen.length;
@@ -32,7 +32,7 @@ for (const target of chosen) {
     );
   } catch (error) {
     if (!(error instanceof FuzzFailure)) throw error;
-    // In the corpus it is a regression test from now on.
+    // In the corpus, the input becomes a regression test.
     keep(target, error.input);
     console.error(`seed ${seed}: ${error.message}`);
     process.exitCode = 1;

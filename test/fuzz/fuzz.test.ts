@@ -6,18 +6,18 @@ import { corpusOf, FuzzFailure, type FuzzTarget, fuzz } from './fuzzer.ts';
 import { parserTargets } from './parser-targets.ts';
 import { sessionBytes, sessionMoves } from './session-target.ts';
 
-/** The same in every run; `npm run fuzz` tries others, for longer. */
+/** The same in every run. `npm run fuzz` uses other seeds. */
 const seed = 20_261_124;
-/** Each target is given so many inputs. After `maxMs` it is enough if there were `leastMutants` beside the corpus. */
+/** Each target gets this many inputs, or fewer if `maxMs` have passed and `minMutants` were tested. */
 const maxExecutions = 5_000;
 const maxMs = 1_500;
-const leastMutants = 500;
+const minMutants = 500;
 
 function bounded(target: FuzzTarget): void {
-  t.test(`${target.name} survives its corpus and mutants of it, seed ${seed}`, async (t) => {
+  t.test(`${target.name} withstands its corpus and mutations of it, seed ${seed}`, async (t) => {
     const inputs = corpusOf(target);
     t.ok(inputs.length > 0, `${inputs.length} inputs in the corpus`);
-    const least = inputs.length + leastMutants;
+    const minExecutions = inputs.length + minMutants;
     let run = 0;
     const counted: FuzzTarget = {
       ...target,
@@ -31,17 +31,20 @@ function bounded(target: FuzzTarget): void {
       counted,
       seed,
       (executions) =>
-        executions >= Math.max(maxExecutions, least) ||
-        (executions >= least && performance.now() > untilMs),
+        executions >= Math.max(maxExecutions, minExecutions) ||
+        (executions >= minExecutions && performance.now() > untilMs),
     );
     t.equal(run, executions, 'the target ran each input to its end');
-    t.ok(executions >= least, `${executions} inputs, ${found.length} of them reached new code`);
+    t.ok(
+      executions >= minExecutions,
+      `${executions} inputs, ${found.length} of them reached new code`,
+    );
     t.ok(coveredChars > 0, `${coveredChars} characters of the packages' code ran`);
   });
 }
 
-t.test('a bug behind several checks is found, with the input that shows it', async (t) => {
-  // From a RESET to an OPEN: another type, a port that is not 0, and a host as long as it says.
+t.test('finds a bug behind several checks, and reports the input', async (t) => {
+  // To turn the RESET into an OPEN takes another type, a port other than 0, and a correct host length.
   const planted: FuzzTarget = {
     name: 'planted',
     seeds: [Buffer.from('070000020000000100220000', 'hex')],

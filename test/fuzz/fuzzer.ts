@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { Coverage } from './coverage.ts';
 import { mutate, randomOf } from './mutate.ts';
 
-/** What inputs are thrown at. */
+/** The code under test. */
 export interface FuzzTarget {
   readonly name: string;
-  /** Where the corpus begins; the rest is in files. */
+  /** The first inputs of the corpus; the others are in files. */
   readonly seeds: readonly Buffer[];
-  /** Parts that mutation would hardly find. */
+  /** Byte sequences that random mutations are unlikely to find. */
   readonly words?: readonly Buffer[];
-  /** Whatever it throws is a bug. */
+  /** Throws if the input reveals a bug. */
   run(input: Buffer): void | Promise<void>;
 }
 
@@ -34,19 +34,19 @@ export interface FuzzResult {
   readonly coveredChars: number;
 }
 
-/** So many inputs are run for one look at the coverage. */
+/** Number of inputs between two checks of the coverage. */
 const batchSize = 16;
 
 const root = join(import.meta.dirname, '../../..', 'test/fuzz/corpus');
 
-/** The corpus of a target: its seeds, and the files that earlier runs found. */
+/** The corpus of a target: its seeds, and files from earlier runs. */
 export function corpusOf({ name, seeds }: FuzzTarget): Buffer[] {
   const directory = join(root, name);
   const files = existsSync(directory) ? readdirSync(directory).sort() : [];
   return [...seeds, ...files.map((file) => readFileSync(join(directory, file)))];
 }
 
-/** Adds an input to the corpus, named by its contents. */
+/** Adds an input to the corpus. The file name is a hash of the input. */
 export function keep({ name }: FuzzTarget, input: Buffer): void {
   const file = createHash('sha256').update(input).digest('hex').slice(0, 16);
   mkdirSync(join(root, name), { recursive: true });
@@ -54,8 +54,8 @@ export function keep({ name }: FuzzTarget, input: Buffer): void {
 }
 
 /**
- * Mutates the corpus, keeps what reaches new code, and mutates that in turn.
- * @param until asked before each batch, with the number of executions so far
+ * Mutates the corpus, and adds mutants that reach new code to it.
+ * @param until called before each batch with the number of executions; true ends the run
  * @throws FuzzFailure
  */
 export async function fuzz(
@@ -71,7 +71,7 @@ export async function fuzz(
   const run = async (input: Buffer) => {
     executions += 1;
     try {
-      // A copy: a target that keeps or changes its input must not change the corpus.
+      // A copy, since a target can keep or change its input.
       await target.run(Buffer.from(input));
     } catch (error) {
       throw new FuzzFailure(target, input, error);

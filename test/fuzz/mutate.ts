@@ -1,4 +1,4 @@
-/** Numbers below a bound, the same for the same seed (mulberry32). */
+/** Pseudorandom integers below a bound, determined by the seed (mulberry32). */
 export type Random = (below: number) => number;
 
 export function randomOf(seed: number): Random {
@@ -61,7 +61,7 @@ const mutations: readonly Mutation[] = [
   },
 ];
 
-/** A few changes to one input, sometimes with a part of another. */
+/** Applies a few mutations to an input, sometimes after splicing in a part of another one. */
 export function mutate(
   input: Buffer,
   other: Buffer,

@@ -24,8 +24,8 @@ import type { FuzzTarget } from './fuzzer.ts';
 
 const texts = (...lines: readonly string[]): Buffer[] => lines.map((line) => Buffer.from(line));
 
-/** What a parser throws for bad input, and nothing else; undefined then. */
-function refusedBy<T>(parse: () => T, ...codes: readonly string[]): T | undefined {
+/** Parses; undefined if the parser refuses the input with one of these codes. Other errors are bugs. */
+function parseOrRefuse<T>(parse: () => T, ...codes: readonly string[]): T | undefined {
   try {
     return parse();
   } catch (error) {
@@ -34,7 +34,7 @@ function refusedBy<T>(parse: () => T, ...codes: readonly string[]): T | undefine
   }
 }
 
-/** Frames come out the same, however the bytes are cut. */
+/** Frames are decoded alike, no matter how the bytes are split into chunks. */
 const frames: FuzzTarget = {
   name: 'frames',
   seeds: [
@@ -49,25 +49,25 @@ const frames: FuzzTarget = {
     ),
   ],
   run(input) {
-    const told = (chunks: readonly Buffer[]) => {
+    const decode = (chunks: readonly Buffer[]) => {
       const calls: unknown[] = [];
       let data: { id: number; bytes: Buffer } | undefined;
       const sink = new Proxy({} as FrameSink, {
-        get: (_, name) => (id: unknown, piece: unknown) => {
+        get: (_, name) => (id: unknown, chunk: unknown) => {
           if (name !== 'onData') {
             data = undefined;
-            calls.push([name, id, Buffer.isBuffer(id) ? id.toString('hex') : piece]);
+            calls.push([name, id, Buffer.isBuffer(id) ? id.toString('hex') : chunk]);
           } else if (data?.id === id) {
-            data!.bytes = Buffer.concat([data!.bytes, piece as Buffer]);
+            data!.bytes = Buffer.concat([data!.bytes, chunk as Buffer]);
           } else {
-            data = { id: id as number, bytes: piece as Buffer };
+            data = { id: id as number, bytes: chunk as Buffer };
             calls.push(data);
           }
         },
       });
       const decoder = new FrameDecoder(sink);
       for (const chunk of chunks) {
-        const isDone = refusedBy(
+        const isDone = parseOrRefuse(
           () => {
             decoder.push(chunk);
             return false;
@@ -83,8 +83,8 @@ const frames: FuzzTarget = {
       return calls;
     };
     const single = Array.from(input, (_, at) => input.subarray(at, at + 1));
-    // Neighbouring DATA frames of one stream are told alike, in whatever pieces.
-    assert.deepEqual(told(single), told([input]));
+    // Consecutive DATA of one stream is merged, since chunk boundaries differ.
+    assert.deepEqual(decode(single), decode([input]));
   },
 };
 
@@ -107,7 +107,7 @@ const hello: FuzzTarget = {
     ',"peers":[',
   ),
   run(input) {
-    const read = refusedBy(() => parseHello(input), 'protocol_error');
+    const read = parseOrRefuse(() => parseHello(input), 'protocol_error');
     if (!read) return;
     assert.deepEqual(parseHello(Buffer.from(JSON.stringify(read))), read);
     assert.ok(Object.getPrototypeOf(read) === Object.prototype);
@@ -119,7 +119,7 @@ function encoded(packet: Packet): Buffer {
   return Buffer.concat([encodeDataHead(packet.connectId, packet.data.length), packet.data]);
 }
 
-/** Bodies of gRPC calls: message framing, and Packets in it. */
+/** Bodies of gRPC calls: message framing, and the packets in it. */
 const grpc: FuzzTarget = {
   name: 'grpc',
   seeds: [
@@ -148,7 +148,7 @@ const grpc: FuzzTarget = {
     for (const packet of packets) {
       if (!packet) continue;
       const again = decodePacket(encoded(packet).subarray(MESSAGE_HEADER_BYTES));
-      // The error of DATA is not sent by anybody, and not by us.
+      // No implementation sends the error of DATA, so it is not encoded.
       assert.deepEqual(again, packet.type === 'DATA' ? { ...packet, error: '' } : packet);
     }
   },
@@ -166,13 +166,13 @@ const targets: FuzzTarget = {
   words: texts('%eth0', ']:', '[::', ':0', '\u0000', '@', '2852039166', 'xn--', '\u212a', '..'),
   run(input) {
     const text = input.toString();
-    const target = refusedBy(() => parseConnectTarget(text), 'bad_target');
+    const target = parseOrRefuse(() => parseConnectTarget(text), 'bad_target');
     if (target) {
       assert.equal(formatTarget(target), text);
       assert.match(target.host, /^[\w.:-]{1,254}$/);
       assert.ok(target.port >= 1 && target.port <= 65_535);
     }
-    const address = refusedBy(() => parseAddress(text), 'bad_target');
+    const address = parseOrRefuse(() => parseAddress(text), 'bad_target');
     if (target && target.host.length <= 253) assert.deepEqual(address, target);
   },
 };
@@ -182,13 +182,13 @@ const identifiers: FuzzTarget = {
   seeds: texts(
     'host=node-1&host=NODE-1.&ipv4=10.0.0.1&ipv6=fd00::1',
     'cidr=10.1.0.0/16&cidr=fd00::/64&default-route=true&default-route=F',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: as manifests have it when nothing fills it in
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a manifest's variable that was not expanded
     'ipv4=${HOST_IP}&host=%6eode&cidr=::ffff:10.0.0.0/104',
   ),
   words: texts('&host=', '&ipv6=', '&cidr=', '/0', '%00', '%25eth0', '::ffff:', '&default-route=1'),
   run(input) {
     const read = parseAgentIdentifiers(input.toString());
-    // What was read is canonical: written out and read again it is the same, and has no warnings.
+    // Parsed identifiers are canonical: encoded and parsed again they are the same, without warnings.
     const again = parseAgentIdentifiers(claimTexts(read).join('&'));
     assert.deepEqual(again, { ...read, warnings: [] });
     for (const warning of read.warnings) assert.equal(warning, cleanText(warning, 1_000));
@@ -246,7 +246,7 @@ const names: FuzzTarget = {
   run(input) {
     const text = input.toString();
     const read = parseAlternativeNames(text);
-    // A value that could pass for another entry is quoted, or it is none.
+    // A value that contains a separator is quoted, or parsing fails.
     const plain = read?.filter(({ value }) => !/[,"]/.test(value)) ?? [];
     for (const { type, value } of plain) {
       assert.ok(text.includes(`${type}:`) && (text.includes(value) || text.includes('"')));

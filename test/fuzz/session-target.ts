@@ -10,7 +10,7 @@ import {
 import { FrameType } from '@fairlead/protocol/internal';
 import type { FuzzTarget } from './fuzzer.ts';
 
-/** A transport that hands bytes over within the call, so that an input has run when it returns. */
+/** A transport that delivers bytes synchronously, so that an input has been processed when `run` returns. */
 class SyncTransport implements Transport {
   readonly kind = 'memory';
   sink: TransportSink | undefined;
@@ -32,26 +32,26 @@ class SyncTransport implements Transport {
   }
 }
 
-/** Takes bytes at once, or holds them until the end; says if it is called when it must not be. */
+/** Consumes bytes at once, or never. Throws if it is called after the end. */
 class Consumer implements StreamHandler {
   readonly #stream: TunnelStream;
-  readonly #takes: boolean;
+  readonly #isConsuming: boolean;
   #isOver = false;
 
-  constructor(stream: TunnelStream, takes: boolean) {
+  constructor(stream: TunnelStream, isConsuming: boolean) {
     this.#stream = stream;
-    this.#takes = takes;
+    this.#isConsuming = isConsuming;
     stream.attach(this);
   }
 
   onData(chunk: Buffer): void {
     if (this.#isOver) throw new Error('onData after the end');
-    if (this.#takes) this.#stream.consumed(chunk.length);
+    if (this.#isConsuming) this.#stream.consumed(chunk.length);
   }
 
   onEnd(): void {
     if (this.#isOver) throw new Error('onEnd after the end');
-    if (this.#takes) this.#stream.end();
+    if (this.#isConsuming) this.#stream.end();
   }
 
   onDrain(): void {}
@@ -72,18 +72,18 @@ class SessionRun {
   #goAwaySeen = false;
 
   constructor(choice: number) {
-    const takes = (choice & 2) !== 0;
+    const isConsuming = (choice & 2) !== 0;
     this.session = new Session(
       this.#transport,
       {
-        onHello: () => this.#expectLife(),
+        onHello: () => this.#expectOpen(),
         onOpen: (stream) => {
-          this.#expectLife();
+          this.#expectOpen();
           if (choice & 4) stream.accept();
           else if (choice & 8) stream.refuse(new TunnelError('target_refused'));
-          if (!stream.isClosed) new Consumer(stream, takes);
+          if (!stream.isClosed) new Consumer(stream, isConsuming);
         },
-        onDraining: () => this.#expectLife(),
+        onDraining: () => this.#expectOpen(),
         onClose: (error) => {
           this.#closes += 1;
           this.#error = error;
@@ -103,18 +103,18 @@ class SessionRun {
     this.#transport.sink?.onBytes(chunk);
   }
 
-  /** Opens a stream of our own, if the session takes it. */
-  open(takes: boolean): void {
+  /** Opens a stream from this side, if the session permits it. */
+  open(isConsuming: boolean): void {
     try {
       const stream = this.session.open({ host: 'a', port: 1 }, { onClose() {} });
-      new Consumer(stream, takes);
+      new Consumer(stream, isConsuming);
       stream.write(Buffer.alloc(200));
     } catch (error) {
       if (!(error instanceof TunnelError)) throw error;
     }
   }
 
-  /** @throws Error for anything that must not be after the end */
+  /** Ends the session. @throws Error if memory or streams are left, or if the session failed internally */
   end(): void {
     this.session.destroy(new TunnelError('tunnel_lost'));
     if (this.#closes !== 1) throw new Error(`${this.#closes} closes`);
@@ -123,13 +123,13 @@ class SessionRun {
     if (this.#error?.code === 'internal_error' && !this.#goAwaySeen) throw this.#error;
     const { bufferedBytes, grantedBytes } = this.memory;
     if (bufferedBytes !== 0 || grantedBytes !== 0) {
-      throw new Error(`${bufferedBytes} bytes held, ${grantedBytes} granted after the end`);
+      throw new Error(`${bufferedBytes} bytes buffered, ${grantedBytes} granted after the end`);
     }
     if (this.session.streamCount !== 0) throw new Error('streams are left');
     this.#transport.destroy();
   }
 
-  #expectLife(): void {
+  #expectOpen(): void {
     if (this.#closes > 0) throw new Error('a call after onClose');
   }
 }
@@ -149,7 +149,7 @@ const open = (streamId: number): Buffer =>
 const data = (streamId: number, bytes: number): Buffer =>
   frame(FrameType.DATA, streamId, Buffer.alloc(bytes));
 
-/** The bytes of a peer, as they are; the second byte says how they are cut into chunks. */
+/** Raw bytes of a peer. The second byte of the input is the chunk size. */
 export const sessionBytes: FuzzTarget = {
   name: 'session-bytes',
   seeds: [
@@ -180,7 +180,7 @@ export const sessionBytes: FuzzTarget = {
   },
 };
 
-/** What a byte of a script stands for: the peer's frames, whose headers are right, and our own moves. */
+/** Actions of a script: the peer's frames, with valid headers, and calls of this side. */
 const moves: readonly ((run: SessionRun, id: number, size: number) => void)[] = [
   (run, id) => run.receive(open(id)),
   (run, id) => run.receive(frame(FrameType.OPENED, id, Buffer.alloc(0))),
@@ -205,7 +205,7 @@ const moves: readonly ((run: SessionRun, id: number, size: number) => void)[] = 
   },
 ];
 
-/** Frames that are well-formed, in any order: three bytes each for what, which stream, and how much. */
+/** Well-formed frames in any order. Each takes three bytes: action, stream and size. */
 export const sessionMoves: FuzzTarget = {
   name: 'session-moves',
   seeds: [
