@@ -86,32 +86,23 @@ async function testDemo(t: Test, project: ComposeProject): Promise<void> {
     t.equal((await project.tryCompose('run', '--rm', 'client', 'get', 'node-c')).code, 2);
   });
 
-  await t.test(
-    'no request fails after a server is killed, and it can be started again',
-    async (t) => {
-      const traffic = waitForTraffic(project, ['server-2']);
-      await project.kill('server-1');
-      await traffic;
-      const lines = await waitForTraffic(project, ['server-2']);
-      t.notMatch(lines.join('\n'), /FAILED/, 'after the kill no request fails');
-      // Without --no-deps, compose would start server-1.
-      const { code, output } = await project.tryCompose(
-        'run',
-        '--rm',
-        '--no-deps',
-        'client',
-        'get',
-      );
-      t.equal(code, 0, output);
-      t.equal(
-        (await project.inspect('server-1'))[0]?.State.Status,
-        'exited',
-        'server-1 is still down',
-      );
-      await project.compose('up', '--detach');
-      await waitForTraffic(project, servers);
-    },
-  );
+  await t.test('requests go to the other server after one is killed', async (t) => {
+    const traffic = waitForTraffic(project, ['server-2']);
+    await project.kill('server-1');
+    await traffic;
+    const lines = await waitForTraffic(project, ['server-2']);
+    t.notMatch(lines.join('\n'), /FAILED/, 'after the kill no request fails');
+    // Without --no-deps, compose would start server-1.
+    const { code, output } = await project.tryCompose('run', '--rm', '--no-deps', 'client', 'get');
+    t.equal(code, 0, output);
+    t.equal(
+      (await project.inspect('server-1'))[0]?.State.Status,
+      'exited',
+      'server-1 is still down',
+    );
+    await project.compose('up', '--detach');
+    await waitForTraffic(project, servers);
+  });
 
   await t.test('stops without errors, and starts again with the same certificates', async (t) => {
     await project.compose('stop');

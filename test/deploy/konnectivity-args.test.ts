@@ -104,7 +104,11 @@ const httpConnect = {
   ],
 };
 
-for (const [name, manifests] of Object.entries({ documented, kind, httpConnect })) {
+for (const [name, manifests] of Object.entries({
+  "Kubernetes' documentation": documented,
+  'examples/kind': kind,
+  'examples/kubernetes': httpConnect,
+})) {
   for (const program of ['server', 'agent'] as const) {
     t.test(`accepts the ${program}'s arguments in ${name}`, async (t) => {
       const { sources } = readArgs(program, manifests[program]);

@@ -4,7 +4,7 @@ import type { AttackedServer, AttackRun } from './attack-run.ts';
 import { clientAttacks } from './client-attacks.ts';
 import { tunnelAttacks } from './tunnel-attacks.ts';
 
-/** An attack can run this long after its time is up, since an HTTP/2 connection takes five seconds to fail. */
+/** An attack can run this long after its time is up, since a dead HTTP/2 connection is closed after 5 s. */
 const graceMs = 8_000;
 
 const [name = '', server = '', seconds = '', count = ''] = process.argv.slice(2);

@@ -49,7 +49,7 @@ export class EchoWatch {
 
   async stop(): Promise<void> {
     this.#isOver = true;
-    // Waits for the last message. If the stream is stuck, it is an error.
+    // Waits for the echo of the last message. A stuck stream is an error.
     const stuck = new AbortController();
     const hasReturned = await Promise.race([
       this.#done.then(() => true),
