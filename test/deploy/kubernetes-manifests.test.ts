@@ -165,8 +165,8 @@ function checkContainer(t: Test, container: Container, pod: PodSpec): void {
   }
 }
 
-function portOf({ ports }: Container, wanted: string): number | undefined {
-  return ports.find(({ name }) => name === wanted)?.containerPort;
+function portOf({ ports }: Container, portName: string): number | undefined {
+  return ports.find(({ name }) => name === portName)?.containerPort;
 }
 
 /** Checks that every file in the arguments is in a mounted volume, and that every volume is mounted. */

@@ -75,7 +75,7 @@ async function runBlock(session: DocSession, block: DocBlock): Promise<string | 
     }
   }
   const expected = marker.kind === 'run' ? marker.exitCode : 0;
-  const ended = await session.run(code);
-  if (ended.code === expected) return undefined;
-  return `${code}\nexit code ${ended.code ?? 'none, killed because it took too long'}, not ${expected}:\n${ended.output}`;
+  const result = await session.run(code);
+  if (result.code === expected) return undefined;
+  return `${code}\nexit code ${result.code ?? 'none, killed because it took too long'}, not ${expected}:\n${result.output}`;
 }

@@ -225,9 +225,9 @@ async function sequentialDials(run: AttackRun): Promise<void> {
     await once(call, 'data');
     return call;
   };
-  const open = await dial();
+  const openCall = await dial();
   let isCut = false;
-  open.once('close', () => {
+  openCall.once('close', () => {
     isCut = true;
   });
   while (!run.isOver()) {

@@ -40,9 +40,9 @@ export class EchoWatch {
 
   /** Waits until `roundTrips` more messages have returned, at any pace. */
   async progress(roundTrips: number): Promise<void> {
-    const wanted = this.#roundTrips + roundTrips;
+    const goal = this.#roundTrips + roundTrips;
     await eventually(`${roundTrips} more messages return on the healthy stream`, () => {
-      return this.failure !== undefined || this.#roundTrips >= wanted;
+      return this.failure !== undefined || this.#roundTrips >= goal;
     });
     if (this.failure !== undefined) throw new Error(`the healthy stream failed: ${this.failure}`);
   }

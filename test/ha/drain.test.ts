@@ -16,7 +16,7 @@ t.test('a draining server is unready at once, and serves for --shutdown-delay', 
   const { log } = await startAgent(t, server.agentPort, { agentId: 'x' });
   await server.log.line('agent connected');
   t.ok(await isReady(server));
-  const open = await openStream(server, echo);
+  const stream = await openStream(server, echo);
 
   const drained = server.server.drain();
   t.notOk(await isReady(server), 'unready at once');
@@ -30,8 +30,8 @@ t.test('a draining server is unready at once, and serves for --shutdown-delay', 
   t.equal(progress.streams, 1, 'logs its progress each second');
   t.ok(Number(progress.secondsLeft) >= 10 && Number(progress.secondsLeft) <= 20);
   t.match(await request(server, pod), /ECONNREFUSED|ENOENT/, 'refuses new streams after the delay');
-  open.socket.end('last words');
-  t.equal(Buffer.concat(await open.socket.toArray()).toString(), 'last words');
+  stream.socket.end('last words');
+  t.equal(Buffer.concat(await stream.socket.toArray()).toString(), 'last words');
   await drained;
 });
 
@@ -51,7 +51,7 @@ t.test('a draining agent keeps its streams, and new ones go to another agent', a
     gracefulShutdownTimeout: 20_000,
   });
   await server.log.line('agent connected');
-  const open = await openStream(server, echo);
+  const stream = await openStream(server, echo);
 
   const drained = draining.agent.drain();
   await server.log.line('agent drains');
@@ -66,8 +66,8 @@ t.test('a draining agent keeps its streams, and new ones go to another agent', a
   t.match(await draining.log.line('draining'), { streams: 1 });
   t.equal(pod.stats.requests, 6);
 
-  open.socket.end('last words');
-  t.equal(Buffer.concat(await open.socket.toArray()).toString(), 'last words');
+  stream.socket.end('last words');
+  t.equal(Buffer.concat(await stream.socket.toArray()).toString(), 'last words');
   await drained;
   t.strictSame(server.agentIds(), ['other']);
   t.equal(await request(server, pod), undefined);

@@ -79,8 +79,8 @@ export function startLoad(
   const clientsEnded = Promise.all(Array.from({ length: clients }, run));
   return {
     async ended(count) {
-      const wanted = ended + count;
-      await eventually(`${wanted} requests have ended`, () => ended >= wanted);
+      const goal = ended + count;
+      await eventually(`${goal} requests have ended`, () => ended >= goal);
     },
     async stop() {
       isStopped = true;

@@ -58,9 +58,9 @@ async function testRestarts(t: Test, kinds: Kinds, go: Binaries): Promise<void> 
   await t.test('serves again after the agent is killed and restarted', async (t) => {
     const { server, agent, client, echo } = await setUp(t, kinds, go);
     await client.echo(echo.address, 1000);
-    const open = await client.keepOpen(echo.address);
+    const connection = await client.keepOpen(echo.address);
     agent.process.kill('SIGKILL');
-    await t.rejects(open.finish(), 'open connections end');
+    await t.rejects(connection.finish(), 'open connections end');
     await untilAgents(server, 0);
     t.not((await client.failToDial(echo.address)).status, 200);
     await startAgent(t, kinds[1], server);
@@ -97,13 +97,13 @@ async function testSharedServer(t: Test, kinds: Kinds, go: Binaries): Promise<vo
 
   await t.test('an agent drains with an open connection', async (t) => {
     const { server, agent, client, echo } = await setUp(t, kinds, go);
-    const open = await client.keepOpen(echo.address);
+    const connection = await client.keepOpen(echo.address);
     const other = await startAgent(t, kinds[1], server);
     await untilAgents(server, 2);
     agent.process.kill('SIGTERM');
     // Konnectivity's agent announces its drain only after it receives another packet.
     for (let count = 0; count < 10; count += 1) await client.echo(echo.address, 1000);
-    await open.finish();
+    await connection.finish();
     await client.echo(echo.address, 64 * 1024, 20);
     if (agent.kind === 'fairlead') t.same(await agent.process.exit, { code: 0, signal: null });
     await untilNoStreams(server, other);

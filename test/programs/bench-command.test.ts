@@ -75,9 +75,9 @@ async function benchProcess(t: Test, args: readonly string[]): Promise<BenchResu
 }
 
 async function report(t: Test, args: readonly string[]) {
-  const ended = await bench([...args, ...short, '--json=-']);
-  t.equal(ended.code, 0, ended.stderr);
-  return JSON.parse(ended.stdout);
+  const result = await bench([...args, ...short, '--json=-']);
+  t.equal(result.code, 0, result.stderr);
+  return JSON.parse(result.stdout);
 }
 
 const clientFlags = {
@@ -183,9 +183,9 @@ t.test('applies an HTTP timeout below a second', async (t) => {
     `http://${loopback}:${sink.port}/`,
     '--timeout=200ms',
   ];
-  const ended = await bench([...silent, ...runFor('2s'), '--json=-']);
-  t.equal(ended.code, 1, 'no request succeeded');
-  const { failures, errors, operations } = JSON.parse(ended.stdout);
+  const result = await bench([...silent, ...runFor('2s'), '--json=-']);
+  t.equal(result.code, 1, 'no request succeeded');
+  const { failures, errors, operations } = JSON.parse(result.stdout);
   t.equal(operations, 0);
   t.ok(failures >= 4, `${failures} failures of 4 streams in two seconds`);
   t.match(errors, [{ code: 'timeout' }]);
@@ -222,16 +222,16 @@ t.test('prints each threshold, and exits with 1 if one is missed', async (t) => 
 
 t.test('counts HTTP errors as failures', async (t) => {
   const target = `http://${loopback}:${pod.port}/no-such-page`;
-  const ended = await bench(['--proxy', uds, '--target', target, ...short, limitedRate]);
-  t.equal(ended.code, 1, 'no request succeeded');
-  t.match(ended.stdout, /http_404/);
+  const result = await bench(['--proxy', uds, '--target', target, ...short, limitedRate]);
+  t.equal(result.code, 1, 'no request succeeded');
+  t.match(result.stdout, /http_404/);
 });
 
 t.test('writes self-contained reports as JSON and HTML', async (t) => {
   const json = join(directory.path, 'report.json');
   const html = join(directory.path, 'report.html');
   const files = ['--json', json, '--html', html];
-  const ended = await bench([
+  const result = await bench([
     '--proxy',
     uds,
     '--target',
@@ -240,8 +240,8 @@ t.test('writes self-contained reports as JSON and HTML', async (t) => {
     ...short,
     limitedRate,
   ]);
-  t.equal(ended.code, 0, ended.stderr);
-  t.match(ended.stdout, /^latency +p50 .* p99\.9 .* max /m, 'the summary is still printed');
+  t.equal(result.code, 0, result.stderr);
+  t.match(result.stdout, /^latency +p50 .* p99\.9 .* max /m, 'the summary is still printed');
   t.equal(JSON.parse(await readFile(json, 'utf8')).tool, 'fairlead bench');
   const page = await readFile(html, 'utf8');
   t.equal(page.match(/<svg /g)?.length, 4, 'rate, latency, throughput, distribution');
@@ -414,11 +414,11 @@ const failures: Record<string, { args: string[]; code: 1 | 2; message: RegExp }>
 t.test('prints one line with the cure if it cannot measure', async (t) => {
   for (const [name, { args, code, message }] of Object.entries(failures)) {
     await t.test(name, async (t) => {
-      const ended = await bench([...args, ...short]);
-      t.equal(ended.code, code);
-      t.match(ended.stderr, message);
-      t.notMatch(ended.stderr, /\bat .*\.js|Error:|error:[0-9A-F]{8}/, 'no stack');
-      t.equal(ended.stdout, '');
+      const result = await bench([...args, ...short]);
+      t.equal(result.code, code);
+      t.match(result.stderr, message);
+      t.notMatch(result.stderr, /\bat .*\.js|Error:|error:[0-9A-F]{8}/, 'no stack');
+      t.equal(result.stdout, '');
     });
   }
 });

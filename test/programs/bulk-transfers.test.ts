@@ -65,9 +65,9 @@ for (const transport of transports) {
     for (const kind of clientKinds) {
       await t.test(kind, async (t) => {
         const client = await openClient[kind](t, server);
-        const wanted = { bytes, sha256: seededSha256('bulk', bytes) };
-        t.same(await download(client, targets.source, bytes, 'bulk'), wanted, 'from the target');
-        t.same(await upload(client, targets.sink, bytes, 'bulk'), wanted, 'to the target');
+        const expected = { bytes, sha256: seededSha256('bulk', bytes) };
+        t.same(await download(client, targets.source, bytes, 'bulk'), expected, 'from the target');
+        t.same(await upload(client, targets.sink, bytes, 'bulk'), expected, 'to the target');
       });
     }
   });

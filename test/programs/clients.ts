@@ -110,9 +110,9 @@ export function authority({
 /** Sends one line to an echo target and waits for it. Rejects if something else comes back. */
 export async function echoLine(stream: Duplex, line: string): Promise<void> {
   stream.write(line);
-  const wanted = Buffer.byteLength(line);
-  const got = await readBytes(stream, wanted);
-  if (got.toString() !== line) throw new Error(`echo of ${line}: ${got}`);
+  const byteCount = Buffer.byteLength(line);
+  const echo = await readBytes(stream, byteCount);
+  if (echo.toString() !== line) throw new Error(`echo of ${line}: ${echo}`);
 }
 
 /** Reads exactly `count` bytes and leaves the stream paused. Rejects if the stream ends before. */

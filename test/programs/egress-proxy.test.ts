@@ -107,20 +107,20 @@ async function connectAndEcho(
 for (const [name, startProxy] of Object.entries(proxies)) {
   t.test(`connects through an ${name} proxy`, async (t) => {
     const proxy = await startProxy(t);
-    const wanted = `CONNECT ${loopback}:${server.agentPort}`;
+    const expected = `CONNECT ${loopback}:${server.agentPort}`;
 
     for (const transport of transports) {
       await t.test(`--egress-proxy, ${transport}`, async (t) => {
         proxy.requests.length = 0;
         await connectAndEcho(t, server, { transport, 'egress-proxy': proxy.url }, {});
-        t.same(proxy.requests, [wanted]);
+        t.same(proxy.requests, [expected]);
       });
     }
     await t.test('HTTPS_PROXY with a user and a password', async (t) => {
       proxy.requests.length = 0;
       const HTTPS_PROXY = proxy.url.replace('://', '://user:secret@');
       await connectAndEcho(t, server, {}, { HTTPS_PROXY });
-      t.same(proxy.requests, [`${wanted} Basic ${btoa('user:secret')}`]);
+      t.same(proxy.requests, [`${expected} Basic ${btoa('user:secret')}`]);
     });
     await t.test('NO_PROXY excludes the server', async (t) => {
       proxy.requests.length = 0;

@@ -164,8 +164,8 @@ const mistakes: Record<string, { args: string[]; code: 1 | 2; message: RegExp }>
 
 t.test('prints the cause of a wrong argument', async (t) => {
   for (const [name, { args, code, message }] of Object.entries(mistakes)) {
-    const ended = await runCommand(['forward', ...args]);
-    t.equal(ended.code, code, name);
-    t.match(ended.stderr, message, name);
+    const result = await runCommand(['forward', ...args]);
+    t.equal(result.code, code, name);
+    t.match(result.stderr, message, name);
   }
 });

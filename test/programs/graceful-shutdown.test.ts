@@ -84,8 +84,8 @@ async function checkFinishes(t: Test, { stream, socket }: StreamEnds): Promise<v
   t.equal(String(await readBytes(socket, 5)), 'more\n', 'the stream still carries bytes');
   seededReadable('answer', answerBytes).pipe(socket);
   stream.end();
-  const wanted = { bytes: answerBytes, sha256: seededSha256('answer', answerBytes) };
-  t.same(await readRest(stream), wanted, 'the answer is complete');
+  const expected = { bytes: answerBytes, sha256: seededSha256('answer', answerBytes) };
+  t.same(await readRest(stream), expected, 'the answer is complete');
 }
 
 /** Waits until the server has seen agents drain `count` times. */
@@ -108,7 +108,7 @@ for (const transport of transports) {
     const { server, agent } = await startService(t, { agent: { transport } });
     const target = await startControlledTarget(t);
     const idle = await http2Client(t, server.tcp);
-    const open = await openActiveStream(t, server, target);
+    const active = await openActiveStream(t, server, target);
 
     server.process.kill('SIGTERM');
     await server.process.waitForLog('draining');
@@ -123,7 +123,7 @@ for (const transport of transports) {
     await t.rejects(idle.open(target.target), 'refuses new streams on an open connection');
     t.equal(linesOf(agent.process, 'disconnected').length, 0);
 
-    await checkFinishes(t, open);
+    await checkFinishes(t, active);
     t.same(await inTime('the program ends', server.process.exit), { code: 0, signal: null });
     await agent.process.waitForLog('disconnected');
   });
@@ -133,21 +133,21 @@ for (const transport of transports) {
     const drained = linesOf(server.process, 'agent drains').length + 1;
     const agent = await connectAgent(t, server, { transport });
     const target = await startControlledTarget(t);
-    const open = await openActiveStream(t, server, target);
+    const active = await openActiveStream(t, server, target);
 
     agent.process.kill('SIGTERM');
     await untilAgentsDrain(server, drained);
     await connectAgent(t, server, { transport, 'agent-id': 'node-2' });
-    const later: StreamEnds[] = [];
-    while (later.length < 10) later.push(await openActiveStream(t, server, target));
+    const newStreams: StreamEnds[] = [];
+    while (newStreams.length < 10) newStreams.push(await openActiveStream(t, server, target));
     t.same(
       await streamsByAgent(server.adminPort),
       { 'node-1': 1, 'node-2': 10 },
       'new streams go to the other agent',
     );
-    for (const { socket } of later) socket.destroy();
+    for (const { socket } of newStreams) socket.destroy();
 
-    await checkFinishes(t, open);
+    await checkFinishes(t, active);
     t.same(await inTime('the program ends', agent.process.exit), { code: 0, signal: null });
   });
 }
@@ -157,7 +157,7 @@ t.test('the only agent finishes open streams before it exits', async (t) => {
   const drained = linesOf(server.process, 'agent drains').length + 1;
   const agent = await connectAgent(t, server);
   const target = await startControlledTarget(t);
-  const open = await openActiveStream(t, server, target);
+  const active = await openActiveStream(t, server, target);
   agent.process.kill('SIGTERM');
   await untilAgentsDrain(server, drained);
   const echo = await startEchoTarget();
@@ -165,7 +165,7 @@ t.test('the only agent finishes open streams before it exits', async (t) => {
   const { status, stream } = await http1Client(t, server.tcp).ask(authority(echo));
   t.ok(status === 200 || status === 503, `a new stream is served or refused: ${status}`);
   stream.destroy();
-  await checkFinishes(t, open);
+  await checkFinishes(t, active);
   t.same(await inTime('the program ends', agent.process.exit), { code: 0, signal: null });
   const { code } = await http1Client(t, server.tcp).ask(target.target);
   t.equal(code, 'no_agent');

@@ -131,7 +131,7 @@ async function stallUpload(t: Test, client: Client): Promise<StalledStream> {
   };
 }
 
-const wanted = { bytes: stalledBytes, sha256: seededSha256('stalled', stalledBytes) };
+const expected = { bytes: stalledBytes, sha256: seededSha256('stalled', stalledBytes) };
 
 t.test('serves other streams while readers stall', async (t) => {
   const service = await startService(t);
@@ -168,6 +168,6 @@ t.test('serves other streams while readers stall', async (t) => {
 
   for (const [kind, what, { finish }] of stalled) {
     const report = await inTime(`the ${what} completes`, finish());
-    t.same(report, wanted, `${kind}: the stalled ${what} completes after it is read again`);
+    t.same(report, expected, `${kind}: the stalled ${what} completes after it is read again`);
   }
 });
