@@ -20,7 +20,7 @@ export interface RunContext {
 
 /** One test file, and how long it can take. */
 export interface FileJob {
-  /** Source file, from the root: `packages/protocol/test/codec.test.ts`. */
+  /** Source file, from the root: `packages/protocol/test/wire/codec.test.ts`. */
   readonly file: string;
   readonly timeoutS: number;
 }

@@ -95,7 +95,7 @@ export const suites = {
       'test/binaries',
       'test/programs',
       'packages/cli/test/main.test.ts',
-      'packages/cli/test/pki.test.ts',
+      'packages/cli/test/pki/pki-command.test.ts',
     ],
     jobs: 1,
     fileTimeoutS: 300,

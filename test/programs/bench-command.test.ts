@@ -158,7 +158,7 @@ for (const flags of [[], ['--new-connections']]) {
     const args = ['--proxy', uds, '--target', `http://${loopback}:${pod.port}/pods`, ...flags];
     const startMs = performance.now();
     const paced = await report(t, [...args, limitedRate]);
-    // packages/client/test/http-load.test.ts tests the exact rate, in controlled time. Here a busy machine
+    // packages/client/test/load/http-load.test.ts tests the exact rate, in controlled time. Here a busy machine
     // can also send requests that were due before the measurement.
     const due = (performance.now() - startMs) / 10;
     t.match(paced, { mode: 'http', failures: 0 });

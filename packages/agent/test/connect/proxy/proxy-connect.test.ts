@@ -1,0 +1,139 @@
+import net from 'node:net';
+import { connectTls, EgressProxies } from '@fairlead/agent/internal';
+import { eventually, reserveRefusedPort } from '@fairlead/testkit';
+import { controlTime } from '@fairlead/testkit/controlled-time';
+import t, { type Test } from 'tap';
+import {
+  agentTls,
+  certificates,
+  exchange,
+  failure,
+  kinds,
+  proxyAt,
+  serverTls,
+  timeoutMs,
+} from '../connect-fixtures.ts';
+import { listenForTest } from '../tunnel-servers.ts';
+import { startHttp1Proxy, startHttp2Proxy, type TestProxy } from './proxies.ts';
+
+for (const [kind, { connect, start }] of Object.entries(kinds)) {
+  t.test(`${kind} through proxies`, async (t) => {
+    const proxies: Record<string, (t: Test) => Promise<[TestProxy, string]>> = {
+      'http, HTTP/1.1': async (t) => [await startHttp1Proxy(t), 'http'],
+      'https, HTTP/1.1': async (t) => [await startHttp1Proxy(t, certificates.server), 'https'],
+      'https, HTTP/2': async (t) => [await startHttp2Proxy(t, certificates.server), 'https'],
+    };
+    for (const [name, startProxy] of Object.entries(proxies)) {
+      t.test(name, async (t) => {
+        const server = await start(t, serverTls);
+        const [proxy, scheme] = await startProxy(t);
+        const url = `${scheme}://us%40er:pass%3Aword@127.0.0.1:${proxy.port}`;
+        const transport = await connect({ host: '127.0.0.1', port: server.port }, agentTls, {
+          timeoutMs,
+          proxy: proxyAt(url),
+        });
+        const credentials = Buffer.from('us@er:pass:word').toString('base64');
+        t.same(proxy.requests, [`127.0.0.1:${server.port} Basic ${credentials}`]);
+        await exchange(t, transport);
+        await server.allClosed();
+        await proxy.allClosed();
+      });
+    }
+
+    t.test('to an IPv6 address', async (t) => {
+      const server = await start(t, { ...serverTls, host: '::1' });
+      const proxy = await startHttp2Proxy(t, certificates.server);
+      const transport = await connect({ host: '::1', port: server.port }, agentTls, {
+        timeoutMs,
+        proxy: proxyAt(`https://127.0.0.1:${proxy.port}`),
+      });
+      t.same(proxy.requests, [`[::1]:${server.port} -`]);
+      await exchange(t, transport);
+    });
+  });
+}
+
+t.test('failures at a proxy', async (t) => {
+  const server = { host: 'server.test', port: 443 };
+  const secret = 'hunter2';
+
+  for (const [name, start] of Object.entries({
+    'HTTP/1.1': (t: Test, refuseWith: number) =>
+      startHttp1Proxy(t, certificates.server, { refuseWith }),
+    'HTTP/2': (t: Test, refuseWith: number) =>
+      startHttp2Proxy(t, certificates.server, { refuseWith }),
+  })) {
+    t.test(
+      `${name}: after a refusal, the error shows the status and not the password`,
+      async (t) => {
+        const proxy = await start(t, 407);
+        const url = `https://user:${secret}@127.0.0.1:${proxy.port}`;
+        const error = await failure(
+          connectTls(server, agentTls, { timeoutMs, proxy: proxyAt(url) }),
+        );
+        t.equal(error.reason, 'proxy_failed');
+        t.match(
+          error.message,
+          `egress proxy https://127.0.0.1:${proxy.port}: CONNECT server.test:443 was answered with 407`,
+        );
+        t.notMatch(error.message, secret);
+        t.notOk(error.otherTransportMayWork);
+        await proxy.allClosed();
+      },
+    );
+  }
+
+  t.test('nothing listens at its address', async (t) => {
+    const target = await reserveRefusedPort();
+    t.teardown(() => target.close());
+    const proxy = proxyAt(`http://127.0.0.1:${target.port}`);
+    const error = await failure(connectTls(server, agentTls, { timeoutMs, proxy }));
+    t.equal(error.reason, 'proxy_failed');
+    t.match(error.message, /egress proxy http:.*connection refused/);
+  });
+
+  t.test('its certificate is not trusted', async (t) => {
+    const secured = await startHttp2Proxy(t, certificates.server);
+    const proxies = new EgressProxies({ url: `https://127.0.0.1:${secured.port}`, env: {} });
+    const proxy = proxies.for(server);
+    const error = await failure(connectTls(server, agentTls, { timeoutMs, proxy }));
+    t.equal(error.reason, 'proxy_failed');
+    t.match(error.message, /a CA that is not trusted signed it/);
+    t.same(secured.requests, []);
+  });
+
+  for (const [name, start] of Object.entries({
+    'HTTP/1.1': (t: Test) => startHttp1Proxy(t, undefined, { silent: true }),
+    'HTTP/2': (t: Test) => startHttp2Proxy(t, certificates.server, { silent: true }),
+  })) {
+    t.test(`${name}: it does not answer`, async (t) => {
+      const proxy = await start(t);
+      const url = `${name === 'HTTP/2' ? 'https' : 'http'}://127.0.0.1:${proxy.port}`;
+      const time = controlTime(t);
+      const attempt = failure(connectTls(server, agentTls, { timeoutMs, proxy: proxyAt(url) }));
+      await eventually('the proxy has the request', () => proxy.requests.length === 1);
+      await time.advance(timeoutMs);
+      const error = await attempt;
+      t.equal(error.reason, 'proxy_failed');
+      t.match(error.message, `waiting for the egress proxy ${url} to reach server.test:443`);
+      await proxy.allClosed();
+    });
+  }
+
+  t.test('it closes instead of answering', async (t) => {
+    const closing = net.createServer((socket) => socket.once('data', () => socket.end()));
+    const { port } = await listenForTest(t, closing);
+    const proxy = proxyAt(`http://127.0.0.1:${port}`);
+    const error = await failure(connectTls(server, agentTls, { timeoutMs, proxy }));
+    t.equal(error.reason, 'proxy_failed');
+  });
+
+  t.test('the server behind it refuses: the error shows the answer of the proxy', async (t) => {
+    const target = await reserveRefusedPort();
+    t.teardown(() => target.close());
+    const { port } = await startHttp1Proxy(t);
+    const proxy = proxyAt(`http://127.0.0.1:${port}`);
+    const error = await failure(connectTls(target, agentTls, { timeoutMs, proxy }));
+    t.match(error.message, /was answered with 502 Bad Gateway/);
+  });
+});

@@ -1,9 +1,0 @@
-import t from 'tap';
-import { sessionContract } from './session-contract.ts';
-import { memoryTransports } from './session-pair.ts';
-import { tcpTransports, tlsTransports, webSocketTransports } from './transport-pairs.ts';
-
-t.test('memory', async (t) => sessionContract(t, async () => memoryTransports()));
-t.test('TCP', async (t) => sessionContract(t, tcpTransports));
-t.test('TLS', async (t) => sessionContract(t, tlsTransports));
-t.test('WebSocket', async (t) => sessionContract(t, webSocketTransports));

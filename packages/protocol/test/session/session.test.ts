@@ -1,0 +1,13 @@
+import t from 'tap';
+import {
+  tcpTransports,
+  tlsTransports,
+  webSocketTransports,
+} from '../transports/transport-pairs.ts';
+import { sessionContract } from './session-contract.ts';
+import { memoryTransports } from './session-pair.ts';
+
+t.test('memory', async (t) => sessionContract(t, async () => memoryTransports()));
+t.test('TCP', async (t) => sessionContract(t, tcpTransports));
+t.test('TLS', async (t) => sessionContract(t, tlsTransports));
+t.test('WebSocket', async (t) => sessionContract(t, webSocketTransports));

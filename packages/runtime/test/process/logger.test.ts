@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createFileLog, createLogger, logLevel } from '@fairlead/runtime/process';
+import t from 'tap';
+import { memoryLogger } from '../log-lines.ts';
+
+t.test('a line has its level as a word, ISO time, and no process ID', async (t) => {
+  const { logger, lines } = memoryLogger();
+  logger.info({ port: 1 }, 'listening');
+  const { time, ...rest } = lines[0] ?? {};
+  t.strictSame(rest, { level: 'info', port: 1, msg: 'listening' });
+  t.equal(new Date(String(time)).toISOString(), time);
+});
+
+t.test('an error keeps its code', async (t) => {
+  const { logger, lines } = memoryLogger();
+  logger.error({ err: Object.assign(new Error('boom'), { code: 'EBOOM' }) }, 'failed');
+  t.match(lines[0], { level: 'error', err: { message: 'boom', code: 'EBOOM' }, msg: 'failed' });
+});
+
+t.test('lines below the level are not written', async (t) => {
+  const lines: string[] = [];
+  const logger = createLogger('warn', { write: (line) => void lines.push(line) });
+  logger.info('no');
+  logger.warn('yes');
+  t.equal(lines.length, 1);
+});
+
+t.test("klog's verbosity: a default manifest's -v=4 is info", async (t) => {
+  const level = (v: number) => logLevel({ logLevel: undefined, v });
+  t.strictSame([0, 1, 3, 4, 5, 6, 10].map(level), [
+    ...['info', 'info', 'info', 'info'],
+    ...['debug', 'trace', 'trace'],
+  ]);
+  t.equal(logLevel({ logLevel: 'warn', v: 9 }), 'warn', '--log-level overrides -v');
+});
+
+t.test("a peer's text cannot look like a log line or control a terminal", async (t) => {
+  const written: string[] = [];
+  const logger = createLogger('info', { write: (line) => void written.push(line) });
+  const hostile =
+    '\n{"level":"info","msg":"forged"}\r\u0000\u001b[2J\u0085\u009b\u2028\u2029\u202e\u2066\ufeff\u007f"\\';
+  logger.info({ agent: hostile, claims: [hostile], [hostile]: 1 }, hostile);
+  t.equal(written.length, 1);
+  const [line = ''] = written;
+  t.match(line, /^[ -~]*\n$/, 'nothing but printable characters before the one line end');
+  const { agent, claims, msg } = JSON.parse(line);
+  t.strictSame([agent, claims, msg], [hostile, [hostile], hostile], 'and nothing is lost');
+});
+
+t.test("a peer's long text is cut", async (t) => {
+  const { logger, lines } = memoryLogger();
+  logger.info({ agent: 'x'.repeat(1_000_000), port: 1, err: new Error('y'.repeat(5_000)) }, 'said');
+  const { agent, err } = lines[0] as { agent: string; err: { message: string } };
+  t.equal(agent, `${'x'.repeat(1_023)}…`);
+  t.equal(err.message.length, 5_000, 'errors are ours, and kept');
+});
+
+t.test('lines during and after the close of a log are ignored', async (t) => {
+  const path = join(t.testdir({}), 'log');
+  const { logger, close } = createFileLog('--x-log', path);
+  logger.info('before');
+  let isClosed = false;
+  const closing = close().then(() => {
+    isClosed = true;
+  });
+  while (!isClosed) {
+    logger.info('meanwhile');
+    await new Promise(setImmediate);
+  }
+  await closing;
+  logger.info('after');
+  const text = readFileSync(path, 'utf8');
+  // A comparison by tap would print all of it.
+  t.ok(text.includes('"msg":"before"'));
+  t.notOk(text.includes('"msg":"after"'));
+});

@@ -1,0 +1,386 @@
+import { once } from 'node:events';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { formatTarget } from '@fairlead/protocol';
+import type { ByteReport } from '@fairlead/testkit';
+import {
+  connectHead,
+  connectThrough,
+  countBytes,
+  exchangeRaw,
+  openFrontEnd,
+  readText,
+  reserveRefusedPort,
+  seededReadable,
+  seededSha256,
+  startEarlyEndTarget,
+  startEchoTarget,
+  startLateAnswerTarget,
+} from '@fairlead/testkit';
+import { controlTime } from '@fairlead/testkit/controlled-time';
+import t, { type Test } from 'tap';
+import {
+  failingDial,
+  listeners,
+  PendingDial,
+  passTime,
+  startFrontEnd,
+  startTunnel,
+  type TestFrontEnd,
+} from './front-end-fixture.ts';
+
+/** Splits an answer; fails the test unless it has the form of every refusal. */
+function checkRefusal(t: Test, text: string, status: number, code: string): string {
+  const [head = '', body = '', ...rest] = text.split('\r\n\r\n');
+  t.equal(rest.length, 0);
+  t.match(head, new RegExp(`^HTTP/1\\.1 ${status} `));
+  t.match(head.toLowerCase(), `\r\nfairlead-error: ${code}`);
+  t.match(head.toLowerCase(), '\r\nconnection: close');
+  t.match(head.toLowerCase(), '\r\ncontent-type: text/plain');
+  t.match(head.toLowerCase(), `\r\ncontent-length: ${Buffer.byteLength(body, 'latin1')}`);
+  t.match(body, /^[^\r\n]+ after \d+ ms\)\n$/, 'the body is one line');
+  return body;
+}
+
+for (const [listener, addressOf] of Object.entries(listeners)) {
+  t.test(`HTTP/1.1 CONNECT over ${listener}`, async (t) => {
+    const target = await startEchoTarget();
+    t.teardown(() => target.close());
+    const started = await startFrontEnd(t, await startTunnel(t));
+    const via = addressOf(started);
+
+    t.test('answers with a bare head and relays', async (t) => {
+      const socket = await openFrontEnd(via);
+      socket.write(connectHead(formatTarget(target), { Host: '127.0.0.1' }));
+      const [answer] = await once(socket, 'data');
+      t.equal(answer.toString(), 'HTTP/1.1 200 Connection established\r\n\r\n');
+      socket.end('ping');
+      t.equal(await readText(socket), 'ping');
+      const { bytesFromClient, bytesToClient, error } = await started.until(({ ends }) => ends[0]);
+      t.same(
+        { bytesFromClient, bytesToClient, error },
+        { bytesFromClient: 4, bytesToClient: 4, error: undefined },
+      );
+      const line = await started.until(({ logs }) => logs.find((log) => log.message === 'stream'));
+      t.match(line, {
+        level: 'debug',
+        protocol: 'http1',
+        caller: listener === 'UDS' ? 'uds' : 'mtls:frontend-client',
+        target: formatTarget(target),
+        agent: 'agent-1',
+        bytesFromClient: 4,
+        bytesToClient: 4,
+        durationMs: Number,
+        end: 'closed',
+      });
+    });
+
+    t.test('delivers bytes sent in one packet with the head', async (t) => {
+      const payload = 'x'.repeat(20_000);
+      const reply = await connectThrough({ via, target: formatTarget(target), payload, end: true });
+      t.equal(reply.status, 200);
+      t.equal(await readText(reply.socket), payload);
+    });
+
+    t.test('reads a head that arrives byte by byte', async (t) => {
+      const socket = await openFrontEnd(via);
+      socket.setNoDelay(true);
+      for (const byte of connectHead(formatTarget(target))) {
+        await new Promise((resolve) => socket.write(byte, resolve));
+      }
+      socket.end('slow');
+      t.match(await readText(socket), /^HTTP\/1\.1 200 [^\r]*\r\n\r\nslow$/);
+    });
+
+    t.test('accepts any Host header, and none', async (t) => {
+      for (const head of [
+        `CONNECT ${formatTarget(target)} HTTP/1.1\r\nHost: elsewhere.example:1\r\n\r\n`,
+        `CONNECT ${formatTarget(target)} HTTP/1.1\r\n\r\n`,
+      ]) {
+        const socket = await openFrontEnd(via);
+        socket.end(head);
+        t.match(await readText(socket), /^HTTP\/1\.1 200 /);
+      }
+    });
+
+    t.test('carries the client’s half-close: the target answers 8 MiB after it', async (t) => {
+      const late = await startLateAnswerTarget({ answerBytes: 8 * 1024 * 1024 });
+      t.teardown(() => late.close());
+      const reply = await connectThrough({
+        via,
+        target: formatTarget(late),
+        payload: 'go',
+        end: true,
+      });
+      const { sha256 } = await countBytes(reply.socket);
+      t.equal(sha256, late.sha256);
+    });
+
+    t.test('carries the target’s half-close: it reads 8 MiB after it', async (t) => {
+      let onReport = (_report: ByteReport) => {};
+      const reported = new Promise<ByteReport>((resolve) => {
+        onReport = resolve;
+      });
+      const early = await startEarlyEndTarget({ greeting: 'bye', onReport });
+      t.teardown(() => early.close());
+      const reply = await connectThrough({ via, target: formatTarget(early) });
+      t.equal(await readText(reply.socket), 'bye');
+      seededReadable('upload', 8 * 1024 * 1024).pipe(reply.socket);
+      t.equal((await reported).sha256, seededSha256('upload', 8 * 1024 * 1024));
+    });
+
+    t.test('relays 100 streams at once', async (t) => {
+      await Promise.all(
+        Array.from({ length: 100 }, async (_, index) => {
+          const payload = `stream ${index}`;
+          const reply = await connectThrough({
+            via,
+            target: formatTarget(target),
+            payload,
+            end: true,
+          });
+          t.equal(await readText(reply.socket), payload);
+        }),
+      );
+      await started.until(() => started.frontEnd.activeStreams === 0);
+    });
+
+    t.test('answers 502 when the target refuses', async (t) => {
+      const refused = await reserveRefusedPort();
+      t.teardown(() => refused.close());
+      const request = connectHead(formatTarget(refused));
+      const { text, closedBy } = await exchangeRaw(via, request);
+      t.equal(closedBy, 'end');
+      const body = checkRefusal(t, text, 502, 'target_refused');
+      t.match(body, `(target_refused at the target, target ${formatTarget(refused)}, after `);
+      const line = await started.until(({ logs }) =>
+        logs.find((log) => log.end === 'target_refused'),
+      );
+      t.equal(line.level, 'info');
+    });
+  });
+
+  const refusals: [what: string, request: string | Buffer, status: number, code: string][] = [
+    ['GET', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', 405, 'method_not_allowed'],
+    ['GET without Host', 'GET / HTTP/1.1\r\n\r\n', 405, 'method_not_allowed'],
+    [
+      'a POST with its body',
+      'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody',
+      405,
+      'method_not_allowed',
+    ],
+    [
+      'an Expect header',
+      'POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n',
+      405,
+      'method_not_allowed',
+    ],
+    [
+      'a strange Expect header',
+      'POST / HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nContent-Length: 4\r\n\r\n',
+      405,
+      'method_not_allowed',
+    ],
+    [
+      'an upgrade',
+      'GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
+      405,
+      'method_not_allowed',
+    ],
+    [
+      'a CONNECT after a GET',
+      'GET / HTTP/1.1\r\nHost: x\r\n\r\nCONNECT a:1 HTTP/1.1\r\n\r\n',
+      405,
+      'method_not_allowed',
+    ],
+    ['garbage', 'garbage\r\n\r\n', 400, 'bad_request'],
+    ['binary garbage', Buffer.from('160301020001000001fc0303', 'hex'), 400, 'bad_request'],
+    ['a bad header line', 'CONNECT a:1 HTTP/1.1\r\n: x\r\n\r\n', 400, 'bad_request'],
+    ['HTTP/1.0', 'CONNECT a:1 HTTP/1.0\r\n\r\n', 400, 'bad_request'],
+    [
+      'an over-long header',
+      `CONNECT a:1 HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+      431,
+      'head_too_large',
+    ],
+    [
+      'an over-long target',
+      `CONNECT ${'x'.repeat(20_000)}:1 HTTP/1.1\r\n\r\n`,
+      431,
+      'head_too_large',
+    ],
+    [
+      'too many headers',
+      `CONNECT a:1 HTTP/1.1\r\n${'X: x\r\n'.repeat(5_000)}\r\n`,
+      431,
+      'head_too_large',
+    ],
+    ['no port', 'CONNECT host HTTP/1.1\r\nHost: host\r\n\r\n', 400, 'bad_target'],
+    ['port 0', 'CONNECT host:0 HTTP/1.1\r\nHost: host\r\n\r\n', 400, 'bad_target'],
+    ['port 65536', 'CONNECT host:65536 HTTP/1.1\r\nHost: host\r\n\r\n', 400, 'bad_target'],
+    ['userinfo', 'CONNECT me@host:1 HTTP/1.1\r\nHost: host\r\n\r\n', 400, 'bad_target'],
+    [
+      'bytes after a bad target',
+      `CONNECT host HTTP/1.1\r\n\r\n${'x'.repeat(100_000)}`,
+      400,
+      'bad_target',
+    ],
+  ];
+
+  t.test(`refused requests over ${listener}`, async (t) => {
+    const pending = new PendingDial();
+    const started = await startFrontEnd(t, pending.dial);
+    const via = addressOf(started);
+    for (const [what, request, status, code] of refusals) {
+      t.test(what, async (t) => {
+        const before = started.seen.refused.length;
+        const { text, closedBy } = await exchangeRaw(via, request);
+        t.equal(closedBy, 'end', 'closed in order');
+        checkRefusal(t, text, status, code);
+        if (status === 405) t.match(text.toLowerCase(), '\r\nallow: connect\r\n');
+        t.same(started.seen.refused.slice(before), [code], 'one refusal is counted');
+      });
+    }
+    t.test('a client that still sends after its refusal is not reset', async (t) => {
+      const socket = await openFrontEnd(via);
+      const errors: Error[] = [];
+      socket.on('error', (error) => errors.push(error));
+      socket.write('GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n');
+      socket.resume();
+      await once(socket, 'end');
+      socket.end(Buffer.alloc(1024 * 1024));
+      await new Promise((resolve) => socket.once('close', resolve));
+      t.same(errors, []);
+    });
+    t.test('HEAD gets no body', async (t) => {
+      const { text } = await exchangeRaw(via, 'HEAD / HTTP/1.1\r\nHost: x\r\n\r\n');
+      t.match(text, /^HTTP\/1\.1 405 .*\r\ncontent-length: [1-9].*\r\n\r\n$/s);
+    });
+    t.test('half a head, then the end of input', async (t) => {
+      const socket = await openFrontEnd(via);
+      socket.end('CONNECT a:1 HT');
+      checkRefusal(t, await readText(socket), 400, 'bad_request');
+    });
+    t.test('no bytes, then the end of input', async (t) => {
+      const socket = await openFrontEnd(via);
+      socket.end();
+      t.equal(await readText(socket), '');
+    });
+    t.equal(pending.started.length, 0, 'nothing was dialed');
+  });
+
+  t.test(`deadlines over ${listener}`, async (t) => {
+    const pending = new PendingDial();
+    const time = controlTime(t);
+    const started = await startFrontEnd(t, pending.dial, { headTimeoutMs: 60_000 });
+    const via = addressOf(started);
+    const exchangeUntilDeadline = (text: string) =>
+      passTime(time, 'the connection is closed', exchangeRaw(via, text));
+    t.test('a silent connection is closed without an answer', async (t) => {
+      const { text, closedBy } = await exchangeUntilDeadline('');
+      t.same({ text, closedBy }, { text: '', closedBy: 'end' });
+    });
+    for (const half of ['C', 'CONNECT a:1 HTTP/1.1\r\nHost: x\r\n', 'PO', 'P']) {
+      t.test(`half a head is answered with 408: ${JSON.stringify(half)}`, async (t) => {
+        const { text, closedBy } = await exchangeUntilDeadline(half);
+        t.equal(closedBy, 'end');
+        checkRefusal(t, text, 408, 'request_timeout');
+      });
+    }
+    t.test('a dial that takes longer is not cancelled', async (t) => {
+      const socket = await openFrontEnd(via);
+      socket.write(connectHead('a:1'));
+      await pending.until(1);
+      // Later than the head's deadline, since that of a younger connection has passed.
+      await exchangeUntilDeadline('');
+      t.notOk(pending.started[0]?.signal.aborted);
+      t.equal(started.frontEnd.activeStreams, 1);
+      socket.destroy();
+    });
+  });
+
+  t.test(`a client that disconnects during the dial, over ${listener}`, async (t) => {
+    const pending = new PendingDial();
+    const started = await startFrontEnd(t, pending.dial);
+    const via = addressOf(started);
+    t.test('by FIN: the dial goes on', async (t) => {
+      const socket = await openFrontEnd(via);
+      socket.end(connectHead('a:1'));
+      await pending.until(1);
+      const probe = await openFrontEnd(via);
+      probe.end(connectHead('a:1'));
+      await pending.until(2);
+      t.notOk(pending.started[0]?.signal.aborted);
+      socket.destroy();
+      probe.destroy();
+    });
+  });
+}
+
+/** A TLS connection, and the TCP connection below it, which alone can send RST. */
+async function openResettable(t: Test, { tls }: TestFrontEnd): Promise<[TLSSocket, Socket]> {
+  const tcp = connectTcp({ host: '127.0.0.1', port: tls.port });
+  const socket = connectTls({ ...tls.tls, servername: 'localhost', socket: tcp });
+  socket.on('error', () => {});
+  t.teardown(() => tcp.destroy());
+  await once(socket, 'secureConnect');
+  return [socket, tcp];
+}
+
+t.test('a client that resets during the dial cancels it', async (t) => {
+  const pending = new PendingDial();
+  const started = await startFrontEnd(t, pending.dial);
+  const [socket, tcp] = await openResettable(t, started);
+  socket.write(connectHead('a:1'));
+  await pending.until(1);
+  // Not within the server's read: its TLS tickets, sent at the end of that, would meet the reset as
+  // a failed write, which node drops.
+  await new Promise((resolve) => setImmediate(resolve));
+  tcp.resetAndDestroy();
+  const { error } = await started.until(({ dials }) => dials.at(-1));
+  t.equal(error?.code, 'cancelled');
+  t.equal(pending.started[0]?.signal.reason.code, 'cancelled');
+});
+
+t.test('the access log has a line for a client that resets its stream', async (t) => {
+  const target = await startEchoTarget();
+  t.teardown(() => target.close());
+  const started = await startFrontEnd(t, await startTunnel(t));
+  const [socket, tcp] = await openResettable(t, started);
+  socket.write(connectHead(formatTarget(target)));
+  await once(socket, 'data');
+  tcp.resetAndDestroy();
+  const line = await started.until(({ logs }) => logs.find((log) => log.message === 'stream'));
+  t.match(line, { level: 'info', end: 'client_reset', agent: 'agent-1' });
+});
+
+t.test('each dial failure has its status', async (t) => {
+  const failures = [
+    ['no_agent', 503, 'server'],
+    ['backend_dial_timeout', 504, 'agent'],
+    ['dial_timeout', 504, 'target'],
+    ['dns_failed', 502, 'agent'],
+    ['policy_denied', 403, 'agent'],
+    ['limit_reached', 503, 'server'],
+    ['tunnel_lost', 502, 'agent'],
+  ] as const;
+  for (const [code, status, place] of failures) {
+    const { uds } = await startFrontEnd(t, failingDial(code, 'it\r\nInjected: header\u0000failed'));
+    const { text } = await exchangeRaw(uds, connectHead('a:1'));
+    const body = checkRefusal(t, text, status, code);
+    t.match(body, `it Injected: header failed (${code} at the ${place}, target a:1, after`);
+    t.notMatch(text, '\r\nInjected');
+  }
+});
+
+t.test('an unexpected error of the dial is answered as an internal error', async (t) => {
+  const { uds } = await startFrontEnd(t, () => Promise.reject(new TypeError('oops')));
+  const { text } = await exchangeRaw(uds, connectHead('a:1'));
+  checkRefusal(t, text, 500, 'internal_error');
+});
+
+t.test('--mode grpc refuses CONNECT', async (t) => {
+  const { uds } = await startFrontEnd(t, failingDial('internal_error'), { mode: 'grpc' });
+  const { text } = await exchangeRaw(uds, connectHead('a:1'));
+  checkRefusal(t, text, 405, 'method_not_allowed');
+});
