@@ -11,7 +11,7 @@ import { rawAgent } from './raw-agent.ts';
 const pki = await testPki();
 const node = await pki.agent({ name: 'node' });
 
-/** What would be a line of its own, or move a terminal, wherever a text is not escaped. */
+/** Forges a log line and moves the terminal's cursor if it is written without escaping. */
 const forged =
   '\n{"level":"info","msg":"stream","caller":"uds"}\r\u001b[2J\u0085\u2028\u2029\u202e';
 
@@ -21,7 +21,7 @@ interface AccessLine {
 
 let files = 0;
 
-/** A server with an access log, and its lines so far. */
+/** Starts a server with an access log. */
 async function startLogging(t: Test) {
   const path = pki.path(`access-${files++}.log`);
   const server = await startServer(t, { accessLog: path });
@@ -43,7 +43,7 @@ async function startEcho(t: Test): Promise<string> {
   return `${loopback}:${target.port}`;
 }
 
-t.test('one line per stream, whatever its end, and nothing of what it carried', async (t) => {
+t.test('the access log has one line for each stream, and none of its payload', async (t) => {
   const target = await startEcho(t);
   const { server, path, until } = await startLogging(t);
   await startAgent(t, server, node, { agentId: 'node-1' });
@@ -74,7 +74,7 @@ t.test('one line per stream, whatever its end, and nothing of what it carried', 
   t.notMatch(text, 'PRIVATE KEY');
 });
 
-t.test('a reload opens the file again, as after a rotation', async (t) => {
+t.test('a reload reopens the file after a rotation', async (t) => {
   const target = await startEcho(t);
   const { server, path, until } = await startLogging(t);
   await startAgent(t, server, node);
@@ -89,7 +89,7 @@ t.test('a reload opens the file again, as after a rotation', async (t) => {
   t.equal(readFileSync(`${path}.1`, 'utf8').split('\n').length, 2);
 });
 
-t.test('names forge no line, and no text makes one of any length', async (t) => {
+t.test('names are escaped and cut in the access log and the server log', async (t) => {
   const { server, path, until } = await startLogging(t);
   const agent = await rawAgent(t, server, node, {
     agentId: `agent${forged}`.repeat(3),
@@ -104,7 +104,7 @@ t.test('names forge no line, and no text makes one of any length', async (t) => 
   t.equal(status, 502);
   t.equal(headers['fairlead-error'], 'dial_failed');
   await until(1);
-  await longMethod(server);
+  await requestLongMethod(server);
 
   const accessLines = readFileSync(path, 'utf8');
   t.match(accessLines, /^[ -~]*\n$/, 'one line of printable characters');
@@ -114,7 +114,7 @@ t.test('names forge no line, and no text makes one of any length', async (t) => 
   }
 });
 
-async function longMethod(server: TestServer): Promise<void> {
+async function requestLongMethod(server: TestServer): Promise<void> {
   const session = connectHttp2('http://localhost', {
     createConnection: () => createConnection(server.uds.path),
   });

@@ -13,9 +13,9 @@ async function statusOf({ adminUrl }: TestServer): Promise<ServerStatus> {
 }
 
 for (const transport of transports) {
-  t.test(`8.3 enforce, over ${transport}: no tunnel, and both sides say why`, async (t) => {
+  t.test(`8.3 enforce, over ${transport}: an uncovered claim is refused`, async (t) => {
     const server = await startServer(t, { agentAuthorization: 'enforce' });
-    // A certificate of the cluster's CA, for another node than the one it claims to be.
+    // A valid certificate, but of another node than the one that the agent claims.
     const rogue = await pki.agent({ name: 'node-1', hosts: ['node-1'], ips: ['10.0.0.1'] });
     const { agent, log } = await startAgent(t, server, rogue, {
       transport,
@@ -33,7 +33,11 @@ for (const transport of transports) {
       claims: ['host=node-2', 'ipv4=10.0.0.2', 'default-route=true'],
     });
     t.equal(server.log.of('agent connected').length, 0);
-    t.equal(log.of('connected').length, 0, '2.13 nor does the agent take it for one');
+    t.equal(
+      log.of('connected').length,
+      0,
+      '2.13 the agent does not count the connection as a tunnel',
+    );
     t.same((await statusOf(server)).agents, []);
     const reply = await connectThrough({ via: server.uds, target: 'node-2:10250' });
     t.match(reply, { status: 503, headers: { 'fairlead-error': 'no_agent' } });
@@ -46,7 +50,7 @@ for (const transport of transports) {
     await agent.close();
   });
 
-  t.test(`enforce, over ${transport}: an agent that claims what is its own works`, async (t) => {
+  t.test(`enforce, over ${transport}: covered claims are accepted`, async (t) => {
     const server = await startServer(t, { agentAuthorization: 'enforce' });
     const target = await startEchoTarget();
     t.teardown(() => target.close());
@@ -80,7 +84,7 @@ for (const transport of transports) {
   });
 }
 
-t.test('audit: taken, logged, counted and shown', async (t) => {
+t.test('audit: an uncovered claim is accepted, logged, counted and in the status', async (t) => {
   const server = await startServer(t, { agentAuthorization: 'audit' });
   const rogue = await pki.agent({ name: 'node-4', hosts: ['node-4'] });
   await startAgent(t, server, rogue, { agentIdentifiers: 'host=node-4&host=node-5' });
@@ -97,7 +101,7 @@ t.test('audit: taken, logged, counted and shown', async (t) => {
   );
 });
 
-t.test('off: everything counts as covered', async (t) => {
+t.test('off: every claim counts as covered', async (t) => {
   const server = await startServer(t, { agentAuthorization: 'off' });
   const any = await pki.agent({ name: 'any' });
   await startAgent(t, server, any, { agentIdentifiers: 'host=node-6' });
@@ -105,13 +109,13 @@ t.test('off: everything counts as covered', async (t) => {
   t.match((await statusOf(server)).agents, [{ covered: ['host=node-6'], uncovered: [] }]);
 });
 
-t.test('a host that two certificates claim is logged, counted and shown', async (t) => {
+t.test('a host that two certificates claim is logged, counted and in the status', async (t) => {
   const server = await startServer(t, { agentAuthorization: 'audit' });
   const identifiers = { agentIdentifiers: 'host=node-7&ipv4=10.0.0.7&cidr=10.7.0.0/16' };
   const honest = await pki.agent({ name: 'node-7', hosts: ['node-7'] });
   await startAgent(t, server, honest, { ...identifiers, agentId: 'honest' });
   await server.log.line('agent connected', ({ agent }) => agent === 'honest');
-  // The same certificate once more is the same node.
+  // A second agent with the same certificate is the same node.
   await startAgent(t, server, honest, { ...identifiers, agentId: 'honest-again' });
   await server.log.line('agent connected', ({ agent }) => agent === 'honest-again');
   t.same(server.log.of('claimed twice'), []);
@@ -121,7 +125,7 @@ t.test('a host that two certificates claim is logged, counted and shown', async 
   t.match(
     server.log.of('claimed twice').map(({ claim }) => claim),
     ['host=node-7', 'ipv4=10.0.0.7'],
-    'a network may be served by many',
+    'several agents can serve one network',
   );
   const { conflicts } = await statusOf(server);
   t.match(conflicts, [
@@ -134,7 +138,7 @@ t.test('a host that two certificates claim is logged, counted and shown', async 
   t.same((await statusOf(server)).conflicts, []);
 });
 
-t.test('an agent ID is no claim: what counts is the certificate', async (t) => {
+t.test('the certificate does not have to cover the agent ID', async (t) => {
   const server = await startServer(t, { agentAuthorization: 'enforce' });
   const own = await pki.agent({ name: 'node-9', hosts: ['node-9'] });
   await startAgent(t, server, own, { agentId: 'node-1', agentIdentifiers: 'host=node-9' });
@@ -142,7 +146,7 @@ t.test('an agent ID is no claim: what counts is the certificate', async (t) => {
   t.match((await statusOf(server)).agents, [{ agentId: 'node-1', commonName: 'node-9' }]);
 });
 
-t.test('8.3 HELLO repeated with another host: judged again, and the tunnel ends', async (t) => {
+t.test('8.3 a second HELLO with an uncovered host ends the tunnel', async (t) => {
   const server = await startServer(t, { agentAuthorization: 'enforce' });
   const own = await pki.agent({ name: 'node-10', hosts: ['node-10'] });
   const agent = await rawAgent(t, server, own, { agentIdentifiers: 'host=node-10' });
@@ -153,7 +157,7 @@ t.test('8.3 HELLO repeated with another host: judged again, and the tunnel ends'
   t.same((await statusOf(server)).agents, []);
 });
 
-t.test('identifiers changed without end: the tunnel ends, and the log stays short', async (t) => {
+t.test('an agent that keeps changing its identifiers loses its tunnel', async (t) => {
   const server = await startServer(t, { agentAuthorization: 'audit' });
   const own = await pki.agent({ name: 'node-13' });
   const agent = await rawAgent(t, server, own);
@@ -165,7 +169,7 @@ t.test('identifiers changed without end: the tunnel ends, and the log stays shor
   t.ok(server.log.of('claims that the certificate does not cover').length <= 21);
 });
 
-t.test('HELLO repeated with what is covered: taken', async (t) => {
+t.test('a second HELLO with a covered host replaces the claims', async (t) => {
   const server = await startServer(t, { agentAuthorization: 'enforce' });
   const own = await pki.agent({ name: 'node-12', hosts: ['a.example', 'b.example'] });
   const agent = await rawAgent(t, server, own, { agentIdentifiers: 'host=a.example' });

@@ -19,12 +19,12 @@ const entries: Record<string, (credentials: Credentials) => string> = {
   serial: ({ certPem }) => `serial:${new X509Certificate(certPem).serialNumber}`,
   fingerprint: ({ certPem }) => `sha256:${new X509Certificate(certPem).fingerprint256}`,
   'common name': () => 'cn:revoked',
-  'the token that it joined with': () => 'enrollment:abc',
-  'the token, in the former spelling': () => 'enrolment:abc',
+  'enrollment token': () => 'enrollment:abc',
+  'enrollment token, in the former spelling': () => 'enrolment:abc',
 };
 
 for (const [kind, entryOf] of Object.entries(entries)) {
-  t.test(`a deny list that comes to name an agent by ${kind} ends its tunnel`, async (t) => {
+  t.test(`a new deny list entry ends the agent's tunnel: ${kind}`, async (t) => {
     const target = await startEchoTarget();
     t.teardown(() => target.close());
     const agentDenylist = await pki.file('denied', '# empty\n\n');
@@ -55,7 +55,7 @@ for (const [kind, entryOf] of Object.entries(entries)) {
 }
 
 for (const transport of transports) {
-  t.test(`an agent that is on the list from the start, over ${transport}`, async (t) => {
+  t.test(`a denied agent cannot connect over ${transport}`, async (t) => {
     const agentDenylist = await pki.file('denied-at-start', 'cn:revoked\n');
     const server = await startServer(t, { agentDenylist });
     const revoked = await pki.agent({ name: 'revoked' });
@@ -66,7 +66,7 @@ for (const transport of transports) {
   });
 }
 
-t.test('an open HTTP/2 connection brings no new tunnel', async (t) => {
+t.test('a denied agent cannot open a new tunnel on an open HTTP/2 connection', async (t) => {
   const agentDenylist = await pki.file('denied-on-http2', '');
   const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
   const { certPem, keyPem } = await pki.agent({ name: 'revoked' });
@@ -99,12 +99,12 @@ t.test('an open HTTP/2 connection brings no new tunnel', async (t) => {
   await server.log.line('agent connected');
   writeFileSync(agentDenylist, 'cn:revoked\n');
   t.match(await first, { code: 'unauthorized' });
-  t.notOk(connection.destroyed, 'the connection is still there');
+  t.notOk(connection.destroyed, 'the connection is still open');
   t.match(await join(), { code: 'unauthorized', message: '--agent-denylist has cn:revoked' });
   t.equal(server.log.of('agent connected').length, 1);
 });
 
-t.test('entries that match no agent are refused', async (t) => {
+t.test('entries that cannot match an agent are refused', async (t) => {
   for (const entry of [
     'enrollment:abc # stolen',
     'enrollment:ABC',
@@ -116,7 +116,7 @@ t.test('entries that match no agent are refused', async (t) => {
     'node:Worker-3',
     'serial:4A # stolen',
   ]) {
-    const agentDenylist = await pki.file('denied-in-vain', `${entry}\n`);
+    const agentDenylist = await pki.file('denied-invalid', `${entry}\n`);
     await t.rejects(
       startServer(t, { agentDenylist }),
       { name: 'UsageError', message: `:1: "${entry}" is not an entry: write serial:HEX` },
@@ -124,18 +124,18 @@ t.test('entries that match no agent are refused', async (t) => {
     );
   }
   for (const entry of ['cn:system:node:worker-3', 'node:worker-3.example', 'cn:#1 of many']) {
-    const agentDenylist = await pki.file('denied-well', `${entry}\n`);
+    const agentDenylist = await pki.file('denied-valid', `${entry}\n`);
     await startServer(t, { agentDenylist });
   }
 });
 
-t.test('a list that makes no sense keeps the old one', async (t) => {
+t.test('an invalid list is ignored, and the previous one stays in use', async (t) => {
   const agentDenylist = await pki.file('denied-badly', 'cn:revoked\n');
   const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
   writeFileSync(agentDenylist, 'cn:revoked\nserial:xyz\n');
-  const told = await server.log.line('new files are invalid, the previous ones stay in use');
+  const warning = await server.log.line('new files are invalid, the previous ones stay in use');
   t.match(
-    told.detail,
+    warning.detail,
     /^--agent-denylist: .*denied-badly:2: "serial:xyz" is not an entry: write serial:HEX, /,
   );
   const revoked = await pki.agent({ name: 'revoked' });

@@ -19,11 +19,11 @@ import { Installation, isPlainClient, newRequest, runFairlead } from './enrollme
 const modeOf = async (path: string): Promise<string> =>
   ((await stat(path)).mode & 0o777).toString(8);
 
-/** What a process has said, in every way that it has. */
-const wordsOf = (process: RunningProcess): string =>
+/** Everything that a process has printed. */
+const outputOf = (process: RunningProcess): string =>
   process.stdout + process.logs.map((line) => JSON.stringify(line)).join('\n');
 
-t.test('an agent joins with a token, serves under enforce, and needs it only once', async (t) => {
+t.test('an agent joins with a token, serves streams, and restarts without it', async (t) => {
   const site = await Installation.make();
   const target = await startEchoTarget();
   t.teardown(() => target.close());
@@ -66,9 +66,9 @@ t.test('an agent joins with a token, serves under enforce, and needs it only onc
   t.equal(issued.serialNumber, certificate.serialNumber.toLowerCase());
   const secret = token!.split('.')[1]!;
   for (const process of [issuer.process, agent]) {
-    t.notMatch(wordsOf(process), secret, `${process.name} does not tell the token`);
+    t.notMatch(outputOf(process), secret, `${process.name} does not print the token`);
   }
-  t.notMatch(server.log.written.join(''), secret, 'and the server does not');
+  t.notMatch(server.log.written.join(''), secret, 'the server does not log the token');
   t.match(
     JSON.parse(
       (await runFairlead('token', 'list', '--json', '--token-dir', site.path('tokens'))).stdout,
@@ -91,7 +91,7 @@ t.test('an agent joins with a token, serves under enforce, and needs it only onc
       name: 'StartupError',
       message: /cannot join: .*refused \(token_used\): the token was redeemed at /,
     },
-    'the same token lets no other agent in',
+    'another agent cannot use the same token',
   );
   t.match(await issuer.process.waitForLog('enrollment refused'), {
     code: 'token_used',
@@ -105,11 +105,11 @@ t.test('an agent joins with a token, serves under enforce, and needs it only onc
   t.same(
     again.log.lines.filter(({ msg }) => msg === 'joined' || msg === 'cannot join'),
     [],
-    'it has what it needs',
+    'it does not join again',
   );
 });
 
-/** A server between agent and issuer: answers what it likes, and keeps what it is sent. */
+/** Starts a server that impersonates the issuer, answers with these credentials and records what it receives. */
 async function startImpostor(t: Test, shown: IssuedCertificate, caPem: string) {
   const received: Buffer[] = [];
   const server = createServer({
@@ -138,7 +138,7 @@ async function startImpostor(t: Test, shown: IssuedCertificate, caPem: string) {
   return { port, text: () => Buffer.concat(received).toString('latin1') };
 }
 
-t.test('a server that poses as the issuer is sent nothing secret', async (t) => {
+t.test('an agent sends no secret to a server that impersonates the issuer', async (t) => {
   const site = await Installation.make();
   const token = await site.token();
   const enrollmentTokenFile = await site.file('token', token.text);
@@ -150,9 +150,9 @@ t.test('a server that poses as the issuer is sent nothing secret', async (t) => 
   ]);
   const impostors = [
     ['another CA', foreign, evil.certPem, /shows another CA than --enrollment-ca-hash names/],
-    ['the true CA, but a certificate of another', foreign, site.root.certPem, /was refused for/],
+    ['the real CA, but a certificate of another CA', foreign, site.root.certPem, /was refused for/],
     [
-      'a certificate by the stolen key of the issuer',
+      'a certificate signed with the stolen key of the issuer',
       stolen,
       site.root.certPem,
       /its extended key usage does not allow this use/,
@@ -175,7 +175,7 @@ t.test('a server that poses as the issuer is sent nothing secret', async (t) => 
   }
 });
 
-t.test('a denied agent gets no certificate by its old token either', async (t) => {
+t.test('a denied agent cannot use its old token again', async (t) => {
   const site = await Installation.make();
   const denied = await site.file('denied', '# empty\n');
   const { issuer, log, port } = await site.startIssuer(t, {
@@ -194,13 +194,13 @@ t.test('a denied agent gets no certificate by its old token either', async (t) =
     t.match(await ask(), { status: 200 });
     await deny(entryOf(id));
     t.match(await ask(), { status: 403, code: 'certificate_refused' }, entryOf(id));
-    const told = await log.line('enrollment refused', ({ enrolment }) => enrolment === id);
-    t.match(told, { reason: `--agent-denylist has ${entryOf(id)}` });
+    const refusal = await log.line('enrollment refused', ({ enrolment }) => enrolment === id);
+    t.match(refusal, { reason: `--agent-denylist has ${entryOf(id)}` });
     await deny('# empty');
   }
 });
 
-t.test('a request gets what its token says, whatever it asks for', async (t) => {
+t.test('the names of a certificate come from the token, not from the request', async (t) => {
   const site = await Installation.make();
   const { log, port } = await site.startIssuer(t);
   const config = await site.file(
@@ -243,8 +243,12 @@ t.test('a request gets what its token says, whatever it asks for', async (t) => 
   const forged = `-----BEGIN CERTIFICATE REQUEST-----\n${flipped.toString('base64')}\n-----END CERTIFICATE REQUEST-----\n`;
   t.match(await ask(text, forged), { status: 400, code: 'bad_request' });
   t.match(await ask(text, 'no request'), { status: 400, code: 'bad_request' });
-  t.match(await ask(text, good.csr), { status: 200 }, 'a bad request has not spent the token');
-  t.match(await ask(text, good.csr), { status: 200 }, 'an answer that was lost can be had again');
+  t.match(await ask(text, good.csr), { status: 200 }, 'a bad request does not use up the token');
+  t.match(
+    await ask(text, good.csr),
+    { status: 200 },
+    'the same request is answered again, in case the answer was lost',
+  );
   t.match(await ask(text, newRequest().csr), { status: 401, code: 'token_used' });
   const wrong = `${text.slice(0, -1)}${text.endsWith('a') ? 'b' : 'a'}`;
   t.match(await ask(wrong, good.csr), { status: 401, code: 'token_unknown' });
@@ -261,7 +265,7 @@ t.test('a request gets what its token says, whatever it asks for', async (t) => 
   t.notMatch(log.written.join(''), text.split('.')[1]);
 });
 
-t.test('of many that redeem one token at two issuers exactly one gets in', async (t) => {
+t.test('if several agents redeem one token at two issuers, exactly one succeeds', async (t) => {
   const site = await Installation.make();
   const issuers = await Promise.all([site.startIssuerProcess(t), site.startIssuerProcess(t)]);
   for (let round = 0; round < 3; round++) {
@@ -275,17 +279,17 @@ t.test('of many that redeem one token at two issuers exactly one gets in', async
   }
 });
 
-t.test('a token comes from a file or the environment, never from the command line', async (t) => {
+t.test('a token on the command line is refused', async (t) => {
   const site = await Installation.make();
   const { text } = await site.token();
   const server = { 'enrollment-server': `${loopback}:1` };
   const flagged = await site.startAgentProcess(t, { ...server, 'enrollment-token': text });
   t.match(await flagged.exit, { code: 2 });
   t.match(
-    wordsOf(flagged),
+    outputOf(flagged),
     /--enrollment-token: all users of this machine can read a command line; use --enrollment-token-file or FAIRLEAD_ENROLLMENT_TOKEN/,
   );
-  t.notMatch(wordsOf(flagged), text.slice(0, 20));
+  t.notMatch(outputOf(flagged), text.slice(0, 20));
   const enrollmentServer = { host: loopback, port: 1 };
   await t.rejects(site.startAgent(t, { enrollmentServer }), {
     name: 'UsageError',
@@ -299,10 +303,10 @@ t.test('a token comes from a file or the environment, never from the command lin
     { FAIRLEAD_ENROLLMENT_TOKEN: text },
   );
   await agent.waitForLog('joined');
-  t.notMatch(wordsOf(agent), text.split('.')[1]);
+  t.notMatch(outputOf(agent), text.split('.')[1]);
 });
 
-t.test('an issuer that is not there yet is waited for', async (t) => {
+t.test('an agent waits for an issuer that is not running yet', async (t) => {
   const site = await Installation.make();
   const port = await pickPort();
   const { text: enrollmentToken } = await site.token();

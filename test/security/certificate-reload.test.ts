@@ -12,8 +12,8 @@ import { untilClosed } from './until-closed.ts';
 
 const pki = await testPki();
 
-/** The common name of the certificate that a port shows now. */
-async function shownName(port: number, client: Credentials): Promise<string> {
+/** The common name of the certificate that a port presents. */
+async function presentedName(port: number, client: Credentials): Promise<string> {
   const socket = connectTls({
     host: loopback,
     port,
@@ -28,7 +28,7 @@ async function shownName(port: number, client: Credentials): Promise<string> {
   return String(CN);
 }
 
-/** Echoes without a pause until it is told to stop; how many rounds there were. */
+/** A stream that echoes messages one after another until `stop()`, and counts them. */
 interface BusyStream {
   rounds(): number;
   untilRounds(count: number): Promise<void>;
@@ -75,7 +75,7 @@ async function openStreams(server: TestServer, target: string, count: number) {
   return replies.map(({ socket }) => keepBusy(socket));
 }
 
-/** Files as Kubernetes mounts a Secret: the names are links through `..data`, which is swapped. */
+/** Files as Kubernetes mounts a Secret: symbolic links through `..data`, which an update replaces. */
 function mountSecret(name: string): { path(file: string): string; swap(files: object): void } {
   const directory = pki.path(name);
   let version = 0;
@@ -95,7 +95,7 @@ function mountSecret(name: string): { path(file: string): string; swap(files: ob
   };
 }
 
-t.test('certificates swapped on both ports and on the agent, with streams under way', async (t) => {
+t.test('streams and tunnels survive new certificates on both sides', async (t) => {
   const target = await startEchoTarget();
   t.teardown(() => target.close());
   const [oldAgentPort, newAgentPort, oldFrontEnd, newFrontEnd, client] = await Promise.all([
@@ -135,7 +135,7 @@ t.test('certificates swapped on both ports and on the agent, with streams under 
   );
   await server.log.line('agent connected');
   const { agentPort } = server;
-  t.equal(await shownName(agentPort, probe), 'agent-port-old');
+  t.equal(await presentedName(agentPort, probe), 'agent-port-old');
 
   const streams = await openStreams(server, `${loopback}:${target.port}`, 8);
   const opening = connectThrough({ via: server.tcp, target: `${loopback}:${target.port}` });
@@ -146,10 +146,10 @@ t.test('certificates swapped on both ports and on the agent, with streams under 
     server.log.line('reloaded', (line) => line.files === 'front-end certificates'),
     log.line('reloaded', (line) => line.files === 'certificates'),
   ]);
-  t.equal(await shownName(agentPort, probe), 'agent-port-new');
-  t.equal(await shownName(server.tcp.port, client), 'front-end-new');
+  t.equal(await presentedName(agentPort, probe), 'agent-port-new');
+  t.equal(await presentedName(server.tcp.port, client), 'front-end-new');
   const during = await opening;
-  t.equal(during.status, 200, 'a stream that was being opened');
+  t.equal(during.status, 200, 'the stream that was opening');
   during.socket.destroy();
 
   const before = streams.map(({ rounds }) => rounds());
@@ -159,13 +159,13 @@ t.test('certificates swapped on both ports and on the agent, with streams under 
   await Promise.all([...streams, ...second].map((stream) => stream.stop()));
   t.ok(
     streams.every(({ rounds }, index) => rounds() > before[index]!),
-    'all streams went on',
+    'all streams continue',
   );
-  t.same(server.log.of('agent disconnected'), [], 'the tunnel, too');
+  t.same(server.log.of('agent disconnected'), [], 'the tunnel continues');
   t.equal(log.of('disconnected').length, 0);
 });
 
-t.test('after a swap the agent shows its new certificate to the next server', async (t) => {
+t.test('the next connection of an agent uses its new certificate', async (t) => {
   const agentDenylist = await pki.file('denied-old-certificate', '');
   const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
   const [before, after] = await Promise.all([
@@ -181,8 +181,8 @@ t.test('after a swap the agent shows its new certificate to the next server', as
   await server.log.line('agent connected', ({ commonName }) => commonName === 'renew');
   copyFileSync(after.cert, cert);
   agent.reload();
-  const told = await log.line('new files are invalid, the previous ones stay in use');
-  t.match(told.detail, /^--agent-key: .* does not match the certificate in --agent-cert/);
+  const warning = await log.line('new files are invalid, the previous ones stay in use');
+  t.match(warning.detail, /^--agent-key: .* does not match the certificate in --agent-cert/);
   copyFileSync(after.key, key);
   agent.reload();
   t.equal(log.of('reloaded').length, 1);
@@ -191,7 +191,7 @@ t.test('after a swap the agent shows its new certificate to the next server', as
   await server.log.line('agent connected', ({ commonName }) => commonName === 'renewed');
 });
 
-t.test('a CA that is taken away: new handshakes fail, tunnels and streams go on', async (t) => {
+t.test('after a CA is removed, new handshakes fail and tunnels continue', async (t) => {
   const target = await startEchoTarget();
   t.teardown(() => target.close());
   const caFile = await pki.file('changing-ca.crt', pki.agentCa.certPem);
@@ -208,15 +208,15 @@ t.test('a CA that is taken away: new handshakes fail, tunnels and streams go on'
 
   const client = await pki.client({ name: 'resuming-client' });
   const session = await sessionOf(server.tcp.port, client);
-  t.ok(await isTaken(server.tcp.port, client, session), 'a session of a trusted client resumes');
+  t.ok(await isAccepted(server.tcp.port, client, session), 'a trusted client resumes its session');
 
   const other = await createAuthority({ name: 'other CA' });
   writeFileSync(caFile, other.certPem);
   writeFileSync(frontEndCa, other.certPem);
   server.server.reload();
   t.equal(server.log.of('reloaded').length, 2);
-  t.notOk(await isTaken(server.tcp.port, client), 'a new handshake fails');
-  t.notOk(await isTaken(server.tcp.port, client, session), 'and so does a resumed session');
+  t.notOk(await isAccepted(server.tcp.port, client), 'a new handshake fails');
+  t.notOk(await isAccepted(server.tcp.port, client, session), 'a resumed session fails');
 
   await stream!.untilRounds(stream!.rounds() + 5);
   await stream!.stop();
@@ -226,7 +226,7 @@ t.test('a CA that is taken away: new handshakes fail, tunnels and streams go on'
   t.match(refused.reason, /a CA that is not trusted signed it/);
 });
 
-/** A TLS session that a client may resume. */
+/** A TLS session that the client can resume. */
 async function sessionOf(port: number, client: Credentials): Promise<Buffer> {
   const { ca, cert, key } = tlsOf(pki, client);
   const socket = connectTls({
@@ -243,7 +243,7 @@ async function sessionOf(port: number, client: Credentials): Promise<Buffer> {
 }
 
 /** Whether the front end answers a request of this client. */
-async function isTaken(port: number, client: Credentials, session?: Buffer): Promise<boolean> {
+async function isAccepted(port: number, client: Credentials, session?: Buffer): Promise<boolean> {
   const { ca, cert, key } = tlsOf(pki, client);
   const options = { host: loopback, port, servername: 'localhost', ca, cert, key, session };
   const socket = connectTls(options as object);

@@ -8,12 +8,12 @@ import { Installation, runFairlead } from './enrollment-fixture.ts';
 
 const minuteMs = 60_000;
 const lifetimeMs = 40 * minuteMs;
-/** From the first to the last moment of such a certificate, which begins a tenth of its life early. */
+/** From notBefore to notAfter: notBefore is a tenth of the lifetime before the issue. */
 const periodMs = 44 * minuteMs;
 
-t.test('a certificate is renewed under an open stream, until it is denied', async (t) => {
+t.test('a stream survives a renewal, and a denied certificate is not renewed', async (t) => {
   const time = controlTime(t);
-  // A certificate is due between 0.6 and 0.7 of its time: here at 0.6.
+  // A certificate is renewed at a random point between 0.6 and 0.7 of its period: here at 0.6.
   t.intercept(Math, 'random', { value: () => 0 });
   const site = await Installation.make();
   const target = await startEchoTarget();
@@ -28,7 +28,7 @@ t.test('a certificate is renewed under an open stream, until it is denied', asyn
     site.startServer(t),
   ]);
   const token = await site.token();
-  // OpenSSL goes by the real clock, so that only minutes may pass here before the first renewal.
+  // OpenSSL uses the real clock, so the controlled clock must not advance far before the first renewal.
   const ageMs = 0.6 * periodMs - 5 * minuteMs;
   const first = new X509Certificate((await site.leaveIdentity(token, ageMs, lifetimeMs)).certPem);
   const { agent, log } = await site.startAgent(t, {
@@ -51,7 +51,7 @@ t.test('a certificate is renewed under an open stream, until it is denied', asyn
       `{request="renew",outcome="${outcome}"}`,
     );
   t.ok(await echoes('before'));
-  t.same(issuer.log.of('certificate issued'), [], 'not before it is due');
+  t.same(issuer.log.of('certificate issued'), [], 'it is not renewed early');
 
   await time.advance(2 * minuteMs);
   await log.line('certificate renewed');
@@ -60,11 +60,11 @@ t.test('a certificate is renewed under an open stream, until it is denied', asyn
   t.equal(second.replaces, first.serialNumber.toLowerCase());
   t.equal(String(second.names), first.subjectAltName);
   await log.line('reloaded');
-  t.ok(await echoes('after'), 'the stream goes on');
+  t.ok(await echoes('after'), 'the stream continues');
   t.same(log.of('disconnected'), []);
   t.equal(await requests('issued'), 1);
 
-  // By the token that it joined by, since the certificate has another number by now.
+  // Denied by its enrollment token, because the serial number has changed.
   await site.file('denied', `enrollment:${token.id}\n`);
   issuer.issuer.reload();
   await issuer.log.line('reloaded', ({ files }) => files === 'agent deny list');
@@ -78,23 +78,23 @@ t.test('a certificate is renewed under an open stream, until it is denied', asyn
     detail: /refused \(certificate_refused\): --agent-denylist has enrollment:/,
   });
   t.ok((await requests('failed')) >= 1);
-  t.ok(await echoes('still'), 'the issuer cuts no tunnel: that is for the deny lists of servers');
+  t.ok(await echoes('still'), 'the deny list of the issuer does not end a tunnel');
 
   await site.file('denied', '');
   issuer.issuer.reload();
   await issuer.log.lineAfter(1, 'reloaded');
   await eventually('the certificate is renewed again', async () => {
-    // The pause between attempts grows from a quarter of a minute.
+    // The first pause between attempts is a quarter of a minute.
     await time.advance(minuteMs / 4);
     return issuer.log.of('certificate issued').length === 2;
   });
   const [, third] = issuer.log.of('certificate issued');
   t.equal(third!.replaces, second.serialNumber);
-  t.ok(await echoes('at last'), 'a failed renewal is tried again');
+  t.ok(await echoes('at last'), 'a failed renewal is retried');
   socket.destroy();
 });
 
-t.test('a certificate that has expired asks for a new token, in words', async (t) => {
+t.test('an agent whose certificate has expired logs that it needs a new token', async (t) => {
   const site = await Installation.make();
   const issuer = await site.startIssuer(t);
   const first = await site.token();

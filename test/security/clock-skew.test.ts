@@ -1,4 +1,4 @@
-/** Certificates that look out of their time because the clock of a machine is wrong. */
+/** Certificates that appear expired or not yet valid because the clock of a machine is wrong. */
 import t from 'tap';
 import { loopback } from '../support/fleet.ts';
 import { Installation, newRequest } from './enrollment-fixture.ts';
@@ -6,7 +6,7 @@ import { Installation, newRequest } from './enrollment-fixture.ts';
 const hourMs = 3_600_000;
 const time = '\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z';
 
-/** The environment of a program whose clock is wrong, as far as its own code asks for the time. */
+/** The environment of a program whose JavaScript clock is ahead. OpenSSL still sees the real time. */
 function clockAhead(byMs: number): Record<string, string> {
   const script = `const Real = Date;
     globalThis.Date = class Date extends Real {
@@ -19,7 +19,7 @@ function clockAhead(byMs: number): Record<string, string> {
   return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(script)}` };
 }
 
-t.test('an issuer whose clock is ahead', async (t) => {
+t.test('if the clock of the issuer is ahead, all programs log both times', async (t) => {
   const site = await Installation.make();
   const server = await site.startServer(t);
   const { port } = await site.startIssuerProcess(t, {}, clockAhead(2 * hourMs));
@@ -31,11 +31,11 @@ t.test('an issuer whose clock is ahead', async (t) => {
   });
   const both = new RegExp(`is not valid before ${time}, and the clock of .* says ${time}`);
   t.match(await log.line(/certificate is not valid now/), { detail: both });
-  // The server, too, says so, to its log and to the agent.
+  // The server logs the same and reports it to the agent.
   const refused = await server.log.line(/refused/);
   t.match(refused.reason, both);
-  const told = await log.line(/./, (line) => /CERT_NOT_YET_VALID/.test(JSON.stringify(line)));
-  t.match(JSON.stringify(told), both);
+  const report = await log.line(/./, (line) => /CERT_NOT_YET_VALID/.test(JSON.stringify(line)));
+  t.match(JSON.stringify(report), both);
 
   const { text: expired } = await site.token({}, hourMs);
   const body = { token: expired, csr: newRequest().csr };
@@ -45,7 +45,7 @@ t.test('an issuer whose clock is ahead', async (t) => {
   });
 });
 
-t.test('an agent whose clock is ahead', async (t) => {
+t.test('if the clock of the agent is ahead, the agent logs both times', async (t) => {
   const site = await Installation.make();
   const { port } = await site.startIssuer(t);
   const { text: FAIRLEAD_ENROLLMENT_TOKEN } = await site.token();
@@ -54,7 +54,7 @@ t.test('an agent whose clock is ahead', async (t) => {
   const agent = await site.startAgentProcess(t, flags, { FAIRLEAD_ENROLLMENT_TOKEN, ...ahead });
   const warned = await agent.waitForLog(({ msg }) => /is ahead of the issuer's/.test(msg));
   const apartMs = Date.parse(String(warned.clock)) - Date.parse(String(warned.issuerClock));
-  t.ok(Math.abs(apartMs - 2_400 * hourMs) < 60_000, 'both times are told');
+  t.ok(Math.abs(apartMs - 2_400 * hourMs) < 60_000, 'the warning has both times');
   const both = new RegExp(`expired at ${time}, and the clock of this machine says ${time}`);
   t.match(await agent.waitForLog(({ msg }) => /certificate is not valid now/.test(msg)), {
     detail: both,
@@ -64,7 +64,7 @@ t.test('an agent whose clock is ahead', async (t) => {
   t.match(await again.waitForLog('cannot join'), { detail: both });
 });
 
-t.test('an issuer whose own certificate looks expired', async (t) => {
+t.test('an issuer whose own certificate appears expired answers 503 with both times', async (t) => {
   const site = await Installation.make();
   const { process: issuer, port } = await site.startIssuerProcess(
     t,

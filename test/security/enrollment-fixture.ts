@@ -1,4 +1,4 @@
-/** An issuer, tokens, and agents that join: in this process, or as the programs `fairlead issuer` and so on. */
+/** An issuer, tokens and agents that join, in this process or as processes. */
 import { generateKeyPairSync, type KeyObject, type X509Certificate } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -39,10 +39,10 @@ import {
 
 const dayMs = 86_400_000;
 
-/** For an agent that is to join and no more. */
+/** The server port of an agent that only joins. */
 const unusedPort = 1;
 
-/** Flags by their names; undefined leaves one out. */
+/** Flags by name. A flag that is undefined is omitted. */
 type Flags = Readonly<Record<string, string | undefined>>;
 type Environment = Readonly<Record<string, string>>;
 
@@ -53,11 +53,11 @@ export interface TestIssuer {
   readonly healthPort: number;
 }
 
-/** An installation whose agents join by themselves: the CA's key is nowhere but in this process. */
+/** An installation whose agents get their certificates from an issuer. The key of the root CA is in no file. */
 export class Installation {
   readonly directory: string;
   readonly root: Authority;
-  /** The intermediate, as a thief of the issuer's files would have it. */
+  /** The intermediate CA of the issuer, with its key. */
   readonly issuer: Authority;
 
   private constructor(directory: string, root: Authority, issuer: Authority) {
@@ -70,7 +70,7 @@ export class Installation {
     const directory = mkdtempSync(join(tmpdir(), 'fairlead-'));
     process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
     mkdirSync(join(directory, 'tokens'), { mode: 0o700 });
-    // Old enough to have signed what looks a day old, otherwise as `writeIssuerPki` makes it.
+    // The same as `writeIssuerPki`, but a day old, so that it can sign certificates that are a day old.
     const now = new Date(Date.now() - dayMs);
     const root = await createAuthority({ name: 'agent CA', now });
     const issuer = await createIssuingAuthority(root, { name: 'issuer', now });
@@ -93,7 +93,7 @@ export class Installation {
     return join(this.directory, ...names);
   }
 
-  /** Writes a file into the directory; its path. */
+  /** Writes a file into the directory and returns its path. */
   async file(name: string, text: string): Promise<string> {
     await writeFile(this.path(name), text);
     return this.path(name);
@@ -103,7 +103,7 @@ export class Installation {
     return caHash(this.root.certificate);
   }
 
-  /** An issuer in this process, closed with the test. */
+  /** Starts an issuer in this process and closes it after the test. */
   async startIssuer(t: Test, options: Partial<IssuerOptions> = {}): Promise<TestIssuer> {
     const log = new LogWatch();
     const issuer = await createIssuer(
@@ -127,7 +127,7 @@ export class Installation {
     return { issuer, log, port: enrollment.port, healthPort: health.port };
   }
 
-  /** A server that lets agents claim nothing but what their certificates say. */
+  /** Starts a server that enforces the claims in certificates. */
   startServer(t: Test): Promise<TestServer> {
     return startServer(t, {
       clusterCert: this.path('server.crt'),
@@ -139,9 +139,9 @@ export class Installation {
   }
 
   /**
-   * An agent in this process that may have to join first. It ends with the test.
+   * Starts an agent in this process, which joins if it has no certificate, and closes it after the test.
    *
-   * @throws UsageError or StartupError, and tells `log` nothing of it, if it can never join
+   * @throws UsageError or StartupError if the agent can never join; the error is not logged
    */
   startAgent(t: Test, options: Partial<AgentOptions>, log = new LogWatch()): Promise<TestAgent> {
     const port = options.proxyServerPort ?? unusedPort;
@@ -160,7 +160,7 @@ export class Installation {
     );
   }
 
-  /** `fairlead issuer` as a process of its own; resolves when it listens. */
+  /** Starts `fairlead issuer` as a process and waits until it listens. */
   async startIssuerProcess(
     t: Test,
     flags: Flags = {},
@@ -185,7 +185,7 @@ export class Installation {
     return { process, port };
   }
 
-  /** `fairlead-agent` as a process of its own. */
+  /** Starts `fairlead-agent` as a process. */
   async startAgentProcess(t: Test, flags: Flags, env: Environment = {}): Promise<RunningProcess> {
     const args = argsOf({
       'identity-dir': this.path('identity'),
@@ -200,9 +200,9 @@ export class Installation {
   }
 
   /**
-   * Leaves a certificate in an identity directory, as if the agent node-1 had joined by this token.
+   * Writes a certificate into the identity directory, as if the agent node-1 had joined with this token.
    *
-   * @param ageMs how long ago that was
+   * @param ageMs how long ago it joined
    */
   async leaveIdentity(
     { id }: Token,
@@ -225,7 +225,7 @@ export class Installation {
     return issued;
   }
 
-  /** Makes a token without a process. */
+  /** Adds a token to the token store. */
   async token(grant: Partial<AgentGrant> = {}, lifetimeMs = 600_000): Promise<Token> {
     const token = makeToken();
     const store = await FileTokenStore.open(this.path('tokens'));
@@ -234,7 +234,7 @@ export class Installation {
     return token;
   }
 
-  /** Asks an issuer for something, as no agent of ours would. */
+  /** Sends any request to an issuer. */
   ask(port: number, path: string, options: AskOptions = {}): Promise<Answer> {
     const { body, method = body === undefined ? 'GET' : 'POST', ...tls } = options;
     const text = typeof body === 'object' ? JSON.stringify(body) : body;
@@ -275,7 +275,7 @@ export interface Answer {
   readonly error?: string;
 }
 
-/** A key, and a request for it as our agent makes it. */
+/** A new key and a certificate request for it, as an agent creates it. */
 export function newRequest(): { csr: string; privateKey: KeyObject; keyPem: string } {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
@@ -285,7 +285,7 @@ export function newRequest(): { csr: string; privateKey: KeyObject; keyPem: stri
 /** Runs a command of `fairlead` in this process. */
 export const runFairlead = (...argv: string[]): Promise<Finished> => runCommand(argv);
 
-/** Whether a certificate has a CA's rights, or any use but a TLS client's. */
+/** Whether a certificate is for TLS clients only and is not a CA. */
 export const isPlainClient = ({ ca, keyUsage }: X509Certificate): boolean =>
   !ca && keyUsage?.length === 1 && keyUsage[0] === '1.3.6.1.5.5.7.3.2';
 

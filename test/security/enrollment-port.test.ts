@@ -23,7 +23,7 @@ async function startIssuer(t: Test, options: Partial<IssuerOptions> = {}) {
   return { ...started, enroll };
 }
 
-/** Connections that are ended with the test, however they end. */
+/** Opens a connection and closes it after the test. Its errors are ignored. */
 function open(t: Test, make: () => Socket): Socket {
   const socket = make();
   socket.on('error', () => {});
@@ -31,7 +31,7 @@ function open(t: Test, make: () => Socket): Socket {
   return socket;
 }
 
-t.test('what is no request for a certificate is refused in words, and logged', async (t) => {
+t.test('an invalid request is refused with an error message and logged', async (t) => {
   const { port, log, enroll } = await startIssuer(t);
   const long = { token: 'x'.repeat(20_000), csr: '' };
   const refusals = [
@@ -49,13 +49,13 @@ t.test('what is no request for a certificate is refused in words, and logged', a
       { status: 403, code: 'certificate_refused', error: /no client certificate was given/ },
     ],
   ] as const;
-  for (const [answer, wanted] of refusals) t.match(answer, wanted);
+  for (const [answer, expected] of refusals) t.match(answer, expected);
   t.equal(log.of('enrollment refused').length, refusals.length);
   t.notMatch(JSON.stringify(log.lines), /secret-in-path|xxxx/);
   t.match(await enroll(), { status: 200 });
 });
 
-t.test('who does not speak TLS is logged with the address', async (t) => {
+t.test('a connection without TLS is closed and logged with its address', async (t) => {
   const { port, log } = await startIssuer(t);
   const socket = open(t, () => connect(port, loopback));
   await once(socket, 'connect');
@@ -67,7 +67,7 @@ t.test('who does not speak TLS is logged with the address', async (t) => {
   t.equal(log.of('enrollment refused').length, refused.length, 'once');
 });
 
-t.test('who does not speak HTTP is answered, and logged once', async (t) => {
+t.test('invalid HTTP is answered with an error and logged once', async (t) => {
   const { port, log } = await startIssuer(t);
   const tls = { host: loopback, port, ca: site.root.certPem, ALPNProtocols: ['http/1.1'] };
   for (const [text, status, reason] of [
@@ -85,7 +85,7 @@ t.test('who does not speak HTTP is answered, and logged once', async (t) => {
   }
 });
 
-t.test('a certificate that no token was given for is not renewed', async (t) => {
+t.test('a certificate that was not issued for a token is not renewed', async (t) => {
   const { port } = await startIssuer(t);
   const { csr } = newRequest();
   const renew = async (authority: typeof site.root, kind: 'agent' | 'server') => {
@@ -102,7 +102,7 @@ t.test('a certificate that no token was given for is not renewed', async (t) => 
   t.match(await renew(evil, 'agent'), { status: 403, error: /a CA that is not trusted signed it/ });
 });
 
-t.test('slow and silent connections are cut off, and keep no honest one out', async (t) => {
+t.test('slow and silent connections are closed, and other requests are answered', async (t) => {
   const time = controlTime(t);
   const { port, log, enroll } = await startIssuer(t, { maxConnections: 5, requestTimeout: 1000 });
   const silent = Array.from({ length: 40 }, () => open(t, () => connect(port, loopback)));
@@ -113,10 +113,10 @@ t.test('slow and silent connections are cut off, and keep no honest one out', as
   const slowEnded = untilClosed(slow);
   await once(slow, 'secureConnect');
   slow.write('POST /v1/enrol HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{');
-  t.match(await enroll(), { status: 200 }, 'beside them');
+  t.match(await enroll(), { status: 200 }, 'a request between them');
   t.ok(
     log.lines.some(({ code }) => code === 'connections'),
-    'the oldest were cut off',
+    'the oldest connections are closed',
   );
   for (let sent = 0; sent < 9; sent++) {
     slow.write(' ');
@@ -124,34 +124,34 @@ t.test('slow and silent connections are cut off, and keep no honest one out', as
   }
   t.notOk(
     log.lines.some(({ code }) => code === 'timeout'),
-    'the others have a second',
+    'the others are open until the request timeout',
   );
   await time.advance(200);
   await Promise.all([slowEnded, ...ended]);
   t.ok(
     log.lines.some(({ code }) => code === 'timeout'),
-    'and are cut off then, even one that goes on sending',
+    'after the timeout, even a connection that still sends is closed',
   );
 });
 
-t.test('tokens cannot be tried out', async (t) => {
-  // A busy machine may need so long for the tries that more are allowed meanwhile.
+t.test('guessing tokens is limited', async (t) => {
+  // With the real clock, a slow machine would refill the limit between the attempts.
   controlTime(t);
   const { port, log, healthPort } = await startIssuer(t);
   const { csr } = newRequest();
-  const tries = Array.from({ length: 15 }, () => makeToken().text);
+  const guesses = Array.from({ length: 15 }, () => makeToken().text);
   const codes: (string | undefined)[] = [];
-  for (const token of tries) {
+  for (const token of guesses) {
     codes.push((await site.ask(port, '/v1/enrol', { body: { token, csr } })).code);
   }
   const isUnknown = codes.map((code) => code === 'token_unknown');
   t.ok(isUnknown.slice(0, 10).every(Boolean));
-  t.match(codes.at(-1), 'rate_limited', 'the source has to wait');
+  t.match(codes.at(-1), 'rate_limited', 'the source is limited');
   const { text: token } = await site.token();
   const answer = await site.ask(port, '/v1/enrol', { body: { token, csr } });
   t.match(answer, { status: 429, code: 'rate_limited', error: /too many refusals/ });
-  t.equal(log.of('enrollment refused').length, tries.length + 1);
-  for (const tried of tries) t.notMatch(JSON.stringify(log.lines), tried.split('.')[1]);
+  t.equal(log.of('enrollment refused').length, guesses.length + 1);
+  for (const guess of guesses) t.notMatch(JSON.stringify(log.lines), guess.split('.')[1]);
   const refused = await metric(
     { healthPort },
     'fairlead_issuer_refusals_total',
@@ -160,7 +160,7 @@ t.test('tokens cannot be tried out', async (t) => {
   t.ok(refused >= 10);
 });
 
-t.test('more requests than allowed wait', async (t) => {
+t.test('requests beyond --max-requests-per-second are refused', async (t) => {
   controlTime(t);
   const { port } = await startIssuer(t, { maxRequestsPerSecond: 5 });
   const answers = await Promise.all(Array.from({ length: 12 }, () => site.ask(port, '/v1/ca')));
@@ -168,7 +168,7 @@ t.test('more requests than allowed wait', async (t) => {
   t.ok(answers.some(({ code }) => code === 'rate_limited'));
 });
 
-t.test('the files of the CA are read again, and bad ones are not used', async (t) => {
+t.test('the CA files are reloaded, and invalid ones are ignored', async (t) => {
   const dir = site.path('swapped');
   const made = await writeIssuerPki(dir, site.root, { hosts: [], ips: [loopback] });
   const { enroll, log, issuer } = await startIssuer(t, {
@@ -181,16 +181,19 @@ t.test('the files of the CA are read again, and bad ones are not used', async (t
   t.ok((await signer()).verify(made.authority.certificate.publicKey));
   await writeFile(`${dir}/issuer.crt`, site.root.certPem);
   issuer.reload();
-  const told = await log.line('new files are invalid, the previous ones stay in use');
-  t.match(told.detail, /^--issuer-key: .* does not match the certificate in --issuer-cert/);
-  t.ok((await signer()).verify(made.authority.certificate.publicKey), 'the old one signs on');
+  const warning = await log.line('new files are invalid, the previous ones stay in use');
+  t.match(warning.detail, /^--issuer-key: .* does not match the certificate in --issuer-cert/);
+  t.ok(
+    (await signer()).verify(made.authority.certificate.publicKey),
+    'the previous CA still signs',
+  );
   const renewed = await writeIssuerPki(dir, site.root, { hosts: [], ips: [loopback], force: true });
   issuer.reload();
   await log.line('reloaded');
-  t.ok((await signer()).verify(renewed.authority.certificate.publicKey), 'now the new one');
+  t.ok((await signer()).verify(renewed.authority.certificate.publicKey), 'the new CA signs');
 });
 
-t.test('what must not sign does not start', async (t) => {
+t.test('an issuer does not start with a root CA or an unrelated CA', async (t) => {
   const file = (name: string, text: string) => site.file(name, text);
   await file('root.crt', site.root.certPem);
   await file('root.key', site.root.keyPem);

@@ -1,4 +1,4 @@
-/** Certificates made for the test at hand, and agents that show them. */
+/** Certificates of a test file, and agents that use them. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,10 +22,10 @@ import {
   type TestServer,
 } from '../support/fleet.ts';
 
-/** Every transport of our own agents. */
+/** The transports of Fairlead's agents. */
 export const transports = ['tls', 'websocket', 'http2'] as const;
 
-/** A certificate and its key in files. */
+/** A certificate and its key, as files and as PEM. */
 export interface Credentials {
   readonly cert: string;
   readonly key: string;
@@ -33,15 +33,15 @@ export interface Credentials {
   readonly keyPem: string;
 }
 
-/** What a certificate is for; the name is its file's, too. */
-export interface Wanted extends Omit<IssueOptions, 'kind' | 'uris'> {
+/** The content of an agent's certificate. Its file has the same name. */
+export interface AgentCertificate extends Omit<IssueOptions, 'kind' | 'uris'> {
   readonly cidrs?: readonly string[];
   readonly defaultRoute?: boolean;
-  /** Written as they are, instead of `cidrs` and `defaultRoute`. */
+  /** Raw URIs, instead of `cidrs` and `defaultRoute`. */
   readonly uris?: readonly string[];
 }
 
-/** Issues certificates of the run's authorities into a directory of this test file. */
+/** Issues certificates of the shared CAs into a directory of this test file. */
 export class Pki {
   readonly directory: string;
   readonly agentCa: Authority;
@@ -68,22 +68,22 @@ export class Pki {
     return join(this.directory, name);
   }
 
-  /** Writes a file into the directory; its path. */
+  /** Writes a file into the directory and returns its path. */
   async file(name: string, text: string): Promise<string> {
     await writeFile(this.path(name), text);
     return this.path(name);
   }
 
-  agent({ cidrs, defaultRoute, uris, ...wanted }: Wanted): Promise<Credentials> {
+  agent({ cidrs, defaultRoute, uris, ...options }: AgentCertificate): Promise<Credentials> {
     const constraints = agentConstraintUris({
       ...(cidrs && { cidrs }),
       ...(defaultRoute !== undefined && { defaultRoute }),
     });
-    return this.issue(this.agentCa, { ...wanted, kind: 'agent', uris: uris ?? constraints });
+    return this.issue(this.agentCa, { ...options, kind: 'agent', uris: uris ?? constraints });
   }
 
-  client(wanted: Omit<IssueOptions, 'kind'>): Promise<Credentials> {
-    return this.issue(this.frontEndCa, { ...wanted, kind: 'client' });
+  client(options: Omit<IssueOptions, 'kind'>): Promise<Credentials> {
+    return this.issue(this.frontEndCa, { ...options, kind: 'client' });
   }
 
   server(authority: Authority, name: string): Promise<Credentials> {
@@ -106,18 +106,18 @@ export class Pki {
 
 let shared: Promise<Pki> | undefined;
 
-/** The authorities of this test file. */
+/** The certificates of this test file. */
 export function testPki(): Promise<Pki> {
   shared ??= Pki.make();
   return shared;
 }
 
-/** TLS of a client of the front end. */
+/** TLS options of a front-end client. */
 export function tlsOf(pki: Pki, { certPem, keyPem }: Credentials): ClientTls {
   return { ca: pki.frontEndCa.certPem, cert: certPem, key: keyPem };
 }
 
-/** An agent that dials the server; closed with the test. */
+/** Starts an agent that connects to the server, and closes it after the test. */
 export async function startAgent(
   t: Test,
   server: TestServer,

@@ -26,9 +26,9 @@ const pki = await testPki();
 const node = await pki.agent({ name: 'node' });
 const caps = { maxStreamWindow: 65_536, maxTunnelWindow: 65_536, maxProcessWindow: cap };
 
-const held = ({ metric }: TestServer) => metric('fairlead_server_buffered_bytes');
+const bufferedBytes = ({ metric }: TestServer) => metric('fairlead_server_buffered_bytes');
 
-/** A client of the socket that begins with these frames, gone at the end of the test. */
+/** Connects to the Unix domain socket and sends these frames. The connection is closed after the test. */
 async function client(t: Test, server: TestServer, frames: Buffer) {
   const socket = await openSocket(server.uds.path);
   t.teardown(() => {
@@ -41,7 +41,7 @@ async function client(t: Test, server: TestServer, frames: Buffer) {
 const connectTo = (streamId: number, authority: string): Buffer =>
   http2Request(streamId, { ':method': 'CONNECT', ':authority': authority });
 
-/** DATA frames on one stream, as large as they may be. */
+/** DATA frames of the maximum size on one stream. */
 function data(streamId: number, bytes: number): Buffer {
   const payload = Buffer.alloc(16_384);
   return Buffer.concat(
@@ -51,9 +51,9 @@ function data(streamId: number, bytes: number): Buffer {
   );
 }
 
-/** What was held is released, and streams go through. */
-async function isUnhurt(t: Test, server: TestServer): Promise<void> {
-  await eventually('nothing is held', async () => (await held(server)) === 0);
+/** Buffered bytes are released, and a new stream works. */
+async function hasRecovered(t: Test, server: TestServer): Promise<void> {
+  await eventually('no bytes are buffered', async () => (await bufferedBytes(server)) === 0);
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   await startAgent(t, server, node, { agentId: 'honest' });
@@ -63,26 +63,26 @@ async function isUnhurt(t: Test, server: TestServer): Promise<void> {
   reply.socket.destroy();
 }
 
-t.test('bytes that come before a dial is done count: at the cap streams end', async (t) => {
+t.test('bytes before the end of the dial count against the memory limit', async (t) => {
   const server = await startServer(t, caps);
-  // It never answers.
+  // This agent does not answer dials.
   const agent = await rawAgent(t, server, node);
   await server.log.line('agent connected');
   const ids = Array.from({ length: 48 }, (_, index) => 2 * index + 1);
   const requests = ids.map((id) => connectTo(id, 'silent:1'));
-  // As much as the window of each stream takes: three times the cap in all.
+  // Each stream fills its HTTP/2 window, together three times the cap.
   const socket = await client(t, server, Buffer.concat(requests));
   for (const id of ids) socket.write(data(id, MiB));
   socket.resume();
   await server.log.line('stream', ({ end }) => end === 'memory_limit');
-  t.ok((await held(server)) <= cap, `${await held(server)} bytes`);
-  t.ok(server.log.of('stream').length < ids.length, 'the others wait');
+  t.ok((await bufferedBytes(server)) <= cap, `${await bufferedBytes(server)} bytes`);
+  t.ok(server.log.of('stream').length < ids.length, 'other streams stay open');
   socket.destroy();
   agent.session.close();
-  await isUnhurt(t, server);
+  await hasRecovered(t, server);
 });
 
-t.test('so do bytes that a client with large windows does not read', async (t) => {
+t.test('bytes that a client does not read count against the memory limit', async (t) => {
   const server = await startServer(t, caps);
   const flood = Buffer.alloc(65_536);
   const agent = await rawAgent(t, server, node, {}, (stream) => {
@@ -98,12 +98,12 @@ t.test('so do bytes that a client with large windows does not read', async (t) =
   for (let index = 0; index < 4; index++) {
     sockets.push(await client(t, server, connectTo(1, 'flood:1')));
   }
-  // Each connection holds up to 16 MiB for a client that does not read: one of them alone may.
+  // Up to 16 MiB are buffered for a client that does not read, so one connection alone can reach the cap.
   await server.log.line('stream', ({ end }) => end === 'client_reset');
-  t.ok((await held(server)) <= cap + MiB, `${await held(server)} bytes`);
+  t.ok((await bufferedBytes(server)) <= cap + MiB, `${await bufferedBytes(server)} bytes`);
   for (const socket of sockets) socket.destroy();
   agent.session.close();
-  await isUnhurt(t, server);
+  await hasRecovered(t, server);
 });
 
 t.test('answers to a gRPC agent that does not read are bounded', async (t) => {
@@ -134,7 +134,7 @@ t.test('answers to a gRPC agent that does not read are bounded', async (t) => {
   const noWindow = http2Frame(Http2Frame.SETTINGS, 0, 0, Buffer.from('000400000000', 'hex'));
   socket.write(Buffer.concat([http2Greeting(), noWindow, call]));
   await server.log.line('agent connected');
-  // Each names a connection that does not exist, which has to be closed.
+  // Each names a connection that does not exist, so the server answers with a close.
   let random = 0n;
   const closed = untilClosed(socket);
   const isEnded = () => server.log.of('agent disconnected').length > 0;
@@ -153,7 +153,7 @@ t.test('answers to a gRPC agent that does not read are bounded', async (t) => {
   t.ok(random < 400_000n);
 });
 
-t.test('a gRPC client has few bytes before it dials', async (t) => {
+t.test('the first message of a gRPC client has a small size limit', async (t) => {
   const server = await startServer(t, caps);
   const session = connectHttp2('http://localhost', {
     createConnection: () => createConnection(server.uds.path),
@@ -163,14 +163,14 @@ t.test('a gRPC client has few bytes before it dials', async (t) => {
     { ':method': 'POST', ':path': PROXY_METHOD, 'content-type': 'application/grpc' },
     { endStream: false },
   );
-  // A message of 4 MiB is on its way, it says.
+  // The header of a message of 4 MiB.
   call.write(Buffer.from('0000400000', 'hex'));
   call.resume();
   const [trailers] = await once(call, 'trailers');
   t.match(trailers, { 'grpc-status': '8', 'grpc-message': /4194304 bytes is too long/ });
 });
 
-t.test('a stranger holds no HTTP/2 connection to the agent port', async (t) => {
+t.test('the agent port closes HTTP/2 connections without a certificate', async (t) => {
   const server = await startServer(t, { headTimeout: 200 });
   const { agentPort: port } = server;
   const open = async () => {
@@ -194,13 +194,13 @@ t.test('a stranger holds no HTTP/2 connection to the agent port', async (t) => {
   const asking = await open();
   const post = { ':method': 'POST', ':scheme': 'https', ':path': '/', ':authority': 'x' };
   asking.write(Buffer.concat([http2Greeting(), http2Request(1, post), http2Request(3, post)]));
-  // Neither reads nor closes: what ends them is the server.
+  // Neither client reads or closes: the server closes both.
   const pending = () => server.metric('fairlead_server_pending_handshakes');
   t.equal(await pending(), 2);
-  await eventually('both are gone', async () => (await pending()) === 0);
+  await eventually('both connections are closed', async () => (await pending()) === 0);
 });
 
-/** A connection for HTTP/2 that reads nothing. */
+/** Opens an HTTP/2 connection that does not read. */
 async function openUnread(t: Test, options: ConnectionOptions): Promise<Socket> {
   const socket = connectTls({ ...options, servername: 'localhost', ALPNProtocols: ['h2'] });
   socket.on('error', () => {}).pause();
@@ -212,7 +212,7 @@ async function openUnread(t: Test, options: ConnectionOptions): Promise<Socket> 
   return socket;
 }
 
-/** Sends until the server leaves unread what comes, or ends the connection. @returns the bytes that it took */
+/** Sends until the server stops reading or closes the connection. @returns the bytes that were sent */
 async function pushUnread(socket: Socket, frames: Buffer): Promise<number> {
   const closed = untilClosed(socket).then(() => false);
   let sent = 0;
@@ -222,10 +222,10 @@ async function pushUnread(socket: Socket, frames: Buffer): Promise<number> {
     const drained = new Promise<true>((resolve) => socket.once('drain', () => resolve(true)));
     const stuck = new AbortController();
     const isStuck = pause(1_000, false, { signal: stuck.signal });
-    const goesOn = await Promise.race([drained, closed, isStuck]);
+    const canSend = await Promise.race([drained, closed, isStuck]);
     stuck.abort();
     await isStuck.catch(() => undefined);
-    if (!goesOn) break;
+    if (!canSend) break;
   }
   return sent;
 }
@@ -239,42 +239,42 @@ for (const [name, frame] of [
 ] as const) {
   const frames = Buffer.concat(Array.from({ length: 1000 }, () => frame));
 
-  t.test(`a stranger that sends ${name} and reads nothing is soon not read either`, async (t) => {
+  t.test(`the server stops reading an unauthenticated flood of ${name}`, async (t) => {
     const server = await startServer(t, caps);
     const { agentPort: port } = server;
     const socket = await openUnread(t, { host: loopback, port, ca: pki.agentCa.certPem });
     const sent = await pushUnread(socket, frames);
-    // Buffers of both kernels, and a little.
+    // The socket buffers of both ends, and a margin.
     t.ok(sent < 32 * MiB, `${sent} bytes`);
-    t.ok((await held(server)) <= MiB, `${await held(server)} bytes are held`);
+    t.ok((await bufferedBytes(server)) <= MiB, `${await bufferedBytes(server)} bytes are buffered`);
   });
 
-  t.test(`a client that does so holds what is counted and not more`, async (t) => {
+  t.test(`the memory of a client that sends ${name} and does not read is bounded`, async (t) => {
     const server = await startServer(t, { ...caps, maxProcessWindow: 64 * MiB });
     const agent = await rawAgent(t, server, node, {}, (stream) => stream.accept());
     await server.log.line('agent connected');
     const { host, port, tls } = server.tcp;
-    // By TLS, whose reads are short: of more than a thousand at a time nghttp2 says by itself that it is a flood.
+    // Reads of a TLS connection are short. nghttp2 reports a flood if one read has more than a thousand frames.
     const socket = await openUnread(t, { host, port, ...tls });
     socket.write(connectTo(1, 'open:1'));
-    // Most of what a connection may hold is data, so that fewer of the small frames do the rest.
-    await eventually('most of what a connection may hold is held', async () => {
+    // Data fills most of the connection's limit first, so that fewer small frames reach it.
+    await eventually('more than 13 MiB are buffered', async () => {
       agent.offered[0]?.write(Buffer.alloc(MiB));
-      return (await held(server)) > 13 * MiB;
+      return (await bufferedBytes(server)) > 13 * MiB;
     });
     const before = process.memoryUsage().rss;
     const sent = await pushUnread(socket, frames);
     t.ok(sent < 256 * MiB, `${sent} bytes`);
     const grownBytes = process.memoryUsage().rss - before;
-    // The whole test is one process: what it has sent and the collector has not seen is in it, too.
+    // Client and server share this process, so this includes garbage of the client.
     t.ok(grownBytes < 96 * MiB, `${Math.round(grownBytes / MiB)} MiB more`);
     socket.destroy();
     agent.session.close();
-    await isUnhurt(t, server);
+    await hasRecovered(t, server);
   });
 }
 
-t.test('a client that is sent away for its resets does not keep the connection', async (t) => {
+t.test('the server closes the connection of a client that resets too many streams', async (t) => {
   const server = await startServer(t);
   const resets = (from: number, count: number) =>
     Buffer.concat(
@@ -283,7 +283,7 @@ t.test('a client that is sent away for its resets does not keep the connection',
         return Buffer.concat([connectTo(id, 'a:1'), http2Reset(id)]);
       }),
     );
-  // Enough to be asked to go, and enough to be cut off by nghttp2; neither reads, and neither closes.
+  // The first number causes a GOAWAY of the server, the second one of nghttp2. Neither client reads or closes.
   const polite = await client(t, server, resets(0, 900));
   const rude = await client(t, server, resets(0, 20_000));
   const closed = [polite, rude].map((socket) => {

@@ -1,4 +1,4 @@
-/** Files that take the place of good ones while server and agent run. */
+/** Valid certificate files are replaced by invalid ones while server and agent run. */
 import { writeFileSync } from 'node:fs';
 import { createAuthority, issueCertificate } from '@fairlead/pki';
 import type { LogWatch } from '@fairlead/testkit';
@@ -12,7 +12,7 @@ const pki = await testPki();
 const oldCa = await createAuthority({ name: 'a CA of long ago', now: longAgo, days: 10 });
 const deadCa = await createAuthority({ name: 'a CA of old', now: longAgo });
 const names = { name: 'untimely', hosts: ['localhost'], ips: [loopback] };
-const good = await issueCertificate(pki.agentCa, { ...names, kind: 'server' });
+const valid = await issueCertificate(pki.agentCa, { ...names, kind: 'server' });
 const expired = await issueCertificate(deadCa, { ...names, kind: 'server', now: longAgo, days: 1 });
 const node = await issueCertificate(pki.agentCa, { name: 'node', kind: 'agent' });
 const expiredNode = await issueCertificate(deadCa, {
@@ -21,10 +21,10 @@ const expiredNode = await issueCertificate(deadCa, {
 
 const refusals = (log: LogWatch) => log.of('new files are invalid, the previous ones stay in use');
 
-t.test('on the server', async (t) => {
+t.test('the server ignores invalid certificates and keeps the previous ones', async (t) => {
   const [clusterCert, clusterKey, clusterCaCert] = await Promise.all([
-    pki.file('c.crt', good.certPem),
-    pki.file('c.key', good.keyPem),
+    pki.file('c.crt', valid.certPem),
+    pki.file('c.key', valid.keyPem),
     pki.file('c-ca.crt', pki.agentCa.certPem),
   ]);
   const files = { clusterCert, clusterKey, clusterCaCert };
@@ -40,17 +40,17 @@ t.test('on the server', async (t) => {
     put(expired, pki.agentCa.certPem),
     /^--cluster-cert: .*c\.crt: CN=untimely expired at .*, while the certificate in use is still valid\. Issue/,
   );
-  t.match(put(good, oldCa.certPem), /^--cluster-ca-cert: .*CN=a CA of long ago expired at/);
+  t.match(put(valid, oldCa.certPem), /^--cluster-ca-cert: .*CN=a CA of long ago expired at/);
   t.match(put(node, pki.agentCa.certPem), /^--cluster-cert: .* for clientAuth and not for serverA/);
   t.equal(refusals(log).length, 3);
   t.equal(log.of('reloaded').length, 0);
   const labels = '{files="agent-port certificates",outcome="refused"}';
   t.equal(await metric('fairlead_server_file_reloads_total', labels), 3);
-  put(good, oldCa.certPem + pki.agentCa.certPem);
-  t.equal(log.of('reloaded').length, 1, 'one good CA is enough');
+  put(valid, oldCa.certPem + pki.agentCa.certPem);
+  t.equal(log.of('reloaded').length, 1, 'one valid CA is enough');
 });
 
-t.test('on the agent', async (t) => {
+t.test('the agent ignores invalid certificates and keeps the previous ones', async (t) => {
   const server = await startServer(t);
   const [cert, key] = await Promise.all([
     pki.file('n.crt', node.certPem),
@@ -74,6 +74,6 @@ t.test('on the agent', async (t) => {
     put(expiredNode),
     /^--agent-cert: .*n\.crt: CN=node expired at .*, while the certificate in use/,
   );
-  t.match(put(good), /^--agent-cert: .* is for serverAuth and not for clientAuth/);
+  t.match(put(valid), /^--agent-cert: .* is for serverAuth and not for clientAuth/);
   t.equal(log.of('reloaded').length, 0);
 });

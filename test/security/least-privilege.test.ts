@@ -1,6 +1,6 @@
 /**
- * Both programs as nobody, without a capability and with no way to gain one, where every file system is
- * read-only. It takes root to arrange that, and a kernel that lets root make a namespace.
+ * Runs both programs as an unprivileged user, without capabilities, on read-only file systems. The test
+ * needs root and a kernel that lets root create mount namespaces.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync } from 'node:fs';
@@ -16,41 +16,42 @@ import {
 import t, { type Test } from 'tap';
 import { agentFlags, type Flags, loopback, serverFlags, testPki } from '../programs/fixture.ts';
 
-const nobody = 65_534;
+/** The user and group ID of the user nobody. */
+const unprivilegedId = 65_534;
 
-/** Where the test's directory is for the programs: its own path leads through directories of root alone. */
+/** Where the programs see the test's directory. Only root can enter the parents of its real path. */
 const mounted = '/mnt';
 
-/** Every mount becomes read-only, which is checked, and then all privileges go. */
+/** Remounts every file system read-only, checks that, and drops all privileges. */
 const confine = `
 mount --bind "$1" ${mounted} && cd ${mounted}/cwd && shift || exit 9
-for place in $(awk '{print $5}' /proc/self/mountinfo); do
-  mount -o remount,bind,ro "$place" 2>/dev/null
+for mount_point in $(awk '{print $5}' /proc/self/mountinfo); do
+  mount -o remount,bind,ro "$mount_point" 2>/dev/null
 done
-for place in . /tmp "$HOME"; do
-  if touch "$place/.written" 2>/dev/null; then echo "$place can be written" >&2; exit 9; fi
+for directory in . /tmp "$HOME"; do
+  if touch "$directory/.written" 2>/dev/null; then echo "$directory can be written" >&2; exit 9; fi
 done
-exec setpriv --reuid=${nobody} --regid=${nobody} --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all "$@"`;
+exec setpriv --reuid=${unprivilegedId} --regid=${unprivilegedId} --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all "$@"`;
 
-function whyNot(): string | false {
-  if (process.getuid?.() !== 0) return 'only root can take privileges away like that';
+function reasonToSkip(): string | false {
+  if (process.getuid?.() !== 0) return 'the test needs root to drop privileges';
   try {
     execFileSync('unshare', ['--mount', '--propagation', 'private', 'true'], { stdio: 'ignore' });
     execFileSync('setpriv', ['--version'], { stdio: 'ignore' });
-    execFileSync('setpriv', [`--reuid=${nobody}`, 'test', '-r', programs.server]);
+    execFileSync('setpriv', [`--reuid=${unprivilegedId}`, 'test', '-r', programs.server]);
     return false;
   } catch {
-    return 'root cannot make a namespace on this machine, or an unprivileged user cannot read the programs';
+    return 'root cannot create a mount namespace on this machine, or an unprivileged user cannot read the programs';
   }
 }
 
-/** Copies the files that flags name to where the user nobody can read them. */
+/** Copies the files that flags name to files that the unprivileged user can read. */
 function readable(flags: Flags, directory: string): Flags {
   const copy = ([name, value]: [string, string | undefined]) => {
     if (!value?.startsWith('/') || !/cert|key/.test(name)) return [name, value];
     const path = join(directory, `${name}-${basename(value)}`);
     copyFileSync(value, path);
-    chownSync(path, nobody, nobody);
+    chownSync(path, unprivilegedId, unprivilegedId);
     chmodSync(path, 0o400);
     return [name, join(mounted, basename(path))];
   };
@@ -76,13 +77,13 @@ async function start(
   return closeAfter(t, started);
 }
 
-/** What the kernel says of a process' privileges. */
+/** The fields of `/proc/PID/status`. */
 function privilegesOf({ pid }: RunningProcess): Record<string, string> {
   const rows = readFileSync(`/proc/${pid}/status`, 'latin1').split('\n');
   return Object.fromEntries(rows.map((row) => row.split(':\t') as [string, string]));
 }
 
-t.test('server and agent run without any', { skip: whyNot() }, async (t) => {
+t.test('server and agent run without privileges', { skip: reasonToSkip() }, async (t) => {
   const directory = await makeTemporaryDirectory();
   t.teardown(() => directory.close());
   chmodSync(directory.path, 0o755);
@@ -91,7 +92,7 @@ t.test('server and agent run without any', { skip: whyNot() }, async (t) => {
   t.teardown(() => target.close());
 
   const asGiven = await serverFlags('unused');
-  // A socket is a file, and needs a place that can be written.
+  // A Unix domain socket would need a directory that can be written.
   const ofServer = readable({ ...asGiven, 'uds-name': undefined }, directory.path);
   const server = await start(t, 'server', ofServer, directory.path);
   const { port } = await server.waitForListener('agent');
@@ -116,7 +117,7 @@ t.test('server and agent run without any', { skip: whyNot() }, async (t) => {
 
   for (const program of [server, agent]) {
     const { Uid, CapEff, CapPrm, CapBnd, NoNewPrivs } = privilegesOf(program);
-    t.match(Uid, new RegExp(`^${nobody}\\t${nobody}\\t`));
+    t.match(Uid, new RegExp(`^${unprivilegedId}\\t${unprivilegedId}\\t`));
     t.same([CapEff, CapPrm, CapBnd].map(Number), [0, 0, 0]);
     t.equal(NoNewPrivs, '1');
     const complaints = program.logs.filter(({ level }) => level === 'error' || level === 'fatal');

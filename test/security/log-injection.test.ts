@@ -13,11 +13,11 @@ import { openSocket } from './raw-http2.ts';
 const pki = await testPki();
 const node = await pki.agent({ name: 'node' });
 
-/** A line of its own, if anything let it out: a line end, the separators of Unicode, an escape of terminals. */
+/** Line ends, Unicode separators and terminal escapes. It forges a log line if it is written without escaping. */
 const forged = 'x\r\n{"level":"info","msg":"forged"}\n\u2028\u2029\u0085\u001b[2J\u202e';
 const secret = 'c29tZWJvZHkncyBwYXNzd29yZA';
 
-/** An agent that takes every stream and ends it. */
+/** Connects an agent that accepts every stream and resets it. */
 async function join(t: Test, server: TestServer, agentId: string): Promise<void> {
   await rawAgent(t, server, node, { agentId }, (stream) => {
     stream.accept();
@@ -26,7 +26,7 @@ async function join(t: Test, server: TestServer, agentId: string): Promise<void>
   await server.log.line('agent connected');
 }
 
-function isHonest(t: Test, { log }: TestServer): void {
+function hasNoForgedLine(t: Test, { log }: TestServer): void {
   t.strictSame(
     log.written.filter((line) => !/^\{[ -~\u00a1-\u024f…]*\}\n$/.test(line)),
     [],
@@ -36,13 +36,13 @@ function isHonest(t: Test, { log }: TestServer): void {
   t.notMatch(log.written.join(''), secret, 'no secret and no payload');
 }
 
-t.test('by headers, by the payload, and by what an agent calls itself', async (t) => {
+t.test('headers, payload and agent IDs cannot forge a log line', async (t) => {
   const server = await startServer(t);
   await join(t, server, forged);
   const broken = { 'User-Agent': 'a\n{"level":"info","msg":"forged"}' };
   const refused = await connectThrough({ via: server.uds, target: 'node-1:80', headers: broken });
   refused.socket.destroy();
-  t.equal(refused.status, 400, 'a line end within a header');
+  t.equal(refused.status, 400, 'a line end in a header');
   const { socket, status } = await connectThrough({
     via: server.uds,
     target: 'node-1:80',
@@ -62,10 +62,10 @@ t.test('by headers, by the payload, and by what an agent calls itself', async (t
   t.type(line.bytesToClient, 'number');
   t.type(line.durationMs, 'number');
   t.equal(server.log.of('stream').length, 1, 'one line for the stream');
-  isHonest(t, server);
+  hasNoForgedLine(t, server);
 });
 
-t.test('by a target', async (t) => {
+t.test('a target cannot forge a log line', async (t) => {
   const server = await startServer(t);
   await join(t, server, 'node-1');
   for (const target of [`${forged}:80`, 'a\u2028b:80', '{"msg":"forged"}:80', 'a\u001b[2J:80']) {
@@ -74,12 +74,12 @@ t.test('by a target', async (t) => {
     const answer = await text(socket);
     t.match(answer, /^HTTP\/1\.1 400 /);
   }
-  t.equal(server.log.of('stream').length, 0, 'none of them was a stream');
-  isHonest(t, server);
+  t.equal(server.log.of('stream').length, 0, 'no stream was opened');
+  hasNoForgedLine(t, server);
 });
 
-t.test('by the common name of a certificate', async (t) => {
-  // Our own programs make no such certificate. It is its own CA.
+t.test('the common name of a certificate cannot forge a log line', async (t) => {
+  // A self-signed certificate, since Fairlead's commands refuse such a name.
   const [cert, key] = [pki.path('forger.crt'), pki.path('forger.key')];
   const commonName = 'x\n{"level":"info","msg":"forged"}\u2028';
   await promisify(execFile)('openssl', [
@@ -98,5 +98,5 @@ t.test('by the common name of a certificate', async (t) => {
   const line = await server.log.line('stream');
   t.match(line, { caller: `mtls:${commonName}`, end: 'target_reset' });
   t.equal(server.log.of('stream').length, 1);
-  isHonest(t, server);
+  hasNoForgedLine(t, server);
 });

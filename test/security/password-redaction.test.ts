@@ -7,7 +7,7 @@ import { testPki } from './fixture.ts';
 
 const pki = await testPki();
 
-/** Targets with a password, which no client should send and some do. */
+/** Targets that contain a password. */
 const targets = [
   'me:passw0rd@host.example:80',
   'http://me:passw0rd@host.example:80',
@@ -16,7 +16,7 @@ const targets = [
   `${'passw0rd'.repeat(20)}@host.example:80`,
 ];
 
-t.test('neither logs nor answers repeat the password in a target', async (t) => {
+t.test('the password in a target is redacted in logs and answers', async (t) => {
   const accessLog = pki.path('access.log');
   const server = await startServer(t, { accessLog });
   const answers: string[] = [];
@@ -28,7 +28,7 @@ t.test('neither logs nor answers repeat the password in a target', async (t) => 
     createConnection: () => createConnection(server.uds.path),
   });
   t.teardown(() => session.destroy());
-  // What is no authority at all is a violation of HTTP/2.
+  // HTTP/2 itself refuses a URL as the authority.
   const authorities = targets.filter((target) => !target.includes('/'));
   for (const target of authorities) {
     const stream = session.request({ ':method': 'CONNECT', ':authority': target });
@@ -44,10 +44,10 @@ t.test('neither logs nor answers repeat the password in a target', async (t) => 
     answers.push(await (await fetch(url)).text());
   }
   for (const answer of answers) {
-    t.match(answer, '***@host.example:80', 'the rest is told');
+    t.match(answer, '***@host.example:80', 'the rest of the target is shown');
     t.notMatch(answer, 'passw0rd');
   }
   const refusals = server.log.written.filter((line) => line.includes('host.example'));
-  t.equal(refusals.length, targets.length + authorities.length, 'each is logged');
+  t.equal(refusals.length, targets.length + authorities.length, 'each refusal is logged');
   t.notMatch(server.log.written.join(''), 'passw0rd');
 });

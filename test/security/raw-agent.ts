@@ -12,18 +12,18 @@ import type { Test } from 'tap';
 import { loopback, type TestServer } from '../support/fleet.ts';
 import { type Credentials, testPki } from './fixture.ts';
 
-/** An agent that says what the test tells it to. */
+/** An agent's tunnel whose session the test controls. */
 export interface RawAgent {
   readonly session: Session;
   /** Why the tunnel ended. */
   readonly closed: Promise<TunnelError | undefined>;
-  /** Streams that the server opened and that have no answer yet, in order. */
+  /** All streams that the server opened, in order. */
   readonly offered: TunnelStream[];
   /** Resolves when the server has read all that was sent so far. */
   roundTrip(): Promise<void>;
 }
 
-/** Joins a server with a session of the test's own. */
+/** Opens a tunnel to a server. */
 export async function rawAgent(
   t: Test,
   { server }: TestServer,

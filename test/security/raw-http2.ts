@@ -41,7 +41,7 @@ function literal(name: string, value: string): Buffer {
 const END_HEADERS = 4;
 const ACK = 1;
 
-/** HEADERS of a request that goes on. */
+/** HEADERS of a request without END_STREAM. */
 export function http2Request(streamId: number, headers: Readonly<Record<string, string>>): Buffer {
   const block = Object.entries(headers).map(([name, value]) => literal(name, value));
   return http2Frame(Http2Frame.HEADERS, END_HEADERS, streamId, Buffer.concat(block));
@@ -51,19 +51,19 @@ export function http2Reset(streamId: number): Buffer {
   return http2Frame(Http2Frame.RST_STREAM, 0, streamId, uint32(8));
 }
 
-/** The windows of what follows are as large as can be. */
+/** Connection preface and SETTINGS, with the largest possible windows. */
 export function http2Greeting(): Buffer {
   const initialWindow = Buffer.concat([Buffer.from([0, 4]), uint32(2 ** 31 - 1)]);
   return Buffer.concat([
     preface,
     http2Frame(Http2Frame.SETTINGS, 0, 0, initialWindow),
     http2Frame(Http2Frame.WINDOW_UPDATE, 0, 0, uint32(2 ** 31 - 1 - 65_535)),
-    // The server's own, which are on their way.
+    // Acknowledges the server's SETTINGS in advance.
     http2Frame(Http2Frame.SETTINGS, ACK, 0, Buffer.alloc(0)),
   ]);
 }
 
-/** Connects to a Unix domain socket; nothing is read. */
+/** Connects to a Unix domain socket and does not read. */
 export async function openSocket(path: string): Promise<Socket> {
   const socket = createConnection(path);
   socket.on('error', () => {});

@@ -11,7 +11,7 @@ import { untilClosed } from './until-closed.ts';
 const pki = await testPki();
 const node = await pki.agent({ name: 'node' });
 
-/** A stream through the server, gone at the end of the test. */
+/** Opens a stream through the server and closes it after the test. */
 async function open(
   t: Test,
   via: Parameters<typeof connectThrough>[0]['via'],
@@ -41,7 +41,7 @@ async function startEcho(t: Test): Promise<string> {
   return `${loopback}:${target.port}`;
 }
 
-t.test('streams per tunnel: the next goes to another agent, then 503', async (t) => {
+t.test('--max-streams-per-tunnel: the next stream uses another agent', async (t) => {
   const target = await startEcho(t);
   const server = await startServer(t, { maxStreamsPerTunnel: 2 });
   await startAgent(t, server, node, { agentId: 'one' });
@@ -56,28 +56,28 @@ t.test('streams per tunnel: the next goes to another agent, then 503', async (t)
   await server.log.line('agent connected', ({ agent }) => agent === 'two');
   for (const _ of streams) t.equal((await open(t, server.uds, target)).status, 200);
   t.match(await open(t, server.uds, target), limitReached);
-  for (const { socket } of streams) t.ok(await echoes(socket, 'unhurt'));
+  for (const { socket } of streams) t.ok(await echoes(socket, 'open'));
 });
 
-t.test('streams that an agent takes: it says so itself', async (t) => {
+t.test('an agent refuses streams beyond its own --max-streams-per-tunnel', async (t) => {
   const target = await startEcho(t);
   const server = await startServer(t);
   await startAgent(t, server, node, { maxStreamsPerTunnel: 1 });
   await server.log.line('agent connected');
   const first = await open(t, server.uds, target);
   t.match(await open(t, server.uds, target), limitReached);
-  t.ok(await echoes(first.socket, 'unhurt'));
+  t.ok(await echoes(first.socket, 'open'));
   first.socket.destroy();
   await server.log.line('stream', ({ bytesToClient }) => bytesToClient === 6);
-  t.equal((await open(t, server.uds, target)).status, 200, 'room comes back');
+  t.equal((await open(t, server.uds, target)).status, 200, 'a new stream is accepted');
 });
 
-t.test('streams per caller: others have theirs', async (t) => {
+t.test('--max-streams-per-caller does not affect other callers', async (t) => {
   const target = await startEcho(t);
   const server = await startServer(t, { maxStreamsPerCaller: 2 });
   await startAgent(t, server, node);
   await server.log.line('agent connected');
-  const greedy = [await open(t, server.tcp, target), await open(t, server.tcp, target)];
+  const streams = [await open(t, server.tcp, target), await open(t, server.tcp, target)];
   const refused = await open(t, server.tcp, target);
   t.match(refused, limitReached);
   t.match(refused.body, /^the caller already has 2 streams/);
@@ -86,10 +86,10 @@ t.test('streams per caller: others have theirs', async (t) => {
   const via = { ...server.tcp, tls: tlsOf(pki, other) };
   t.equal((await open(t, via, target)).status, 200, 'another caller');
   t.equal((await open(t, server.uds, target)).status, 200, 'the socket');
-  for (const { socket } of greedy) t.ok(await echoes(socket, 'unhurt'));
+  for (const { socket } of streams) t.ok(await echoes(socket, 'open'));
 });
 
-t.test('streams in all', async (t) => {
+t.test('--max-streams limits all streams of the server', async (t) => {
   const target = await startEcho(t);
   const server = await startServer(t, { maxStreams: 2 });
   await startAgent(t, server, node);
@@ -97,10 +97,10 @@ t.test('streams in all', async (t) => {
   const streams = [await open(t, server.tcp, target), await open(t, server.uds, target)];
   t.match(await open(t, server.uds, target), limitReached);
   t.equal(await reached(server, 'streams'), 1);
-  for (const { socket } of streams) t.ok(await echoes(socket, 'unhurt'));
+  for (const { socket } of streams) t.ok(await echoes(socket, 'open'));
 });
 
-t.test('pending dials: open streams do not count', async (t) => {
+t.test('--max-pending-dials does not count open streams', async (t) => {
   const server = await startServer(t, { maxPendingDials: 2 });
   const agent = await rawAgent(t, server, node, {}, (stream) => {
     if (stream.target.host !== 'silent') stream.accept();
@@ -121,30 +121,33 @@ t.test('pending dials: open streams do not count', async (t) => {
   t.equal((await open(t, server.uds, 'fine:1')).status, 200);
 });
 
-t.test('opens a second', async (t) => {
+t.test('--max-opens-per-second limits each caller', async (t) => {
   const target = await startEcho(t);
   const server = await startServer(t, { maxOpensPerSecond: 1 });
   await startAgent(t, server, node);
   await server.log.line('agent connected');
-  // A busy machine may need seconds for what follows.
+  // With the real clock, a slow machine would refill the limit.
   const time = controlTime(t);
   const first = await open(t, server.tcp, target);
-  t.equal((await open(t, server.tcp, target)).status, 200, 'twice as many at once');
+  t.equal((await open(t, server.tcp, target)).status, 200, 'a burst of two');
   t.match(await open(t, server.tcp, target), limitReached);
   t.equal(await reached(server, 'opens_per_caller'), 1);
   t.equal((await open(t, server.uds, target)).status, 200, 'another caller');
-  t.ok(await echoes(first.socket, 'unhurt'));
+  t.ok(await echoes(first.socket, 'open'));
   await time.advance(1_000);
   t.equal((await open(t, server.tcp, target)).status, 200, 'one more a second later');
   t.match(await open(t, server.tcp, target), limitReached);
 });
 
-t.test('silent connections: those that waited longest go, honest ones come in', async (t) => {
+t.test('--max-handshakes closes the connections that have waited longest', async (t) => {
   const target = await startEcho(t);
   const server = await startServer(t, { maxHandshakes: 20 });
   const { agentPort } = server;
   const silent = Array.from({ length: 100 }, (_, index) => {
-    const socket = connect({ host: loopback, port: index % 2 === 0 ? agentPort : server.tcp.port });
+    const socket = connect({
+      host: loopback,
+      port: index % 2 === 0 ? agentPort : server.tcp.port,
+    });
     t.teardown(() => {
       socket.destroy();
     });
@@ -156,19 +159,19 @@ t.test('silent connections: those that waited longest go, honest ones come in', 
   await server.log.line('agent connected');
   const stream = await open(t, server.tcp, target);
   t.equal(stream.status, 200);
-  t.ok(await echoes(stream.socket, 'unhurt'));
-  const cutOff = () => reached(server, 'handshakes');
-  await eventually('80 handshakes are cut off', async () => (await cutOff()) >= 80);
+  t.ok(await echoes(stream.socket, 'open'));
+  const closedHandshakes = () => reached(server, 'handshakes');
+  await eventually('80 handshakes are closed', async () => (await closedHandshakes()) >= 80);
   t.ok((await server.metric('fairlead_server_pending_handshakes')) <= 20);
   for (const { socket } of silent) socket.destroy();
   await Promise.all(silent.map(({ closed }) => closed));
   await eventually('no handshake is pending', async () => {
     return (await server.metric('fairlead_server_pending_handshakes')) === 0;
   });
-  t.ok(await echoes(stream.socket, 'still unhurt'));
+  t.ok(await echoes(stream.socket, 'still open'));
 });
 
-/** A target that sends, at once, more than the systems on the way will hold. */
+/** Starts a target that sends more at once than all socket buffers on the way can hold. */
 async function startFlood(t: Test): Promise<string> {
   const flood = Buffer.alloc(2 ** 25);
   const sockets = new Set<Socket>();
@@ -187,7 +190,7 @@ async function startFlood(t: Test): Promise<string> {
 }
 
 t.test(
-  'memory: at the cap new streams are refused, above it the largest stalled one is reset',
+  '--max-process-window: at the cap new streams are refused, and above it the largest stalled stream is reset',
   async (t) => {
     const [target, source] = [await startEcho(t), await startFlood(t)];
     const kib = 1024;
@@ -201,10 +204,10 @@ t.test(
     await server.log.line('agent connected');
     const healthy = await open(t, server.uds, target);
     t.ok(await echoes(healthy.socket, 'before'));
-    const held = () => server.metric('fairlead_server_buffered_bytes');
+    const bufferedBytes = () => server.metric('fairlead_server_buffered_bytes');
     const resets = () =>
       server.metric('fairlead_server_stream_ends_total', '{code="memory_limit"}');
-    // Clients that ask for much and read nothing: each comes to hold more than half a window.
+    // Clients that do not read: the server buffers more than half a window for each.
     const stalled: ConnectReply[] = [];
     let refused: ConnectReply | undefined;
     while (!refused) {
@@ -212,33 +215,36 @@ t.test(
       if (reply.status !== 200) refused = reply;
       else stalled.push(reply);
       const wanted = Math.min(32 * kib * stalled.length, (cap * 7) / 8);
-      await eventually(`${wanted} bytes are held`, async () => (await held()) >= wanted);
-      // With more, what they may hold is beyond the cap.
+      await eventually(
+        `${wanted} bytes are buffered`,
+        async () => (await bufferedBytes()) >= wanted,
+      );
+      // The windows of more streams would exceed the cap.
       if (stalled.length === cap / (64 * kib)) {
         t.equal(await resets(), 0, 'below the cap nothing is reset');
       }
     }
     t.match(refused, { status: 503, headers: { 'fairlead-error': 'memory_limit' } });
-    t.ok((await held()) <= cap);
-    t.ok(await echoes(healthy.socket, 'during'), 'a healthy stream goes on');
+    t.ok((await bufferedBytes()) <= cap);
+    t.ok(await echoes(healthy.socket, 'during'), 'a healthy stream continues');
 
     for (const { socket } of stalled.splice(0)) socket.destroy();
-    await eventually('nothing is held', async () => (await held()) === 0);
+    await eventually('no bytes are buffered', async () => (await bufferedBytes()) === 0);
     const resetsBefore = await resets();
-    // Twice as many at once: they are let in before any of them holds a byte.
+    // Twice as many at once: all are accepted, since no bytes are buffered yet.
     const many = Array.from({ length: 64 }, () => open(t, server.tcp, source));
     stalled.push(...(await Promise.all(many)));
     await eventually('a stream is reset', async () => (await resets()) > resetsBefore);
-    t.ok((await held()) <= cap);
-    t.ok(await echoes(healthy.socket, 'after'), 'a stream that stalls is what is reset');
-    t.same(server.log.of('agent disconnected'), [], 'and so does the tunnel');
+    t.ok((await bufferedBytes()) <= cap);
+    t.ok(await echoes(healthy.socket, 'after'), 'only stalled streams are reset');
+    t.same(server.log.of('agent disconnected'), [], 'the tunnel stays connected');
     for (const { socket } of stalled) socket.destroy();
-    await eventually('nothing is held', async () => (await held()) === 0);
-    t.equal((await open(t, server.uds, target)).status, 200, 'room comes back');
+    await eventually('no bytes are buffered', async () => (await bufferedBytes()) === 0);
+    t.equal((await open(t, server.uds, target)).status, 200, 'a new stream is accepted');
   },
 );
 
-t.test('bandwidth: a tunnel keeps to its rate, both ways', async (t) => {
+t.test('--max-tunnel-bandwidth limits a tunnel in both directions', async (t) => {
   const target = await startEcho(t);
   const rate = 1024 ** 2;
   const server = await startServer(t, { maxTunnelBandwidth: rate });
@@ -249,10 +255,10 @@ t.test('bandwidth: a tunnel keeps to its rate, both ways', async (t) => {
   const bytes = 400 * 1024;
   await Promise.all([echoBytes(one.socket, bytes), echoBytes(two.socket, bytes)]);
   const tookMs = performance.now() - startedAtMs;
-  // A tenth of a second's bytes may go at once.
+  // The bytes of a tenth of a second can be sent at once.
   const leastMs = (1000 * (2 * bytes - 0.1 * rate - 2 * 65_536)) / rate;
-  t.ok(tookMs >= leastMs, `${tookMs} ms for what takes ${leastMs} ms at the least`);
-  t.ok(await echoes(one.socket, 'still there'));
+  t.ok(tookMs >= leastMs, `${tookMs} ms, at least ${leastMs} ms`);
+  t.ok(await echoes(one.socket, 'still open'));
 });
 
 /** Sends bytes and waits for them to come back, unchanged. */

@@ -1,4 +1,4 @@
-/** Tokens in Secrets of a cluster, several issuers, and a Kubernetes API that fails them. */
+/** Enrollment tokens in Secrets, with several issuers and a Kubernetes API that fails. */
 import { stat } from 'node:fs/promises';
 import { makeToken } from '@fairlead/pki/enrollment';
 import { type AgentGrant, openTokenStore, recordOf } from '@fairlead/pki/issuer';
@@ -16,13 +16,13 @@ const grant: AgentGrant = {
   defaultRoute: false,
 };
 
-/** An installation whose tokens are Secrets of a cluster. */
+/** An installation whose tokens are in Secrets. */
 async function start(t: Test) {
   const [site, api] = await Promise.all([Installation.make(), KubernetesApi.start()]);
   t.teardown(() => api.close());
   const kubeconfig = await api.kubeconfig();
-  const place = { tokenDir: undefined, tokenNamespace: namespace, kubeconfig };
-  const store = await openTokenStore(place, () => {});
+  const storeOptions = { tokenDir: undefined, tokenNamespace: namespace, kubeconfig };
+  const store = await openTokenStore(storeOptions, () => {});
   t.teardown(() => store.close());
   const token = async (lifetimeMs = 600_000, now = new Date()): Promise<string> => {
     const made = makeToken();
@@ -32,17 +32,20 @@ async function start(t: Test) {
   return {
     site,
     api,
-    place,
+    storeOptions,
     token,
     store,
     argv: ['--token-namespace', namespace, '--kubeconfig', kubeconfig],
   };
 }
 
-t.test('of those that redeem one token at two issuers exactly one gets in', async (t) => {
-  const { site, api, place, token } = await start(t);
-  const issuers = await Promise.all([site.startIssuer(t, place), site.startIssuer(t, place)]);
-  // Both read an unclaimed token before either can write.
+t.test('if two agents redeem one token at two issuers, exactly one succeeds', async (t) => {
+  const { site, api, storeOptions, token } = await start(t);
+  const issuers = await Promise.all([
+    site.startIssuer(t, storeOptions),
+    site.startIssuer(t, storeOptions),
+  ]);
+  // Both issuers read the unclaimed token before either writes.
   const writers: (() => void)[] = [];
   api.fault = ({ method }) => {
     if (method !== 'PUT') return undefined;
@@ -59,20 +62,20 @@ t.test('of those that redeem one token at two issuers exactly one gets in', asyn
       ),
     );
     t.same(answers.map(({ status, code }) => code ?? status).sort(), [200, 'token_used']);
-    t.equal(api.count('PUT secret'), 2 * (round + 1), 'both have tried');
+    t.equal(api.count('PUT secret'), 2 * (round + 1), 'both issuers tried to write');
   }
 });
 
-t.test('an agent joins with a token that fairlead token has made', async (t) => {
-  const { site, api, place, argv } = await start(t);
-  const { port } = await site.startIssuer(t, place);
+t.test('an agent keeps its key between attempts to join', async (t) => {
+  const { site, api, storeOptions, argv } = await start(t);
+  const { port } = await site.startIssuer(t, storeOptions);
   const made = await runFairlead(
     ...['token', 'create', ...argv, '--ca-cert', site.path('issuer/ca.crt'), '--json'],
     ...['--agent-id', 'node-1', '--ip', loopback],
   );
   t.match(made, { code: 0, stderr: '' });
   const { token: enrollmentToken = '', id } = JSON.parse(made.stdout);
-  // The first claim is written, but its answer is lost: the token is bound to the key of this agent.
+  // The first claim is written, but its answer is lost. The token is then bound to the agent's key.
   const { update } = api.secrets;
   api.secrets.update = (...given) => {
     api.secrets.update = update;
@@ -88,7 +91,7 @@ t.test('an agent joins with a token that fairlead token has made', async (t) => 
   t.match(await first.log.line('cannot join'), { isFinal: false, detail: /\(unavailable\)/ });
   t.equal((await stat(site.path('identity/new.key'))).mode & 0o777, 0o600);
   await first.agent.close();
-  // When it is started again, it asks for the same key; the API fails once more, and then it does so by itself.
+  // After a restart, the agent uses the same key. The API fails once more, and the agent retries.
   api.fault = ({ method }) => {
     api.fault = undefined;
     return method === 'GET' ? new ApiStatus(500, 'InternalError', 'no leader') : undefined;
@@ -103,11 +106,11 @@ t.test('an agent joins with a token that fairlead token has made', async (t) => 
   t.same(api.secrets.all(namespace), []);
 });
 
-t.test('an API that is down loses nothing', async (t) => {
-  const { site, api, place, token } = await start(t);
+t.test('a token can be redeemed after an outage of the API', async (t) => {
+  const { site, api, storeOptions, token } = await start(t);
   const text = await token();
   await api.pause();
-  const { log, port } = await site.startIssuer(t, place);
+  const { log, port } = await site.startIssuer(t, storeOptions);
   t.match(await log.line('cannot delete expired tokens'), {
     detail: `--token-namespace: fairlead: the Kubernetes API at ${api.url} cannot be reached: `,
   });
@@ -117,15 +120,15 @@ t.test('an API that is down loses nothing', async (t) => {
   t.match(await log.line('the token store is unavailable'), { detail: /cannot be reached/ });
   await api.resume();
   t.match(await ask(), { status: 200 });
-  t.match(await ask(), { status: 200 }, 'and again for the same key');
+  t.match(await ask(), { status: 200 }, 'the same key is answered again');
   t.notMatch(JSON.stringify(log.lines), text.split('.')[1]);
 });
 
-t.test('what the API refuses is told with flag and cure, at the start too', async (t) => {
-  const { site, api, place, argv } = await start(t);
+t.test('a refusal of the API is reported with the flag and the cure', async (t) => {
+  const { site, api, storeOptions, argv } = await start(t);
   api.fault = () => new ApiStatus(403, 'Forbidden', 'secrets is forbidden: User "x" cannot list');
   const cure = /--token-namespace: fairlead: .*403 secrets is forbidden.*; bind a Role with get, /;
-  await t.rejects(site.startIssuer(t, place), {
+  await t.rejects(site.startIssuer(t, storeOptions), {
     name: 'TokenStoreError',
     exitCode: 1,
     message: cure,
@@ -147,13 +150,13 @@ t.test('what the API refuses is told with flag and cure, at the start too', asyn
   });
 });
 
-t.test('a token that expired more than a day ago is taken away', async (t) => {
-  const { site, api, place, token, store } = await start(t);
+t.test('a token that expired more than a day ago is deleted', async (t) => {
+  const { site, api, storeOptions, token, store } = await start(t);
   const now = Date.now();
   const fresh = await token();
   await token(1_000, new Date(now - 2 * 86_400_000));
   const yesterday = await token(1_000, new Date(now - 3_600_000));
-  const { port } = await site.startIssuer(t, place);
+  const { port } = await site.startIssuer(t, storeOptions);
   await eventually('a token is deleted', () => api.count('DELETE secret') === 1);
   const left = (await store.list()).map(({ record }) => record.id);
   t.same(left.sort(), [fresh, yesterday].map((text) => text.split('.')[0]).sort());

@@ -7,14 +7,14 @@ import { testPki } from './fixture.ts';
 
 const pki = await testPki();
 
-t.test('SIGHUP: files are looked at where the system tells of no change', async (t) => {
+t.test('SIGHUP reloads files whose change the file system does not report', async (t) => {
   const agentPort = await pki.server(pki.agentCa, 'agent-port');
-  // A change behind a link is no change in the directory that is watched.
+  // A change of a link's target does not change the directory that is watched.
   mkdirSync(pki.path('watched'));
   mkdirSync(pki.path('elsewhere'));
-  const behind = pki.path(join('elsewhere', 'policy.yaml'));
-  writeFileSync(behind, 'rules: []\n');
-  symlinkSync(behind, pki.path(join('watched', 'policy.yaml')));
+  const target = pki.path(join('elsewhere', 'policy.yaml'));
+  writeFileSync(target, 'rules: []\n');
+  symlinkSync(target, pki.path(join('watched', 'policy.yaml')));
   const path = pki.path('sighup.sock');
   const server = closeAfter(
     t,
@@ -39,8 +39,8 @@ t.test('SIGHUP: files are looked at where the system tells of no change', async 
     return reply.headers['fairlead-error'];
   };
   t.equal(await ask(), 'policy_denied');
-  writeFileSync(behind, 'rules: [{callers: [uds], allow: ["*"]}]\n');
-  t.equal(await ask(), 'policy_denied', 'the file was not read yet');
+  writeFileSync(target, 'rules: [{callers: [uds], allow: ["*"]}]\n');
+  t.equal(await ask(), 'policy_denied', 'the file is not reloaded yet');
   server.kill('SIGHUP');
   t.match(await server.waitForLog('reloaded'), { files: 'front-end policy' });
   t.equal(await ask(), 'no_agent');

@@ -11,7 +11,7 @@ import { rawAgent } from './raw-agent.ts';
 
 const pki = await testPki();
 
-/** Spellings that lead to a denied name or network, or to no valid target. */
+/** Other spellings of a denied name or address, and invalid targets. */
 const spellings = [
   ...['secret.example:80', 'SECRET.Example:80', 'secret.example.:80', 'SECRET.EXAMPLE.:80'],
   ...[
@@ -54,7 +54,7 @@ function http2(t: Test, server: TestServer) {
   return session;
 }
 
-t.test('HTTP/1.1, whatever its headers say', async (t) => {
+t.test('HTTP/1.1: every spelling of a denied target is refused', async (t) => {
   const { server, offered } = await start(t);
   for (const spelling of spellings) {
     const heads = [
@@ -67,7 +67,7 @@ t.test('HTTP/1.1, whatever its headers say', async (t) => {
       t.match(text, /^HTTP\/1\.1 4\d\d /, spelling);
     }
   }
-  // What is smuggled behind a refused request, or within a chunk of its body, is no request.
+  // A request behind a refused request is not parsed.
   const inner = 'CONNECT allowed.example:80 HTTP/1.1\r\n\r\n';
   for (const outer of [
     'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
@@ -78,7 +78,7 @@ t.test('HTTP/1.1, whatever its headers say', async (t) => {
   t.same(offered(), []);
 });
 
-t.test('HTTP/2, whatever its other headers say', async (t) => {
+t.test('HTTP/2: every spelling of a denied target is refused', async (t) => {
   const { server, offered } = await start(t);
   const session = http2(t, server);
   for (const spelling of spellings) {
@@ -87,7 +87,7 @@ t.test('HTTP/2, whatever its other headers say', async (t) => {
       ':authority': spelling,
       host: 'allowed.example:80',
     });
-    // A status, or 0 where HTTP/2 itself refuses the request.
+    // The status, or 0 if HTTP/2 itself refuses the request.
     const outcome = await new Promise<number>((resolve) => {
       request.once('response', (headers) => resolve(headers[':status'] ?? 0));
       request.once('error', () => resolve(0)).once('close', () => resolve(0));
@@ -98,7 +98,7 @@ t.test('HTTP/2, whatever its other headers say', async (t) => {
   t.same(offered(), []);
 });
 
-t.test('gRPC', async (t) => {
+t.test('gRPC: every spelling of a denied target is refused', async (t) => {
   const { server, offered } = await start(t);
   const session = http2(t, server);
   for (const address of [...spellings, 'unix:/run/secret', '', '\u0000secret.example:80']) {
@@ -117,7 +117,7 @@ t.test('gRPC', async (t) => {
   t.same(offered(), []);
 });
 
-t.test('and what is allowed gets through', async (t) => {
+t.test('allowed targets are dialed', async (t) => {
   const { server, offered } = await start(t);
   for (const target of [
     'allowed.example:80',

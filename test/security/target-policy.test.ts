@@ -24,7 +24,7 @@ async function ask(server: TestServer, target: string): Promise<ConnectReply> {
 const denial = { status: 403, headers: { 'fairlead-error': 'policy_denied' } };
 const lookups: string[] = [];
 
-/** Names that lead to sensitive addresses. */
+/** Resolves some names to sensitive addresses. */
 async function lookup(name: string): Promise<LookupAddress[]> {
   lookups.push(name);
   if (name === 'metadata.example') return [{ address: '169.254.169.254', family: 4 }];
@@ -34,7 +34,7 @@ async function lookup(name: string): Promise<LookupAddress[]> {
 }
 
 for (const transport of transports) {
-  t.test(`cloud metadata behind a name, over ${transport}`, async (t) => {
+  t.test(`a name that resolves to cloud metadata is denied, over ${transport}`, async (t) => {
     const server = await startServer(t);
     const { agent } = await startAgent(t, server, node, { transport }, lookup);
     await server.log.line('agent connected');
@@ -50,9 +50,9 @@ for (const transport of transports) {
   });
 }
 
-t.test('cloud metadata under the other spellings of its address', async (t) => {
+t.test('every spelling of the cloud metadata address is denied', async (t) => {
   const server = await startServer(t);
-  // The system's own look-up, which reads all of these as numbers.
+  // The system's resolver reads all of these as addresses.
   await startAgent(t, server, node);
   await server.log.line('agent connected');
   const spellings = [
@@ -67,7 +67,7 @@ t.test('cloud metadata under the other spellings of its address', async (t) => {
   }
 });
 
-t.test("the agent's own health and admin ports", async (t) => {
+t.test("the agent's own health and admin ports are denied", async (t) => {
   const server = await startServer(t);
   const { agent } = await startAgent(t, server, node, { allow: [rule('*')] });
   await server.log.line('agent connected');
@@ -78,7 +78,7 @@ t.test("the agent's own health and admin ports", async (t) => {
   }
 });
 
-t.test('allow and deny rules, and a file that changes under way', async (t) => {
+t.test('the agent applies allow and deny rules, and reloads its policy file', async (t) => {
   const server = await startServer(t);
   const [open, closed] = await Promise.all([startEchoTarget(), startEchoTarget()]);
   t.teardown(() => Promise.all([open.close(), closed.close()]).then(() => {}));
@@ -91,7 +91,7 @@ t.test('allow and deny rules, and a file that changes under way', async (t) => {
   await server.log.line('agent connected');
   t.match(await ask(server, `${loopback}:${open.port}`), { status: 200 });
   t.match(await ask(server, `${loopback}:${closed.port}`), denial);
-  t.match(await ask(server, `192.0.2.1:${open.port}`), denial, 'nothing allows it');
+  t.match(await ask(server, `192.0.2.1:${open.port}`), denial, 'no rule allows it');
 
   const kept = await connectThrough({ via: server.uds, target: `${loopback}:${open.port}` });
   writeFileSync(policyFile, 'deny: [10.0.0.1/8]\n');
@@ -102,20 +102,24 @@ t.test('allow and deny rules, and a file that changes under way', async (t) => {
       detail: /^--policy-file: .*agent-policy\.yaml:1: deny\.0: "10\.0\.0\.1\/8"/,
     },
   ]);
-  t.match(await ask(server, `${loopback}:${closed.port}`), denial, 'the old policy holds');
+  t.match(
+    await ask(server, `${loopback}:${closed.port}`),
+    denial,
+    'the previous policy stays in use',
+  );
   writeFileSync(policyFile, `deny: ["*:${open.port}"]\n`);
   await log.line('reloaded');
   t.match(await ask(server, `${loopback}:${closed.port}`), { status: 200 });
   t.match(await ask(server, `${loopback}:${open.port}`), denial);
-  kept.socket.write('still there');
+  kept.socket.write('still open');
   const [echo] = (await new Promise((resolve) =>
     kept.socket.once('data', (...args) => resolve(args)),
   )) as [Buffer];
-  t.equal(String(echo), 'still there', 'an open stream stays open');
+  t.equal(String(echo), 'still open', 'an open stream stays open');
   kept.socket.destroy();
 });
 
-/** Asks over mTLS as a client of that name. */
+/** Requests a target over mTLS with a certificate of that name. */
 async function askAs(t: Test, server: TestServer, name: string, target: string) {
   const client = await pki.client({ name, organizations: [`${name}-group`] });
   const via = { ...server.tcp, tls: tlsOf(pki, client) };
@@ -125,59 +129,57 @@ async function askAs(t: Test, server: TestServer, name: string, target: string) 
   t.teardown(() => http2.close());
   const second = await http2.connect(target);
   second.stream.destroy();
-  t.equal(second.status, reply.status, 'HTTP/2 is told the same');
+  t.equal(second.status, reply.status, 'HTTP/2 is answered with the same status');
   return reply;
 }
 
-t.test(
-  'the front-end policy: by certificate and by socket, before any agent is asked',
-  async (t) => {
-    const target = await startEchoTarget();
-    t.teardown(() => target.close());
-    const address = `${loopback}:${target.port}`;
-    const frontendPolicy = await pki.file(
-      'front-end-policy.yaml',
-      `rules:
+t.test('the front-end policy allows and denies by certificate and by socket', async (t) => {
+  const target = await startEchoTarget();
+  t.teardown(() => target.close());
+  const address = `${loopback}:${target.port}`;
+  const frontendPolicy = await pki.file(
+    'front-end-policy.yaml',
+    `rules:
   - callers: ["cn:alice", "o:bob-group"]
     allow: ["127.0.0.0/8"]
   - callers: [uds]
     allow: ["node-*:10250", "*"]
     deny: ["127.0.0.1:${target.port}"]
 `.replace('"node-*:10250", ', ''),
-    );
-    const server = await startServer(t, { frontendPolicy, reloadInterval: 2 ** 30 });
-    await startAgent(t, server, node);
-    await server.log.line('agent connected');
-    t.match(await askAs(t, server, 'alice', address), { status: 200 });
-    t.match(await askAs(t, server, 'bob', address), { status: 200 });
-    t.match(
-      await askAs(t, server, 'alice', `localhost:${target.port}`),
-      denial,
-      'a name is no network',
-    );
-    const reply = await askAs(t, server, 'mallory', address);
-    t.match(reply, denial);
-    t.match(
-      reply.body,
-      /no rule names cn:mallory, o:mallory-group \(policy_denied at the server, /,
-    );
-    t.match(await ask(server, address), denial);
-    t.match(await ask(server, `localhost:${target.port}`), denial, 'a name may lead there');
-    t.equal(await server.metric('fairlead_server_frontend_policy_denials_total'), 6);
+  );
+  const server = await startServer(t, { frontendPolicy, reloadInterval: 2 ** 30 });
+  await startAgent(t, server, node);
+  await server.log.line('agent connected');
+  t.match(await askAs(t, server, 'alice', address), { status: 200 });
+  t.match(await askAs(t, server, 'bob', address), { status: 200 });
+  t.match(
+    await askAs(t, server, 'alice', `localhost:${target.port}`),
+    denial,
+    'a rule for a network does not match a name',
+  );
+  const reply = await askAs(t, server, 'mallory', address);
+  t.match(reply, denial);
+  t.match(reply.body, /no rule names cn:mallory, o:mallory-group \(policy_denied at the server, /);
+  t.match(await ask(server, address), denial);
+  t.match(
+    await ask(server, `localhost:${target.port}`),
+    denial,
+    'a name could resolve to the denied address',
+  );
+  t.equal(await server.metric('fairlead_server_frontend_policy_denials_total'), 6);
 
-    writeFileSync(frontendPolicy, 'rules: nonsense\n');
-    server.server.reload();
-    t.match(server.log.of('new files are invalid, the previous ones stay in use'), [
-      { files: 'front-end policy', detail: /front-end-policy\.yaml:1: rules: / },
-    ]);
-    t.match(await askAs(t, server, 'mallory', address), denial, 'the old policy holds');
-    writeFileSync(frontendPolicy, 'rules: [{callers: ["*"], allow: ["*"]}]\n');
-    await server.log.line('reloaded');
-    t.match(await askAs(t, server, 'mallory', address), { status: 200 });
-  },
-);
+  writeFileSync(frontendPolicy, 'rules: nonsense\n');
+  server.server.reload();
+  t.match(server.log.of('new files are invalid, the previous ones stay in use'), [
+    { files: 'front-end policy', detail: /front-end-policy\.yaml:1: rules: / },
+  ]);
+  t.match(await askAs(t, server, 'mallory', address), denial, 'the previous policy stays in use');
+  writeFileSync(frontendPolicy, 'rules: [{callers: ["*"], allow: ["*"]}]\n');
+  await server.log.line('reloaded');
+  t.match(await askAs(t, server, 'mallory', address), { status: 200 });
+});
 
-t.test('a policy that makes no sense is a mistake at start', async (t) => {
+t.test('an invalid policy is a usage error at startup', async (t) => {
   const bad = await pki.file('bad.yaml', 'rules:\n  - callers: [nobody]\n');
   await t.rejects(startServer(t, { frontendPolicy: bad }), {
     name: 'UsageError',

@@ -6,15 +6,19 @@ import { type Credentials, testPki } from './fixture.ts';
 
 const pki = await testPki();
 
-interface Agreed {
+interface Negotiated {
   readonly protocol: string | undefined;
   readonly cipher: string | undefined;
 }
 
-const nothing: Agreed = { protocol: undefined, cipher: undefined };
+const noHandshake: Negotiated = { protocol: undefined, cipher: undefined };
 
-/** The protocol and cipher that a port agrees on with a client that offers this alone, or none. */
-async function probe(port: number, offer: ConnectionOptions, client: Credentials): Promise<Agreed> {
+/** The protocol and cipher that a port negotiates with a client that offers only this. */
+async function probe(
+  port: number,
+  offer: ConnectionOptions,
+  client: Credentials,
+): Promise<Negotiated> {
   const { certPem: cert, keyPem: key } = client;
   const socket = connect({
     ...{ host: loopback, port, cert, key, servername: 'localhost', rejectUnauthorized: false },
@@ -25,7 +29,7 @@ async function probe(port: number, offer: ConnectionOptions, client: Credentials
     const { standardName: cipher } = socket.getCipher();
     return { protocol: socket.getProtocol() ?? undefined, cipher };
   } catch {
-    return nothing;
+    return noHandshake;
   } finally {
     socket.destroy();
   }
@@ -42,7 +46,7 @@ const tls12 = (ciphers: string): ConnectionOptions => ({
   ciphers: `${ciphers}:@SECLEVEL=0`,
 });
 
-/** The probe itself must be able to speak what it asks for: hence security level 0. */
+/** Security level 0 lets the probe itself offer these. */
 const weak: Record<string, ConnectionOptions> = {
   'TLS 1.0': old('TLSv1'),
   'TLS 1.1': old('TLSv1.1'),
@@ -58,7 +62,7 @@ const weak: Record<string, ConnectionOptions> = {
 
 const everything = { minVersion: 'TLSv1', ciphers: 'ALL:COMPLEMENTOFALL:@SECLEVEL=0' } as const;
 
-/** Whether this node's OpenSSL has the suites at all. Our programs use the same one. */
+/** Whether the OpenSSL of this Node has the suites. Fairlead's programs use the same OpenSSL. */
 function hasSuites(offer: ConnectionOptions): boolean {
   try {
     createSecureContext(offer);
@@ -69,11 +73,11 @@ function hasSuites(offer: ConnectionOptions): boolean {
 }
 
 const offers = Object.entries(weak).filter(([, offer]) => hasSuites(offer));
-/** What the probe has agreed on with a server that takes everything. */
-const spoken = new Set<string>();
+/** The offers that the probe negotiated with a server that accepts everything. */
+const negotiated = new Set<string>();
 
 for (const keyType of ['ec', 'rsa'] as const) {
-  t.test(`old versions and weak suites get no handshake on either port: ${keyType}`, async (t) => {
+  t.test(`both ports refuse old TLS versions and weak cipher suites: ${keyType} key`, async (t) => {
     const served = { kind: 'server', hosts: ['localhost'], ips: [loopback], keyType } as const;
     const [forAgents, forClients, agent, client] = await Promise.all([
       pki.issue(pki.agentCa, { ...served, name: `${keyType}-agent-port` }),
@@ -87,7 +91,7 @@ for (const keyType of ['ec', 'rsa'] as const) {
       serverCert: forClients.cert,
       serverKey: forClients.key,
     });
-    // Takes whatever it can: shows what the probe can speak.
+    // Accepts every offer, which shows that the probe can make it.
     const lax = createServer({
       ...{ cert: forAgents.certPem, key: forAgents.keyPem, dhparam: 'auto' },
       ...everything,
@@ -98,7 +102,7 @@ for (const keyType of ['ec', 'rsa'] as const) {
     const { port: laxPort } = lax.address() as { port: number };
     for (const [what, offer] of offers) {
       const { cipher } = await probe(laxPort, offer, agent);
-      if (cipher !== undefined) spoken.add(what);
+      if (cipher !== undefined) negotiated.add(what);
     }
     const ports = {
       agent: [server.agentPort, agent],
@@ -108,35 +112,35 @@ for (const keyType of ['ec', 'rsa'] as const) {
       t.match(
         await probe(port, {}, credentials),
         { protocol: 'TLSv1.3' },
-        `${name}: TLS 1.3 is what is spoken`,
+        `${name}: TLS 1.3 is the default`,
       );
       t.match(
         await probe(port, { maxVersion: 'TLSv1.2' }, credentials),
         { protocol: 'TLSv1.2' },
-        `${name}: the floor`,
+        `${name}: TLS 1.2 is the minimum`,
       );
       for (const [what, offer] of offers) {
-        t.same(await probe(port, offer, credentials), nothing, `${name}: ${what}`);
+        t.same(await probe(port, offer, credentials), noHandshake, `${name}: ${what}`);
       }
     }
   });
 }
 
-t.test('the probe can speak what it asks for', async (t) => {
+t.test('the probe can negotiate each weak offer with a server that accepts it', async (t) => {
   for (const [what, offer] of Object.entries(weak)) {
-    if (hasSuites(offer)) t.ok(spoken.has(what), what);
-    else t.pass(what, { skip: "this node's OpenSSL has none, and neither have our programs" });
+    if (hasSuites(offer)) t.ok(negotiated.has(what), what);
+    else t.pass(what, { skip: 'the OpenSSL of this Node does not have the suites' });
   }
 });
 
-t.test('--tls-min-version VersionTLS13 and --cipher-suites narrow it further', async (t) => {
+t.test('--tls-min-version and --cipher-suites restrict versions and ciphers further', async (t) => {
   const server = await startServer(t, {
     tlsMinVersion: 'VersionTLS13',
     cipherSuites: ['TLS_AES_256_GCM_SHA384'],
   });
   const client = await pki.client({ name: 'probe-client' });
   const { port } = server.tcp;
-  t.same(await probe(port, { maxVersion: 'TLSv1.2' }, client), nothing);
-  t.same(await probe(port, { ciphers: 'TLS_AES_128_GCM_SHA256' }, client), nothing);
+  t.same(await probe(port, { maxVersion: 'TLSv1.2' }, client), noHandshake);
+  t.same(await probe(port, { ciphers: 'TLS_AES_128_GCM_SHA256' }, client), noHandshake);
   t.match(await probe(port, {}, client), { cipher: 'TLS_AES_256_GCM_SHA384' });
 });

@@ -1,4 +1,4 @@
-/** Token authentication: who has no good token is told why, on both sides, whatever it speaks. */
+/** Token authentication: an agent without a valid token is refused, and both sides log the reason. */
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -60,7 +60,7 @@ async function agentWith(
   const agent = await startAgent(t, server, noIdentity, {
     ...noCertificate,
     ...(token !== undefined && { serviceAccountTokenPath: path }),
-    // One attempt is enough to be refused.
+    // One attempt is enough.
     reconnectMin: 30_000,
     reconnectMax: 30_000,
     ...options,
@@ -68,13 +68,13 @@ async function agentWith(
   return { ...agent, path };
 }
 
-interface Way {
+interface RefusedToken {
   readonly owner?: TokenOwner;
   readonly token?: string;
   readonly reason: RegExp;
 }
 
-const ways: Record<string, Way> = {
+const refusedTokens: Record<string, RefusedToken> = {
   'no token': {
     reason: /^the agent sent no token: set --service-account-token-path on the agent$/,
   },
@@ -87,7 +87,7 @@ const ways: Record<string, Way> = {
     owner: { username: account, audiences: ['api'] },
     reason: /invalid for the target audiences/,
   },
-  'a wrong audience, of an authenticator that knows none': {
+  'a wrong audience, from an authenticator that ignores audiences': {
     token: 'secret-no-audience',
     owner: { username: account, audiences: [], ignoresAudiences: true },
     reason: /^the token is not for the audience "servers"$/,
@@ -117,19 +117,19 @@ const ways: Record<string, Way> = {
 };
 
 for (const transport of everyTransport) {
-  t.test(`over ${transport}`, async (t) => {
+  t.test(`over ${transport}: each invalid token is refused with its reason`, async (t) => {
     const server = await start(t);
     const { api, log } = server;
-    for (const [name, { token, owner, reason }] of Object.entries(ways)) {
+    for (const [name, { token, owner, reason }] of Object.entries(refusedTokens)) {
       if (owner) api.owners.set(token ?? '', owner);
       const before = log.of('agent refused').length;
       const agent = await agentWith(t, server, token, { transport });
-      const told = await agent.log.line('cannot connect');
+      const failure = await agent.log.line('cannot connect');
       const refused = log.of('agent refused').slice(before);
       t.match(refused, [{ level: 'warn', reason }], `${name}: one line`);
-      // The agent's words around the reason depend on the transport.
-      const inside = new RegExp(reason.source.replace(/^\^|\$$/g, ''));
-      t.match(String(told.detail), inside, `${name}: the agent is told`);
+      // The text around the reason depends on the transport.
+      const unanchored = new RegExp(reason.source.replace(/^\^|\$$/g, ''));
+      t.match(String(failure.detail), unanchored, `${name}: the agent logs the reason`);
       t.notMatch(JSON.stringify(agent.log.lines), 'secret-');
       await agent.agent.close();
     }
@@ -137,15 +137,15 @@ for (const transport of everyTransport) {
     const agent = await agentWith(t, server, 'secret-late', { transport });
     const unknown = /the token cannot be verified: the Kubernetes API at .* cannot be reached/;
     await log.line('agent refused', (line) => unknown.test(String(line.reason)));
-    const told = await agent.log.line('cannot connect');
-    t.match(String(told.detail), unknown, 'API down: the agent is told');
+    const failure = await agent.log.line('cannot connect');
+    t.match(String(failure.detail), unknown, 'API down: the agent logs the reason');
     await agent.agent.close();
 
     t.same(log.of('agent connected'), []);
     t.notMatch(JSON.stringify(log.lines), 'secret-', 'no token is logged');
     const count = (reason: string) =>
       server.metric('fairlead_server_refused_agents_total', `{reason="${reason}"}`);
-    t.equal(await count('token'), Object.keys(ways).length);
+    t.equal(await count('token'), Object.keys(refusedTokens).length);
     t.equal(await count('authentication_unavailable'), 1);
 
     await api.resume();
@@ -158,7 +158,7 @@ for (const transport of everyTransport) {
   });
 }
 
-t.test('a review that the API refuses to make', async (t) => {
+t.test('an agent is refused if the server is not allowed to create token reviews', async (t) => {
   const server = await start(t);
   server.api.fault = () => new ApiStatus(403, 'Forbidden', 'tokenreviews is forbidden');
   await agentWith(t, server, 'secret', { transport: 'grpc' });
@@ -188,12 +188,15 @@ const badAuthorizations: Record<string, [string[], RegExp]> = {
     ['Bearer secret-1', 'Bearer secret-2'],
     /^the agent sent 2 tokens: it must send one$/,
   ],
-  'no Bearer': [['Basic secret'], /^the Authorization header is not a bearer token/],
-  'Bearer of nothing': [['Bearer'], /^the Authorization header is not a bearer token/],
+  'another scheme than Bearer': [
+    ['Basic secret'],
+    /^the Authorization header is not a bearer token/,
+  ],
+  'an empty Bearer': [['Bearer'], /^the Authorization header is not a bearer token/],
 };
 
 for (const [name, [authorizations, reason]] of Object.entries(badAuthorizations)) {
-  t.test(`${name}, over WebSocket`, async (t) => {
+  t.test(`an Authorization header with ${name} is refused over WebSocket`, async (t) => {
     const server = await start(t);
     const lines = [
       ...['GET /fairlead/v1/tunnel HTTP/1.1', 'Host: x', 'Connection: Upgrade'],
@@ -215,7 +218,7 @@ for (const [name, [authorizations, reason]] of Object.entries(badAuthorizations)
     t.notMatch(answer + JSON.stringify(server.log.lines), 'secret');
   });
 
-  t.test(`${name}, over gRPC`, async (t) => {
+  t.test(`an Authorization header with ${name} is refused over gRPC`, async (t) => {
     const server = await start(t);
     const head: [string, string][] = [
       ...([
@@ -239,7 +242,7 @@ for (const [name, [authorizations, reason]] of Object.entries(badAuthorizations)
   });
 }
 
-/** Preface, SETTINGS, and one request (RFC 9113): Node's own client has no way to say a header twice. */
+/** Preface, SETTINGS, and one request (RFC 9113): Node's own client cannot send a header twice. */
 function rawHttp2Request(headers: readonly (readonly [string, string])[]): Buffer {
   const frame = (type: number, flags: number, stream: number, payload: Buffer) => {
     const head = Buffer.alloc(9);
@@ -263,7 +266,7 @@ function rawHttp2Request(headers: readonly (readonly [string, string])[]): Buffe
   ]);
 }
 
-t.test('a token covers the host that is its node, and nothing else', async (t) => {
+t.test('a token covers only the host of its node', async (t) => {
   const server = await start(t, { agentAuthorization: 'enforce' });
   server.api.owners.set('token-1', bound('Node-1'));
   for (const transport of everyTransport) {
@@ -285,16 +288,16 @@ t.test('a token covers the host that is its node, and nothing else', async (t) =
       claims: ['host=node-2', 'ipv4=10.0.0.1'],
       node: 'Node-1',
     });
-    const told = await rogue.log.line(/^(disconnected|cannot connect)$/);
+    const refusal = await rogue.log.line(/^(disconnected|cannot connect)$/);
     t.match(
-      String(told.detail ?? told.reason),
+      String(refusal.detail ?? refusal.reason),
       `the token of ${account} on Node-1 does not cover host=node-2, ipv4=10.0.0.1`,
     );
     await rogue.agent.close();
   }
 });
 
-t.test('two nodes that claim one host are told apart by their tokens', async (t) => {
+t.test('a host that two nodes claim by their tokens is logged', async (t) => {
   const server = await start(t, { agentAuthorization: 'off' });
   for (const node of ['node-1', 'node-2']) {
     server.api.owners.set(node, bound(node));
@@ -303,7 +306,7 @@ t.test('two nodes that claim one host are told apart by their tokens', async (t)
   t.match(await server.log.line('claimed twice'), { claim: 'host=twice' });
 });
 
-t.test('the token is read again for each tunnel, and a node can be denied', async (t) => {
+t.test('the agent rereads its token for each tunnel, and a node can be denied', async (t) => {
   const agentDenylist = await pki.file('denied-nodes', '');
   const server = await start(t, { agentDenylist, reloadInterval: 2 ** 30 });
   server.api.owners.set('first', bound('node-1'));
@@ -320,7 +323,7 @@ t.test('the token is read again for each tunnel, and a node can be denied', asyn
 });
 
 t.test(
-  'many agents with one token are one question, and many tokens wait their turn',
+  'agents with the same token share one review, and the rate of reviews is limited',
   async (t) => {
     const server = await start(t, { kubeconfigQps: 4, kubeconfigBurst: 2 });
     server.api.owners.set('shared', bound('node-1'));
@@ -339,11 +342,11 @@ t.test(
     );
     t.equal(server.api.count('POST review'), 5);
     const tookMs = performance.now() - startedAtMs;
-    t.ok(tookMs > 400, `two of them waited for a quarter of a second each: ${tookMs} ms`);
+    t.ok(tookMs > 400, `two reviews waited a quarter of a second each: ${tookMs} ms`);
   },
 );
 
-t.test('with a CA as well, both are wanted', async (t) => {
+t.test('with --cluster-ca-cert, an agent needs a certificate and a token', async (t) => {
   const server = await start(t, { clusterCaCert: pki.agentCaFile });
   server.api.owners.set('token', bound('node-1'));
   await agentWith(t, server, 'token', { agentId: 'no certificate' });
@@ -364,7 +367,7 @@ t.test('with a CA as well, both are wanted', async (t) => {
   t.match(status, { agents: [{ covered: ['host=node-1', 'host=node-9'], uncovered: [] }] });
 });
 
-t.test('who has not shown a token yet counts as unknown, and is told nothing', async (t) => {
+t.test('a peer without a token receives no addresses and no server count', async (t) => {
   const server = await start(t, {
     serverCount: 7,
     advertiseAgentAddress: { host: '127.9.8.7', port: 1 },
@@ -385,25 +388,25 @@ t.test('who has not shown a token yet counts as unknown, and is told nothing', a
   server.api.owners.set('token', bound('node-1'));
   const agent = await agentWith(t, server, 'token');
   await agent.log.line('peer added');
-  await eventually('each handshake has ended', async () => (await pending()) === 0);
+  await eventually('no handshake is pending', async () => (await pending()) === 0);
 });
 
-t.test('an agent whose token cannot be read says so', async (t) => {
+t.test('an agent logs that it cannot read its token', async (t) => {
   const server = await start(t);
   for (const transport of everyTransport) {
     const { log } = await agentWith(t, server, undefined, {
       transport,
       serviceAccountTokenPath: '/no/such/token',
     });
-    const told = await log.line('cannot connect');
+    const failure = await log.line('cannot connect');
     t.match(
-      String(told.detail ?? told.reason),
+      String(failure.detail ?? failure.reason),
       /^--service-account-token-path: \/no\/such\/token: /,
     );
   }
 });
 
-t.test('a server that cannot ask the API does not start', async (t) => {
+t.test('a server without a valid kubeconfig does not start', async (t) => {
   const flags = [
     ...['--uds-name=/dev/null/x', '--cluster-cert=x', '--cluster-key=x'],
     ...['--agent-namespace=n', '--agent-service-account=a', '--authentication-audience=b'],
@@ -415,12 +418,12 @@ t.test('a server that cannot ask the API does not start', async (t) => {
       (_, kind) => `${kind}=${kind === 'cert' ? agentPort.cert : agentPort.key}`,
     ),
   );
-  for (const [more, says] of [
+  for (const [more, message] of [
     [[], /--kubeconfig is missing, and this process does not run in a pod/],
     [['--kubeconfig=/no/such'], /--kubeconfig: \/no\/such: file not found/],
   ] as const) {
     const server = await RunningProcess.start(programs.server, [...given, ...more]);
     t.match(await server.exit, { code: 2 });
-    t.match(server.describe(), says);
+    t.match(server.describe(), message);
   }
 });

@@ -11,7 +11,7 @@ const pki = await testPki();
 
 const fairlead = (...argv: string[]) => runCommand(argv);
 
-t.test('why and status of a running server', async (t) => {
+t.test('`fairlead why` and `fairlead status` explain the state of a running server', async (t) => {
   const target = await startEchoTarget();
   t.teardown(() => target.close());
   const address = `${loopback}:${target.port}`;
@@ -36,20 +36,20 @@ t.test('why and status of a running server', async (t) => {
     (await connectThrough({ via, target: address })).socket.destroy();
   }
 
-  const told = await fairlead('why', address, admin);
-  t.equal(told.code, 0, told.stderr);
-  t.equal(told.stdout.split('\n')[0], `target   ${address}`);
-  t.match(told.stdout, /^policy {3}uds: allowed, allowed by "\*"$/m);
-  t.match(told.stdout, /^policy {3}cn:narrow: DENIED, no rule allows it$/m);
-  t.match(told.stdout, /^agents {3}strategy default finds 1$/m);
-  t.match(told.stdout, /^ +node-1 at 127\.0\.0\.1:\d+, \d streams$/m);
-  t.match(told.stdout, /^ +not covered by its certificate: host=node-2$/m);
-  t.match(told.stdout, /^choice {3}node-1, the only one$/m);
-  t.match(told.stdout, /^dial {5}\S+ by mtls:frontend-client: policy_denied after \d+ ms$/m);
-  t.match(told.stdout, /^dial {5}\S+ by uds through node-1: ok after \d+ ms$/m);
+  const why = await fairlead('why', address, admin);
+  t.equal(why.code, 0, why.stderr);
+  t.equal(why.stdout.split('\n')[0], `target   ${address}`);
+  t.match(why.stdout, /^policy {3}uds: allowed, allowed by "\*"$/m);
+  t.match(why.stdout, /^policy {3}cn:narrow: DENIED, no rule allows it$/m);
+  t.match(why.stdout, /^agents {3}strategy default finds 1$/m);
+  t.match(why.stdout, /^ +node-1 at 127\.0\.0\.1:\d+, \d streams$/m);
+  t.match(why.stdout, /^ +not covered by its certificate: host=node-2$/m);
+  t.match(why.stdout, /^choice {3}node-1, the only one$/m);
+  t.match(why.stdout, /^dial {5}\S+ by mtls:frontend-client: policy_denied after \d+ ms$/m);
+  t.match(why.stdout, /^dial {5}\S+ by uds through node-1: ok after \d+ ms$/m);
 
-  const asked = await fairlead('why', '10.0.0.1:80', admin, '--json', '--caller=cn:narrow,o:x');
-  const report = JSON.parse(asked.stdout) as WhyReport;
+  const json = await fairlead('why', '10.0.0.1:80', admin, '--json', '--caller=cn:narrow,o:x');
+  const report = JSON.parse(json.stdout) as WhyReport;
   t.match(report.policy, {
     isConfigured: true,
     callers: [{ caller: 'cn:narrow o:x', isAllowed: true, reason: 'allowed by "10.0.0.0/8"' }],
@@ -66,7 +66,7 @@ t.test('why and status of a running server', async (t) => {
   t.match(status.stdout, /^node-1: its certificate does not cover host=node-2$/m);
 });
 
-t.test('a mistake is answered with one line', async (t) => {
+t.test('an invalid argument or an unreachable admin port gives one line of error', async (t) => {
   const server = await startServer(t);
   const admin = `--admin=${server.adminUrl.href}`;
   t.match(await fairlead('why', 'nonsense', admin), {
@@ -84,7 +84,7 @@ t.test('a mistake is answered with one line', async (t) => {
   });
 });
 
-t.test('the admin port may be one that browsers do not ask', async (t) => {
+t.test('the admin port can be one that fetch() blocks', async (t) => {
   // On a separate loopback address, which no other test uses.
   const admin = createServer((_, response) => response.writeHead(503).end('not yet\n'));
   admin.listen(10080, '127.77.0.1');

@@ -1,4 +1,4 @@
-/** A comparison that is ended while it builds another revision beside this checkout. */
+/** A comparison receives SIGTERM while it builds another revision in a worktree. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import t from 'tap';
 const compare = join(workspaceRoot, 'bench/dist/compare/main.js');
 
 t.test(
-  'an interrupted comparison leaves no compiler, no directory and no worktree behind',
+  'an interrupted comparison stops its compiler and removes its directory and worktree',
   async (t) => {
     const directory = await makeTemporaryDirectory();
     t.teardown(() => directory.close());
@@ -27,7 +27,7 @@ t.test(
     });
     running.kill('SIGTERM');
     t.same(await running.exit, { code: 143, signal: null });
-    t.same(processesIn(temporary), [], 'no compiler goes on');
+    t.same(processesIn(temporary), [], 'no compiler is left running');
     t.same(readdirSync(temporary), []);
     const worktrees = execFileSync('git', ['-C', workspaceRoot, 'worktree', 'list'], {
       encoding: 'utf8',
@@ -44,7 +44,7 @@ function isCompiler(pid: string): boolean {
   }
 }
 
-/** Processes that work in the directory or below. */
+/** Processes whose working directory is this directory or below it. */
 function processesIn(path: string): string[] {
   return readdirSync('/proc').filter((pid) => {
     try {

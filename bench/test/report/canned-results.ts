@@ -2,7 +2,7 @@ import { type MeasureResults, measures, medians, type Results } from '@fairlead/
 
 type Rounds = readonly Readonly<Record<string, number>>[];
 
-/** One measure of the bench with invented figures; an empty list of rounds means that the measure failed. */
+/** One measure of the bench with these rounds of each system. A system without rounds has failed. */
 export function cannedMeasure(
   name: string,
   parts: Readonly<Record<string, Rounds>>,
@@ -19,7 +19,7 @@ export function cannedMeasure(
   return { name, title, about, columns, charted, systems };
 }
 
-/** Results of one run with these measures. */
+/** The results of one run. */
 export function cannedResults(measured: readonly MeasureResults[], startedAt: string): Results {
   return {
     machine: {
@@ -40,7 +40,7 @@ export function cannedResults(measured: readonly MeasureResults[], startedAt: st
   };
 }
 
-/** Rounds with these rates, and nothing else. */
+/** Rounds that have a rate and no other figure. */
 export function rates(...values: readonly number[]): Rounds {
   return values.map((rate) => ({ rate }));
 }

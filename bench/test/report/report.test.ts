@@ -28,7 +28,7 @@ const first = cannedResults([up], '2026-01-01T00:00:00.000Z');
 const second = cannedResults([down], '2026-01-01T00:01:00.000Z');
 
 t.test(
-  'a report has medians, bars, failures, what is missing, and a chart for each measure',
+  'a report shows medians, bars, failures, missing systems, and a chart for each measure',
   async (t) => {
     const directory = await makeTemporaryDirectory();
     t.teardown(() => directory.close());
@@ -42,7 +42,7 @@ t.test(
       /\| bulk-down-1 \| rate at least 0.95 × tls-relay \| 0.90 \| \*\*not met\*\* \|/,
     );
     t.match(report, /\| frp \| \| not installed\. Run: `bench\/peers\/build-go-peers\.sh frp` \|/);
-    t.match(report, '- a<b failed in a round: it broke\n', 'one line of the failure');
+    t.match(report, '- a<b failed in a round: it broke\n', 'the first line of the failure');
     t.equal(report.match(/npm run bench:full/g)?.length, 1, 'parts of one command share a line');
     for (const name of ['bulk-up-1', 'bulk-down-1']) {
       t.match(report, `](charts/${name}.svg)`);
@@ -53,7 +53,7 @@ t.test(
 );
 
 t.test(
-  'a number to hold is failed by a failed round of ours, and unjudged without figures',
+  "a bar fails if a round of Fairlead failed, and is not measured without Fairlead's figures",
   async (t) => {
     const broken = cannedMeasure('bulk-up-1', { fairlead: [], 'tls-relay': rates(100) });
     const verdicts = judge(cannedResults([broken], '2026-01-01T00:00:00.000Z'));
@@ -62,78 +62,82 @@ t.test(
   },
 );
 
+t.test('a bar is not met if memory is not released or a rate is too low', async (t) => {
+  const idle = cannedMeasure('idle-streams', {
+    fairlead: [{ 'server-open': 8, 'agent-open': 6, 'server-closed': 1.1, 'agent-closed': -0.3 }],
+  });
+  const close = cannedMeasure('http-close', { fairlead: rates(104), konnectivity: rates(100) });
+  const bulk = cannedMeasure('bulk-down-100', { fairlead: rates(310), konnectivity: rates(100) });
+  const verdicts = judge(cannedResults([idle, close, bulk], '2026-01-01T00:00:00.000Z'));
+  const stateOf = (measure: string, begin: string) =>
+    verdicts.find((one) => one.measure === measure && one.bar.startsWith(begin))?.state;
+  t.equal(stateOf('idle-streams', 'server-closed'), 'not met');
+  t.equal(stateOf('idle-streams', 'agent-closed'), 'met');
+  t.equal(stateOf('http-close', 'rate at least 1.5 × konnectivity'), 'not met');
+  t.equal(stateOf('bulk-down-100', 'rate at least 3 × konnectivity'), 'met');
+  for (const measure of ['bulk-up-10', 'bulk-down-10', 'https-keepalive', 'https-close']) {
+    t.equal(stateOf(measure, 'rate'), 'not measured');
+  }
+});
+
 t.test(
-  'memory that does not come back falls short, and so does a rate below the bar',
+  'results are read from their file as they were written, with an infinite latency too',
   async (t) => {
-    const idle = cannedMeasure('idle-streams', {
-      fairlead: [{ 'server-open': 8, 'agent-open': 6, 'server-closed': 1.1, 'agent-closed': -0.3 }],
+    const directory = await makeTemporaryDirectory();
+    t.teardown(() => directory.close());
+    const file = join(directory.path, 'results.json');
+    const echo = cannedMeasure('echo-1', {
+      fairlead: [{ rate: 0, p99: Number.POSITIVE_INFINITY }],
     });
-    const close = cannedMeasure('http-close', { fairlead: rates(104), konnectivity: rates(100) });
-    const bulk = cannedMeasure('bulk-down-100', { fairlead: rates(310), konnectivity: rates(100) });
-    const verdicts = judge(cannedResults([idle, close, bulk], '2026-01-01T00:00:00.000Z'));
-    const stateOf = (measure: string, begin: string) =>
-      verdicts.find((one) => one.measure === measure && one.bar.startsWith(begin))?.state;
-    t.equal(stateOf('idle-streams', 'server-closed'), 'not met');
-    t.equal(stateOf('idle-streams', 'agent-closed'), 'met');
-    t.equal(stateOf('http-close', 'rate at least 1.5 × konnectivity'), 'not met');
-    t.equal(stateOf('bulk-down-100', 'rate at least 3 × konnectivity'), 'met');
-    for (const measure of ['bulk-up-10', 'bulk-down-10', 'https-keepalive', 'https-close']) {
-      t.equal(stateOf(measure, 'rate'), 'not measured');
-    }
+    const results = cannedResults([echo], '2026-01-01T00:00:00.000Z');
+    writeResults(file, results);
+    t.same(readResults(file), results);
+    t.match(textTables(readResults(file)), '∞');
   },
 );
 
-t.test('results survive their file, a latency without samples included', async (t) => {
-  const directory = await makeTemporaryDirectory();
-  t.teardown(() => directory.close());
-  const file = join(directory.path, 'results.json');
-  const echo = cannedMeasure('echo-1', { fairlead: [{ rate: 0, p99: Number.POSITIVE_INFINITY }] });
-  const results = cannedResults([echo], '2026-01-01T00:00:00.000Z');
-  writeResults(file, results);
-  t.same(readResults(file), results);
-  t.match(textTables(readResults(file)), '∞');
-});
-
-t.test('results are not merged across machines, nor twice for one measure', async (t) => {
+t.test('results of different machines or the same measure cannot be merged', async (t) => {
   const elsewhere = { ...second, machine: { ...second.machine, cores: 64 } };
   t.throws(() => mergeResults([first, elsewhere]), /different machines/);
   t.throws(() => mergeResults([first, first]), /two files have results of bulk-up-1/);
   t.throws(() => mergeResults([]), /no results/);
 });
 
-t.test('a comparison judges only what all rounds show, and needs five', async (t) => {
-  const compared = (base: number[], candidate: number[]) => {
-    const parts = { base: rates(...base), candidate: rates(...candidate) };
-    const results = cannedResults([cannedMeasure('bulk-up-1', parts)], '2026-01-01T00:00:00.000Z');
-    const runs = [{ ...results.runs[0]!, rounds: base.length }];
-    return ratioTables({ ...results, runs }, 'base', 'candidate');
-  };
-  const row = /rate MB\/s +100 +120 +1\.200 +1\.20\.\.1\.20/;
-  const better = compared([100, 100, 100, 100, 100], [120, 120, 120, 120, 120]);
-  t.match(better, row);
-  t.match(better, /1\.20 +better$/m);
-  t.match(compared([120, 120, 120, 120, 120], [100, 100, 100, 100, 100]), / worse$/m);
-  const mixed = compared([100, 100, 100, 100, 100], [120, 120, 120, 120, 99]);
-  t.notMatch(mixed, / (better|worse)$/m, 'one round disagrees');
-  const few = compared([100, 100], [120, 120]);
-  t.notMatch(few, / (better|worse)$/m);
-  t.match(few, 'No verdicts');
-});
-
 t.test(
-  'the plan has every measure, and for the numbers to hold all that is compared',
+  'a comparison gives a verdict only if it has five rounds and all of them agree',
   async (t) => {
-    const everything = plan('everything');
-    t.same(
-      everything.map(({ measure }) => measure.name),
-      measures.map(({ name }) => name),
-    );
-    const seconds = everything.reduce((sum, part) => sum + part.estimatedSeconds, 0);
-    t.ok(seconds < 55 * 60, `everything takes ${Math.round(seconds / 60)} minutes`);
-    for (const { measure, systems } of plan('bars')) {
-      const inFull = everything.find((part) => part.measure === measure)?.systems ?? [];
-      for (const system of systems)
-        t.ok(inFull.includes(system), `${measure.name}: ${system.name}`);
-    }
+    const compared = (base: number[], candidate: number[]) => {
+      const parts = { base: rates(...base), candidate: rates(...candidate) };
+      const results = cannedResults(
+        [cannedMeasure('bulk-up-1', parts)],
+        '2026-01-01T00:00:00.000Z',
+      );
+      const runs = [{ ...results.runs[0]!, rounds: base.length }];
+      return ratioTables({ ...results, runs }, 'base', 'candidate');
+    };
+    const row = /rate MB\/s +100 +120 +1\.200 +1\.20\.\.1\.20/;
+    const better = compared([100, 100, 100, 100, 100], [120, 120, 120, 120, 120]);
+    t.match(better, row);
+    t.match(better, /1\.20 +better$/m);
+    t.match(compared([120, 120, 120, 120, 120], [100, 100, 100, 100, 100]), / worse$/m);
+    const mixed = compared([100, 100, 100, 100, 100], [120, 120, 120, 120, 99]);
+    t.notMatch(mixed, / (better|worse)$/m, 'one round disagrees');
+    const few = compared([100, 100], [120, 120]);
+    t.notMatch(few, / (better|worse)$/m);
+    t.match(few, 'No verdicts');
   },
 );
+
+t.test('the full plan has every measure, and every system that a bar compares', async (t) => {
+  const everything = plan('everything');
+  t.same(
+    everything.map(({ measure }) => measure.name),
+    measures.map(({ name }) => name),
+  );
+  const seconds = everything.reduce((sum, part) => sum + part.estimatedSeconds, 0);
+  t.ok(seconds < 55 * 60, `everything takes ${Math.round(seconds / 60)} minutes`);
+  for (const { measure, systems } of plan('bars')) {
+    const inFull = everything.find((part) => part.measure === measure)?.systems ?? [];
+    for (const system of systems) t.ok(inFull.includes(system), `${measure.name}: ${system.name}`);
+  }
+});
