@@ -23,13 +23,13 @@ function serialize(packet: Packet): Buffer {
 }
 
 export interface GrpcPeerOptions {
-  /** As grpc-js reads it: `unix:PATH` or `HOST:PORT`. */
+  /** In the format of grpc-js: `unix:PATH` or `HOST:PORT`. */
   readonly address: string;
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-/** A gRPC connection by a library of others. */
+/** A gRPC connection of grpc-js. */
 export class GrpcPeer {
   readonly #client: Client;
 
@@ -58,7 +58,7 @@ export class GrpcPeer {
   }
 }
 
-/** One call, packet by packet. */
+/** A call that sends and receives packets. */
 export class GrpcCall {
   readonly received: Packet[] = [];
   status: StatusObject | undefined;
@@ -80,7 +80,7 @@ export class GrpcCall {
       this.status = status;
       this.#changes.notify();
     });
-    // The status says it all.
+    // The status has the same information.
     stream.on('error', (_error: ServiceError) => {});
   }
 
@@ -121,8 +121,8 @@ export class GrpcCall {
     return this.status!;
   }
 
-  /** Waits until the condition holds, which is looked at after every event. */
-  async until(holds: () => boolean): Promise<void> {
-    await this.#changes.until(holds);
+  /** Waits until the condition is true. It is checked after every event. */
+  async until(condition: () => boolean): Promise<void> {
+    await this.#changes.until(condition);
   }
 }

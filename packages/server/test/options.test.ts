@@ -48,7 +48,7 @@ t.test('accepts the arguments of a Konnectivity manifest', async (t) => {
   );
 });
 
-t.test("has Konnectivity's defaults and its own", async (t) => {
+t.test('has the documented defaults', async (t) => {
   const { options } = parse(...cluster, ...frontEnd);
   t.match(options, {
     agentPort: 8091,
@@ -81,7 +81,7 @@ t.test("has Konnectivity's defaults and its own", async (t) => {
   t.match(options.serverId, /^[0-9a-f-]{36}$/);
 });
 
-t.test('opens the TCP front end without a UDS, and with one only on request', async (t) => {
+t.test('opens the TCP front end without --uds-name, or if --server-port is set', async (t) => {
   const port = (...argv: string[]) => frontEndPort(parse(...cluster, ...argv).options);
   t.equal(port(...frontEnd), 8090);
   t.equal(port(...frontEnd, '--server-port=0'), 0, 'the system picks');
@@ -91,7 +91,7 @@ t.test('opens the TCP front end without a UDS, and with one only on request', as
   t.equal(port(...uds, ...frontEnd, '--server-port=1234'), 1234);
 });
 
-t.test('refuses options that admit anyone or cannot work', async (t) => {
+t.test('refuses options that are insecure or cannot work', async (t) => {
   const ownPorts = ['--workers=2', '--advertise-agent-address=10.0.0.1:8091'];
   const complaints: readonly [string[], RegExp][] = [
     [[...uds], /^--cluster-cert and --cluster-key are missing: /],
@@ -140,17 +140,14 @@ t.test('refuses options that admit anyone or cannot work', async (t) => {
   for (const [argv, expected] of complaints) t.match(complaint(...argv), expected, argv.join(' '));
 });
 
-t.test(
-  'the same fixed port on two addresses is fine, and so are several ephemeral ones',
-  async (t) => {
-    const { options } = parse(
-      ...[...uds, ...cluster, '--agent-bind-address=10.0.0.1', '--agent-port=8095'],
-      ...['--health-port=0'],
-    );
-    t.equal(options.agentPort, 8095);
-    t.equal(parse(...uds, ...cluster, '--agent-port=0', '--health-port=0').options.agentPort, 0);
-  },
-);
+t.test('accepts the same port on two addresses, and several ephemeral ports', async (t) => {
+  const { options } = parse(
+    ...[...uds, ...cluster, '--agent-bind-address=10.0.0.1', '--agent-port=8095'],
+    ...['--health-port=0'],
+  );
+  t.equal(options.agentPort, 8095);
+  t.equal(parse(...uds, ...cluster, '--agent-port=0', '--health-port=0').options.agentPort, 0);
+});
 
 const tokens = [
   '--agent-namespace=kube-system',
@@ -158,7 +155,7 @@ const tokens = [
   '--authentication-audience=servers',
 ];
 
-t.test('requires certificates, tokens or both of agents', async (t) => {
+t.test('requires a CA for agents, token authentication, or both', async (t) => {
   const [cert = '', key = ''] = cluster;
   t.match(complaint(...uds, cert, key), /^--cluster-ca-cert is missing: .* \(--agent-namespace\)$/);
   t.equal(complaint(...uds, cert, key, ...tokens), 'no complaint');
@@ -177,7 +174,7 @@ t.test('requires certificates, tokens or both of agents', async (t) => {
   t.match(parse(...uds, ...cluster, '--kubeconfig=/k').warnings, [/^--kubeconfig has no effect/]);
 });
 
-t.test('checks the options for Leases', async (t) => {
+t.test('checks the options of Leases', async (t) => {
   const { options, warnings } = parse(
     ...[...uds, ...cluster, '--enable-lease-controller', '--kubeconfig=/k', '--server-id=a.b-1'],
     '--lease-label=k8s-app=konnectivity-server,tier=control-plane',
@@ -203,7 +200,7 @@ t.test('checks the options for Leases', async (t) => {
   }
 });
 
-t.test('warns of flags that have no effect', async (t) => {
+t.test('warns about flags that have no effect', async (t) => {
   t.match(parse(...uds, ...cluster, '--log-file=/x').warnings, [/--logtostderr=false/]);
   t.match(parse(...uds, ...cluster, '--logtostderr=false').warnings, [/goes to stderr/]);
   t.same(parse(...uds, ...cluster, '--mode=grpc').warnings, []);

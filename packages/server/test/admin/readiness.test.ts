@@ -1,7 +1,7 @@
 import { Readiness } from '@fairlead/server/internal';
 import t, { type Test } from 'tap';
 
-/** Readiness on a clock that only the test moves. */
+/** Readiness with a clock that the test controls. */
 function onClock(t: Test, hasBackend: () => boolean = () => true) {
   let nowMs = 1_000_000;
   const { now } = performance;
@@ -24,7 +24,7 @@ t.test('is ready once no further agent has connected for 3 s', async (t) => {
   const { readiness, isReady, after } = onClock(t, () => agents > 0);
   t.match(readiness.whyNotReady(), /^no agent is connected/);
   after(60_000);
-  t.notOk(isReady(), 'time alone makes no fleet');
+  t.notOk(isReady(), 'it is not ready without an agent, however long it waits');
   for (agents = 1; agents <= 5; agents++) {
     readiness.onAgent();
     after(2_900);
@@ -33,7 +33,7 @@ t.test('is ready once no further agent has connected for 3 s', async (t) => {
   after(100);
   t.ok(isReady());
   readiness.onAgent();
-  t.ok(isReady(), 'later arrivals are the usual coming and going');
+  t.ok(isReady(), 'a later agent does not change readiness');
   agents = 0;
   t.notOk(isReady());
 });
@@ -50,7 +50,7 @@ t.test('is ready 30 s after the first agent if more keep connecting', async (t) 
   t.ok(isReady());
 });
 
-t.test('is not ready while it drains, and knows whether probes will see that', async (t) => {
+t.test('is not ready while it drains, and reports whether probes are watching', async (t) => {
   const { readiness, after } = onClock(t);
   t.notOk(readiness.isWatched);
   readiness.onAgent();
@@ -60,5 +60,5 @@ t.test('is not ready while it drains, and knows whether probes will see that', a
   readiness.drain();
   t.equal(readiness.whyNotReady(), 'the server is draining');
   after(60_000);
-  t.notOk(readiness.isWatched, 'no probe has asked for a minute');
+  t.notOk(readiness.isWatched, 'the last probe was a minute ago');
 });

@@ -1,7 +1,7 @@
 import { parseAgentIdentifiers } from '@fairlead/server/internal';
 import t from 'tap';
 
-t.test('reads all keys, also repeated ones', async (t) => {
+t.test('reads all keys and repeated keys', async (t) => {
   const text =
     'host=node-1&host=Node-1.Example.&ipv4=10.0.0.1&ipv6=2001:DB8:0::1&cidr=10.1.0.0/16&default-route=true';
   t.strictSame(parseAgentIdentifiers(text), {
@@ -57,9 +57,9 @@ t.test('clears the bits of a network beyond its prefix', async (t) => {
   }
 });
 
-t.test('warns of an invalid part, which matches nothing', async (t) => {
+t.test('warns about an invalid part and ignores it', async (t) => {
   const bad = [
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: what an unexpanded manifest carries
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the text of a manifest whose variable was not expanded
     'ipv4=${HOST_IP}',
     'ipv4=$(HOST_IP)',
     'ipv4=',

@@ -13,7 +13,7 @@ import { status as grpcStatus } from '@grpc/grpc-js';
 import t, { type Test } from 'tap';
 import { type GrpcCall, GrpcPeer } from '../grpc-peer.ts';
 
-/** A whole server on loopback, and agents as grpc-js makes them. */
+/** Starts a server on loopback, to which agents connect with grpc-js. */
 async function start(t: Test, options: Partial<ServerOptions> = {}) {
   const [directory, pki] = await Promise.all([makeTemporaryDirectory(), sharedTestPki()]);
   const udsName = `${directory.path}/s`;
@@ -66,7 +66,7 @@ async function start(t: Test, options: Partial<ServerOptions> = {}) {
 
 const identity = { agentID: 'go-1', agentIdentifiers: 'host=node1&default-route=true' };
 
-/** An agent's call, after the server's greeting. */
+/** Opens an agent's call and waits for the server's metadata. */
 async function join(
   peer: GrpcPeer,
   metadata: Record<string, string> = identity,
@@ -76,7 +76,7 @@ async function join(
   return call;
 }
 
-t.test('answers an agent with the server ID and count first, and makes it a backend', async (t) => {
+t.test('answers an agent with the server ID and count, and adds it as a backend', async (t) => {
   const { connect, status, metric } = await start(t);
   const agent = await join(connect());
   t.same(agent.metadata?.get('serverID'), ['server-1']);
@@ -121,16 +121,16 @@ t.test('refuses an agent with a certificate of another CA in its own protocol', 
   );
 });
 
-/** Answers a dial as an agent that has reached everything. */
+/** Answers a dial with success. */
 async function accept(agent: GrpcCall, connectId: bigint): Promise<Packet> {
   const request = await agent.take('DIAL_REQ');
   agent.send({ type: 'DIAL_RSP', random: request.random, connectId, error: '' });
   return request;
 }
 
-t.test('picks among connections, not among agent IDs', async (t) => {
+t.test('treats two connections with one agent ID as two backends', async (t) => {
   const { connect, via, status } = await start(t);
-  // Two agents with one ID that count alike.
+  // Two agents with the same ID, which use the same connection IDs.
   const agents = [await join(connect()), await join(connect())];
   const served = new Set<number>();
   agents.forEach((agent, index) => {
@@ -150,7 +150,7 @@ t.test('picks among connections, not among agent IDs', async (t) => {
     socket.destroy();
     return `${status} ${text}`;
   };
-  await eventually('both agents have served', async () => {
+  await eventually('both agents served a stream', async () => {
     t.match(await read(), /^200 from [01]$/);
     return served.size === 2;
   });
@@ -161,7 +161,7 @@ t.test('uses a draining agent only if there is no other', async (t) => {
   const { connect, via, status } = await start(t);
   const [first, second] = [await join(connect()), await join(connect())];
   first.send({ type: 'DRAIN' });
-  await eventually('the server knows that one drains', async () =>
+  await eventually('one agent is draining', async () =>
     JSON.stringify(await status()).includes('"isDraining":true'),
   );
   for (let count = 0; count < 10; count += 1) {
@@ -179,7 +179,7 @@ t.test('uses a draining agent only if there is no other', async (t) => {
   socket.destroy();
 });
 
-t.test('lets streams through Konnectivity’s agents finish while it drains', async (t) => {
+t.test('streams through Konnectivity’s agents can finish while the server drains', async (t) => {
   const { server, connect, via } = await start(t);
   const agent = await join(connect());
   const reply = connectThrough({ via, target: 'a:1' });
@@ -197,12 +197,16 @@ t.test('lets streams through Konnectivity’s agents finish while it drains', as
   socket.on('end', () => socket.end());
   await drained;
   t.equal(text, 'answer');
-  t.match(await agent.ended(), { code: grpcStatus.OK }, 'in order, so that it looks for others');
+  t.match(
+    await agent.ended(),
+    { code: grpcStatus.OK },
+    'the call ends with OK, so that the agent connects to other servers',
+  );
 });
 
 for (const maxTunnelBandwidth of [undefined, 1_000_000]) {
   const limit = maxTunnelBandwidth === undefined ? 'no bandwidth limit' : 'a bandwidth limit';
-  t.test(`with ${limit}, a closed client is gone from the agent within 1 s`, async (t) => {
+  t.test(`with ${limit}, the agent closes a closed client's connection within 1 s`, async (t) => {
     const time = controlTime(t);
     const { connect, via } = await start(t, { ...(maxTunnelBandwidth && { maxTunnelBandwidth }) });
     const agent = await join(connect());
@@ -210,8 +214,8 @@ for (const maxTunnelBandwidth of [undefined, 1_000_000]) {
     client.send({ type: 'DIAL_REQ', protocol: 'tcp', address: 'node1:10250', random: 1n });
     await accept(agent, 1n);
     const { connectId } = await client.take('DIAL_RSP');
-    client.data(connectId, 'last words');
-    t.match(await agent.take('DATA'), { connectId: 1n, data: Buffer.from('last words') });
+    client.data(connectId, 'last bytes');
+    t.match(await agent.take('DATA'), { connectId: 1n, data: Buffer.from('last bytes') });
     client.send({ type: 'CLOSE_REQ', connectId });
     await client.take('CLOSE_RSP');
     await time.advance(1_000);

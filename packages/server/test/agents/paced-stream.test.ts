@@ -5,7 +5,7 @@ import t from 'tap';
 const bytesPerSecond = 1_000_000;
 const quantumBytes = 65_536;
 
-t.test('sends a burst at once and queues what follows', async (t) => {
+t.test('sends a burst at once and queues later senders', async (t) => {
   const time = controlTime(t);
   const pace = new Pace(bytesPerSecond);
   t.ok(pace.spend(50_000));
@@ -26,13 +26,16 @@ t.test('sends a burst at once and queues what follows', async (t) => {
   );
   const [first = 0, second = 0, third = 0] = rounds.map(([, atMs]) => atMs);
   const quantumMs = (quantumBytes / bytesPerSecond) * 1_000;
-  t.ok(first > 0, 'after the balance is positive again');
+  t.ok(first > 0, 'the first sender waits until the balance is positive');
   for (const pauseMs of [second - first, third - second]) {
-    t.ok(Math.abs(pauseMs - quantumMs) <= 2, `a quantum costs its bytes: ${pauseMs} ms`);
+    t.ok(
+      Math.abs(pauseMs - quantumMs) <= 2,
+      `the pause is as long as the quantum takes: ${pauseMs} ms`,
+    );
   }
 });
 
-t.test('limits greedy senders together to the rate', async (t) => {
+t.test('limits all senders together to the rate', async (t) => {
   const time = controlTime(t);
   const pace = new Pace(bytesPerSecond);
   let spentBytes = 0;
@@ -42,7 +45,7 @@ t.test('limits greedy senders together to the rate', async (t) => {
     pace.whenFree(spend);
   };
   for (let sender = 0; sender < 3; sender++) spend();
-  // The burst.
+  // Until the burst is used up.
   await time.advance(1_000);
   const before = spentBytes;
   await time.advance(20_000);

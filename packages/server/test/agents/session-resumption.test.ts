@@ -5,7 +5,7 @@ import { AgentListener } from '@fairlead/server/internal';
 import { type ClientTls, sharedTestPki } from '@fairlead/testkit';
 import t from 'tap';
 
-/** Connects with ALPN fairlead/1 until the server closes; gives the TLS session it handed out. */
+/** Connects with ALPN fairlead/1 and waits until the server closes. Returns the TLS session of the server. */
 async function refusedConnection(
   port: number,
   client: ClientTls,
@@ -35,7 +35,7 @@ async function refusedConnection(
   return { session: ticket, resumed, bytes: Buffer.concat(chunks) };
 }
 
-t.test('refuses a refused peer again when it resumes its TLS session', async (t) => {
+t.test('refuses a peer again if it resumes the TLS session of a refusal', async (t) => {
   const pki = await sharedTestPki();
   const { ca, server, expiredClient } = pki.agent;
   let tunnels = 0;
@@ -67,7 +67,7 @@ t.test('refuses a refused peer again when it resumes its TLS session', async (t)
   };
   for (const [name, client] of Object.entries(clients)) {
     const first = await refusedConnection(port, client);
-    t.ok(first.session, `${name}: the server hands out a session all the same`);
+    t.ok(first.session, `${name}: the server sends a session ticket`);
     const second = await refusedConnection(port, client, first.session);
     t.ok(second.resumed, `${name}: the session is resumed`);
     t.equal(second.bytes[0], 11, `${name}: the answer is GOAWAY (spec 10.4)`);

@@ -84,7 +84,7 @@ for (const text of bad) {
     } catch (error) {
       t.ok(error instanceof TunnelError);
       t.match(error, { code: 'bad_target', httpStatus: 400 });
-      t.notMatch((error as Error).message, /[\r\n\0]/, 'the text is one line');
+      t.notMatch((error as Error).message, /[\r\n\0]/, 'the message is one line');
     }
   });
 }

@@ -12,7 +12,7 @@ import {
 import t from 'tap';
 import { PendingDial, startFrontEnd, startTunnel } from './front-end-fixture.ts';
 
-t.test('drain: open streams go on, everything else is closed', async (t) => {
+t.test('drain: open streams continue, and all other connections are closed', async (t) => {
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   const target = `127.0.0.1:${echo.port}`;
@@ -34,7 +34,7 @@ t.test('drain: open streams go on, everything else is closed', async (t) => {
     const answers = { silent: readText(silent), half: readText(half) };
     opened.push({ via, http1, http2, client, idle, answers });
   }
-  // The server has read everything that was written before this answer.
+  // When the PINGs are answered, the server has read everything that was sent before.
   for (const { client } of opened) await new Promise((resolve) => client.session.ping(resolve));
   for (const { http1 } of opened) {
     http1.socket.write('before');
@@ -53,15 +53,15 @@ t.test('drain: open streams go on, everything else is closed', async (t) => {
     t.match(await answers.half, /^HTTP\/1\.1 503 .*shutting_down/s);
     await t.rejects(client.connect(target), 'GOAWAY was sent');
     const socket = 'path' in via ? connect(via.path) : connect(via.port, via.host);
-    await t.rejects(once(socket, 'connect'), 'no process listens');
+    await t.rejects(once(socket, 'connect'), 'the listener is closed');
   }
   t.notOk(isDrained);
 
   for (const { http1, http2 } of opened) {
     http1.socket.end(' and after');
-    http2.stream.end('still here');
+    http2.stream.end('still open');
     t.equal(await readText(http1.socket), 'before and after');
-    t.equal(await readText(http2.stream), 'still here');
+    t.equal(await readText(http2.stream), 'still open');
   }
   await drained;
   t.equal(frontEnd.activeStreams, 0);

@@ -63,7 +63,7 @@ export const listeners: Record<string, (started: TestFrontEnd) => FrontEndAddres
   TLS: ({ tls }) => tls,
 };
 
-/** A front end on a Unix domain socket and on TCP with mTLS, in front of `dial`. */
+/** Starts a front end on a Unix domain socket and on TCP with mTLS. Its streams come from `dial`. */
 export async function startFrontEnd(
   t: Test,
   dial: Dial,
@@ -141,7 +141,7 @@ export async function startFrontEnd(
 /**
  * A dial through a real pair of sessions.
  *
- * @param onOpen what the far end does with a stream: it connects to its target on this machine
+ * @param onOpen handles a stream at the agent's end; by default it connects to the target
  */
 export async function startTunnel(t: Test, onOpen = connectTarget): Promise<Dial> {
   const [near, far] = duplexPair();
@@ -178,8 +178,8 @@ function awaitHello(): { readonly hello: Promise<void>; readonly handler: Sessio
   return { hello, handler: { onHello, onOpen() {}, onDraining() {}, onClose() {} } };
 }
 
-/** Plays the target as well: sends back what it receives. */
-export function echoAtOnce(stream: TunnelStream): void {
+/** Accepts a stream and echoes what it receives, without a target. */
+export function echoStream(stream: TunnelStream): void {
   stream.attach({
     onData(chunk) {
       stream.write(chunk);
@@ -206,13 +206,13 @@ function connectTarget(stream: TunnelStream): void {
   });
 }
 
-/** Lets time pass, a second at a time, until the promise settles. */
+/** Advances the time in steps of a second until the promise settles. */
 export const passTime = <T>(time: ControlledTime, what: string, result: Promise<T>): Promise<T> =>
   passTimeOf(time, what, result, { stepMs: 1_000 });
 
-/** A dial that ends only when it is cancelled. */
+/** Dials that stay pending until they are cancelled. */
 export class PendingDial {
-  /** In order of their start. */
+  /** The dials in the order of their start. */
   readonly started: { readonly caller: Caller; readonly signal: AbortSignal }[] = [];
   readonly dial: Dial = (_target, caller, signal) => {
     this.started.push({ caller, signal });

@@ -23,7 +23,7 @@ import {
 
 const addressOf = ({ host, port }: { host: string; port: number }) => `${host}:${port}`;
 
-/** The same over both kinds of listener. */
+/** The client's options for each kind of listener. */
 const listeners: Record<string, (started: TestFrontEnd) => GrpcPeerOptions> = {
   UDS: ({ uds }) => ({ address: `unix:${uds.path}` }),
   TLS: ({ tls: { port, tls } }) => ({
@@ -38,7 +38,7 @@ function dialRequest(call: GrpcCall, address: string, random = 1n): void {
   call.send({ type: 'DIAL_REQ', protocol: 'tcp', address, random });
 }
 
-/** Dials a target that can be had; the connection's number. */
+/** Dials a target that can be reached, and returns the connection's ID. */
 async function dial(call: GrpcCall, address: string, random = 1n): Promise<bigint> {
   dialRequest(call, address, random);
   const { connectId, ...answer } = await call.take('DIAL_RSP');
@@ -53,7 +53,7 @@ async function startEcho(t: Test) {
   return { address: addressOf(target), target };
 }
 
-/** A front end with a client of it, on the Unix domain socket. */
+/** Starts a front end and a client on its Unix domain socket. */
 async function start(
   t: Test,
   ...[dialer, options]: [Parameters<typeof startFrontEnd>[1], object?]
@@ -68,7 +68,7 @@ for (const [listener, optionsOf] of Object.entries(listeners)) {
     const started = await startFrontEnd(t, await startTunnel(t));
     const peer = new GrpcPeer(t, optionsOf(started));
 
-    t.test('a connection from its dial to its close', async (t) => {
+    t.test('opens, uses and closes a connection', async (t) => {
       const call = open(peer);
       const connectId = await dial(call, echo.address, 2n ** 63n - 1n);
       t.ok(connectId > 0n);
@@ -79,10 +79,10 @@ for (const [listener, optionsOf] of Object.entries(listeners)) {
       t.match(await call.ended(), { code: grpcStatus.OK });
       const [end] = await started.until(({ ends }) => ends.length > 0 && ends.splice(0));
       t.match(end, { bytesFromClient: 4, bytesToClient: 4 });
-      t.equal(end!.error, undefined, 'a close is no reset');
+      t.equal(end!.error, undefined, 'the stream is closed without an error');
     });
 
-    t.test('1 MiB each way, on 10 calls of one connection', async (t) => {
+    t.test('carries 1 MiB in each direction on 10 concurrent calls', async (t) => {
       const sent = seededBuffer('grpc', 1024 * 1024);
       const one = async (_: unknown, index: number) => {
         const call = open(peer);
@@ -102,7 +102,7 @@ for (const [listener, optionsOf] of Object.entries(listeners)) {
   });
 }
 
-t.test('a target that ends closes the connection, with all it has sent', async (t) => {
+t.test('if the target ends, the client receives all bytes and then CLOSE_RSP', async (t) => {
   const source = await startSourceTarget({ totalBytes: 300_000 });
   t.teardown(() => source.close());
   const { peer } = await start(t, await startTunnel(t));
@@ -116,7 +116,7 @@ t.test('a target that ends closes the connection, with all it has sent', async (
   t.match(await call.ended(), { code: grpcStatus.OK });
 });
 
-t.test('what a client sent before it closes reaches the target', async (t) => {
+t.test('bytes that a client sends before its close reach the target', async (t) => {
   const target = await startRequestedSourceTarget();
   t.teardown(() => target.close());
   const { peer, until } = await start(t, await startTunnel(t));
@@ -129,7 +129,7 @@ t.test('what a client sent before it closes reaches the target', async (t) => {
   t.match(end, { bytesFromClient: sourceRequest(1000).length, bytesToClient: 1000 });
 });
 
-t.test('failed dials give the reason in the words that Go’s clients match', async (t) => {
+t.test('failed dials have the error texts that Go’s clients match', async (t) => {
   const refused = await reserveRefusedPort();
   t.teardown(() => refused.close());
   const real = await start(t, await startTunnel(t));
@@ -149,19 +149,19 @@ t.test('failed dials give the reason in the words that Go’s clients match', as
   t.same(none.seen.refused, ['bad_target']);
 });
 
-t.test('a dial is cancelled, however the client abandons it', async (t) => {
-  const ways: Record<string, (call: GrpcCall) => void> = {
+t.test('a dial is cancelled by DIAL_CLS, the end of the call or a reset', async (t) => {
+  const cancels: Record<string, (call: GrpcCall) => void> = {
     DIAL_CLS: (call) => call.send({ type: 'DIAL_CLS', random: 1n }),
-    'the end of its side': (call) => call.end(),
+    'the end of the call': (call) => call.end(),
     'a reset': (call) => call.cancel(),
   };
-  for (const [name, giveUp] of Object.entries(ways)) {
+  for (const [name, cancel] of Object.entries(cancels)) {
     const pending = new PendingDial();
     const { peer, until } = await start(t, pending.dial);
     const call = open(peer);
     dialRequest(call, 'a:1');
     await pending.until(1);
-    giveUp(call);
+    cancel(call);
     const { error } = await until(({ dials }) => dials[0]);
     t.equal(error?.code, 'cancelled', name);
     t.equal(pending.started[0]!.signal.aborted, true, name);
@@ -180,7 +180,7 @@ t.test('a client that disconnects resets its stream', async (t) => {
   t.equal(end.error?.code, 'client_reset');
 });
 
-t.test('answers packets that fit no connection', async (t) => {
+t.test('answers packets for connections that do not exist', async (t) => {
   const echo = await startEcho(t);
   const { peer } = await start(t, await startTunnel(t));
   const early = open(peer);
@@ -188,7 +188,7 @@ t.test('answers packets that fit no connection', async (t) => {
   t.match(await early.take('CLOSE_RSP'), { connectId: 5n, error: 'no connection is open' });
   early.send({ type: 'CLOSE_REQ', connectId: 6n });
   t.match(await early.take('CLOSE_RSP'), { connectId: 6n, error: 'unknown connectID' });
-  // What only servers send, and numbers that stand for none, say nothing.
+  // Packets of servers and the connection ID 0 are ignored.
   early.send({ type: 'DRAIN' });
   early.data(0n, 'x');
   const connectId = await dial(early, echo.address);
@@ -201,7 +201,7 @@ t.test('answers packets that fit no connection', async (t) => {
   t.match(await early.ended(), { code: grpcStatus.OK });
 });
 
-t.test('a call that never dials is ended at its deadline', async (t) => {
+t.test('a call that does not dial ends at its deadline', async (t) => {
   const time = controlTime(t);
   const { peer, seen } = await start(t, failingDial('no_agent'), { headTimeoutMs: 60_000 });
   const ended = await passTime(time, 'the call has ended', open(peer).ended());
@@ -209,13 +209,13 @@ t.test('a call that never dials is ended at its deadline', async (t) => {
   t.same(seen.refused, ['request_timeout']);
 });
 
-t.test('another method is not served', async (t) => {
+t.test('another method is answered with UNIMPLEMENTED', async (t) => {
   const { peer } = await start(t, failingDial('no_agent'));
   const call = peer.call('/ProxyService/Other');
   t.match(await call.ended(), { code: grpcStatus.UNIMPLEMENTED, details: /only .*Proxy/ });
 });
 
-t.test('a client that does not read holds the target, not the server’s memory', async (t) => {
+t.test('a client that does not read stops reads from the target', async (t) => {
   const endless = 64 * 1024 * 1024;
   const source = await startSourceTarget({ totalBytes: endless });
   t.teardown(() => source.close());
@@ -227,7 +227,7 @@ t.test('a client that does not read holds the target, not the server’s memory'
   const stalled = open(peer);
   stalled.pause();
   dialRequest(stalled, addressOf(source));
-  // Work for others that takes longer than it would take to write all of that.
+  // Other work, which takes longer than writing all bytes of the source would take.
   const other = open(new GrpcPeer(t, { address: `unix:${uds.path}` }));
   const connectId = await dial(other, echo.address, 2n);
   const piece = Buffer.alloc(64 * 1024);
@@ -240,6 +240,6 @@ t.test('a client that does not read holds the target, not the server’s memory'
   }
   t.equal(frontEnd.activeStreams, 2);
   t.ok(writes > others);
-  t.ok((writes - others) * 64 * 1024 < endless / 2, 'most was not read from the target');
+  t.ok((writes - others) * 64 * 1024 < endless / 2, 'the server did not read most of the bytes');
   stalled.cancel();
 });

@@ -29,7 +29,7 @@ import {
   type TestFrontEnd,
 } from './front-end-fixture.ts';
 
-/** Splits an answer; fails the test unless it has the form of every refusal. */
+/** Checks that an answer has the format of a refusal, and returns its body. */
 function checkRefusal(t: Test, text: string, status: number, code: string): string {
   const [head = '', body = '', ...rest] = text.split('\r\n\r\n');
   t.equal(rest.length, 0);
@@ -49,7 +49,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     const started = await startFrontEnd(t, await startTunnel(t));
     const via = addressOf(started);
 
-    t.test('answers with a bare head and relays', async (t) => {
+    t.test('answers 200 without headers and relays', async (t) => {
       const socket = await openFrontEnd(via);
       socket.write(connectHead(formatTarget(target), { Host: '127.0.0.1' }));
       const [answer] = await once(socket, 'data');
@@ -75,7 +75,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       });
     });
 
-    t.test('delivers bytes sent in one packet with the head', async (t) => {
+    t.test('delivers bytes that arrive in one packet with the head', async (t) => {
       const payload = 'x'.repeat(20_000);
       const reply = await connectThrough({ via, target: formatTarget(target), payload, end: true });
       t.equal(reply.status, 200);
@@ -92,7 +92,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.match(await readText(socket), /^HTTP\/1\.1 200 [^\r]*\r\n\r\nslow$/);
     });
 
-    t.test('accepts any Host header, and none', async (t) => {
+    t.test('accepts any Host header or none', async (t) => {
       for (const head of [
         `CONNECT ${formatTarget(target)} HTTP/1.1\r\nHost: elsewhere.example:1\r\n\r\n`,
         `CONNECT ${formatTarget(target)} HTTP/1.1\r\n\r\n`,
@@ -103,7 +103,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       }
     });
 
-    t.test('carries the client’s half-close: the target answers 8 MiB after it', async (t) => {
+    t.test('forwards the half-close of a client, and the target then sends 8 MiB', async (t) => {
       const late = await startLateAnswerTarget({ answerBytes: 8 * 1024 * 1024 });
       t.teardown(() => late.close());
       const reply = await connectThrough({
@@ -116,7 +116,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.equal(sha256, late.sha256);
     });
 
-    t.test('carries the target’s half-close: it reads 8 MiB after it', async (t) => {
+    t.test('forwards the half-close of a target, and the target then reads 8 MiB', async (t) => {
       let onReport = (_report: ByteReport) => {};
       const reported = new Promise<ByteReport>((resolve) => {
         onReport = resolve;
@@ -145,7 +145,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       await started.until(() => started.frontEnd.activeStreams === 0);
     });
 
-    t.test('answers 502 when the target refuses', async (t) => {
+    t.test('answers 502 if the target refuses the connection', async (t) => {
       const refused = await reserveRefusedPort();
       t.teardown(() => refused.close());
       const request = connectHead(formatTarget(refused));
@@ -235,7 +235,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.test(what, async (t) => {
         const before = started.seen.refused.length;
         const { text, closedBy } = await exchangeRaw(via, request);
-        t.equal(closedBy, 'end', 'closed in order');
+        t.equal(closedBy, 'end', 'the server ends the connection');
         checkRefusal(t, text, status, code);
         if (status === 405) t.match(text.toLowerCase(), '\r\nallow: connect\r\n');
         t.same(started.seen.refused.slice(before), [code], 'one refusal is counted');
@@ -252,16 +252,16 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       await new Promise((resolve) => socket.once('close', resolve));
       t.same(errors, []);
     });
-    t.test('HEAD gets no body', async (t) => {
+    t.test('HEAD is answered without a body', async (t) => {
       const { text } = await exchangeRaw(via, 'HEAD / HTTP/1.1\r\nHost: x\r\n\r\n');
       t.match(text, /^HTTP\/1\.1 405 .*\r\ncontent-length: [1-9].*\r\n\r\n$/s);
     });
-    t.test('half a head, then the end of input', async (t) => {
+    t.test('half a head before the end of input is answered with 400', async (t) => {
       const socket = await openFrontEnd(via);
       socket.end('CONNECT a:1 HT');
       checkRefusal(t, await readText(socket), 400, 'bad_request');
     });
-    t.test('no bytes, then the end of input', async (t) => {
+    t.test('the end of input without any bytes is not answered', async (t) => {
       const socket = await openFrontEnd(via);
       socket.end();
       t.equal(await readText(socket), '');
@@ -291,7 +291,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       const socket = await openFrontEnd(via);
       socket.write(connectHead('a:1'));
       await pending.until(1);
-      // Later than the head's deadline, since that of a younger connection has passed.
+      // A newer connection reaches the deadline, so it has passed for this connection too.
       await exchangeUntilDeadline('');
       t.notOk(pending.started[0]?.signal.aborted);
       t.equal(started.frontEnd.activeStreams, 1);
@@ -303,7 +303,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     const pending = new PendingDial();
     const started = await startFrontEnd(t, pending.dial);
     const via = addressOf(started);
-    t.test('by FIN: the dial goes on', async (t) => {
+    t.test('by FIN: the dial continues', async (t) => {
       const socket = await openFrontEnd(via);
       socket.end(connectHead('a:1'));
       await pending.until(1);
@@ -317,7 +317,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
   });
 }
 
-/** A TLS connection, and the TCP connection below it, which alone can send RST. */
+/** Opens a TLS connection over a TCP socket, which is needed to send RST. */
 async function openResettable(t: Test, { tls }: TestFrontEnd): Promise<[TLSSocket, Socket]> {
   const tcp = connectTcp({ host: '127.0.0.1', port: tls.port });
   const socket = connectTls({ ...tls.tls, servername: 'localhost', socket: tcp });
@@ -333,8 +333,8 @@ t.test('a client that resets during the dial cancels it', async (t) => {
   const [socket, tcp] = await openResettable(t, started);
   socket.write(connectHead('a:1'));
   await pending.until(1);
-  // Not within the server's read: its TLS tickets, sent at the end of that, would meet the reset as
-  // a failed write, which node drops.
+  // Not in the same tick: the server's TLS tickets would then fail with the reset, and Node ignores
+  // that error.
   await new Promise((resolve) => setImmediate(resolve));
   tcp.resetAndDestroy();
   const { error } = await started.until(({ dials }) => dials.at(-1));
@@ -354,7 +354,7 @@ t.test('the access log has a line for a client that resets its stream', async (t
   t.match(line, { level: 'info', end: 'client_reset', agent: 'agent-1' });
 });
 
-t.test('each dial failure has its status', async (t) => {
+t.test('each dial error has its status and names the part that failed', async (t) => {
   const failures = [
     ['no_agent', 503, 'server'],
     ['backend_dial_timeout', 504, 'agent'],
@@ -364,16 +364,16 @@ t.test('each dial failure has its status', async (t) => {
     ['limit_reached', 503, 'server'],
     ['tunnel_lost', 502, 'agent'],
   ] as const;
-  for (const [code, status, place] of failures) {
+  for (const [code, status, part] of failures) {
     const { uds } = await startFrontEnd(t, failingDial(code, 'it\r\nInjected: header\u0000failed'));
     const { text } = await exchangeRaw(uds, connectHead('a:1'));
     const body = checkRefusal(t, text, status, code);
-    t.match(body, `it Injected: header failed (${code} at the ${place}, target a:1, after`);
+    t.match(body, `it Injected: header failed (${code} at the ${part}, target a:1, after`);
     t.notMatch(text, '\r\nInjected');
   }
 });
 
-t.test('an unexpected error of the dial is answered as an internal error', async (t) => {
+t.test('an unexpected error of the dial is answered with 500', async (t) => {
   const { uds } = await startFrontEnd(t, () => Promise.reject(new TypeError('oops')));
   const { text } = await exchangeRaw(uds, connectHead('a:1'));
   checkRefusal(t, text, 500, 'internal_error');

@@ -29,7 +29,7 @@ import {
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 import {
-  echoAtOnce,
+  echoStream,
   failingDial,
   listeners,
   PendingDial,
@@ -44,7 +44,7 @@ async function openClient(t: Test, via: FrontEndAddress): Promise<Http2ConnectCl
   return client;
 }
 
-/** A session of node's own client, for requests that a CONNECT client does not make. */
+/** Opens a session of Node's client, for requests that a CONNECT client does not send. */
 async function openSession(t: Test, via: FrontEndAddress): Promise<ClientHttp2Session> {
   const socket = await openFrontEnd(via, 'h2');
   const session = connect('http://localhost', { createConnection: () => socket });
@@ -53,7 +53,7 @@ async function openSession(t: Test, via: FrontEndAddress): Promise<ClientHttp2Se
   return session;
 }
 
-/** Unlike `once`, does not reject on the error that a reset may be. */
+/** Unlike `once`, this does not reject if the stream has an error. */
 function closed(stream: ClientHttp2Stream): Promise<void> {
   return new Promise((resolve) => stream.once('close', resolve));
 }
@@ -96,7 +96,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.match(lines[0], { level: 'debug', protocol: 'http2', end: 'closed', agent: 'agent-1' });
     });
 
-    t.test('carries the client’s half-close: the target answers 8 MiB after it', async (t) => {
+    t.test('forwards the half-close of a client, and the target then sends 8 MiB', async (t) => {
       const late = await startLateAnswerTarget({ answerBytes: 8 * 1024 * 1024 });
       t.teardown(() => late.close());
       const { stream } = await client.connect(formatTarget(late));
@@ -104,7 +104,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.equal((await countBytes(stream)).sha256, late.sha256);
     });
 
-    t.test('carries the target’s half-close: it reads 8 MiB after it', async (t) => {
+    t.test('forwards the half-close of a target, and the target then reads 8 MiB', async (t) => {
       let onReport = (_report: ByteReport) => {};
       const reported = new Promise<ByteReport>((resolve) => {
         onReport = resolve;
@@ -117,7 +117,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.equal((await reported).sha256, seededSha256('upload', 8 * 1024 * 1024));
     });
 
-    t.test('a request that ends with its headers ends the client’s side', async (t) => {
+    t.test('END_STREAM on the request is forwarded as a half-close', async (t) => {
       const late = await startLateAnswerTarget({ answerBytes: 1000 });
       t.teardown(() => late.close());
       const session = await openSession(t, via);
@@ -126,7 +126,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.equal((await countBytes(stream)).sha256, late.sha256);
     });
 
-    t.test('a target that resets ends the stream with CONNECT_ERROR, not in order', async (t) => {
+    t.test('a reset by the target resets the stream with CONNECT_ERROR', async (t) => {
       const reset = await startResetTarget({ afterBytes: 1 });
       t.teardown(() => reset.close());
       const session = await openSession(t, via);
@@ -142,20 +142,20 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.equal(line.level, 'info');
     });
 
-    t.test('a client reset ends its stream and no other', async (t) => {
+    t.test('a reset by the client does not affect other streams', async (t) => {
       const other = await client.connect(formatTarget(target));
       const { stream } = await client.connect(formatTarget(target));
       stream.write('x');
       await once(stream, 'data');
       stream.close(constants.NGHTTP2_CANCEL);
       await started.until(({ logs }) => logs.find(({ end }) => end === 'client_reset'));
-      other.stream.end('still here');
-      t.equal(await readText(other.stream), 'still here');
+      other.stream.end('still open');
+      t.equal(await readText(other.stream), 'still open');
     });
 
     t.test('a stalled stream does not delay other streams', async (t) => {
       const stalled = await client.connect(formatTarget(target));
-      // The echo fills every buffer on the way back, since the client does not read.
+      // The client does not read, so the echo fills all buffers on the way back.
       const upload = seededReadable('stalled', 24 * 1024 * 1024);
       upload.pipe(stalled.stream);
       await once(upload, 'pause');
@@ -164,7 +164,11 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       const { sha256 } = await countBytes(other.stream);
       t.equal(sha256, seededSha256('other', 2 * 1024 * 1024));
       const { sha256: late } = await countBytes(stalled.stream);
-      t.equal(late, seededSha256('stalled', 24 * 1024 * 1024), 'and completes when read');
+      t.equal(
+        late,
+        seededSha256('stalled', 24 * 1024 * 1024),
+        'it completes when the client reads',
+      );
     });
 
     t.test('answers a refused dial with the reason', async (t) => {
@@ -177,11 +181,11 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.match(body, /\(target_refused at the target, target 127\.0\.0\.1:\d+, after \d+ ms\)\n$/);
     });
 
-    t.test('bad targets are refused, the connection goes on', async (t) => {
+    t.test('bad targets are refused, and the connection stays open', async (t) => {
       for (const target of ['host', 'host:0', 'host:65536', 'me@host:1', '::1:1', '[::1%eth0]:1']) {
         const reply = await client.connect(target).catch((error: Error) => error);
         if (reply instanceof Error) {
-          // The nghttp2 of newer Nodes resets a stream for an authority with user information by itself.
+          // In newer Node versions, nghttp2 resets a stream whose authority has user information.
           t.match(reply.message, /PROTOCOL_ERROR/, target);
           t.match(target, /@/);
           continue;
@@ -214,7 +218,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
 
     for (const [what, more] of [
       ['only PINGs', Buffer.from(`000008060000000000${'00'.repeat(8)}`, 'hex')],
-      // Of stream 1, without END_HEADERS: CONTINUATION never comes.
+      // HEADERS of stream 1 without END_HEADERS. CONTINUATION does not follow.
       ['half a block of headers', Buffer.from('000001010000000001' + '88', 'hex')],
     ] as const) {
       t.test(`with SETTINGS and then ${what} is closed at the deadline`, async (t) => {
@@ -230,7 +234,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       });
     }
 
-    t.test('is accepted byte by byte; after a request the connection stays open', async (t) => {
+    t.test('can arrive byte by byte, and after a request the connection stays open', async (t) => {
       const socket = await openFrontEnd(via, 'h2');
       t.teardown(() => socket.destroy());
       socket.setNoDelay(true);
@@ -243,14 +247,14 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       const get = '82868441' + '0161';
       socket.write(Buffer.from(`000006010500000001${get}`, 'hex'));
       await started.until(({ refused }) => refused.includes('method_not_allowed'));
-      // A younger connection has met its deadline: so has this one, if it had one still.
-      await passTime(time, 'the younger connection is closed', exchangeRaw(via, ''));
+      // A newer connection reaches the deadline, so this one no longer has a deadline.
+      await passTime(time, 'the newer connection is closed', exchangeRaw(via, ''));
       t.notOk(socket.closed);
       t.notOk(socket.readableEnded);
     });
   });
 
-  t.test(`garbage in HTTP/2 over ${listener}`, async (t) => {
+  t.test(`garbage in HTTP/2 over ${listener} closes only its own connection`, async (t) => {
     const started = await startFrontEnd(t, failingDial('no_agent'));
     const via = addressOf(started);
     const socket = await openFrontEnd(via, 'h2');
@@ -260,7 +264,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
     await once(socket, 'end');
     socket.destroy();
     const client = await openClient(t, via);
-    t.equal((await client.connect('a:1')).status, 503, 'the server still serves');
+    t.equal((await client.connect('a:1')).status, 503, 'the server still answers');
   });
 
   t.test(`a client that disconnects during the dial by HTTP/2 over ${listener}`, async (t) => {
@@ -274,7 +278,7 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       return stream;
     };
 
-    t.test('by END_STREAM: the dial goes on', async (t) => {
+    t.test('by END_STREAM: the dial continues', async (t) => {
       open(true);
       open(false).end();
       await pending.until(2);
@@ -313,11 +317,11 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       });
       t.match(text, /^only CONNECT is served here, not GET \(method_not_allowed at the server/);
     });
-    t.test('POST is refused, with its body unread', async (t) => {
+    t.test('POST is refused, and its body is not read', async (t) => {
       const { headers } = await request(session, { ':method': 'POST', ':path': '/' }, 'body');
       t.equal(headers[':status'], 405);
     });
-    t.test('gRPC is answered UNIMPLEMENTED, in trailers only', async (t) => {
+    t.test('gRPC is answered with UNIMPLEMENTED in a trailers-only response', async (t) => {
       const { headers, text } = await request(
         session,
         { ':method': 'POST', ':path': '/ProxyService/Proxy', 'content-type': 'application/grpc' },
@@ -341,7 +345,7 @@ t.test('--mode', async (t) => {
     ':path': '/ProxyService/Proxy',
     'content-type': 'application/grpc+proto',
   };
-  /** The status that ends a call which wants nothing. */
+  /** The gRPC status of a call without a message. */
   const callStatus = async (session: ClientHttp2Session) => {
     const { headers, trailers } = await request(session, grpc, '');
     return { ...headers, ...trailers }['grpc-status'];
@@ -370,9 +374,9 @@ t.test('--mode', async (t) => {
 });
 
 t.test(
-  'a client that resets every stream moves to new connections, open streams go on',
+  'a client that resets many streams receives GOAWAY, and open streams continue',
   async (t) => {
-    const { uds } = await startFrontEnd(t, await startTunnel(t, echoAtOnce));
+    const { uds } = await startFrontEnd(t, await startTunnel(t, echoStream));
     const first = await openClient(t, uds);
     const lasting = await first.connect('a:1');
     const goaways: number[] = [];
@@ -393,19 +397,19 @@ t.test(
       try {
         await resetOne(client);
       } catch {
-        // The stream crossed the GOAWAY; it was refused before anything was done for it.
+        // The request crossed the GOAWAY, so the server did not process it.
         resets--;
       }
     }
     t.equal(connections, 2);
     t.same(goaways, [constants.NGHTTP2_NO_ERROR]);
-    lasting.stream.end('still here');
-    t.equal(await readText(lasting.stream), 'still here');
+    lasting.stream.end('still open');
+    t.equal(await readText(lasting.stream), 'still open');
   },
 );
 
-/** More than windows take: much of it waits for a client that does not read. */
-async function startPouringTarget(t: Test, ends: boolean) {
+/** Starts a target that sends more than the windows, so that bytes wait for a client that does not read. */
+async function startFlood(t: Test, ends: boolean) {
   const bytes = Buffer.alloc(8 * 1024 * 1024);
   const sockets: Socket[] = [];
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -423,24 +427,24 @@ async function startPouringTarget(t: Test, ends: boolean) {
   return { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
 }
 
-t.test('a reset with NO_ERROR ends the stream, whatever waits for the client', async (t) => {
+t.test('a reset with NO_ERROR ends the stream although bytes wait for the client', async (t) => {
   for (const ends of [false, true]) {
-    const target = await startPouringTarget(t, ends);
+    const target = await startFlood(t, ends);
     const started = await startFrontEnd(t, await startTunnel(t));
     const client = await openClient(t, started.uds);
     const { stream } = await client.connect(formatTarget(target));
-    stream.write('pour');
+    stream.write('start');
     await once(stream, 'data');
     stream.pause();
     // Node then sends NO_ERROR after the end of the stream's data.
     stream.destroy();
     await started.until(() => started.frontEnd.activeStreams === 0);
-    t.notOk(client.session.destroyed, 'the connection goes on');
+    t.notOk(client.session.destroyed, 'the connection stays open');
     t.match(started.seen.ends, [{ error: { code: 'client_reset' } }]);
   }
 });
 
-t.test('limits a client that abandons its dials, and no other client', async (t) => {
+t.test('limits a client that abandons its dials, but not other clients', async (t) => {
   const pending = new PendingDial();
   const started = await startFrontEnd(t, pending.dial, {
     limits: { abandonLimit: { burst: 3, perSecond: 0 } },
@@ -457,7 +461,7 @@ t.test('limits a client that abandons its dials, and no other client', async (t)
   t.match(headers, { ':status': 503, 'fairlead-error': 'limit_reached' });
   t.match(text, 'abandoned too many dials');
   const reply = await exchangeRaw(uds, connectHead('a:1'));
-  t.match(reply.text, /^HTTP\/1\.1 503 /, 'whatever the protocol');
+  t.match(reply.text, /^HTTP\/1\.1 503 /, 'the limit is the same for HTTP/1.1');
   t.equal(pending.started.length, 3);
 
   const other = await openSession(t, tls);
@@ -466,7 +470,7 @@ t.test('limits a client that abandons its dials, and no other client', async (t)
   t.equal(pending.started[3]?.caller.commonName, 'frontend-client');
 });
 
-t.test('both protocols share a listener', async (t) => {
+t.test('one listener serves HTTP/1.1 and HTTP/2', async (t) => {
   const target = await startEchoTarget();
   t.teardown(() => target.close());
   const { uds, tls } = await startFrontEnd(t, await startTunnel(t));

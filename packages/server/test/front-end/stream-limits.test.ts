@@ -2,7 +2,7 @@ import { StreamLimits } from '@fairlead/server/internal';
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 
-/** Admits streams, and keeps the names of the limits that refused some. */
+/** Creates limits and records the names of those that are reached. */
 function startLimits(options: ConstructorParameters<typeof StreamLimits>[0]) {
   const reached: string[] = [];
   const limits = new StreamLimits(options, (name) => reached.push(name));
@@ -14,7 +14,7 @@ function startLimits(options: ConstructorParameters<typeof StreamLimits>[0]) {
   return { limits, reached, refusedBy };
 }
 
-t.test('each limit refuses by its name; room comes back when streams end', async (t) => {
+t.test('each limit refuses streams until others end', async (t) => {
   const { limits, refusedBy } = startLimits({
     maxStreams: 4,
     maxStreamsPerCaller: 3,
@@ -40,29 +40,29 @@ t.test('each limit refuses by its name; room comes back when streams end', async
   for (let times = 0; times < 100; times++) limits.admit('a').end();
 });
 
-t.test('opens a second', async (t) => {
+t.test('limits the streams that a caller opens in a second', async (t) => {
   const time = controlTime(t);
   const { limits, reached } = startLimits({ maxOpensPerSecond: 5 });
-  const takeAll = () => {
-    let taken = 0;
+  const openUntilRefused = () => {
+    let opened = 0;
     reached.length = 0;
-    while (reached.length === 0 && taken < 100) {
+    while (reached.length === 0 && opened < 100) {
       try {
         limits.admit('a').end();
-        taken++;
+        opened++;
       } catch {
         t.same(reached, ['opens_per_caller']);
       }
     }
-    return taken;
+    return opened;
   };
-  t.equal(takeAll(), 10, 'twice as many at once');
+  t.equal(openUntilRefused(), 10, 'a burst of twice the rate');
   await time.advance(1_000);
-  t.equal(takeAll(), 5, 'a second later');
+  t.equal(openUntilRefused(), 5, 'after a second');
   limits.admit('b').end();
 });
 
-t.test('abandoned dials: each caller has its own budget, which time refills', async (t) => {
+t.test('limits the dials that a caller abandons, and refills the budget over time', async (t) => {
   const time = controlTime(t);
   const { limits, refusedBy } = startLimits({ abandonLimit: { burst: 3, perSecond: 2 } });
   const abandon = () => {
@@ -84,7 +84,7 @@ t.test('abandoned dials: each caller has its own budget, which time refills', as
   t.equal(refusedBy(t, 'a'), 'abandoned_dials', 'the budget does not grow beyond the burst');
 });
 
-t.test('dials that began before the budget was used up do not put it into debt', async (t) => {
+t.test('the budget for abandoned dials does not become negative', async (t) => {
   const time = controlTime(t);
   const { limits, refusedBy } = startLimits({ abandonLimit: { burst: 1, perSecond: 1 } });
   const leases = Array.from({ length: 100 }, () => limits.admit('a'));

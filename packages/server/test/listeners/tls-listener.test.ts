@@ -26,7 +26,7 @@ import {
 
 const run = promisify(execFile);
 
-/** Connects and waits until the server closes, which with TLS 1.3 follows the handshake. */
+/** Connects and waits until the server closes. With TLS 1.3 it closes after the handshake. */
 function tryTls(port: number, options: ConnectionOptions): Promise<void> {
   return new Promise((resolve) => {
     const socket = connectTls({ host: '127.0.0.1', port, servername: 'localhost', ...options });
@@ -38,7 +38,7 @@ function tryTls(port: number, options: ConnectionOptions): Promise<void> {
   });
 }
 
-t.test('refused TLS clients are logged in one line each, with the reason', async (t) => {
+t.test('refused TLS clients are logged with the reason', async (t) => {
   const pki = await sharedTestPki();
   const { ca, client, expiredClient } = pki.frontend;
   const foreign = pki.foreign.client;
@@ -74,7 +74,7 @@ t.test('refused TLS clients are logged in one line each, with the reason', async
         until(({ logs }) => logs.find(({ level }) => level === 'warn')),
       ]);
       t.match(line, { message: 'TLS client refused', listener: 'frontend', reason });
-      // Newer Nodes tell of a client that speaks only TLS 1.1 when it has gone.
+      // Newer Node versions report a client of TLS 1.1 after it has disconnected.
       t.match(
         line.address,
         what === 'TLS 1.1' ? /^(127\.0\.0\.1:\d+|unknown)$/ : /^127\.0\.0\.1:\d+$/,
@@ -84,12 +84,12 @@ t.test('refused TLS clients are logged in one line each, with the reason', async
     });
   }
 
-  const shown: [what: string, options: ConnectionOptions][] = [
+  const resuming: [what: string, options: ConnectionOptions][] = [
     ['no certificate', { ca }],
     ['a certificate of another CA', { ca, cert: foreign.cert, key: foreign.key }],
     ['an expired certificate', { ca, cert: expiredClient.cert, key: expiredClient.key }],
   ];
-  for (const [what, options] of shown) {
+  for (const [what, options] of resuming) {
     t.test(`a session resumed after a refusal for ${what} is refused again`, async (t) => {
       const { tls, seen, until } = await startFrontEnd(t, pending.dial);
       const warnings = () => seen.logs.filter(({ level }) => level === 'warn').length;
@@ -114,7 +114,7 @@ t.test('refused TLS clients are logged in one line each, with the reason', async
     });
   }
 
-  t.test('plain HTTP', async (t) => {
+  t.test('plain HTTP is logged as a refusal', async (t) => {
     const { tls, until } = await startFrontEnd(t, pending.dial);
     const { text } = await exchangeRaw({ host: '127.0.0.1', port: tls.port }, connectHead('a:1'));
     t.notMatch(text, 'HTTP/1.1 200');
@@ -143,7 +143,7 @@ t.test('refused TLS clients are logged in one line each, with the reason', async
   t.equal(pending.started.length, 0);
 });
 
-t.test('the caller has the names of its certificate', async (t) => {
+t.test('the caller has the names of its certificate, or uds', async (t) => {
   const pki = await sharedTestPki();
   const pending = new PendingDial();
   const { tls, uds, frontEnd } = await startFrontEnd(t, pending.dial);
@@ -164,7 +164,7 @@ t.test('the caller has the names of its certificate', async (t) => {
   });
   t.same(await dialedCaller(uds), { kind: 'uds', organizations: [], address: uds.path });
 
-  t.test('with several organizations, and after new certificates were set', async (t) => {
+  t.test('a caller has all organizations, and a new CA applies', async (t) => {
     const authority = await createAuthority({ name: 'second CA' });
     const issued = await issueCertificate(authority, {
       kind: 'client',
@@ -191,7 +191,7 @@ t.test('the caller has the names of its certificate', async (t) => {
   });
 });
 
-t.test('a client without ALPN speaks HTTP/1.1', async (t) => {
+t.test('a client without ALPN can use HTTP/1.1', async (t) => {
   const { tls } = await startFrontEnd(t, failingDial('no_agent'));
   const socket = connectTls({
     ...tls.tls,

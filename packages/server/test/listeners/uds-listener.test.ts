@@ -9,7 +9,7 @@ import { UdsListener } from '@fairlead/server/internal';
 import { makeTemporaryDirectory, openFrontEnd, readText } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 
-async function directoryFor(t: Test): Promise<string> {
+async function temporaryDirectory(t: Test): Promise<string> {
   const directory = await makeTemporaryDirectory();
   t.teardown(() => directory.close());
   return directory.path;
@@ -41,20 +41,20 @@ const greetingAt = async (path: string) => {
   return text;
 };
 
-/** Leaves a socket file behind, as a killed process does. */
+/** Leaves a socket file as a killed process does. */
 async function leaveStaleSocket(path: string): Promise<void> {
   const script = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
   await once(spawn(process.execPath, ['-e', script, path]), 'exit');
 }
 
-t.test('listens with mode 0660 at its path only, and removes the path', async (t) => {
-  const directory = await directoryFor(t);
+t.test('listens with mode 0660, and removes the socket when it stops', async (t) => {
+  const directory = await temporaryDirectory(t);
   const path = join(directory, 's');
   const log: string[] = [];
   const mask = process.umask();
   const listener = listenerAt(t, path, { log });
   await listener.listen();
-  t.equal(process.umask(), mask, 'the mask is as before');
+  t.equal(process.umask(), mask, 'the umask is restored');
   t.equal((await lstat(path)).mode & 0o777, 0o660);
   t.same(await readdir(directory), ['s']);
   t.match(JSON.parse(log[0]!), { msg: 'listening', listener: 'frontend', path });
@@ -64,7 +64,7 @@ t.test('listens with mode 0660 at its path only, and removes the path', async (t
 });
 
 t.test('replaces a stale socket', async (t) => {
-  const path = join(await directoryFor(t), 's');
+  const path = join(await temporaryDirectory(t), 's');
   await leaveStaleSocket(path);
   t.ok((await lstat(path)).isSocket());
   await listenerAt(t, path).listen();
@@ -72,21 +72,21 @@ t.test('replaces a stale socket', async (t) => {
 });
 
 t.test('replaces the temporary socket of a killed process with the same PID', async (t) => {
-  const path = join(await directoryFor(t), 's');
+  const path = join(await temporaryDirectory(t), 's');
   await leaveStaleSocket(`${path}.${process.pid}`);
   await listenerAt(t, path).listen();
   t.equal(await greetingAt(path), 'first');
 });
 
 t.test('keeps a stale socket if deleteExisting is false', async (t) => {
-  const path = join(await directoryFor(t), 's');
+  const path = join(await temporaryDirectory(t), 's');
   await leaveStaleSocket(path);
   const listening = listenerAt(t, path, { deleteExisting: false }).listen();
   await t.rejects(listening, { name: 'StartupError', message: /--delete-existing-uds-file=false/ });
 });
 
 t.test('fails if another server listens at the path', async (t) => {
-  const path = join(await directoryFor(t), 's');
+  const path = join(await temporaryDirectory(t), 's');
   await listenerAt(t, path).listen();
   const second = listenerAt(t, path, { name: 'second' });
   await t.rejects(second.listen(), {
@@ -96,8 +96,8 @@ t.test('fails if another server listens at the path', async (t) => {
   t.equal(await greetingAt(path), 'first');
 });
 
-t.test('a takeover replaces a live socket, whose server does not remove the new one', async (t) => {
-  const path = join(await directoryFor(t), 's');
+t.test('a takeover replaces a live socket, which the first server then keeps', async (t) => {
+  const path = join(await temporaryDirectory(t), 's');
   const first = listenerAt(t, path);
   await first.listen();
   await listenerAt(t, path, { name: 'second', takeover: true }).listen();
@@ -107,9 +107,9 @@ t.test('a takeover replaces a live socket, whose server does not remove the new 
 });
 
 t.test('never replaces a file that is not a socket', async (t) => {
-  const directory = await directoryFor(t);
+  const directory = await temporaryDirectory(t);
   const file = join(directory, 'file');
-  await writeFile(file, 'precious');
+  await writeFile(file, 'content');
   for (const path of [file, directory]) {
     const listening = listenerAt(t, path, { takeover: true }).listen();
     await t.rejects(listening, { name: 'UsageError', message: /^--uds-name .* is not a socket/ });
@@ -117,8 +117,8 @@ t.test('never replaces a file that is not a socket', async (t) => {
   t.ok(existsSync(file));
 });
 
-t.test('fails on a path that is too long, and gives the limit', async (t) => {
-  const directory = await directoryFor(t);
+t.test('fails with the limit if the path is too long', async (t) => {
+  const directory = await temporaryDirectory(t);
   const suffix = `.${process.pid}`;
   const longest = join(directory, 'x'.repeat(107 - suffix.length - directory.length - 1));
   await listenerAt(t, longest).listen();
@@ -131,7 +131,7 @@ t.test('fails on a path that is too long, and gives the limit', async (t) => {
 });
 
 t.test('fails in one line if the directory does not exist', async (t) => {
-  const path = join(await directoryFor(t), 'missing', 's');
+  const path = join(await temporaryDirectory(t), 'missing', 's');
   const listening = listenerAt(t, path).listen();
   await t.rejects(listening, {
     name: 'UsageError',
@@ -139,8 +139,8 @@ t.test('fails in one line if the directory does not exist', async (t) => {
   });
 });
 
-t.test('fails if a foreign server listens at the path', async (t) => {
-  const path = join(await directoryFor(t), 's');
+t.test('fails if another program listens at the path', async (t) => {
+  const path = join(await temporaryDirectory(t), 's');
   const other = createServer().listen(path);
   await once(other, 'listening');
   t.teardown(() => other.close());

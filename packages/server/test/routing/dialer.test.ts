@@ -7,7 +7,7 @@ const caller: Caller = { kind: 'uds', organizations: [], address: 'test' };
 const target = { host: 'node-1', port: 10_250 };
 const stream = {} as TunnelStream;
 
-/** Two agents; the first dial, whichever it goes to, ends as given, later ones reach the target. */
+/** Two agents. The first dial, to either agent, ends with `firstDial`. Later dials succeed. */
 function twoAgents(firstDial: (signal: AbortSignal) => Promise<TunnelStream>, timeoutMs = 60_000) {
   const { backends, fakes } = fakeBackends({ a: '', b: '' });
   const tried: FakeBackend[] = [];
@@ -32,7 +32,7 @@ function twoAgents(firstDial: (signal: AbortSignal) => Promise<TunnelStream>, ti
   return { fakes, backends, tried, retries, run: () => dialer.dial(target, caller, signal) };
 }
 
-const elsewhere: readonly ErrorCode[] = [
+const retriedCodes: readonly ErrorCode[] = [
   'tunnel_lost',
   'tunnel_silent',
   'limit_reached',
@@ -42,7 +42,7 @@ const elsewhere: readonly ErrorCode[] = [
   'hello_timeout',
 ];
 
-for (const code of elsewhere) {
+for (const code of retriedCodes) {
   t.test(`retries once on the other agent after ${code}`, async (t) => {
     const { tried, retries, run } = twoAgents(() => Promise.reject(new TunnelError(code)));
     const { agentId } = await run();
@@ -53,20 +53,20 @@ for (const code of elsewhere) {
   });
 }
 
-const targetsOwn = (Object.keys(errorTable) as ErrorCode[]).filter((code) =>
+const finalCodes = (Object.keys(errorTable) as ErrorCode[]).filter((code) =>
   /^(target_|dns_|dial_|policy_)/.test(code),
 );
 
-t.test('does not retry after an answer of the target or its agent', async (t) => {
-  t.ok(targetsOwn.length >= 6);
-  for (const code of targetsOwn) {
+t.test('does not retry after an error of the target or its agent', async (t) => {
+  t.ok(finalCodes.length >= 6);
+  for (const code of finalCodes) {
     const { tried, run } = twoAgents(() => Promise.reject(new TunnelError(code)));
     await t.rejects(run(), { code });
     t.equal(tried.length, 1, code);
   }
 });
 
-t.test('does not try a third time', async (t) => {
+t.test('retries only once', async (t) => {
   const { fakes, tried, run } = twoAgents(() => Promise.resolve(stream));
   for (const fake of [fakes.a, fakes.b]) {
     fake.onDial = async () => {
@@ -93,7 +93,7 @@ t.test('fails with no_agent if there is no agent', async (t) => {
   await t.rejects(run(), { code: 'no_agent' });
 });
 
-/** Settles as a stream does that is reset by an aborted signal. */
+/** Rejects when the signal is aborted, like a stream that is reset. */
 function untilAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason));
@@ -126,7 +126,7 @@ t.test('does not retry after the deadline', async (t) => {
   t.equal(tried.length, 1);
 });
 
-t.test('retries on the other agent if one has its limit of streams', async (t) => {
+t.test('retries on the other agent if one has reached its limit of streams', async (t) => {
   const { fakes, tried, retries, run } = twoAgents(() => Promise.resolve(stream));
   fakes.a.load = 100;
   fakes.b.load = 100;

@@ -9,13 +9,13 @@ export class FakeBackend implements Backend {
   isDraining = false;
   isSilent = false;
   load = 0;
-  /** What a dial does; fails unless a test says else. */
+  /** Handles a dial. By default it fails. */
   onDial: (target: Target, signal: AbortSignal) => Promise<TunnelStream> = async () => {
     throw new Error(`${this.agentId} was dialed`);
   };
   readonly dialed: Target[] = [];
 
-  /** @param covered what its agent serves, as identifiers; @param uncovered what it merely claims */
+  /** @param covered identifiers that the agent's certificate covers; @param uncovered other claims */
   constructor(agentId: string, covered = '', uncovered = '') {
     this.agentId = agentId;
     this.claims = claims(covered, uncovered);
@@ -34,7 +34,7 @@ export function claims(covered: string, uncovered = ''): Backend['claims'] {
   };
 }
 
-/** Backends by their agents' IDs, with what each says that it serves. */
+/** Creates backends from agent IDs and agent identifiers. */
 export function fakeBackends<Name extends string>(
   identifiers: Readonly<Record<Name, string>>,
 ): { readonly backends: Backends; readonly fakes: Readonly<Record<Name, FakeBackend>> } {

@@ -34,11 +34,11 @@ t.test('returns the longest prefix first, in any order of insertion', async (t) 
       '0.0.0.0/0',
     ]);
     t.strictSame(matches(table, '11.0.0.0'), ['0.0.0.0/0']);
-    t.strictSame(matches(table, '::1'), [], 'a network of IPv4 holds no IPv6 address');
+    t.strictSame(matches(table, '::1'), [], 'an IPv4 network does not match an IPv6 address');
   }
 });
 
-t.test('finds no IPv4 address in an IPv6 network, mapped or not', async (t) => {
+t.test('an IPv6 network does not match IPv4 addresses, mapped or not', async (t) => {
   const table = tableOf('::/0', '2001:db8::/32');
   t.strictSame(matches(table, '10.0.0.1'), []);
   t.strictSame(matches(table, '::ffff:10.0.0.1'), []);
@@ -60,13 +60,13 @@ for (const [family, address, width] of [
   [6, fc.ipV6(), 128],
 ] as const) {
   const type = `ipv${family}` as const;
-  /** No mapped address among those of IPv6: they are IPv4's. */
-  const own = address.filter((text) => parseIpAddress(text)?.family === family);
+  /** Without mapped addresses, which count as IPv4. */
+  const ofFamily = address.filter((text) => parseIpAddress(text)?.family === family);
 
-  t.test(`${type}: matches as Node's BlockList does, network by network`, async () => {
-    const network = fc.tuple(own, fc.integer({ min: 0, max: width }));
+  t.test(`${type}: matches the same networks as Node's BlockList`, async () => {
+    const network = fc.tuple(ofFamily, fc.integer({ min: 0, max: width }));
     fc.assert(
-      fc.property(fc.array(network, { maxLength: 20 }), own, (networks, probe) => {
+      fc.property(fc.array(network, { maxLength: 20 }), ofFamily, (networks, probe) => {
         const expected = networks.filter(([base, prefix]) => {
           const list = new BlockList();
           list.addSubnet(base, prefix, type);

@@ -4,7 +4,7 @@ import { claims, FakeBackend, fakeBackends } from './fake-backend.ts';
 
 const at = (host: string) => ({ host, port: 10_250 });
 
-/** The IDs that a router picks for a host, in a good many picks. */
+/** The IDs that a router picks for a host in 100 picks. */
 function picked(router: Router, host: string, exclude?: FakeBackend): string {
   const ids = new Set<string>();
   for (let count = 0; count < 100; count++) {
@@ -14,7 +14,7 @@ function picked(router: Router, host: string, exclude?: FakeBackend): string {
   return [...ids].sort().join(' ');
 }
 
-t.test('destHost compares names and addresses in any spelling', async (t) => {
+t.test('destHost matches names and addresses in any spelling', async (t) => {
   const { backends } = fakeBackends({
     name: 'host=Node-1.Example.',
     v4: 'ipv4=10.0.0.1',
@@ -53,7 +53,7 @@ t.test('destCIDR picks the longest prefix, and none for a name', async (t) => {
   t.equal(picked(router, 'node-1'), '');
 });
 
-t.test('uses strategies in their order until one finds a backend', async (t) => {
+t.test('uses strategies in order until one finds a backend', async (t) => {
   const { backends } = fakeBackends({
     host: 'host=node-1&ipv4=10.0.0.1',
     net: 'cidr=10.0.0.0/8',
@@ -77,7 +77,7 @@ t.test('uses strategies in their order until one finds a backend', async (t) => 
   t.strictSame(picks('destHost', 'destCIDR'), ['host', 'host', 'net', '']);
 });
 
-t.test('picks the less loaded of two, and never the most loaded of many', async (t) => {
+t.test('picks the less loaded of two backends, and never the most loaded one', async (t) => {
   const { backends, fakes } = fakeBackends({ a: '', b: '', c: '' });
   const router = new Router(backends, ['default']);
   fakes.a.load = 1;
@@ -115,7 +115,7 @@ t.test('uses a draining backend only if the target has no other', async (t) => {
   t.equal(picked(router, 'n'), 'b');
   fakes.b.isDraining = true;
   backends.refresh(fakes.b);
-  t.equal(picked(router, 'n'), 'a b', 'rather than one that does not serve the host');
+  t.equal(picked(router, 'n'), 'a b', 'a draining backend is preferred to one that does not match');
   t.equal(picked(router, 'n', fakes.a), 'b');
 });
 
@@ -126,23 +126,27 @@ t.test('skips a silent backend in all strategies until it answers again', async 
     far: 'cidr=10.0.0.0/8',
   });
   const router = new Router(backends, ['destHost', 'destCIDR']);
-  const silence = (backend: FakeBackend, isSilent: boolean) => {
+  const setSilent = (backend: FakeBackend, isSilent: boolean) => {
     backend.isSilent = isSilent;
     backends.refresh(backend);
   };
-  silence(fakes.host, true);
+  setSilent(fakes.host, true);
   t.equal(picked(router, '10.1.0.1'), 'near');
-  silence(fakes.near, true);
+  setSilent(fakes.near, true);
   t.equal(picked(router, '10.1.0.1'), 'far');
-  t.equal(picked(router, 'n'), 'host', 'no other backend matches');
-  silence(fakes.far, true);
-  t.equal(picked(router, '10.1.0.1'), 'host', 'all are silent: the order of the strategies');
+  t.equal(picked(router, 'n'), 'host', 'no other backend matches the name');
+  setSilent(fakes.far, true);
+  t.equal(
+    picked(router, '10.1.0.1'),
+    'host',
+    'if all are silent, the order of the strategies decides',
+  );
   t.equal(picked(router, '10.1.0.1', fakes.host), 'near');
-  silence(fakes.host, false);
+  setSilent(fakes.host, false);
   t.equal(picked(router, '10.1.0.1'), 'host');
 });
 
-t.test('finds backends that are added, removed or change their claims', async (t) => {
+t.test('follows backends that are added, are removed or change their claims', async (t) => {
   const { backends, fakes } = fakeBackends({ a: 'host=n&cidr=10.0.0.0/8', b: 'host=n' });
   const router = new Router(backends, ['destHost', 'destCIDR']);
   fakes.a.claims = claims('ipv4=10.0.0.1&default-route=true');
@@ -155,7 +159,7 @@ t.test('finds backends that are added, removed or change their claims', async (t
   backends.remove(fakes.b);
   t.equal(picked(router, 'n'), '');
   backends.reindex(fakes.b);
-  t.equal(picked(router, 'n'), '', 'one that has gone stays gone');
+  t.equal(picked(router, 'n'), '', 'a removed backend is not added by reindex');
   backends.remove(fakes.a);
   t.strictSame(backends.counts, { destHost: 0, destCIDR: 0, defaultRoute: 0, default: 0 });
 });
@@ -195,7 +199,8 @@ t.test('adds and removes members of a large pool in any order', async (t) => {
   }
   const router = new Router(backends, ['default']);
   for (let count = 0; count < 3000; count++) {
-    if (Number(router.pick(at('x'))!.agentId) % 3 !== 2) t.fail('one that went or drains');
+    if (Number(router.pick(at('x'))!.agentId) % 3 !== 2)
+      t.fail('a removed or draining backend was picked');
   }
   t.equal(backends.count, 666);
 });
@@ -211,7 +216,7 @@ t.test('prefers claims that a certificate covers', async (t) => {
   const router = new Router(backends, ['destHost', 'destCIDR', 'default']);
   t.equal(picked(router, 'n'), 'owner');
   t.equal(picked(router, '10.1.0.1'), 'owner');
-  t.equal(picked(router, 'm'), 'rogue', 'no other agent claims it');
+  t.equal(picked(router, 'm'), 'rogue', 'no other backend claims the host');
   t.strictSame(router.matches(at('n')), { strategy: 'destHost', backends: [fakes.owner] });
   for (const change of ['isDraining', 'isSilent'] as const) {
     fakes.owner[change] = true;

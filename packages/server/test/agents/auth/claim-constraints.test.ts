@@ -33,7 +33,7 @@ t.test('reads subject alternative names in Node’s format', async (t) => {
   ]);
 });
 
-t.test('trusts no name if one is invalid', async (t) => {
+t.test('ignores all names if one is invalid', async (t) => {
   for (const bad of [
     'DNS:a,DNS:b',
     'DNS:a, ',
@@ -47,7 +47,7 @@ t.test('trusts no name if one is invalid', async (t) => {
   }
 });
 
-/** A certificate from openssl, which signs names that no CA should. */
+/** A certificate from openssl, which signs invalid names too. */
 function opensslCertificate(t: Test, names: string): X509Certificate {
   const directory = t.testdir();
   const configuration = `[req]\ndistinguished_name=dn\nx509_extensions=v3\nprompt=no\n[dn]\nCN=x\n[v3]\nsubjectAltName=@names\n[names]\n${names}\n`;
@@ -63,7 +63,7 @@ t.test('reads a name that contains other names as one name', async (t) => {
     t,
     'DNS.1=node-1, URI:fairlead:default-route, DNS:node-2, IP Address:10.0.0.1\nURI.1=x:a",URI:fairlead:cidr=0.0.0.0/0',
   );
-  t.match(injected.subjectAltName, /node-2/, 'the certificate is what it should be');
+  t.match(injected.subjectAltName, /node-2/, 'the certificate contains the injected names');
   const constraints = constraintsOf(injected);
   t.notOk(constraints.hosts.has('node-2'));
   t.notOk(constraints.hosts.has('node-1'));
@@ -119,7 +119,7 @@ t.test('covers a network and its parts down to the stated prefix', async (t) => 
   });
 });
 
-t.test('covers nothing by invalid constraints', async (t) => {
+t.test('invalid constraints cover nothing', async (t) => {
   const uris = ['10.1.0.0/16-8', '10.1.0.0/16-33', '10.1.0.1/16', '10.1.0.0', 'x'].map(
     (text) => `fairlead:cidr=${text}`,
   );
@@ -139,7 +139,7 @@ t.test('covers the default route only by its URI', async (t) => {
     covered: [],
     uncovered: [claim],
   });
-  // A network of all addresses is not the default route, nor the other way round.
+  // The network of all addresses and the default route do not cover each other.
   t.same(await split({ uris: ['fairlead:cidr=0.0.0.0/0'] }, claim), {
     covered: [],
     uncovered: [claim],
