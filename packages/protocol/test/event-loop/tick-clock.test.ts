@@ -12,7 +12,7 @@ function nextTick(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-t.test('a busy tick is measured', async (t) => {
+t.test('the length of a busy tick is measured', async (t) => {
   await nextTick();
   noteTick();
   work(40);
@@ -20,7 +20,7 @@ t.test('a busy tick is measured', async (t) => {
   t.ok(latestTickMs() >= 35, `${latestTickMs()} ms`);
 });
 
-t.test('work in many ticks that were not noted does not count as one long tick', async (t) => {
+t.test('many ticks without noteTick() do not count as one long tick', async (t) => {
   noteTick();
   await new Promise(setImmediate);
   for (let count = 0; count < 100; count++) {
@@ -31,7 +31,7 @@ t.test('work in many ticks that were not noted does not count as one long tick',
   await nextTick();
   noteTick();
   await new Promise(setImmediate);
-  // As long as this tick was, without the 200 ms of work before it.
+  // The length of this tick, without the 200 ms of work before it.
   const longestMs = performance.now() - startedAtMs + 10;
   t.ok(latestTickMs() < longestMs, `${latestTickMs()} ms, at most ${longestMs} ms`);
 });

@@ -1,18 +1,18 @@
 import { noteTick, TickShare } from '@fairlead/protocol';
 import t from 'tap';
 
-t.test('a source that has used its share of a tick is paused until the next tick', async (t) => {
-  // Work takes as long as the test says, however long this process waits for a core.
+t.test('a source that used its share of a tick is paused until the next tick', async (t) => {
+  // A clock of the test, so that the result does not depend on the load of the machine.
   let nowMs = 1_000;
   const { now } = performance;
   performance.now = () => nowMs;
   t.teardown(() => {
     performance.now = now;
   });
-  const told: string[] = [];
+  const calls: string[] = [];
   const share = new TickShare({
-    pause: () => told.push('pause'),
-    resume: () => told.push('resume'),
+    pause: () => calls.push('pause'),
+    resume: () => calls.push('resume'),
   });
   const busy = (ms: number) => {
     share.begin();
@@ -21,16 +21,16 @@ t.test('a source that has used its share of a tick is paused until the next tick
     share.end();
   };
   busy(0);
-  t.strictSame(told, []);
+  t.strictSame(calls, []);
   busy(6);
   busy(6);
-  t.strictSame(told, ['pause'], 'once');
+  t.strictSame(calls, ['pause'], 'once');
   await new Promise(setImmediate);
-  t.strictSame(told, ['pause', 'resume']);
+  t.strictSame(calls, ['pause', 'resume']);
   // Three times 2 ms would exceed the share of one tick.
   for (let tick = 0; tick < 3; tick++) {
     busy(2);
     await new Promise(setImmediate);
   }
-  t.strictSame(told, ['pause', 'resume'], 'each tick starts again');
+  t.strictSame(calls, ['pause', 'resume'], 'the share starts again in each tick');
 });

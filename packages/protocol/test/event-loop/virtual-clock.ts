@@ -6,8 +6,8 @@ interface PlannedEvent {
 }
 
 /**
- * Time that moves only from event to event. While `inVirtualTime` runs, it replaces the timers, `setImmediate` and the
- * clock of the process, so that whole sessions run in simulated time.
+ * Simulated time that moves from event to event. `inVirtualTime` replaces the timers, `setImmediate` and the clock of
+ * the process, so that sessions run in simulated time.
  */
 export class VirtualClock {
   /** Not 0, because code may use 0 for "never". */
@@ -97,7 +97,7 @@ export function inVirtualTime<Result>(body: (clock: VirtualClock) => Result): Re
     },
   });
   performance.now = () => clock.nowMs;
-  // No tick is ever busy, because the cost of the simulation must not be measured.
+  // Every tick counts as idle, because the cost of the simulation must not be measured.
   performance.eventLoopUtilization = () => ({ idle: 0, active: 0, utilization: 0 });
   try {
     return body(clock);

@@ -5,7 +5,7 @@ import t from 'tap';
 const patterned = (length: number, from: number): Buffer =>
   Buffer.from(Array.from({ length }, (_, index) => (from + index) % 251));
 
-t.test('the queue returns the same bytes, whatever the sizes', async () => {
+t.test('the queue returns the same bytes for all sizes of chunks', async () => {
   const sizes = fc.array(
     fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 9_000 })),
   );
@@ -43,7 +43,7 @@ t.test('takeAll returns all bytes', async (t) => {
   t.equal(queue.bytes, 0);
 });
 
-t.test('single bytes do not cost an object each', async (t) => {
+t.test('single bytes are merged into few buffers', async (t) => {
   const queue = new ChunkQueue();
   const chunk = Buffer.alloc(65_536, 'x');
   for (let at = 0; at < chunk.length; at++) queue.push(chunk.subarray(at, at + 1));

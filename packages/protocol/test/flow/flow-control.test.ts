@@ -12,7 +12,7 @@ import { SimulatedTunnel } from './simulated-tunnel.ts';
 const FIRST = 65_536;
 const MiB = 1_048_576;
 
-/** A window and the sender at the other end, which keeps to its credit. */
+/** A window, and a sender at the other end that respects its credit. */
 class WindowPair {
   readonly memory: MemoryBudget;
   readonly window: ReceiveWindow;
@@ -54,7 +54,7 @@ class WindowPair {
   }
 }
 
-t.test('4.4 credit is conserved and never runs out, whatever is sent and consumed', async () => {
+t.test('4.4 credit is conserved and never runs out', async () => {
   const action = fc.oneof(
     fc.record({ send: fc.integer({ min: 1, max: 200_000 }) }),
     fc.record({ consume: fc.integer({ min: 1, max: 200_000 }) }),
@@ -75,12 +75,12 @@ t.test('4.4 credit is conserved and never runs out, whatever is sent and consume
             const ceiling = Math.max(FIRST, maxWindowBytes);
             const grown = window.windowBytes - FIRST;
             assert(window.windowBytes >= FIRST && window.windowBytes <= ceiling, 'window');
-            assert(pair.sentBytes <= pair.grantedBytes, 'nothing beyond the credit');
-            assert(memory.bufferedBytes === window.heldBytes, 'what is held is counted');
+            assert(pair.sentBytes <= pair.grantedBytes, 'no bytes beyond the credit');
+            assert(memory.bufferedBytes === window.heldBytes, 'buffered bytes are counted');
             assert(memory.grantedBytes === grown, 'growth is counted');
             assert(grown <= limitBytes, 'growth stays within the pool');
             const outstanding = pair.creditBytes + window.heldBytes;
-            assert(outstanding <= window.windowBytes, 'no more is out than the window');
+            assert(outstanding <= window.windowBytes, 'credit and buffered bytes fit the window');
           };
           for (const step of actions) {
             if ('send' in step) pair.send(step.send);
@@ -92,10 +92,10 @@ t.test('4.4 credit is conserved and never runs out, whatever is sent and consume
           pair.consume(Infinity);
           check();
           assert(pair.creditBytes >= FIRST / 2, 'an empty window is at least half open');
-          assert(pair.consumedBytes === pair.sentBytes, 'all was consumed');
+          assert(pair.consumedBytes === pair.sentBytes, 'all bytes were consumed');
           pair.send(10_000);
           window.close();
-          assert(memory.bufferedBytes === 0 && memory.grantedBytes === 0, 'all is given back');
+          assert(memory.bufferedBytes === 0 && memory.grantedBytes === 0, 'all memory is released');
         }),
     ),
     { numRuns: 300 },
@@ -142,7 +142,7 @@ t.test('4.5 a window that does not limit its stream does not change', async (t) 
       unknown.send(Infinity);
       unknown.consume(Infinity);
     }
-    t.equal(unknown.window.windowBytes, FIRST, 'nor one whose round trip time is unknown');
+    t.equal(unknown.window.windowBytes, FIRST, 'the same without a known round trip time');
   });
 });
 
@@ -205,7 +205,7 @@ t.test('4.5 windows grow only while the pools have room', async (t) => {
       for (const pair of pairs) pair.consume(Infinity);
     }
     const grown = pairs.map(({ window }) => window.windowBytes / FIRST - 1);
-    t.strictSame(grown, [3, 3, 3, 1], 'six for one tunnel, ten for both');
+    t.strictSame(grown, [3, 3, 3, 1], 'at most six for one tunnel and ten for both');
     t.equal(process.grantedBytes, 10 * FIRST);
     pairs[0]!.window.close();
     t.equal(tunnels[0]!.grantedBytes, 3 * FIRST);
@@ -233,24 +233,24 @@ t.test('4.5 an idle stream returns its share of a used-up pool to other streams'
     t.equal(busy.window.windowBytes, FIRST, 'the pool is used up');
     clock.advance(10_000);
     use(busy, 8);
-    t.equal(busy.window.windowBytes, 8 * FIRST, 'no other window needs it now');
+    t.equal(busy.window.windowBytes, 8 * FIRST, 'the idle window returned its share');
     t.equal(memory.grantedBytes, 7 * FIRST);
 
-    // The credit cannot be revoked, but it is not granted again.
+    // Credit cannot be revoked. It is just not granted again.
     use(idle, 1);
     t.equal(idle.window.windowBytes, FIRST);
     t.ok(idle.creditBytes <= FIRST);
-    t.equal(idle.grantedBytes - idle.consumedBytes - idle.creditBytes, 0, 'and none is lost');
+    t.equal(idle.grantedBytes - idle.consumedBytes - idle.creditBytes, 0, 'no credit is lost');
     busy.window.close();
     t.equal(memory.grantedBytes, 0);
     use(idle, 8);
-    t.equal(idle.window.windowBytes, 8 * FIRST, 'there is room again');
+    t.equal(idle.window.windowBytes, 8 * FIRST, 'the pool has room again');
     idle.window.close();
     t.equal(memory.grantedBytes + memory.bufferedBytes, 0);
   });
 });
 
-t.test('4.6 at the cap of the process nothing grows', async (t) => {
+t.test('4.6 at the cap of the process, windows do not grow', async (t) => {
   inVirtualTime((clock) => {
     const process = new MemoryBudget(4 * FIRST);
     const pair = new WindowPair(new MemoryBudget(64 * MiB, process));
@@ -269,11 +269,11 @@ t.test('4.6 at the cap of the process nothing grows', async (t) => {
       clock.advance(10);
       pair.consume(Infinity);
     }
-    t.ok(pair.window.windowBytes > FIRST, 'below it, it does');
+    t.ok(pair.window.windowBytes > FIRST, 'below the cap, the window grows');
   });
 });
 
-t.test('a stalled reader holds exactly its window and costs the others nothing', async (t) => {
+t.test('a stalled reader buffers one window and does not slow other streams', async (t) => {
   const memory = new MemoryBudget(64 * MiB);
   const pair = await connectedPair(t, memoryTransports(), {}, { memory });
   const stalled = await openStream(pair);
@@ -290,98 +290,92 @@ t.test('a stalled reader holds exactly its window and costs the others nothing',
   stalled.onFar.credits = stalled.far;
   stalled.far.consumed(FIRST);
   await stalled.onFar.until(() => stalled.onFar.has('end'));
-  t.equal(stalled.onFar.byteCount, 500_000, 'and completes when it is read again');
+  t.equal(stalled.onFar.byteCount, 500_000, 'it completes when it is read again');
 });
 
-t.test(
-  'what streams held and had grown is given back when they end, however they end',
-  async (t) => {
-    const process = new MemoryBudget(256 * MiB);
-    inVirtualTime((clock) => {
-      const memory = new MemoryBudget(64 * MiB, process);
-      const tunnel = new SimulatedTunnel(clock, { bytesPerMs: 12_500, rttMs: 100, memory });
-      const bulks = [tunnel.bulk(), tunnel.bulk(), tunnel.bulk()];
-      clock.advance(5_000);
-      t.ok(memory.grantedBytes > FIRST, `grown by ${memory.grantedBytes}`);
-      t.equal(process.grantedBytes, memory.grantedBytes);
-      for (const bulk of bulks) bulk.stop();
-      clock.advance(2_000);
-      const before = memory.grantedBytes;
-      bulks[1]?.cancel();
-      clock.advance(2_000);
-      t.ok(memory.grantedBytes < before);
-      tunnel.agent.transport.destroy();
-      clock.advance(1_000);
-    });
-    t.equal(process.grantedBytes, 0);
-    t.equal(process.bufferedBytes, 0);
-  },
-);
+t.test('streams release their memory when they end, are reset or lose the tunnel', async (t) => {
+  const process = new MemoryBudget(256 * MiB);
+  inVirtualTime((clock) => {
+    const memory = new MemoryBudget(64 * MiB, process);
+    const tunnel = new SimulatedTunnel(clock, { bytesPerMs: 12_500, rttMs: 100, memory });
+    const bulks = [tunnel.bulk(), tunnel.bulk(), tunnel.bulk()];
+    clock.advance(5_000);
+    t.ok(memory.grantedBytes > FIRST, `grown by ${memory.grantedBytes}`);
+    t.equal(process.grantedBytes, memory.grantedBytes);
+    for (const bulk of bulks) bulk.stop();
+    clock.advance(2_000);
+    const before = memory.grantedBytes;
+    bulks[1]?.cancel();
+    clock.advance(2_000);
+    t.ok(memory.grantedBytes < before);
+    tunnel.agent.transport.destroy();
+    clock.advance(1_000);
+  });
+  t.equal(process.grantedBytes, 0);
+  t.equal(process.bufferedBytes, 0);
+});
 
-t.test(
-  'random writes, random reads, random pauses: all arrives, nothing beyond the credit',
-  async () => {
-    const step = fc.record({
-      write: fc.integer({ min: 0, max: 150_000 }),
-      read: fc.integer({ min: 0, max: 150_000 }),
-      waitMs: fc.integer({ min: 0, max: 300 }),
-    });
-    fc.assert(
-      fc.property(
-        fc.array(fc.array(step, { maxLength: 30 }), { minLength: 1, maxLength: 4 }),
-        (plans) =>
-          inVirtualTime((clock) => {
-            const memory = new MemoryBudget(2 * MiB);
-            const tunnel = new SimulatedTunnel(clock, { bytesPerMs: 2_000, rttMs: 40, memory });
-            const streams = plans.map((plan) => {
-              const onNear = new RecordingStream(false);
-              const onFar = new RecordingStream(false);
-              const near = tunnel.server.open({ host: 'a', port: 80 }, onNear);
-              tunnel.onAgent.offer = (far) => {
-                far.attach(onFar);
-                far.accept();
-              };
-              clock.advanceUntil(() => onNear.has('opened'), 10_000);
-              const far = tunnel.onAgent.offered.at(-1)!;
-              return { plan, near, far, onNear, onFar, consumed: 0, written: 0 };
-            });
-            const read = (stream: (typeof streams)[number], bytes: number) => {
-              const taken = Math.min(bytes, stream.onFar.byteCount - stream.consumed);
-              stream.consumed += taken;
-              if (taken > 0) stream.far.consumed(taken);
+t.test('with random writes, reads and pauses, all bytes arrive within the credit', async () => {
+  const step = fc.record({
+    write: fc.integer({ min: 0, max: 150_000 }),
+    read: fc.integer({ min: 0, max: 150_000 }),
+    waitMs: fc.integer({ min: 0, max: 300 }),
+  });
+  fc.assert(
+    fc.property(
+      fc.array(fc.array(step, { maxLength: 30 }), { minLength: 1, maxLength: 4 }),
+      (plans) =>
+        inVirtualTime((clock) => {
+          const memory = new MemoryBudget(2 * MiB);
+          const tunnel = new SimulatedTunnel(clock, { bytesPerMs: 2_000, rttMs: 40, memory });
+          const streams = plans.map((plan) => {
+            const onNear = new RecordingStream(false);
+            const onFar = new RecordingStream(false);
+            const near = tunnel.server.open({ host: 'a', port: 80 }, onNear);
+            tunnel.onAgent.offer = (far) => {
+              far.attach(onFar);
+              far.accept();
             };
-            for (let at = 0; at < 30; at++) {
-              for (const stream of streams) {
-                const { write = 0, read: readBytes = 0, waitMs = 0 } = stream.plan[at] ?? {};
-                if (write > 0) stream.near.write(Buffer.alloc(write));
-                stream.written += write;
-                read(stream, readBytes);
-                clock.advance(waitMs);
-              }
-            }
+            clock.advanceUntil(() => onNear.has('opened'), 10_000);
+            const far = tunnel.onAgent.offered.at(-1)!;
+            return { plan, near, far, onNear, onFar, consumed: 0, written: 0 };
+          });
+          const read = (stream: (typeof streams)[number], bytes: number) => {
+            const taken = Math.min(bytes, stream.onFar.byteCount - stream.consumed);
+            stream.consumed += taken;
+            if (taken > 0) stream.far.consumed(taken);
+          };
+          for (let at = 0; at < 30; at++) {
             for (const stream of streams) {
-              stream.near.end();
-              stream.far.end();
+              const { write = 0, read: readBytes = 0, waitMs = 0 } = stream.plan[at] ?? {};
+              if (write > 0) stream.near.write(Buffer.alloc(write));
+              stream.written += write;
+              read(stream, readBytes);
+              clock.advance(waitMs);
             }
-            const isDone = () =>
-              streams.every(({ onNear, onFar }) => onNear.isClosed && onFar.isClosed);
-            for (let round = 0; round < 200 && !isDone(); round++) {
-              clock.advance(200);
-              for (const stream of streams) read(stream, Infinity);
-            }
-            assert(tunnel.isUp, `ended with ${tunnel.onAgent.closes[0]?.message}`);
-            assert(isDone(), 'every stream ended');
-            for (const { onFar, written, onNear } of streams) {
-              assert(onFar.byteCount === written, `${onFar.byteCount} of ${written} bytes arrived`);
-              assert(onFar.error === undefined && onNear.error === undefined, 'in order');
-            }
-            assert(memory.bufferedBytes === 0 && memory.grantedBytes === 0, 'memory is given back');
-          }),
-      ),
-      { numRuns: 40 },
-    );
-  },
-);
+          }
+          for (const stream of streams) {
+            stream.near.end();
+            stream.far.end();
+          }
+          const isDone = () =>
+            streams.every(({ onNear, onFar }) => onNear.isClosed && onFar.isClosed);
+          for (let round = 0; round < 200 && !isDone(); round++) {
+            clock.advance(200);
+            for (const stream of streams) read(stream, Infinity);
+          }
+          assert(tunnel.isUp, `ended with ${tunnel.onAgent.closes[0]?.message}`);
+          assert(isDone(), 'every stream ended');
+          for (const { onFar, written, onNear } of streams) {
+            assert(onFar.byteCount === written, `${onFar.byteCount} of ${written} bytes arrived`);
+            assert(onFar.error === undefined && onNear.error === undefined, 'without an error');
+          }
+          assert(memory.bufferedBytes === 0 && memory.grantedBytes === 0, 'memory is released');
+        }),
+    ),
+    { numRuns: 40 },
+  );
+});
 
 function assert(condition: boolean, what: string): void {
   if (!condition) throw new Error(what);

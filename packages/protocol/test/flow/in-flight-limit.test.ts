@@ -3,7 +3,7 @@ import t from 'tap';
 
 const PING_BYTES = 16;
 
-/** Sends bytes and a mark now. */
+/** Sends bytes and then a mark. */
 function sendMarked(limit: InFlightLimit, bytes: number, nowMs: number, hadLittle = false): number {
   limit.onSent(bytes + PING_BYTES, nowMs);
   return limit.mark(nowMs, hadLittle);
@@ -16,7 +16,7 @@ interface Path {
   busy?: { everyMs: number; forMs: number };
 }
 
-/** A greedy sender over a path that is a formula, to test the limit alone. */
+/** A sender that always has bytes to send, over a calculated path without real I/O. */
 class GreedySender {
   readonly limit = new InFlightLimit();
   readonly path: Path;
@@ -76,7 +76,7 @@ class GreedySender {
   }
 }
 
-t.test('64 KiB may be in flight before the first measurement', async (t) => {
+t.test('64 KiB can be in flight before the first measurement', async (t) => {
   const limit = new InFlightLimit();
   t.equal(limit.boundBytes, 65_536);
   t.equal(limit.roomBytes, 65_536);
@@ -115,7 +115,7 @@ t.test('unknown, repeated and late PONGs are ignored', async (t) => {
   );
 });
 
-t.test('a peer that never answers gets a limited number of marks', async (t) => {
+t.test('a peer that does not answer receives a limited number of marks', async (t) => {
   const limit = new InFlightLimit();
   let marks = 0;
   for (let at = 0; at < 1_000; at++) {
@@ -136,7 +136,7 @@ t.test('few bytes over a long time do not count as a high rate', async (t) => {
   t.ok(limit.rateBytesPerMs < 1, `${limit.rateBytesPerMs} bytes/ms`);
 });
 
-t.test('a side that sends little still sends marks', async (t) => {
+t.test('a side that sends few bytes still sends marks', async (t) => {
   const limit = new InFlightLimit();
   limit.onPong(sendMarked(limit, 100, 1_000, true), 1_010, 0, 0);
   limit.onSent(100, 1_500);
@@ -170,13 +170,13 @@ t.test('7.5 a busy peer is not mistaken for a queue or for a long path', async (
   }
 });
 
-t.test('a busy period is forgotten', async (t) => {
+t.test('the bound shrinks after a busy period of the peer', async (t) => {
   const sender = new GreedySender({ bytesPerMs: 1_250, rttMs: 50 });
   sender.run(5_000);
   const before = sender.limit.boundBytes;
   sender.path.busy = { everyMs: 200, forMs: 150 };
   sender.run(2_000);
-  t.ok(sender.limit.boundBytes > before + 1_250 * 100, 'the bound grew by what the link carries');
+  t.ok(sender.limit.boundBytes > before + 1_250 * 100, 'the bound grew while the peer was busy');
   delete sender.path.busy;
   sender.run(5_000);
   t.ok(sender.limit.boundBytes < before * 1.1, `${sender.limit.boundBytes} after ${before}`);
@@ -196,7 +196,7 @@ for (const [what, rttMs] of [
   });
 }
 
-t.test('an idle tunnel detects a longer path by its PINGs', async (t) => {
+t.test('an idle tunnel detects a longer path with its PINGs', async (t) => {
   const limit = new InFlightLimit();
   for (let nowMs = 0; nowMs < 60_000; nowMs += 2_000) {
     const rttMs = nowMs < 10_000 ? 20 : 150;

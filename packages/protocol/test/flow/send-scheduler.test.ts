@@ -7,7 +7,7 @@ import { decodeAll } from '../wire/oracle-codec.ts';
 const QUANTUM_BYTES = 32_760;
 const PLENTY = 1_000_000_000;
 
-/** A stream that has only a queue. */
+/** A stream with a queue only. */
 class FakeSender implements Sender {
   next: Sender | undefined;
   queue: unknown;
@@ -96,51 +96,45 @@ function bytesOf(sent: readonly Sent[], id: number): number {
   return sent.reduce((sum, frame) => sum + (frame.id === id ? frame.bytes : 0), 0);
 }
 
-t.test(
-  '5.2 a stream that becomes ready with little goes before bulk that waited longer',
-  async (t) => {
-    const scheduler = new SendScheduler();
-    new FakeSender(scheduler, 1).write(300_000);
-    new FakeSender(scheduler, 2).write(300_000);
-    t.equal(flush(scheduler, 1)[0]?.id, 1);
-    new FakeSender(scheduler, 3).write(4_096);
-    new FakeSender(scheduler, 4).write(4_097);
-    const order = flush(scheduler).map(({ id }) => id);
-    t.equal(order[0], 3);
-    t.equal(order[1], 2, 'then bulk, in order');
-    t.ok(order.indexOf(4) > order.indexOf(1), 'more than 4 KiB queues');
-  },
-);
+t.test('5.2 a stream that becomes ready with few bytes is sent before bulk', async (t) => {
+  const scheduler = new SendScheduler();
+  new FakeSender(scheduler, 1).write(300_000);
+  new FakeSender(scheduler, 2).write(300_000);
+  t.equal(flush(scheduler, 1)[0]?.id, 1);
+  new FakeSender(scheduler, 3).write(4_096);
+  new FakeSender(scheduler, 4).write(4_097);
+  const order = flush(scheduler).map(({ id }) => id);
+  t.equal(order[0], 3);
+  t.equal(order[1], 2, 'bulk follows in order');
+  t.ok(order.indexOf(4) > order.indexOf(1), 'more than 4 KiB counts as bulk');
+});
 
-t.test(
-  '5.2 all bytes that a stream becomes ready with go first, whatever the number of chunks',
-  async (t) => {
-    const scheduler = new SendScheduler();
-    new FakeSender(scheduler, 1).write(300_000);
-    flush(scheduler, 1);
-    const small = new FakeSender(scheduler, 2).write(1_000, 100).end();
-    const sent = flush(scheduler);
-    t.strictSame(sent.slice(0, 2), [
-      { id: 2, bytes: 1_000, isFin: false },
-      { id: 2, bytes: 0, isFin: true },
-    ]);
-    t.ok(small.finSent);
-  },
-);
+t.test('5.2 few bytes in several chunks are sent together before bulk', async (t) => {
+  const scheduler = new SendScheduler();
+  new FakeSender(scheduler, 1).write(300_000);
+  flush(scheduler, 1);
+  const small = new FakeSender(scheduler, 2).write(1_000, 100).end();
+  const sent = flush(scheduler);
+  t.strictSame(sent.slice(0, 2), [
+    { id: 2, bytes: 1_000, isFin: false },
+    { id: 2, bytes: 0, isFin: true },
+  ]);
+  t.ok(small.finSent);
+});
 
-t.test('5.2 small writes may exceed a used-up bulk limit', async (t) => {
+t.test('5.2 small writes can exceed a used-up bulk limit', async (t) => {
   const scheduler = new SendScheduler();
   new FakeSender(scheduler, 1).write(300_000);
   new FakeSender(scheduler, 2).write(10);
   t.strictSame(flush(scheduler, 0, 65_536), [{ id: 2, bytes: 10, isFin: false }]);
-  t.strictSame(flush(scheduler, -5, 65_536), [], 'bulk does not');
+  t.strictSame(flush(scheduler, -5, 65_536), [], 'bulk cannot exceed it');
   t.ok(scheduler.hasBulk);
   new FakeSender(scheduler, 3).write(10);
-  t.strictSame(flush(scheduler, -70_000, -4_464), [], 'no stream sends when both are used up');
+  t.strictSame(flush(scheduler, -70_000, -4_464), [], 'no stream sends if both limits are used up');
   t.ok(scheduler.hasInteractive);
 });
 
-t.test('5.2 bulk is not starved by any number of small writers', async (t) => {
+t.test('5.2 bulk is not starved by many small writers', async (t) => {
   const scheduler = new SendScheduler();
   const bulk = new FakeSender(scheduler, 1).write(1_000_000);
   const small = Array.from({ length: 100 }, (_, index) => new FakeSender(scheduler, 2 + index));
@@ -156,7 +150,7 @@ t.test('5.2 bulk is not starved by any number of small writers', async (t) => {
   t.ok(smallBytes > 0.8 * bulkBytes);
 });
 
-t.test('5.2 bulk is not starved while the bound leaves room for small writers only', async (t) => {
+t.test('5.2 bulk is not starved if the bound has room for small writers only', async (t) => {
   const scheduler = new SendScheduler();
   const bulk = new FakeSender(scheduler, 1).write(1_000_000);
   const small = Array.from({ length: 100 }, (_, index) => new FakeSender(scheduler, 2 + index));
@@ -175,7 +169,7 @@ t.test('5.2 bulk is not starved while the bound leaves room for small writers on
   t.ok(bulkBytes > 0.4 * 200 * 10_000, `${bulkBytes} bytes`);
 });
 
-t.test('5.2 a small writer does not pay for the time when it was alone', async (t) => {
+t.test('5.2 a small writer is not delayed by its own earlier bytes', async (t) => {
   const scheduler = new SendScheduler();
   const small = new FakeSender(scheduler, 2);
   for (let round = 0; round < 100; round++) {
@@ -187,7 +181,7 @@ t.test('5.2 a small writer does not pay for the time when it was alone', async (
   t.strictSame(flush(scheduler, -1, 65_535), [{ id: 2, bytes: 1, isFin: false }]);
 });
 
-t.test('5.3 bulk streams share evenly, whatever the size of their chunks', async (t) => {
+t.test('5.3 bulk streams share evenly for all sizes of chunks', async (t) => {
   const scheduler = new SendScheduler();
   const chunkBytes = [100, 1_460, 16_384, 32_761, 65_536, 1_000_000];
   const senders = chunkBytes.map((bytes, index) =>
@@ -199,7 +193,7 @@ t.test('5.3 bulk streams share evenly, whatever the size of their chunks', async
   }
   t.ok(
     Math.max(...got) - Math.min(...got) <= 2 * QUANTUM_BYTES,
-    `each within a quantum or two: ${got.join(' ')}`,
+    `they differ by at most two quanta: ${got.join(' ')}`,
   );
 });
 
@@ -224,7 +218,7 @@ t.test('a flush ends near its limit', async (t) => {
   t.ok(sent >= 100_000 - 100 && sent < 100_000 + 2 * QUANTUM_BYTES, `${sent}`);
 });
 
-t.test('4.1 a stream without credit leaves the queue and comes back', async (t) => {
+t.test('4.1 a stream without credit leaves the queue and returns with new credit', async (t) => {
   const scheduler = new SendScheduler();
   const sender = new FakeSender(scheduler, 1);
   sender.creditBytes = 10_000;
@@ -241,13 +235,13 @@ t.test('3.5 FIN follows all data, or is sent alone if there is none', async (t) 
   new FakeSender(scheduler, 1).write(100_000, 7_000).end();
   new FakeSender(scheduler, 2).end();
   const sent = flush(scheduler);
-  t.ok(sent[0]?.isFin && sent[0].id === 2, 'a lone FIN is little');
+  t.ok(sent[0]?.isFin && sent[0].id === 2, 'a FIN without data is sent before bulk');
   t.ok(sent.at(-1)?.isFin);
   t.equal(bytesOf(sent, 1), 100_000);
   t.equal(sent.filter(({ isFin }) => isFin).length, 2);
 });
 
-t.test('writers are notified once when their bytes were sent', async (t) => {
+t.test('writers are notified once after their bytes were sent', async (t) => {
   const scheduler = new SendScheduler();
   const [one, two] = [
     new FakeSender(scheduler, 1).write(10),

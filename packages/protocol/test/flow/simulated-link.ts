@@ -12,14 +12,14 @@ const KERNEL_BYTES = 4 * 1_048_576;
 const RECORD_BYTES = 16_384;
 
 /**
- * One end of a link in virtual time. Bytes leave one after the other at the link's rate and arrive a fixed time later. As
- * with a Node socket, a write has left when the kernel has taken its bytes.
+ * One end of a link in virtual time. Bytes leave at the link's rate and arrive after a fixed delay. As with a Node
+ * socket, a write is sent when the kernel has accepted its bytes.
  */
 export class LinkTransport implements Transport {
   readonly kind = 'memory';
   bytesPerMs: number;
   oneWayMs: number;
-  /** Bytes that arrive before this time are read at this time, as by a busy process. */
+  /** The peer is busy until this time, and then reads the bytes that arrived earlier. */
   peerBusyUntilMs = 0;
   readonly #clock: VirtualClock;
   #peer: LinkTransport | undefined;
@@ -61,8 +61,8 @@ export class LinkTransport implements Transport {
     for (let at = 0; at < bytes.length; at += RECORD_BYTES) {
       const length = Math.min(RECORD_BYTES, bytes.length - at);
       this.#idleAtMs = Math.max(this.#idleAtMs, this.#clock.nowMs) + length / this.bytesPerMs;
-      // The caller may use its buffer again when it has left. Each record is copied alone: the allocator has buffers of this
-      // size, while memory for the whole write would come from the system.
+      // The caller can reuse its buffer when it has left. Each record is copied separately, since the allocator reuses
+      // buffers of this size.
       const record = Buffer.allocUnsafeSlow(length);
       bytes.copy(record, 0, at);
       this.#clock.at(this.#idleAtMs + this.oneWayMs, () => this.#arrive(record));

@@ -20,7 +20,7 @@ export interface SimulatedTunnelOptions {
   readonly memory?: MemoryBudget;
 }
 
-/** An endless transfer, as fast as the tunnel allows. */
+/** An endless transfer at the maximum speed of the tunnel. */
 export interface Bulk {
   readonly deliveredBytes: number;
   /** Stops writing. */
@@ -29,7 +29,7 @@ export interface Bulk {
   cancel(): void;
 }
 
-/** Keystrokes, each of which is echoed. */
+/** Keystrokes with echoes. */
 export interface Typing {
   /** Time from each key to its echo. */
   readonly echoMs: readonly number[];

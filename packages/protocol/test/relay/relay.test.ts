@@ -75,7 +75,7 @@ interface Chain {
   readonly onAgent: Finish;
 }
 
-/** client = relay = server === tunnel === agent = relay = target, with the given sockets to the client. */
+/** client = relay = server === tunnel === agent = relay = target, with the given sockets of the client. */
 async function chain(t: Test, client: Duplex, clientInner: Duplex): Promise<Chain> {
   const pair = await connectedPair(t, await tcpTransports(t));
   const { outer: target, inner: targetInner } = await socketPair(t);
@@ -96,7 +96,7 @@ async function tcpChain(t: Test): Promise<Chain> {
   return chain(t, outer, inner);
 }
 
-/** The same with a client that uses HTTP/2 CONNECT. */
+/** A chain whose client uses HTTP/2 CONNECT. */
 async function http2Chain(t: Test): Promise<Chain> {
   const server = http2.createServer();
   server.listen(0, '127.0.0.1');
@@ -128,7 +128,7 @@ async function readAll(socket: Duplex): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Reads to the end. @returns how many bytes arrived before the first that differs from what `send` sent */
+/** Reads to the end. @returns the number of bytes, or NaN if they differ from repeated blocks */
 async function countIntact(socket: Duplex, block: Buffer): Promise<number> {
   let intactBytes = 0;
   let isIntact = true;
@@ -156,7 +156,7 @@ for (const [leg, connect] of [
   ['TCP', tcpChain],
   ['HTTP/2', http2Chain],
 ] as const) {
-  t.test(`${leg}: 64 MiB each way at once`, async (t) => {
+  t.test(`${leg}: carries 64 MiB in both directions at once`, async (t) => {
     const { client, target, onServer, onAgent } = await connect(t);
     const block = randomBytes(1_048_576);
     const [up, down] = await Promise.all([
@@ -180,7 +180,7 @@ for (const [leg, connect] of [
     t.equal(onServer.results.length + onAgent.results.length, 2);
   });
 
-  t.test(`${leg}: half-close, the client's side first`, async (t) => {
+  t.test(`${leg}: the target can answer after the client's half-close`, async (t) => {
     const { client, target, onServer } = await connect(t);
     client.end('a question');
     t.equal((await readAll(target)).toString(), 'a question');
@@ -190,7 +190,7 @@ for (const [leg, connect] of [
     t.equal((await onServer.first).error, undefined);
   });
 
-  t.test(`${leg}: half-close, the target's side first`, async (t) => {
+  t.test(`${leg}: the client can send after the target's half-close`, async (t) => {
     const { client, target, onAgent } = await connect(t);
     target.end('a banner');
     t.equal((await readAll(client)).toString(), 'a banner');
@@ -200,7 +200,7 @@ for (const [leg, connect] of [
     t.equal((await onAgent.first).error, undefined);
   });
 
-  t.test(`${leg}: the target's reset reaches the client as a failure`, async (t) => {
+  t.test(`${leg}: a reset by the target is an error for the client`, async (t) => {
     const { client, target, onServer, onAgent } = await connect(t);
     let ended = false;
     client.on('end', () => {
@@ -212,7 +212,7 @@ for (const [leg, connect] of [
     const [error] = await failure;
     if (leg === 'TCP') {
       t.equal(error.code, 'ECONNRESET');
-      t.notOk(ended, 'not as an end');
+      t.notOk(ended, 'no end was reported');
     } else {
       t.match(error.message, /NGHTTP2_CONNECT_ERROR/, 'RFC 9113 section 8.5');
     }
@@ -221,37 +221,34 @@ for (const [leg, connect] of [
     t.equal(onServer.results.length + onAgent.results.length, 2);
   });
 
-  t.test(
-    `${leg}: a stalled client stops the target, and gets all bytes when it reads`,
-    async (t) => {
-      const { client, target, targetInner, clientInner, near, far, onServer } = await connect(t);
-      client.pause();
-      target.resume();
-      const block = randomBytes(1_048_576);
-      const sent = send(target, block, 48);
-      // The target is stopped when the agent no longer reads it and the held bytes do not change.
-      let before = -1;
-      await eventually('the target is stopped', async () => {
-        for (let tick = 0; tick < 50; tick++) await new Promise(setImmediate);
-        const isCalm = targetInner.bytesRead === before && targetInner.isPaused();
-        before = targetInner.bytesRead;
-        return isCalm;
-      });
-      t.ok(target.writableLength > 0, 'the target waits');
-      t.ok(far.pendingBytes <= 131_072 + 65_536, `the agent holds ${far.pendingBytes}`);
-      t.ok(clientInner.writableLength <= 16 * 1_048_576, 'the server holds a window');
-      t.equal(near.isClosed, false);
-      const received = countIntact(client, block);
-      client.resume();
-      await sent;
-      t.equal(await received, 48 * 1_048_576);
-      client.end();
-      t.equal((await onServer.first).bytesToSocket, 48 * 1_048_576);
-    },
-  );
+  t.test(`${leg}: a stalled client stops the target, and receives all bytes later`, async (t) => {
+    const { client, target, targetInner, clientInner, near, far, onServer } = await connect(t);
+    client.pause();
+    target.resume();
+    const block = randomBytes(1_048_576);
+    const sent = send(target, block, 48);
+    // The target is stopped when the agent is paused and its count of read bytes does not change.
+    let before = -1;
+    await eventually('the target is stopped', async () => {
+      for (let tick = 0; tick < 50; tick++) await new Promise(setImmediate);
+      const isStopped = targetInner.bytesRead === before && targetInner.isPaused();
+      before = targetInner.bytesRead;
+      return isStopped;
+    });
+    t.ok(target.writableLength > 0, 'the target waits');
+    t.ok(far.pendingBytes <= 131_072 + 65_536, `the agent buffers ${far.pendingBytes}`);
+    t.ok(clientInner.writableLength <= 16 * 1_048_576, 'the server buffers at most a window');
+    t.equal(near.isClosed, false);
+    const received = countIntact(client, block);
+    client.resume();
+    await sent;
+    t.equal(await received, 48 * 1_048_576);
+    client.end();
+    t.equal((await onServer.first).bytesToSocket, 48 * 1_048_576);
+  });
 }
 
-t.test("the client's reset reaches the target as a reset", async (t) => {
+t.test('a reset by the client resets the connection to the target', async (t) => {
   const { client, target, onServer, onAgent } = await tcpChain(t);
   const failure = once(target, 'error') as Promise<[NodeJS.ErrnoException]>;
   target.resume();
@@ -261,7 +258,7 @@ t.test("the client's reset reaches the target as a reset", async (t) => {
   t.equal((await onAgent.first).error?.code, 'client_reset');
 });
 
-t.test('an HTTP/2 client that cancels its stream is a reset for the target', async (t) => {
+t.test('an HTTP/2 client that cancels its stream resets the target', async (t) => {
   for (const code of [http2.constants.NGHTTP2_CANCEL, http2.constants.NGHTTP2_NO_ERROR]) {
     const { client, target, onServer, onAgent } = await http2Chain(t);
     const failure = once(target, 'error') as Promise<[NodeJS.ErrnoException]>;
@@ -285,7 +282,7 @@ t.test('a lost tunnel resets both sockets', async (t) => {
   t.equal((await onAgent.first).error?.code, 'tunnel_lost');
 });
 
-t.test('a socket that is destroyed without an error finishes once, as reset', async (t) => {
+t.test('a socket that is destroyed without an error counts as reset', async (t) => {
   const { clientInner, onServer, onAgent } = await tcpChain(t);
   clientInner.destroy();
   t.equal((await onServer.first).error?.code, 'client_reset');
@@ -296,7 +293,7 @@ t.test('a socket that is destroyed without an error finishes once, as reset', as
   t.equal(onAgent.results.length, 1);
 });
 
-t.test('chunks are released when the socket or the tunnel has taken them', async (t) => {
+t.test('chunks are released after they were sent to the socket or the tunnel', async (t) => {
   const { client, clientInner, target, targetInner } = await tcpChain(t);
   const received: Buffer[] = [];
   const sent: Buffer[] = [];
@@ -309,17 +306,17 @@ t.test('chunks are released when the socket or the tunnel has taken them', async
   const content = randomBytes(4 * 1_048_576);
   const arrived = readAll(target);
   client.end(content);
-  t.ok((await arrived).equals(content), 'every byte arrived');
+  t.ok((await arrived).equals(content), 'all bytes arrived');
   const kept = (chunks: Buffer[]) => chunks.filter(({ length }) => length > 0);
   if ('transfer' in ArrayBuffer.prototype) {
     t.ok(received.length > 30 && kept(received).length < received.length / 4, 'by the sender');
     t.ok(sent.length > 30 && kept(sent).length < sent.length / 4, 'by the receiver');
   } else {
-    t.equal(kept(received).length, received.length, 'Node 20 cannot');
+    t.equal(kept(received).length, received.length, 'Node 20 cannot release memory');
   }
 });
 
-t.test('bytes that were put back come first', async (t) => {
+t.test('bytes that were unshifted are sent first', async (t) => {
   const { outer, inner } = await socketPair(t);
   inner.unshift(Buffer.from('head '));
   const { client, target } = await chain(t, outer, inner);
@@ -327,7 +324,7 @@ t.test('bytes that were put back come first', async (t) => {
   t.equal((await readAll(target)).toString(), 'head body');
 });
 
-t.test('a client that closed before the relay began', async (t) => {
+t.test('a client that closed before relay() resets the stream', async (t) => {
   for (const isClosed of [false, true]) {
     const { outer, inner } = await socketPair(t);
     const pair = await connectedPair(t);
@@ -352,7 +349,7 @@ t.test('a client that closed before the relay began', async (t) => {
   }
 });
 
-t.test('a stream that ended before the relay began', async (t) => {
+t.test('a stream that was reset before relay() resets the socket', async (t) => {
   const { outer, inner } = await socketPair(t);
   const pair = await connectedPair(t);
   pair.onAgent.offer = (stream) => stream.accept();
@@ -367,7 +364,7 @@ t.test('a stream that ended before the relay began', async (t) => {
   t.equal(finish.results.length, 1);
 });
 
-t.test('credit follows the bytes that the socket took, not those it was given', async (t) => {
+t.test('credit is granted for bytes that the socket has sent', async (t) => {
   const pair = await connectedPair(t, memoryTransports());
   const [outer, inner] = duplexPair({ highWaterMark: 16_384 });
   let far: TunnelStream | undefined;
@@ -385,7 +382,7 @@ t.test('credit follows the bytes that the socket took, not those it was given', 
     'a window of bytes has arrived',
     () => inner.writableLength + outer.readableLength >= 65_536,
   );
-  // The peer's window is used up, and all of it waits for the stalled reader.
+  // The window is used up, and all its bytes wait for the stalled reader.
   for (let tick = 0; tick < 20; tick++) await new Promise(setImmediate);
   t.equal(written + 8_192 - far!.pendingBytes, 65_536);
   outer.resume();
@@ -393,7 +390,7 @@ t.test('credit follows the bytes that the socket took, not those it was given', 
   t.ok(far!.pendingBytes < 65_536);
 });
 
-t.test('a stalled socket holds the bytes of tiny frames in few writes', async (t) => {
+t.test('the bytes of tiny frames are merged into few writes', async (t) => {
   const pair = await connectedPair(t, memoryTransports());
   const [outer, inner] = duplexPair({ highWaterMark: 16 });
   let far: TunnelStream | undefined;
@@ -414,19 +411,19 @@ t.test('a stalled socket holds the bytes of tiny frames in few writes', async (t
   const sent = Buffer.from(Array.from({ length: 20_000 }, (_, index) => index % 251));
   for (let at = 0; at < sent.length; at++) {
     far!.write(sent.subarray(at, at + 1));
-    // One frame per tick, because waiting chunks would be gathered before they leave.
+    // In several ticks, because the sender merges the chunks of one tick.
     if (at % 8 === 0) await new Promise(setImmediate);
   }
   far!.end();
   outer.end();
-  t.ok((await readAll(outer)).equals(sent), 'in order, and whole');
+  t.ok((await readAll(outer)).equals(sent), 'all bytes arrived in order');
   t.ok(writes < 400, `${writes} writes`);
   const result = await finish.first;
   t.equal(result.bytesToSocket, sent.length);
   t.equal(result.error, undefined);
 });
 
-t.test('an end and a reset in one tick leave no socket behind', async (t) => {
+t.test('an end and a reset in one tick close the socket', async (t) => {
   const { inner } = await socketPair(t);
   const finish = new Finish();
   let handler: StreamHandler | undefined;
@@ -443,7 +440,7 @@ t.test('an end and a reset in one tick leave no socket behind', async (t) => {
   t.equal((await finish.first).error?.code, 'cancelled');
 });
 
-t.test('a socket is reset', async (t) => {
+t.test('resetSocket() resets a socket', async (t) => {
   const closed = (socket: net.Socket) =>
     new Promise<void>((resolve) => socket.once('close', () => resolve()));
 
@@ -466,7 +463,7 @@ t.test('a socket is reset', async (t) => {
     await closed(inner);
     t.strictSame(errors, []);
   });
-  await t.test('while bytes wait that its peer does not read', async (t) => {
+  await t.test('while bytes wait for its peer', async (t) => {
     const { outer, inner } = await socketPair(t);
     outer.pause();
     const bothClosed = Promise.all([closed(inner), closed(outer)]);

@@ -10,7 +10,7 @@ interface Watch {
   isAwaited: boolean;
 }
 
-/** Watches a peer that sends nothing by itself. */
+/** Watches a peer that does not send. */
 function watch(body: (watch: Watch) => void): void {
   inVirtualTime((clock) => {
     const startMs = clock.nowMs;
@@ -42,7 +42,7 @@ function watch(body: (watch: Watch) => void): void {
   });
 }
 
-t.test('7.6 an idle peer is silent 2 s after the PING, long before it is lost', async (t) => {
+t.test('7.6 an idle peer is silent 2 s after the PING, before it is lost', async (t) => {
   watch(({ clock, events, liveness }) => {
     clock.advance(12_000);
     t.ok(liveness.isSilent);
@@ -87,7 +87,7 @@ t.test(
   },
 );
 
-t.test('ping(): silent 2 s later, lost after the timeout', async (t) => {
+t.test('ping() without an answer: silent after 2 s, lost after the timeout', async (t) => {
   watch(({ clock, events, liveness }) => {
     clock.advance(1_000);
     liveness.ping();
@@ -102,7 +102,7 @@ t.test('ping(): silent 2 s later, lost after the timeout', async (t) => {
   });
 });
 
-t.test('ping() that is answered: the next PING follows the usual interval', async (t) => {
+t.test('ping() with an answer: the next PING follows after the interval', async (t) => {
   watch(({ clock, events, liveness }) => {
     clock.advance(1_000);
     liveness.ping();

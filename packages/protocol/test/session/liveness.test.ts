@@ -54,7 +54,7 @@ function watch(body: (watch: Watch) => void): void {
   });
 }
 
-t.test('7.2 silence: a PING after the interval, lost after the timeout', async (t) => {
+t.test('7.2 a silent peer receives a PING and is lost after the timeout', async (t) => {
   watch(({ clock, pings, losses }) => {
     clock.advance(100_000);
     t.strictSame(pings, [10]);
@@ -76,7 +76,7 @@ for (const answerMs of [0.1, 30, 9_900, 15_000]) {
   );
 }
 
-t.test('7.2 a timer that is a little late does not lose an idle tunnel', async (t) => {
+t.test('7.2 a late timer does not lose an idle tunnel', async (t) => {
   watch((it) => {
     it.answerMs = 0.05;
     const { setTimeout } = globalThis;
@@ -87,7 +87,7 @@ t.test('7.2 a timer that is a little late does not lose an idle tunnel', async (
   });
 });
 
-t.test('7.2 an idle tunnel gets a PING every interval', async (t) => {
+t.test('7.2 an idle tunnel sends a PING in every interval', async (t) => {
   watch((it) => {
     it.answerMs = 20;
     it.clock.advance(60_500);
@@ -95,7 +95,7 @@ t.test('7.2 an idle tunnel gets a PING every interval', async (t) => {
   });
 });
 
-t.test('7.1 any byte keeps the tunnel alive without PINGs', async (t) => {
+t.test('7.1 received bytes keep the tunnel alive without PINGs', async (t) => {
   watch(({ clock, liveness, pings, losses }) => {
     for (let second = 0; second < 300; second++) {
       clock.advance(1_000);
@@ -106,21 +106,18 @@ t.test('7.1 any byte keeps the tunnel alive without PINGs', async (t) => {
   });
 });
 
-t.test(
-  '7.2 a peer that answered once and then no more is lost in interval plus timeout',
-  async (t) => {
-    watch((it) => {
-      it.answerMs = 5;
-      it.clock.advance(10_100);
-      it.answerMs = undefined;
-      it.clock.advance(100_000);
-      t.strictSame(it.pings, [10, 20]);
-      t.strictSame(it.losses, [40]);
-    });
-  },
-);
+t.test('7.2 a peer that stops answering is lost after interval and timeout', async (t) => {
+  watch((it) => {
+    it.answerMs = 5;
+    it.clock.advance(10_100);
+    it.answerMs = undefined;
+    it.clock.advance(100_000);
+    t.strictSame(it.pings, [10, 20]);
+    t.strictSame(it.losses, [40]);
+  });
+});
 
-t.test('7.2 any byte after the PING counts as an answer', async (t) => {
+t.test('7.2 any bytes after the PING count as an answer', async (t) => {
   watch((it) => {
     it.clock.advance(25_000);
     it.liveness.onBytes();
@@ -142,12 +139,12 @@ t.test(
       t.strictSame(it.losses, []);
       t.equal(it.pings.length, 2);
       it.clock.advance(21_000);
-      t.equal(it.losses.length, 1, 'and then does');
+      t.equal(it.losses.length, 1, 'without an answer, it closes the tunnel');
     });
   },
 );
 
-t.test('7.3 OPEN after a second of silence: PING at once, unresponsive 2 s later', async (t) => {
+t.test('7.3 OPEN after a second of silence sends a PING at once', async (t) => {
   watch((it) => {
     it.clock.advance(5_000);
     it.isAwaited = true;
@@ -189,11 +186,11 @@ t.test('7.3 a slow dial continues on a tunnel that answers', async (t) => {
     it.clock.advance(5_000);
     const { length } = it.pings;
     it.clock.advance(5_000);
-    t.equal(it.pings.length, length, 'nothing is asked once nothing is awaited');
+    t.equal(it.pings.length, length, 'no PING is sent if no stream waits');
   });
 });
 
-t.test('7.3 a process that was suspended reads before it resets streams', async (t) => {
+t.test('7.3 a process that was suspended reads first, before it resets streams', async (t) => {
   watch((it) => {
     it.clock.advance(5_000);
     it.isAwaited = true;
@@ -208,7 +205,7 @@ t.test('7.3 a process that was suspended reads before it resets streams', async 
   });
 });
 
-t.test('nothing happens after stop()', async (t) => {
+t.test('after stop() no PING is sent and no handler is called', async (t) => {
   watch((it) => {
     it.liveness.expectAnswer();
     it.isAwaited = true;
@@ -218,7 +215,7 @@ t.test('nothing happens after stop()', async (t) => {
   });
 });
 
-t.test('7.2 in a session: silence ends it with tunnel_silent', async (t) => {
+t.test('7.2 a silent session ends with tunnel_silent', async (t) => {
   const time = controlTime(t);
   const peer = new RawPeer(t, 'server', { pingIntervalMs: 20, pingTimeoutMs: 30 });
   peer.send(HELLO);
@@ -232,7 +229,7 @@ t.test('7.2 in a session: silence ends it with tunnel_silent', async (t) => {
   t.equal(peer.on.closes.length, 1);
 });
 
-t.test('7.2 in a session: PINGs are answered and an idle tunnel stays open', async (t) => {
+t.test('7.2 an idle session answers PINGs and stays open', async (t) => {
   const time = controlTime(t);
   const pair = await connectedPair(t, undefined, { pingIntervalMs: 10_000, pingTimeoutMs: 20_000 });
   const sentBefore = pair.server.sentBytes;
@@ -242,30 +239,27 @@ t.test('7.2 in a session: PINGs are answered and an idle tunnel stays open', asy
   t.strictSame(pair.onServer.closes, []);
 });
 
-t.test(
-  '7.3 in a session: an unresponsive tunnel loses only streams that wait for OPENED',
-  async (t) => {
-    const time = controlTime(t);
-    const peer = new RawPeer(t, 'server');
-    peer.send(HELLO);
-    await peer.on.until(() => peer.on.hellos.length > 0);
-    const [open, waiting] = [new RecordingStream(), new RecordingStream()];
-    peer.session.open({ host: 'a', port: 80 }, open);
-    peer.session.open({ host: 'b', port: 80 }, waiting);
-    await peer.frame('OPEN', 1);
-    peer.send('03 00 0000 00000002');
-    await open.until(() => open.has('opened'));
-    const { length: pings } = peer.frames.filter(({ name }) => name === 'PING');
-    await time.advance(1_000);
-    await peer.frame('PING', pings);
-    t.notOk(waiting.isClosed);
-    await time.advance(2_000);
-    const reset = await peer.frame('RESET');
-    t.equal(reset.id, 4);
-    t.equal(reset.code, 33);
-    t.equal(waiting.error?.code, 'tunnel_silent');
-    t.ok(waiting.error?.retryElsewhere);
-    t.notOk(open.isClosed);
-    t.notOk(peer.on.isClosed);
-  },
-);
+t.test('7.3 an unresponsive session resets only the streams that wait for OPENED', async (t) => {
+  const time = controlTime(t);
+  const peer = new RawPeer(t, 'server');
+  peer.send(HELLO);
+  await peer.on.until(() => peer.on.hellos.length > 0);
+  const [open, waiting] = [new RecordingStream(), new RecordingStream()];
+  peer.session.open({ host: 'a', port: 80 }, open);
+  peer.session.open({ host: 'b', port: 80 }, waiting);
+  await peer.frame('OPEN', 1);
+  peer.send('03 00 0000 00000002');
+  await open.until(() => open.has('opened'));
+  const { length: pings } = peer.frames.filter(({ name }) => name === 'PING');
+  await time.advance(1_000);
+  await peer.frame('PING', pings);
+  t.notOk(waiting.isClosed);
+  await time.advance(2_000);
+  const reset = await peer.frame('RESET');
+  t.equal(reset.id, 4);
+  t.equal(reset.code, 33);
+  t.equal(waiting.error?.code, 'tunnel_silent');
+  t.ok(waiting.error?.retryElsewhere);
+  t.notOk(open.isClosed);
+  t.notOk(peer.on.isClosed);
+});

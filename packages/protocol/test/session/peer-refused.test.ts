@@ -12,7 +12,7 @@ t.test("2.9 an agent with refusePeer sends nothing before the server's HELLO", a
       return undefined;
     },
   });
-  // The session has written in an earlier tick than this arrives.
+  // The session would have sent its HELLO before this tick.
   await new Promise((resolve) => setImmediate(resolve));
   t.strictSame(peer.frames, []);
   peer.send(HELLO);
@@ -21,10 +21,10 @@ t.test("2.9 an agent with refusePeer sends nothing before the server's HELLO", a
   t.strictSame(seen, [[1]]);
   peer.send(HELLO);
   await peer.on.until(() => peer.on.hellos.length === 2);
-  t.equal(seen.length, 1, 'it looks once');
+  t.equal(seen.length, 1, 'refusePeer is called once');
 });
 
-t.test('2.9 a PING that arrives with HELLO is answered after the own HELLO', async (t) => {
+t.test('2.9 a PING that arrives with HELLO is answered after HELLO is sent', async (t) => {
   const peer = new RawPeer(t, 'agent', { refusePeer: () => undefined });
   peer.send(HELLO, '09 00 0008 00000000 0102030405060708');
   await peer.frame('PONG');
@@ -41,7 +41,7 @@ t.test('2.9 a refused server receives GOAWAY and no HELLO', async (t) => {
   t.strictSame([onServer.hellos, onAgent.hellos], [[], []]);
 });
 
-t.test('a session with refusePeer works like any other', async (t) => {
+t.test('a peer that refusePeer accepts can be used', async (t) => {
   const { server, agent } = await connectedPair(
     t,
     memoryTransports(),
@@ -53,7 +53,7 @@ t.test('a session with refusePeer works like any other', async (t) => {
 });
 
 t.test(
-  '2.12 a token is sent to a server that asks for it, reported once and not stored',
+  '2.12 a token is sent to a server that requests it, reported once and not stored',
   async (t) => {
     const { server, onServer, agent } = await connectedPair(
       t,

@@ -14,7 +14,7 @@ export function bytes(hex: string): Buffer {
   return Buffer.from(hex.replaceAll(/\s/g, ''), 'hex');
 }
 
-/** A peer that sends bytes in hex and records received frames, so that it can violate every rule. */
+/** A peer that sends hex bytes and records received frames, so that it can violate the protocol. */
 export class RawPeer {
   readonly session: Session;
   readonly on = new RecordingSession();

@@ -98,7 +98,7 @@ export class RecordingSession extends Recorder implements SessionHandler {
   readonly closes: (TunnelError | undefined)[] = [];
   /** Calls after `onClose`. There must be none. */
   lateCalls = 0;
-  /** What to do with a stream that the peer opens. */
+  /** Handles a stream that the peer opens. */
   offer: (stream: TunnelStream) => void = () => {};
 
   onHello(hello: Hello): void {
@@ -154,7 +154,7 @@ export async function sendAll(
   stream.end();
 }
 
-/** A consumer that takes all bytes at once and keeps its own direction open. */
+/** Attaches a consumer that consumes all bytes and keeps its own direction open. */
 export function takeAll(stream: TunnelStream, keep = false): RecordingStream {
   const handler = new RecordingStream(keep);
   handler.credits = stream;

@@ -33,7 +33,7 @@ export async function openStream(
   return { near, far: acceptor.offered.at(-1)!, onNear, onFar: onFar! };
 }
 
-/** `onClose` was the last call at both ends of a stream, once, with these codes. */
+/** Checks that `onClose` was called once, as the last call, with these codes at both ends of a stream. */
 function closedWith(t: Test, stream: OpenStream, near?: string, far: string | undefined = near) {
   t.equal(stream.onNear.error?.code, near, 'the code at the opener');
   t.equal(stream.onFar.error?.code, far, 'the code at the acceptor');
@@ -41,7 +41,7 @@ function closedWith(t: Test, stream: OpenStream, near?: string, far: string | un
     t.equal(
       events.indexOf('close'),
       events.length - 1,
-      'onClose is the last call, and the only one',
+      'onClose is the last call, and it is called once',
     );
   }
   t.ok(stream.near.isClosed && stream.far.isClosed);
@@ -52,11 +52,11 @@ async function bothClosed({ onNear, onFar }: OpenStream): Promise<void> {
   await onFar.until(() => onFar.isClosed);
 }
 
-/** What a session does on every transport. */
+/** The behavior of sessions on every transport. */
 export function sessionContract(t: Test, transports: (t: Test) => Promise<TransportPair>): void {
   const connect = async (t: Test) => connectedPair(t, await transports(t));
 
-  t.test('2.1 each side receives HELLO of the other', async (t) => {
+  t.test('2.1 each side receives the HELLO of the other side', async (t) => {
     const { server, agent, onServer, onAgent } = await connect(t);
     t.strictSame(onServer.hellos, [{ versions: [1], agentId: 'agent-1' }]);
     t.strictSame(onAgent.hellos, [{ versions: [1], serverId: 'server-1', serverCount: 1 }]);
@@ -64,7 +64,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     t.equal(agent.peerHello?.serverId, 'server-1');
   });
 
-  t.test('2.6 HELLO may be repeated: fields that are present replace earlier ones', async (t) => {
+  t.test('2.6 the fields of a repeated HELLO replace earlier ones', async (t) => {
     const { server, onAgent } = await connect(t);
     server.updateHello({ serverCount: 3, peers: ['a:1', '[::1]:2'] });
     await onAgent.until(() => onAgent.hellos.length === 2);
@@ -114,7 +114,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     });
   }
 
-  t.test('bytes that are written before OPENED wait for it', async (t) => {
+  t.test('bytes that are written before OPENED are sent after it', async (t) => {
     const { server, onAgent } = await connect(t);
     const onNear = new RecordingStream();
     const near = server.open(target, onNear);
@@ -131,7 +131,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     t.ok(onNear.has('opened'));
   });
 
-  t.test('many bytes arrive both ways at once', async (t) => {
+  t.test('many bytes arrive in both directions at once', async (t) => {
     const pair = await connect(t);
     const { near, far, onNear, onFar } = await openStream(pair);
     const up = randomBytes(3_000_001);
@@ -149,21 +149,21 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
   });
 
   for (const first of ['near', 'far'] as const) {
-    t.test(`3.5 half-close: the ${first} side ends, the other continues`, async (t) => {
+    t.test(`3.5 half-close: the ${first} side ends, and the other side continues`, async (t) => {
       const stream = await openStream(await connect(t));
-      const [ending, going] = first === 'near' ? ['near', 'far'] : ['far', 'near'];
+      const [ending, continuing] = first === 'near' ? ['near', 'far'] : ['far', 'near'];
       const onEnding = first === 'near' ? stream.onNear : stream.onFar;
-      const onGoing = first === 'near' ? stream.onFar : stream.onNear;
+      const onContinuing = first === 'near' ? stream.onFar : stream.onNear;
       const ender = stream[ending as 'near' | 'far'];
-      const goer = stream[going as 'near' | 'far'];
+      const continuer = stream[continuing as 'near' | 'far'];
       ender.write(Buffer.from('that is all'));
       ender.end();
       t.ok(ender.write(Buffer.from('too late')), 'writes after the end are dropped');
-      await onGoing.until(() => onGoing.has('end'));
-      t.equal(onGoing.text, 'that is all');
-      t.notOk(onEnding.isClosed || onGoing.isClosed);
+      await onContinuing.until(() => onContinuing.has('end'));
+      t.equal(onContinuing.text, 'that is all');
+      t.notOk(onEnding.isClosed || onContinuing.isClosed);
       const answer = randomBytes(1_000_000);
-      await sendAll(goer, onGoing, answer);
+      await sendAll(continuer, onContinuing, answer);
       await bothClosed(stream);
       t.ok(onEnding.got(answer), 'the bytes that were sent');
       closedWith(t, stream);
@@ -181,7 +181,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
       closedWith(t, stream, code);
       t.equal(pair.server.streamCount + pair.agent.streamCount, 0);
       await openStream(pair);
-      t.pass('the session goes on');
+      t.pass('the session continues');
     });
   }
 
@@ -194,17 +194,17 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     const onFar = takeAll(far);
     near.reset(new TunnelError('cancelled'));
     t.equal(onNear.error?.code, 'cancelled');
-    // The agent has not received it yet, and its frames are in flight (3.8).
+    // The agent has not received RESET yet, so its frames cross it (3.8).
     far.accept();
     far.write(Buffer.from('a banner'));
     await onFar.until(() => onFar.isClosed);
     t.equal(onFar.error?.code, 'cancelled');
     t.strictSame(onNear.events, ['close']);
     await openStream(pair);
-    t.notOk(pair.onServer.isClosed || pair.onAgent.isClosed, 'the session goes on');
+    t.notOk(pair.onServer.isClosed || pair.onAgent.isClosed, 'the session continues');
   });
 
-  t.test('1,000 streams at once, of all sizes, opened from both sides', async (t) => {
+  t.test('1,000 streams of many sizes, opened by both sides, work at once', async (t) => {
     const pair = await connect(t);
     for (const acceptor of [pair.onServer, pair.onAgent]) {
       acceptor.offer = (stream) => echo(stream);
@@ -217,11 +217,11 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
       );
     }
     t.equal(pair.server.streamCount + pair.agent.streamCount, 1000);
-    t.ok((await Promise.all(all)).every(Boolean), 'each got its own bytes back');
+    t.ok((await Promise.all(all)).every(Boolean), 'each stream received its own bytes');
     t.notOk(pair.onServer.isClosed || pair.onAgent.isClosed);
   });
 
-  t.test('6.2 a notice asks for no new streams, and open streams continue', async (t) => {
+  t.test('6.2 after a GOAWAY notice, open streams continue', async (t) => {
     const pair = await connect(t);
     const stream = await openStream(pair);
     pair.agent.drain(new TunnelError('shutting_down', 'a node upgrade'));
@@ -230,15 +230,15 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     t.equal(pair.onServer.drainings[0]?.code, 'shutting_down');
     t.equal(pair.onServer.drainings[0]?.message, 'a node upgrade');
     t.ok(pair.server.isDraining && pair.agent.isDraining);
-    stream.near.write(Buffer.from('still here'));
-    await stream.onFar.until(() => stream.onFar.text === 'still here');
+    stream.near.write(Buffer.from('still open'));
+    await stream.onFar.until(() => stream.onFar.text === 'still open');
     const late = await openStream(pair);
-    t.notOk(late.far.isClosed, 'still accepted if there is no other tunnel');
+    t.notOk(late.far.isClosed, 'new streams are still accepted');
     t.equal(pair.onServer.drainings.length, 1);
   });
 
   for (const closer of ['server', 'agent'] as const) {
-    t.test(`6.1 the ${closer} sends a final GOAWAY: all streams end with the code`, async (t) => {
+    t.test(`6.1 a final GOAWAY of the ${closer} ends all streams with its code`, async (t) => {
       const pair = await connect(t);
       const streams = [await openStream(pair), await openStream(pair, 'agent')];
       pair[closer].close(new TunnelError('superseded', 'a newer tunnel'));
@@ -266,7 +266,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     t.ok(pair.server.isClosed && pair.agent.isClosed);
   });
 
-  t.test('6.4 when the transport dies, all streams end with tunnel_lost', async (t) => {
+  t.test('6.4 if the transport breaks, all streams end with tunnel_lost', async (t) => {
     const pair = await connect(t);
     const streams = [await openStream(pair), await openStream(pair, 'agent')];
     const onWaiting = new RecordingStream();
@@ -282,7 +282,7 @@ export function sessionContract(t: Test, transports: (t: Test) => Promise<Transp
     t.equal(pair.server.streamCount + pair.agent.streamCount, 0);
   });
 
-  t.test('destroy() ends the own streams with the error at once', async (t) => {
+  t.test('destroy() ends the streams of its side with its error at once', async (t) => {
     const pair = await connect(t);
     const stream = await openStream(pair);
     pair.server.destroy(new TunnelError('tunnel_silent'));

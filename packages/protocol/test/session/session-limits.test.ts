@@ -20,13 +20,13 @@ t.test('3.11 streams above the limit of the acceptor are refused', async (t) => 
   const refused = await peer.frame('OPEN_FAILED');
   t.equal(refused.id, 6);
   t.equal(refused.code, 65, 'limit_reached');
-  t.equal(peer.on.offered.length, 2, 'the owner was not called');
+  t.equal(peer.on.offered.length, 2, 'onOpen was not called');
   peer.send('07 00 0002 00000002 0000', '02 00 0004 00000008 0050 01 61');
   await peer.on.until(() => peer.on.offered.length === 3);
   t.equal(peer.on.offered[2]?.id, 8, 'a closed stream makes room');
 });
 
-t.test('2.4 an opener respects the maxStreams of the peer', async (t) => {
+t.test('2.4 a session respects the maxStreams of its peer', async (t) => {
   const pair = await connectedPair(t, memoryTransports(), {}, { hello: { maxStreams: 2 } });
   const first = await openStream(pair);
   await openStream(pair);
@@ -44,12 +44,12 @@ t.test("2.4 the peer's own streams do not count towards its maxStreams", async (
 });
 
 for (const [what, wrong] of [
-  ['no host', { host: '', port: 80 }],
+  ['an empty host', { host: '', port: 80 }],
   ['a host of 254 bytes', { host: 'ü'.repeat(127), port: 80 }],
   ['port 0', { host: 'a', port: 0 }],
   ['port 65536', { host: 'a', port: 65_536 }],
 ] as const) {
-  t.test(`3.4 a target with ${what} costs its stream, not the tunnel`, async (t) => {
+  t.test(`3.4 a target with ${what} fails its stream and not the tunnel`, async (t) => {
     const pair = await connectedPair(t);
     t.throws(() => pair.server.open(wrong, new RecordingStream()), { code: 'bad_target' });
     t.equal(pair.server.streamCount, 0);
@@ -58,7 +58,7 @@ for (const [what, wrong] of [
   });
 }
 
-t.test('3.12 if few IDs are left, a notice is sent and streams are still opened', async (t) => {
+t.test('3.12 if few IDs are left, a notice is sent, and streams can still be opened', async (t) => {
   const firstStreamId = 2 ** 31 - 2 * 2 ** 20 - 4;
   const pair = await connectedPair(t, memoryTransports(), { firstStreamId });
   const notices = pair.onAgent.drainings;
@@ -72,7 +72,7 @@ t.test('3.12 if few IDs are left, a notice is sent and streams are still opened'
 });
 
 for (const role of ['server', 'agent'] as const) {
-  t.test(`6.1 the ${role}'s last ID is not mistaken for a notice`, async (t) => {
+  t.test(`6.1 a final GOAWAY after the ${role}'s last ID is not a notice`, async (t) => {
     const firstStreamId = 2 ** 31 - (role === 'server' ? 4 : 5);
     const pair = await connectedPair(
       t,
@@ -93,7 +93,7 @@ for (const role of ['server', 'agent'] as const) {
   });
 }
 
-t.test('6.1 the ID 2^31-1, if a peer used it, is not mistaken for a notice', async (t) => {
+t.test('6.1 a final GOAWAY after the ID 2^31-1 is not a notice', async (t) => {
   const peer = new RawPeer(t, 'server');
   peer.send(HELLO, '02 00 0004 7fffffff 0050 01 61');
   await peer.on.until(() => peer.on.offered.length === 1);
@@ -102,7 +102,7 @@ t.test('6.1 the ID 2^31-1, if a peer used it, is not mistaken for a notice', asy
   t.ok(lastId < 2 ** 31 - 1);
 });
 
-t.test('4.6 a full process refuses OPEN, on both sides', async (t) => {
+t.test('4.6 a process at its memory cap opens and accepts no streams', async (t) => {
   const memory = new MemoryBudget(100_000);
   const pair = await connectedPair(t, memoryTransports(), { memory });
   memory.hold(100_000);
@@ -117,7 +117,7 @@ t.test('4.6 a full process refuses OPEN, on both sides', async (t) => {
   await openStream(pair, 'server');
 });
 
-t.test('4.6 above the cap the stalled stream that holds most is reset', async (t) => {
+t.test('4.6 above the cap, the stalled stream with the most bytes is reset', async (t) => {
   const memory = new MemoryBudget(150_000);
   const pair = await connectedPair(t, memoryTransports(), {}, { memory });
   const stalled = [];
@@ -137,7 +137,7 @@ t.test('4.6 above the cap the stalled stream that holds most is reset', async (t
   t.equal(largest!.onFar.error?.code, 'memory_limit');
   t.equal(largest!.onNear.error?.code, 'memory_limit');
   await last.onFar.until(() => last.onFar.byteCount === 30_000);
-  t.equal(memory.bufferedBytes, 100_000, 'what the stream held is free');
+  t.equal(memory.bufferedBytes, 100_000, 'the bytes of the stream are released');
   t.notOk(stalled[0]!.far.isClosed || stalled[2]!.far.isClosed || last.far.isClosed);
 });
 
@@ -170,7 +170,7 @@ t.test('4.6 the cap of the process counts the streams of all its tunnels', async
   t.equal(process.bufferedBytes, 0);
 });
 
-t.test('4.6 bytes that the peer does not take also count', async (t) => {
+t.test('4.6 bytes that wait for credit of the peer count too', async (t) => {
   const memory = new MemoryBudget(200_000);
   const pair = await connectedPair(t, memoryTransports(), { memory });
   const stream = await openStream(pair);
@@ -178,15 +178,15 @@ t.test('4.6 bytes that the peer does not take also count', async (t) => {
   stream.near.write(Buffer.alloc(65_536));
   await stream.onFar.until(() => stream.onFar.byteCount === 65_536);
   t.equal(memory.bufferedBytes, 0, 'sent');
-  t.notOk(stream.near.write(Buffer.alloc(150_000)), 'no credit: these wait');
+  t.notOk(stream.near.write(Buffer.alloc(150_000)), 'these bytes wait for credit');
   t.equal(memory.bufferedBytes, 150_000);
   stream.near.write(Buffer.alloc(60_000));
   t.equal(stream.onNear.error?.code, 'memory_limit');
   t.equal(memory.bufferedBytes, 0);
 });
 
-/** A transport to a peer that reads nothing. */
-class DeafTransport implements Transport {
+/** A transport to a peer that does not read. */
+class UnreadTransport implements Transport {
   readonly kind = 'memory';
   sink: TransportSink | undefined;
   writes = 0;
@@ -207,8 +207,8 @@ class DeafTransport implements Transport {
   }
 }
 
-t.test('8.1 the tunnel of a peer that never reads is closed at 4 MiB of answers', async (t) => {
-  const transport = new DeafTransport();
+t.test('8.1 the tunnel is closed if a peer does not read 4 MiB of answers', async (t) => {
+  const transport = new UnreadTransport();
   const on = new RecordingSession();
   on.offer = (stream) => stream.refuse(new TunnelError('target_refused', 'x'.repeat(250)));
   const session = new Session(transport, on, { role: 'agent', hello: {} }).start();
@@ -222,12 +222,12 @@ t.test('8.1 the tunnel of a peer that never reads is closed at 4 MiB of answers'
   t.equal(on.closes[0]?.code, 'limit_reached');
   t.equal((transport.destroyedWith as TunnelError).code, 'limit_reached');
   t.ok(opens > (4 * 1_048_576) / 300 && opens < (4 * 1_048_576) / 200, `after ${opens} OPENs`);
-  t.equal(transport.writes, 0, 'nothing is left to write');
+  t.equal(transport.writes, 0, 'nothing was written');
   t.ok(session.isClosed);
 });
 
-t.test('7.4 endless PINGs cost a blocked session nothing', async (t) => {
-  const transport = new DeafTransport();
+t.test('7.4 many PINGs do not queue answers in a blocked session', async (t) => {
+  const transport = new UnreadTransport();
   const on = new RecordingSession();
   new Session(transport, on, { role: 'agent', hello: {} }).start();
   t.teardown(() => transport.sink?.onClose());

@@ -3,7 +3,7 @@ import { DuplexTransport, Session, type SessionOptions, type Transport } from '@
 import type { Test } from 'tap';
 import { RecordingSession } from './recording-handlers.ts';
 
-/** Two sessions that have received HELLO of each other. */
+/** Two sessions that have received each other's HELLO. */
 export interface SessionPair {
   readonly server: Session;
   readonly agent: Session;
@@ -20,14 +20,14 @@ export function memoryTransports(): [Transport, Transport] {
   return [new DuplexTransport(one, 'memory'), new DuplexTransport(other, 'memory')];
 }
 
-/** Destroys the other end as well, because a Duplex pair does not, unlike a socket. */
+/** Destroys the other end too. A Duplex pair does not do that by itself, unlike a socket. */
 function breakTogether(one: Duplex, other: Duplex): void {
   one.on('close', () => {
     if (!one.readableEnded || !one.writableFinished) other.destroy();
   });
 }
 
-/** Starts both ends. Neither has received HELLO when this returns. */
+/** Starts both ends. They have not received HELLO when this returns. */
 export function startPair(
   [serverSide, agentSide]: readonly [Transport, Transport],
   serverOptions: PairOptions = {},
@@ -48,7 +48,7 @@ export function startPair(
   return { server, agent, onServer, onAgent };
 }
 
-/** Two sessions over a pair of transports, which end with the test. */
+/** Connects two sessions over a pair of transports and closes them after the test. */
 export async function connectedPair(
   t: Test,
   transports: readonly [Transport, Transport] = memoryTransports(),

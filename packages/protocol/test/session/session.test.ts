@@ -7,7 +7,7 @@ import {
 import { sessionContract } from './session-contract.ts';
 import { memoryTransports } from './session-pair.ts';
 
-t.test('memory', async (t) => sessionContract(t, async () => memoryTransports()));
-t.test('TCP', async (t) => sessionContract(t, tcpTransports));
-t.test('TLS', async (t) => sessionContract(t, tlsTransports));
-t.test('WebSocket', async (t) => sessionContract(t, webSocketTransports));
+t.test('over memory', async (t) => sessionContract(t, async () => memoryTransports()));
+t.test('over TCP', async (t) => sessionContract(t, tcpTransports));
+t.test('over TLS', async (t) => sessionContract(t, tlsTransports));
+t.test('over WebSocket', async (t) => sessionContract(t, webSocketTransports));

@@ -16,7 +16,7 @@ interface Joined {
   readonly onFar: RecordingStream;
 }
 
-/** A Duplex at the server's end, a recorded stream at the agent's. */
+/** Opens a stream with a Duplex at the server's end and a recorder at the agent's end. */
 async function join(t: Test): Promise<Joined> {
   const pair = await connectedPair(t);
   let onFar: RecordingStream | undefined;
@@ -28,12 +28,12 @@ async function join(t: Test): Promise<Joined> {
   const near = pair.server.open({ host: 'a', port: 80 }, handler);
   await handler.until(() => handler.has('opened'));
   const duplex = streamToDuplex(near);
-  // Tests that expect an error wait for it. Others may see one when the tunnel is closed.
+  // Tests that expect an error wait for it. In other tests it can happen when the tunnel is closed.
   duplex.on('error', () => {});
   return { pair, duplex, near, far: pair.onAgent.offered[0]!, onFar: onFar! };
 }
 
-t.test('bytes in both directions, and the end of both', async (t) => {
+t.test('carries bytes and the end in both directions', async (t) => {
   const { duplex, far, onFar, pair } = await join(t);
   const [up, down] = [randomBytes(2_000_000), randomBytes(2_000_000)];
   const chunks: Buffer[] = [];
@@ -50,13 +50,13 @@ t.test('bytes in both directions, and the end of both', async (t) => {
   t.equal(pair.server.streamCount + pair.agent.streamCount, 0);
 });
 
-t.test('half-close: the peer ends, the Duplex stays writable', async (t) => {
+t.test('the Duplex stays writable after the half-close of the peer', async (t) => {
   const { duplex, far, onFar } = await join(t);
-  far.write(Buffer.from('last words'));
+  far.write(Buffer.from('last bytes'));
   far.end();
   const chunks: Buffer[] = [];
   for await (const chunk of duplex.iterator({ destroyOnReturn: false })) chunks.push(chunk);
-  t.equal(Buffer.concat(chunks).toString(), 'last words');
+  t.equal(Buffer.concat(chunks).toString(), 'last bytes');
   t.ok(duplex.writable);
   duplex.end('an answer');
   await onFar.until(() => onFar.isClosed);
@@ -64,7 +64,7 @@ t.test('half-close: the peer ends, the Duplex stays writable', async (t) => {
   t.equal(onFar.error, undefined);
 });
 
-t.test('a reader that takes all bytes at once also gets the rest', async (t) => {
+t.test('read() returns all bytes', async (t) => {
   const { duplex, far, onFar } = await join(t);
   const payload = randomBytes(1_000_000);
   const sent = sendAll(far, onFar, payload, 65_536);
@@ -83,7 +83,7 @@ t.test('a reader that takes all bytes at once also gets the rest', async (t) => 
   t.ok(Buffer.concat(chunks).equals(payload));
 });
 
-t.test('a reader that pauses until the window is full, then reads on', async (t) => {
+t.test('a reader can pause until the window is full and then read all bytes', async (t) => {
   for (const pieceBytes of [512, 5_000, 16_384, 40_000, 65_536]) {
     const { duplex, far, onFar } = await join(t);
     const payload = randomBytes(400_000);
@@ -105,7 +105,7 @@ t.test('a reader that pauses until the window is full, then reads on', async (t)
   }
 });
 
-t.test('a reader that does not read holds only a window', async (t) => {
+t.test('at most a window is buffered for a reader that does not read', async (t) => {
   const { duplex, far, onFar } = await join(t);
   void sendAll(far, onFar, Buffer.alloc(1_000_000), 10_000);
   await eventually('the window is full', () => far.pendingBytes >= 65_536);
@@ -137,7 +137,7 @@ t.test('destroy() cancels the stream', async (t) => {
   t.equal(onFar.error?.code, 'cancelled');
 });
 
-t.test('destroy(TunnelError) resets with its code', async (t) => {
+t.test('destroy(TunnelError) resets the stream with its code', async (t) => {
   const { duplex, onFar } = await join(t);
   duplex.destroy(new TunnelError('client_reset'));
   await onFar.until(() => onFar.isClosed);
@@ -153,7 +153,7 @@ t.test('a reset by the peer is an error of the Duplex', async (t) => {
   t.ok(duplex.destroyed);
 });
 
-t.test('a write that waits fails when the stream is reset', async (t) => {
+t.test('a waiting write fails if the stream is reset', async (t) => {
   const { duplex, onFar, far } = await join(t);
   onFar.credits = undefined;
   const outcomes: (Error | null | undefined)[] = [];
@@ -169,7 +169,7 @@ t.test('a write that waits fails when the stream is reset', async (t) => {
   t.equal((outcomes[0] as TunnelError).code, 'target_reset');
 });
 
-t.test('a stream that has ended before', async (t) => {
+t.test('a stream that was already reset is an error of its Duplex', async (t) => {
   const { pair, near } = await join(t);
   near.reset(new TunnelError('cancelled'));
   const late = streamToDuplex(near);
@@ -178,7 +178,7 @@ t.test('a stream that has ended before', async (t) => {
   t.notOk(pair.onServer.isClosed);
 });
 
-t.test('pipeline from one to another', async (t) => {
+t.test('pipeline() works from one Duplex to another', async (t) => {
   const one = await join(t);
   const two = await join(t);
   const payload = randomBytes(3_000_000);

@@ -7,8 +7,8 @@ import { connectedPair } from './session-pair.ts';
 
 const target = { host: 'a', port: 80 };
 
-/** An opener that only waits for the answer, until another consumer is attached. */
-async function openedAndWaiting(peer: RawPeer): Promise<TunnelStream> {
+/** Opens a stream without a consumer and waits until it is opened. */
+async function openWithoutConsumer(peer: RawPeer): Promise<TunnelStream> {
   peer.send(HELLO);
   await peer.on.until(() => peer.on.hellos.length > 0);
   let stream: TunnelStream | undefined;
@@ -24,9 +24,9 @@ async function openedAndWaiting(peer: RawPeer): Promise<TunnelStream> {
   return stream!;
 }
 
-t.test('bytes that arrive before a consumer is attached wait for it', async (t) => {
+t.test('bytes that arrive before a consumer is attached are delivered later', async (t) => {
   const peer = new RawPeer(t, 'agent');
-  const stream = await openedAndWaiting(peer);
+  const stream = await openWithoutConsumer(peer);
   peer.send('05 00 0002 00000001 6162', '05 00 0001 00000001 63', '06 00 0000 00000001');
   peer.send('09 00 0008 00000000 0000000000000001');
   await peer.frame('PONG');
@@ -38,16 +38,16 @@ t.test('bytes that arrive before a consumer is attached wait for it', async (t) 
   t.equal(handler.error, undefined);
 });
 
-t.test('bytes without a consumer are bounded by the first window', async (t) => {
+t.test('without a consumer, at most a window of bytes is accepted', async (t) => {
   const peer = new RawPeer(t, 'agent');
-  await openedAndWaiting(peer);
+  await openWithoutConsumer(peer);
   peer.send(`05 00 ffff 00000001 ${'61'.repeat(65_535)}`, '05 00 0002 00000001 6161');
   t.equal((await peer.on.closed())?.code, 'flow_control_error');
 });
 
-t.test('a consumer that resets while it receives waiting bytes receives no more', async (t) => {
+t.test('a consumer that resets the stream in onData receives no more bytes', async (t) => {
   const peer = new RawPeer(t, 'agent');
-  const stream = await openedAndWaiting(peer);
+  const stream = await openWithoutConsumer(peer);
   peer.send('05 00 0001 00000001 61', '05 00 0001 00000001 62', '06 00 0000 00000001');
   peer.send('09 00 0008 00000000 0000000000000001');
   await peer.frame('PONG');
@@ -64,7 +64,7 @@ t.test('a consumer that resets while it receives waiting bytes receives no more'
   t.strictSame(events, ['a', 'close cancelled']);
 });
 
-t.test('a consumer that is attached after the end receives the error', async (t) => {
+t.test('a consumer that is attached after a reset receives the error', async (t) => {
   const pair = await connectedPair(t);
   const stream = await openStream(pair);
   stream.near.reset(new TunnelError('client_reset'));
@@ -72,7 +72,7 @@ t.test('a consumer that is attached after the end receives the error', async (t)
   stream.near.attach(late);
   t.strictSame(late.events, ['close']);
   t.equal(late.error?.code, 'client_reset');
-  t.ok(stream.near.write(Buffer.from('x')), 'writes go nowhere');
+  t.ok(stream.near.write(Buffer.from('x')), 'writes are ignored');
   stream.near.end();
   stream.near.accept();
   stream.near.refuse(new TunnelError('cancelled'));
@@ -92,10 +92,10 @@ t.test('onIdle is called when the last stream has closed', async (t) => {
   t.equal(idle, 1);
   await openStream(pair);
   pair.server.close();
-  t.equal(idle, 1, 'the end of the session is not that');
+  t.equal(idle, 1, 'it is not called at the end of the session');
 });
 
-t.test('no call follows onClose, although a write waited for room', async (t) => {
+t.test('onClose is the last call, even if a write waited', async (t) => {
   const pair = await connectedPair(t);
   const bulk = await openStream(pair);
   const last = await openStream(pair);
@@ -112,7 +112,7 @@ t.test('no call follows onClose, although a write waited for room', async (t) =>
   t.equal(bulk.onNear.events.at(-1), 'close');
 });
 
-t.test('a consumer that closes the session while its FIN is sent', async (t) => {
+t.test('a consumer can close the session while FIN is sent', async (t) => {
   const pair = await connectedPair(t);
   const [stream, other] = [await openStream(pair), await openStream(pair)];
   stream.far.end();

@@ -77,7 +77,7 @@ for (const [name, makePair] of Object.entries(pairs)) {
       return [new DuplexTransport(near, 'memory'), new DuplexTransport(far, 'memory')];
     });
 
-    t.test('bytes that were read or unshifted before are delivered first', async (t) => {
+    t.test('bytes that were buffered or unshifted before are delivered first', async (t) => {
       const [nearSocket, farSocket] = await makePair(t);
       farSocket.pause();
       const readable = once(farSocket, 'readable');
@@ -124,7 +124,7 @@ for (const [name, abort] of Object.entries({
   });
 }
 
-t.test('received chunks are passed on as they are', async (t) => {
+t.test('received chunks are passed on without a copy', async (t) => {
   const [nearSocket, farSocket] = await tcpPair(t);
   const far = new DuplexTransport(farSocket, 'tls');
   const sink = new RecordingSink();

@@ -4,7 +4,7 @@ import { eventually } from '@fairlead/testkit/eventually';
 import type { Test } from 'tap';
 import { RecordingSink, send } from './recording-sink.ts';
 
-/** Two ends of one connection, not started, which close with the test. */
+/** Creates two ends of a connection, which are not started, and closes them after the test. */
 export type MakeTransports = (t: Test) => Promise<[Transport, Transport]>;
 
 interface Fixture {
@@ -23,9 +23,9 @@ async function startBoth(t: Test, makeTransports: MakeTransports): Promise<Fixtu
   return { near, far, nearSink, farSink };
 }
 
-/** What a session requires of every transport. */
+/** The behavior that a session requires of every transport. */
 export function transportContract(t: Test, makeTransports: MakeTransports): void {
-  t.test('buffers arrive in order, whether written alone or together', async (t) => {
+  t.test('buffers arrive in order, written separately or together', async (t) => {
     const { near, far, nearSink, farSink } = await startBoth(t, makeTransports);
     send(near, Buffer.from('one '));
     send(near, Buffer.from('two '), Buffer.from('three '), Buffer.from('four'));
@@ -52,7 +52,7 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     t.equal(farSink.closes.length, 1);
   });
 
-  t.test('destroy(error) reports that error once and delivers nothing more', async (t) => {
+  t.test('destroy(error) reports the error once and stops delivery', async (t) => {
     const { near, far, nearSink } = await startBoth(t, makeTransports);
     send(far, Buffer.from('x'));
     const failure = new TunnelError('tunnel_silent');
@@ -64,14 +64,14 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     t.equal(nearSink.closes.length, 1);
   });
 
-  t.test('destroy() without an error is an orderly end on this side', async (t) => {
+  t.test('destroy() without an error closes this side without an error', async (t) => {
     const { near, nearSink } = await startBoth(t, makeTransports);
     near.destroy();
     t.equal(await nearSink.closed(), undefined);
     t.equal(nearSink.closes.length, 1);
   });
 
-  t.test('destroy() within onBytes drops the rest of the read', async (t) => {
+  t.test('destroy() in onBytes drops the remaining bytes', async (t) => {
     const { near, far, farSink } = await startBoth(t, makeTransports);
     farSink.onBytes = (chunk) => {
       RecordingSink.prototype.onBytes.call(farSink, chunk);
@@ -82,34 +82,34 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     t.equal(farSink.chunks.length, 1);
   });
 
-  t.test('onSent is called when a buffer has left, not before, and in order', async (t) => {
+  t.test('onSent is called in order, after a buffer was sent', async (t) => {
     const [near, far] = await makeTransports(t);
     near.start(new RecordingSink());
     const chunk = randomBytes(256 * 1024);
     const sent: number[] = [];
     let written = 0;
-    // A kernel buffer can take a whole write. A stopped reader bounds what it takes.
+    // Writes until kernel buffers are full, since the reader has not started.
     while (written - sent.length < 16) {
       const index = written++;
-      let isWithin = true;
+      let isWriting = true;
       near.write(chunk, () => {
-        t.notOk(isWithin, 'never within the call');
+        t.notOk(isWriting, 'not called during write()');
         sent.push(index);
       });
-      isWithin = false;
+      isWriting = false;
       await new Promise(setImmediate);
     }
     const farSink = new RecordingSink(false);
     far.start(farSink);
     await farSink.bytes(written * chunk.length);
-    await eventually('every buffer has left', () => sent.length === written);
+    await eventually('every buffer was sent', () => sent.length === written);
     t.strictSame(
       sent,
       Array.from({ length: written }, (_, index) => index),
     );
   });
 
-  t.test('a buffer may be used again after onSent', async (t) => {
+  t.test('a buffer can be reused after onSent', async (t) => {
     const { near, farSink } = await startBoth(t, makeTransports);
     const buffer = Buffer.alloc(50_000, 'a');
     await new Promise<void>((resolve) => near.write(buffer, resolve));
@@ -118,7 +118,7 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     t.equal(farSink.text, 'a'.repeat(buffer.length));
   });
 
-  t.test('a peer that answers within a write does not re-enter the sink', async (t) => {
+  t.test('the sink is not called during write()', async (t) => {
     const { near, far, nearSink, farSink } = await startBoth(t, makeTransports);
     farSink.onBytes = (chunk) => {
       send(far, chunk);
@@ -140,7 +140,7 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     t.notOk(reentered);
   });
 
-  t.test('bytes that arrive before start() wait for it', async (t) => {
+  t.test('bytes that arrive before start() are delivered after it', async (t) => {
     const [near, far] = await makeTransports(t);
     const nearSink = new RecordingSink();
     near.start(nearSink);
@@ -148,7 +148,7 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     await new Promise(setImmediate);
     const farSink = new RecordingSink();
     far.start(farSink);
-    t.equal(farSink.byteCount, 0, 'nothing is delivered from within start');
+    t.equal(farSink.byteCount, 0, 'no bytes are delivered during start()');
     await farSink.bytes(5);
     t.equal(farSink.text, 'early');
   });
@@ -159,7 +159,7 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     near.destroy(failure);
     const sink = new RecordingSink();
     near.start(sink);
-    t.equal(sink.closes.length, 0, 'not from within start');
+    t.equal(sink.closes.length, 0, 'not called during start()');
     t.equal(await sink.closed(), failure);
   });
 
@@ -168,11 +168,11 @@ export function transportContract(t: Test, makeTransports: MakeTransports): void
     far.start(new RecordingSink());
     far.end();
     near.end();
-    // Long enough for two FINs over loopback. If it takes longer, the connection is tested while open.
+    // Long enough for two FINs over loopback.
     for (let tick = 0; tick < 20; tick++) await new Promise(setImmediate);
     const sink = new RecordingSink();
     near.start(sink);
-    t.equal(sink.closes.length, 0, 'not from within start');
+    t.equal(sink.closes.length, 0, 'not called during start()');
     t.equal(await sink.closed(), undefined);
   });
 }

@@ -13,7 +13,7 @@ import type { Test } from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
 import { testServerCredentials } from './server-credentials.ts';
 
-/** The server's end, then the agent's, which dialed. */
+/** The server's end and the agent's end. The agent opened the connection. */
 export type TransportPair = [Transport, Transport];
 
 async function listening(t: Test, server: Server): Promise<number> {

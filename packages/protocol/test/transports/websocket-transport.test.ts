@@ -60,14 +60,14 @@ async function connectPair(t: Test, onServerSocket?: (socket: Duplex) => void): 
   return { client: await client, server: await server };
 }
 
-t.test('client to server', async (t) => {
+t.test('from client to server', async (t) => {
   transportContract(t, async (t) => {
     const { client, server } = await connectPair(t);
     return [client.transport, server.transport];
   });
 });
 
-t.test('server to client', async (t) => {
+t.test('from server to client', async (t) => {
   transportContract(t, async (t) => {
     const { client, server } = await connectPair(t);
     return [server.transport, client.transport];
@@ -81,7 +81,7 @@ for (const [sender, receiver] of [
   t.test(`payload from the ${sender} arrives as slices of the socket's reads`, async (t) => {
     const pair = await connectPair(t);
     const socketBuffers = new Set<ArrayBufferLike>();
-    // Before ws, whose listener splits the chunk.
+    // This listener must run before that of ws, which splits the chunk.
     (pair[receiver].socket as TLSSocket).prependListener('data', (chunk: Buffer) => {
       socketBuffers.add(chunk.buffer);
     });
@@ -106,7 +106,7 @@ for (const [sender, receiver] of [
     }
     t.ok(Buffer.concat(sink.chunks).equals(Buffer.concat(sent)));
     const copied = sink.chunks.filter((chunk) => !socketBuffers.has(chunk.buffer));
-    t.equal(copied.length, 0, `of ${sink.chunks.length} chunks none was copied`);
+    t.equal(copied.length, 0, `none of ${sink.chunks.length} chunks was copied`);
   });
 }
 
@@ -121,23 +121,23 @@ t.test('fragmented and empty messages of another implementation are accepted', a
   client.webSocket.send(Buffer.from('!'));
   await sink.bytes(14);
   t.equal(sink.text, 'one two three!');
-  t.equal(sink.chunks.length, 4, 'the empty message is no chunk');
+  t.equal(sink.chunks.length, 4, 'the empty message is not delivered');
 });
 
 t.test('if a peer does not read answers, only its latest ping is answered', async (t) => {
   const { client, server } = await connectPair(t);
   client.transport.start(new RecordingSink());
   server.transport.start(new RecordingSink());
-  // As if the kernel took no more answers, whatever the size of its buffers.
+  // Simulates a full kernel buffer.
   const { socket } = server;
   const write = socket._write;
   const writev = socket._writev!;
-  let goOn = () => {};
+  let proceed = () => {};
   socket._write = (...args) => {
-    goOn = () => write.apply(socket, args);
+    proceed = () => write.apply(socket, args);
   };
   socket._writev = (...args) => {
-    goOn = () => writev.apply(socket, args);
+    proceed = () => writev.apply(socket, args);
   };
   let waiting = 0;
   let read = 0;
@@ -157,11 +157,11 @@ t.test('if a peer does not read answers, only its latest ping is answered', asyn
   t.ok(waiting < 128 * 1024, `${waiting} bytes of answers wait`);
   socket._write = write;
   socket._writev = writev;
-  goOn();
+  proceed();
   await answered;
 });
 
-t.test('pings of a proxy are answered and not delivered', async (t) => {
+t.test('pings are answered and not delivered', async (t) => {
   const { client, server } = await connectPair(t);
   const sink = new RecordingSink();
   client.transport.start(new RecordingSink());
@@ -221,7 +221,7 @@ t.test('a connection that breaks without a close frame is an error', async (t) =
   t.match(await sink.closed(), { code: 'tunnel_lost', message: 'the WebSocket closed with 1006' });
 });
 
-t.test('the messages of one write leave as one vectored write', async (t) => {
+t.test('the messages of one write are sent as one vectored write', async (t) => {
   const { client } = await connectPair(t);
   let writes = 0;
   const writev = client.socket._writev!.bind(client.socket);

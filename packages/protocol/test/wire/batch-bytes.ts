@@ -1,12 +1,12 @@
 import type { FrameBatch } from '@fairlead/protocol/internal';
 
-/** Empties a batch into a buffer of its own. */
+/** Takes the bytes of a batch as a copy. */
 export function takeBytes(batch: FrameBatch): Buffer {
   const { buffer, bytes } = batch.take();
   return Buffer.from(buffer.subarray(0, bytes));
 }
 
-/** A DATA frame with that payload. */
+/** Adds a DATA frame with this payload. */
 export function putData(batch: FrameBatch, streamId: number, payload: Buffer): void {
   const source = {
     takeInto: (buffer: Buffer, at: number) => void payload.copy(buffer, at),

@@ -35,7 +35,7 @@ function encode(fill: (batch: FrameBatch) => void): Buffer {
   return encoded;
 }
 
-t.test('constants match docs/spec.md', async (t) => {
+t.test('constants are those of docs/spec.md', async (t) => {
   t.equal(HEADER_BYTES, 8, '1.1');
   t.equal(MAX_PAYLOAD_BYTES, 65_535, '1.1');
   t.equal(MAX_STREAM_ID, 2_147_483_647, '1.5');
@@ -59,7 +59,7 @@ t.test('constants match docs/spec.md', async (t) => {
   });
 });
 
-t.test('wire codes never change (spec 9)', async (t) => {
+t.test('9 wire codes do not change', async (t) => {
   const wireByCode = Object.entries(errorTable).map(([code, { wire }]) => `${code} ${wire}`);
   t.strictSame(wireByCode, [
     'cancelled 0',
@@ -189,7 +189,7 @@ const fixtures: Fixture[] = [
 ];
 
 for (const { rule, hex, frame, fill } of fixtures) {
-  t.test(rule, async (t) => {
+  t.test(`${rule} is encoded and decoded`, async (t) => {
     const wire = bytes(hex);
     t.equal(encode(fill).toString('hex'), wire.toString('hex'), 'encodes');
     t.strictSame(decode(wire), [frame], 'decodes');
@@ -210,7 +210,7 @@ t.test('1.2 flags are sent as 0 and ignored', async (t) => {
   for (const { fill } of fixtures) t.equal(encode(fill)[1], 0);
 });
 
-t.test('1.3 a frame of unknown type is skipped, wherever it is cut', async (t) => {
+t.test('1.3 a frame of an unknown type is skipped, in one or two chunks', async (t) => {
   const after: Frame = { name: 'FIN', id: 5 };
   for (const head of ['00 00', '0c 00', 'ff ff']) {
     for (const id of ['00000000', '00000009', 'ffffffff']) {
@@ -267,7 +267,7 @@ const malformed: [rule: string, code: string, hex: string][] = [
 ];
 
 for (const [rule, code, hex] of malformed) {
-  t.test(rule, async (t) => {
+  t.test(`${rule} is refused with ${code}`, async (t) => {
     const wire = bytes(hex);
     t.throws(() => decode(wire), { code });
     t.throws(
@@ -282,7 +282,7 @@ t.test('2.7 the decoder passes on a HELLO without payload', async (t) => {
   t.strictSame(decode(bytes('01 00 0000 00000000')), [{ name: 'HELLO', json: '' }]);
 });
 
-t.test('1.6 extra bytes are ignored if the page says "at least"', async (t) => {
+t.test('1.6 extra bytes are ignored if the spec says "at least"', async (t) => {
   t.strictSame(decode(bytes('02 00 0006 00000001 0050 01 61 ffff')), [
     { name: 'OPEN', id: 1, host: 'a', port: 80 },
   ]);
@@ -298,7 +298,7 @@ t.test('1.6 extra bytes are ignored if the page says "at least"', async (t) => {
   ]);
 });
 
-t.test('1.7 DATA of 65,535 bytes is accepted, as slices of the chunks', async (t) => {
+t.test('1.7 DATA of 65,535 bytes is delivered as slices of the chunks', async (t) => {
   const wire = Buffer.concat([bytes('05 00 ffff 00000002'), Buffer.alloc(65_535, 7)]);
   const pieces: Buffer[] = [];
   const collector = new FrameCollector();
@@ -316,7 +316,7 @@ t.test('1.7 DATA of 65,535 bytes is accepted, as slices of the chunks', async (t
   );
 });
 
-t.test('8.2 texts are cut at 256 bytes, between characters, and cleaned', async (t) => {
+t.test('8.2 texts are cut between characters at 256 bytes', async (t) => {
   const sent = encode((batch) =>
     batch.openFailed(1, new TunnelError('dial_failed', 'ü'.repeat(300))),
   );
@@ -354,16 +354,16 @@ t.test('a batch grows as needed and keeps the order of frames', async (t) => {
   );
   t.equal(frames.filter((frame) => frame.name === 'DATA').length, 6);
   t.equal(batch.bytes, 0);
-  t.equal(batch.take().bytes, 0, 'taken once');
+  t.equal(batch.take().bytes, 0, 'the batch is empty');
 });
 
-t.test('only a released buffer is used again', async (t) => {
+t.test('a buffer is reused only after its release', async (t) => {
   const first = new FrameBatch();
   first.opened(2);
   const taken = first.take();
   const second = new FrameBatch();
   second.opened(4);
-  t.not(second.take().buffer, taken.buffer, 'still on its way');
+  t.not(second.take().buffer, taken.buffer, 'the first buffer is not released');
   releaseFrameBuffer(taken.buffer);
   const third = new FrameBatch();
   third.opened(6);

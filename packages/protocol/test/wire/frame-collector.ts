@@ -50,7 +50,7 @@ export class FrameCollector implements FrameSink {
   }
 }
 
-/** Joins consecutive DATA of one stream, whose cuts have no meaning, and drops unknown frames. */
+/** Joins consecutive DATA of one stream, since its boundaries have no meaning, and drops unknown frames. */
 export function normalized(frames: readonly Frame[]): Frame[] {
   const result: Frame[] = [];
   for (const frame of frames) {

@@ -34,7 +34,7 @@ const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ name: fc.constant('PING' as const), hex: hex({ minLength: 8, maxLength: 8 }) }),
   fc.record({
     name: fc.constant('PONG' as const),
-    // Marks of this side have four bytes. The other four are 0.
+    // Marks of this implementation have four bytes. The other four are 0.
     hex: hex({ minLength: 4, maxLength: 4 }).map((value) => value.padStart(16, '0')),
     busyUs: uint32,
   }),
@@ -47,7 +47,7 @@ const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
   }),
 );
 
-t.test('the decoder reads what the oracle wrote, wherever it is cut', async () => {
+t.test('the decoder reads what the oracle encodes, in chunks of any size', async () => {
   fc.assert(
     fc.property(
       fc.array(anyFrame, { maxLength: 20 }),
@@ -69,7 +69,7 @@ t.test('the decoder reads what the oracle wrote, wherever it is cut', async () =
   );
 });
 
-/** Frames that this side sends: codes of the table, clean texts, its own marks. */
+/** Frames that this implementation sends: known codes, sanitized texts, its own marks. */
 const sentFrame: fc.Arbitrary<Frame> = anyFrame
   .filter(({ name }) => name !== 'unknown')
   .map((frame) => {
@@ -79,7 +79,7 @@ const sentFrame: fc.Arbitrary<Frame> = anyFrame
       case 'OPEN_FAILED':
         return { ...frame, code: 48, text: `failed ${frame.id}` };
       case 'GOAWAY':
-        return { ...frame, code: 1, reason: 'over the hills' };
+        return { ...frame, code: 1, reason: 'maintenance' };
       case 'HELLO':
         return { name: 'HELLO', json: JSON.stringify({ serverId: frame.json }) };
       case 'PING':
@@ -118,7 +118,7 @@ function put(batch: FrameBatch, frame: Frame): void {
   }
 }
 
-t.test('the oracle reads what the encoder wrote, over several batches', async () => {
+t.test('the oracle reads what the encoder writes in several batches', async () => {
   fc.assert(
     fc.property(fc.array(fc.array(sentFrame, { maxLength: 20 }), { maxLength: 5 }), (batches) => {
       const batch = new FrameBatch();
@@ -135,7 +135,7 @@ t.test('the oracle reads what the encoder wrote, over several batches', async ()
   );
 });
 
-t.test('whatever the bytes, the decoder fails only with its own errors', async (t) => {
+t.test('the decoder fails only with a TunnelError for any bytes', async (t) => {
   const codes = new Set<string>();
   fc.assert(
     fc.property(
@@ -160,7 +160,7 @@ t.test('whatever the bytes, the decoder fails only with its own errors', async (
   t.notOk(codes.has('internal_error'));
 });
 
-function assertSame(found: readonly Frame[], wanted: readonly Frame[]): void {
-  const [one, other] = [JSON.stringify(found), JSON.stringify(wanted)];
-  if (one !== other) throw new Error(`found ${one}, wanted ${other}`);
+function assertSame(found: readonly Frame[], expected: readonly Frame[]): void {
+  const [one, other] = [JSON.stringify(found), JSON.stringify(expected)];
+  if (one !== other) throw new Error(`found ${one}, expected ${other}`);
 }

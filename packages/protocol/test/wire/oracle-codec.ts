@@ -1,6 +1,6 @@
 /**
- * A second, simple implementation of docs/spec.md, section 1, on whole buffers and without code of the real codec. If both
- * agree, they probably do what the page says.
+ * A second, simple implementation of docs/spec.md, section 1. It decodes whole buffers and shares no code with the real
+ * codec, so that an error in one of them is likely to be found.
  */
 export type Frame =
   | { name: 'HELLO'; json: string }
