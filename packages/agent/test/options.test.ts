@@ -18,7 +18,7 @@ function complaint(...argv: string[]): string {
   return 'no complaint';
 }
 
-// Some manifests in use contain a variable that is not expanded. The agent warns later, and must start.
+// Some manifests contain a variable that is not expanded. The agent must start, and warns later.
 const unexpanded = `host=node1&ipv4=${'$'}{HOST_IP}&default-route=true`;
 
 t.test('accepts the arguments of a Konnectivity manifest', async (t) => {
@@ -41,7 +41,7 @@ t.test('accepts the arguments of a Konnectivity manifest', async (t) => {
   t.equal(warnings.length, 4, 'one line for each flag without effect');
 });
 
-t.test("the defaults are Konnectivity's, or our own", async (t) => {
+t.test('has the documented defaults', async (t) => {
   const { options } = parse();
   t.match(options, {
     proxyServerHost: ['127.0.0.1'],
@@ -69,7 +69,7 @@ t.test('PROXY_AGENT_ID sets the agent ID', async (t) => {
   t.equal(parseOptions(agentOptions, { argv: identity, env }).options.agentId, 'node1');
 });
 
-t.test('accepts several servers, by name and address', async (t) => {
+t.test('accepts several servers by name and address', async (t) => {
   const { options } = parse(
     '--proxy-server-host=a.example,[fd00::1]',
     '--proxy-server-host=10.0.0.1',
@@ -140,12 +140,12 @@ t.test('the former spelling --enrolment-* still works', async (t) => {
     const file = join(t.testdir({ 'agent.yaml': lines.join('\n') }), 'agent.yaml');
     const flags = lines.slice(0, 3).map((line) => `--${line.replace(': ', '=')}`);
     const { enrollmentToken: _, ...fromFlags } = expected;
-    for (const [given, wanted] of [
+    for (const [source, wanted] of [
       [{ ...common, env: variables }, expected],
       [{ ...common, argv: [...common.argv, `--config=${file}`] }, expected],
       [{ ...common, argv: [...common.argv, ...flags] }, fromFlags],
     ] as const) {
-      const { options, warnings } = parseOptions(agentOptions, given);
+      const { options, warnings } = parseOptions(agentOptions, source);
       t.match(options, wanted);
       t.strictSame(warnings, []);
     }

@@ -13,7 +13,7 @@ export interface TestCertificates {
   /** For `localhost`, 127.0.0.1 and ::1. */
   readonly server: Credentials;
   readonly expiredServer: Credentials;
-  /** Valid from tomorrow on. */
+  /** Not valid before tomorrow. */
   readonly earlyServer: Credentials;
   /** For `elsewhere.test` only. */
   readonly otherServer: Credentials;

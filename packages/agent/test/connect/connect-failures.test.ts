@@ -21,7 +21,7 @@ import {
   startWebSocketServer,
 } from './tunnel-servers.ts';
 
-t.test('the path to the server', async (t) => {
+t.test('errors on the path to the server', async (t) => {
   t.test('a port that does not answer the SYN is a dial timeout', async (t) => {
     const target = await startBlackholeTarget();
     t.teardown(() => target.close());
@@ -32,7 +32,7 @@ t.test('the path to the server', async (t) => {
   });
 
   t.test('a name that does not resolve is a DNS failure', async (t) => {
-    // Too long for a label of DNS (RFC 1035): no resolver is asked.
+    // Too long for a DNS label (RFC 1035), so it is not looked up.
     const host = `${'x'.repeat(64)}.test`;
     const error = await failure(connectTls({ host, port: 443 }, agentTls, { timeoutMs }));
     t.equal(error.reason, 'dns_failed');
@@ -40,7 +40,7 @@ t.test('the path to the server', async (t) => {
     t.notOk(error.otherTransportMayWork);
   });
 
-  t.test('a server without TLS is reported as such', async (t) => {
+  t.test('a server without TLS is tls_unavailable', async (t) => {
     const plain = net.createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     const { port } = await listenForTest(t, plain);
     const error = await failure(connectTls({ host: '127.0.0.1', port }, agentTls, { timeoutMs }));
@@ -58,8 +58,8 @@ t.test('the path to the server', async (t) => {
   });
 });
 
-t.test('refused certificates', async (t) => {
-  t.test("the server's has expired: both dates are shown", async (t) => {
+t.test('errors of certificates', async (t) => {
+  t.test('an expired server certificate: the error has both dates', async (t) => {
     const server = await startTlsServer(t, certificates.expiredServer);
     const endpoint = { host: '127.0.0.1', port: server.port };
     const error = await failure(connectTls(endpoint, agentTls, { timeoutMs }));
@@ -70,7 +70,7 @@ t.test('refused certificates', async (t) => {
     );
   });
 
-  t.test("the server's is not valid yet: both dates are shown", async (t) => {
+  t.test('a server certificate that is not valid yet: the error has both dates', async (t) => {
     const server = await startTlsServer(t, certificates.earlyServer);
     const endpoint = { host: '127.0.0.1', port: server.port };
     const error = await failure(connectTls(endpoint, agentTls, { timeoutMs }));
@@ -81,7 +81,7 @@ t.test('refused certificates', async (t) => {
     );
   });
 
-  t.test("the server's is for other names: they are shown", async (t) => {
+  t.test('a server certificate for other names: the error has the names', async (t) => {
     const server = await startTlsServer(t, certificates.otherServer);
     const endpoint = { host: '127.0.0.1', port: server.port };
     const error = await failure(connectTls(endpoint, agentTls, { timeoutMs }));
@@ -92,20 +92,17 @@ t.test('refused certificates', async (t) => {
     );
   });
 
-  t.test(
-    'a server that closes without a word may have refused ours: the error says so',
-    async (t) => {
-      const server = await startTlsServer(t, { ...serverTls, rejectUnauthorized: true });
-      const endpoint = { host: '127.0.0.1', port: server.port };
-      const foreign = { ...certificates.foreignAgent, ca: certificates.ca };
-      const error = await failure(connectTls(endpoint, foreign, { timeoutMs }));
-      t.equal(error.reason, 'reset');
-      t.match(error.message, /Some servers do so when they refuse the agent's certificate/);
-    },
-  );
+  t.test("a server that only closes: the error mentions the agent's certificate", async (t) => {
+    const server = await startTlsServer(t, { ...serverTls, rejectUnauthorized: true });
+    const endpoint = { host: '127.0.0.1', port: server.port };
+    const foreign = { ...certificates.foreignAgent, ca: certificates.ca };
+    const error = await failure(connectTls(endpoint, foreign, { timeoutMs }));
+    t.equal(error.reason, 'reset');
+    t.match(error.message, /Some servers do so when they refuse the agent's certificate/);
+  });
 
   for (const [kind, { connect }] of Object.entries(kinds)) {
-    t.test(`a server that refuses ours with an alert: ${kind}`, async (t) => {
+    t.test(`an alert of the server about the agent's certificate: ${kind}`, async (t) => {
       const port = await startOpensslServer(t);
       const foreign = { ...certificates.foreignAgent, ca: certificates.ca };
       const error = await failure(connect({ host: '127.0.0.1', port }, foreign, { timeoutMs }));
@@ -116,7 +113,7 @@ t.test('refused certificates', async (t) => {
   }
 });
 
-/** OpenSSL's server, which sends an alert when it refuses a certificate, as Go's does; Node's does not. */
+/** Starts OpenSSL's server. Like Go, and unlike Node, it sends an alert if it refuses a certificate. */
 async function startOpensslServer(t: Test): Promise<number> {
   const directory = t.testdir({
     'ca.crt': certificates.ca,
@@ -152,13 +149,13 @@ async function startOpensslServer(t: Test): Promise<number> {
   throw new Error(`openssl s_server did not start: ${output}`);
 }
 
-t.test('refusals by HTTP', async (t) => {
+t.test('HTTP refusals', async (t) => {
   const starters = {
     websocket: { connect: connectWebSocket, start: startWebSocketServer },
     http2: { connect: connectHttp2, start: startHttp2Server },
   };
   for (const [kind, { connect, start }] of Object.entries(starters)) {
-    t.test(`${kind}: the error shows status and text`, async (t) => {
+    t.test(`${kind}: the error has the status and the text`, async (t) => {
       const refusal = { status: 503, body: 'the server\nis full' };
       const server = await start(t, { ...serverTls, refusal });
       const endpoint = { host: '127.0.0.1', port: server.port };
@@ -172,19 +169,16 @@ t.test('refusals by HTTP', async (t) => {
       await server.allClosed();
     });
 
-    t.test(
-      `${kind}: if the server refuses our certificate, no other transport is tried`,
-      async (t) => {
-        const headers = { 'fairlead-error': 'unauthenticated' };
-        const refusal = { status: 401, headers, body: 'another CA signed it' };
-        const server = await start(t, { ...serverTls, refusal });
-        const endpoint = { host: '127.0.0.1', port: server.port };
-        const error = await failure(connect(endpoint, agentTls, { timeoutMs }));
-        t.equal(error.reason, 'identity_refused');
-        t.match(error.message, /another CA signed it/);
-        t.notOk(error.otherTransportMayWork);
-      },
-    );
+    t.test(`${kind}: after a refused certificate, no other transport is tried`, async (t) => {
+      const headers = { 'fairlead-error': 'unauthenticated' };
+      const refusal = { status: 401, headers, body: 'another CA signed it' };
+      const server = await start(t, { ...serverTls, refusal });
+      const endpoint = { host: '127.0.0.1', port: server.port };
+      const error = await failure(connect(endpoint, agentTls, { timeoutMs }));
+      t.equal(error.reason, 'identity_refused');
+      t.match(error.message, /another CA signed it/);
+      t.notOk(error.otherTransportMayWork);
+    });
   }
 
   t.test('websocket: another subprotocol is a protocol mismatch', async (t) => {
@@ -202,14 +196,11 @@ t.test('refusals by HTTP', async (t) => {
     await exchange(t, await connectWebSocket(endpoint, agentTls, { timeoutMs }));
   });
 
-  t.test(
-    'websocket: after an answer of another protocol, another transport may work',
-    async (t) => {
-      const server = tls.createServer(serverTls, (socket) => socket.end('220 mail.test ESMTP\r\n'));
-      const { port } = await listenForTest(t, server);
-      const endpoint = { host: '127.0.0.1', port };
-      const error = await failure(connectWebSocket(endpoint, agentTls, { timeoutMs }));
-      t.ok(error.otherTransportMayWork);
-    },
-  );
+  t.test('websocket: after an answer that is not HTTP, another transport may work', async (t) => {
+    const server = tls.createServer(serverTls, (socket) => socket.end('220 mail.test ESMTP\r\n'));
+    const { port } = await listenForTest(t, server);
+    const endpoint = { host: '127.0.0.1', port };
+    const error = await failure(connectWebSocket(endpoint, agentTls, { timeoutMs }));
+    t.ok(error.otherTransportMayWork);
+  });
 });

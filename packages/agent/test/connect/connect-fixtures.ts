@@ -71,7 +71,7 @@ class Receiver {
   }
 }
 
-/** Sends a megabyte, receives it back, and ends cleanly. */
+/** Sends a megabyte, receives its echo and ends without an error. */
 export async function exchange(t: Test, transport: Transport): Promise<void> {
   t.teardown(() => transport.destroy());
   const receiver = new Receiver(transport);
@@ -82,10 +82,10 @@ export async function exchange(t: Test, transport: Transport): Promise<void> {
   const expected = Buffer.concat([Buffer.from(greeting), payload]);
   t.ok(receiver.received.equals(expected), 'greeting and echo are complete');
   transport.end();
-  t.equal(await receiver.closed(), undefined, 'the transport ends cleanly');
+  t.equal(await receiver.closed(), undefined, 'the transport ends without an error');
 }
 
-/** The ConnectError that the attempt ends with; throws for any other result. */
+/** Waits for the ConnectError of the attempt. @throws Error for any other result */
 export async function failure(attempt: Promise<Transport>): Promise<ConnectError> {
   const error = await attempt.then(
     () => new Error('connected'),
@@ -95,7 +95,7 @@ export async function failure(attempt: Promise<Transport>): Promise<ConnectError
   throw error;
 }
 
-/** A proxy whose certificate is trusted if the test CA signed it. */
+/** An egress proxy. Its certificate must be signed by the test CA. */
 export function proxyAt(url: string, env: NodeJS.ProcessEnv = {}): EgressProxy | undefined {
   const proxies = new EgressProxies({ url, env, tls: { ca: certificates.ca } });
   return proxies.for({ host: 'server.test', port: 443 });

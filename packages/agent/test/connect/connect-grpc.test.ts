@@ -23,7 +23,7 @@ const greet: Answer = (stream) =>
     servercount: '3',
   });
 
-/** A server with HTTP/2 only, like Konnectivity's. */
+/** Starts a server with HTTP/2 only, like Konnectivity's. */
 async function startServer(t: Test, answer: Answer = greet) {
   const calls: IncomingHttpHeaders[] = [];
   const server = createSecureServer({ ...serverTls, ALPNProtocols: ['h2'] });
@@ -41,7 +41,7 @@ async function startServer(t: Test, answer: Answer = greet) {
 const grpcIdentity = { agentId: 'node-1', agentIdentifiers: 'host=node1&ipv4=1.2.3.4' };
 
 t.test(
-  'the call carries the agent ID and identifiers, its answer the server ID and count',
+  'the call has the agent ID and identifiers, and the answer the server ID and count',
   async (t) => {
     const { endpoint, calls, allClosed } = await startServer(t);
     const connection = await connectGrpc(endpoint, agentTls, { timeoutMs, grpcIdentity });
@@ -65,7 +65,7 @@ t.test('the token is read for each connection', async (t) => {
   const { endpoint, calls } = await startServer(t);
   const connect = () => connectGrpc(endpoint, agentTls, { timeoutMs, grpcIdentity, tokenPath });
   await t.rejects(connect(), { reason: 'own_token', message: /--service-account-token-path/ });
-  t.same(calls, [], 'without a token no call is sent');
+  t.same(calls, [], 'no call is sent without a token');
   for (const token of ['first', 'second']) {
     await writeFile(tokenPath, `${token}\n`);
     (await connect()).destroy();
@@ -73,7 +73,7 @@ t.test('the token is read for each connection', async (t) => {
   }
 });
 
-t.test('refusals', async (t) => {
+t.test('refusals are ConnectErrors with their reason', async (t) => {
   const refusals: [string, Answer, Partial<ConnectError>, RegExp][] = [
     [
       'a gRPC status about the identity',
@@ -110,20 +110,20 @@ t.test('refusals', async (t) => {
     ],
     ['a reset', (stream) => stream.close(2), { reason: 'reset' }, /./],
   ];
-  for (const [name, answer, wanted, text] of refusals) {
+  for (const [name, answer, expected, text] of refusals) {
     const { endpoint, allClosed } = await startServer(t, answer);
     const error = await connectGrpc(endpoint, agentTls, { timeoutMs, grpcIdentity }).then(
       () => undefined,
       (thrown: unknown) => thrown,
     );
     t.ok(error instanceof ConnectError, name);
-    t.match(error, wanted, name);
+    t.match(error, expected, name);
     t.match((error as Error).message, text, name);
     await allClosed();
   }
 });
 
-t.test('auto tries gRPC last, and first the next time', async (t) => {
+t.test('auto tries gRPC last, and tries it first if it worked before', async (t) => {
   const { endpoint, calls } = await startServer(t);
   const selector = new TransportSelector(transportChoices('auto'));
   const options = { timeoutMs, grpcIdentity };

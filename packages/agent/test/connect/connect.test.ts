@@ -19,7 +19,7 @@ import {
 import { listenForTest, startHttp2Server, startTlsServer } from './tunnel-servers.ts';
 
 for (const [kind, { connect, start }] of Object.entries(kinds)) {
-  t.test(kind, async (t) => {
+  t.test(`over ${kind}`, async (t) => {
     t.test('carries bytes in both directions and leaves no connection open', async (t) => {
       const server = await start(t, serverTls);
       const endpoint = { host: '127.0.0.1', port: server.port };
@@ -31,7 +31,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       await server.allClosed();
     });
 
-    t.test('works over IPv6, without an address in SNI', async (t) => {
+    t.test('connects to an IPv6 address without SNI', async (t) => {
       const server = await start(t, { ...serverTls, host: '::1' });
       const transport = await connect({ host: '::1', port: server.port }, agentTls, { timeoutMs });
       t.notOk((server.secured[0] as { servername?: string | false }).servername);
@@ -47,7 +47,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       await exchange(t, transport);
     });
 
-    t.test('resumes TLS with the same credentials only', async (t) => {
+    t.test('resumes TLS sessions with the same credentials only', async (t) => {
       const server = await start(t, serverTls);
       const endpoint = { host: '127.0.0.1', port: server.port };
       const other = { ...agentTls };
@@ -67,7 +67,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       t.notOk(error.otherTransportMayWork);
     });
 
-    t.test('a certificate of another CA is refused, and the error shows it', async (t) => {
+    t.test('refuses a certificate of another CA, and the error describes it', async (t) => {
       const server = await start(t, serverTls);
       const endpoint = { host: '127.0.0.1', port: server.port };
       const other = { ...agentTls, ca: certificates.foreignCa };
@@ -79,7 +79,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       await server.allClosed();
     });
 
-    t.test('a server that selects none of the offered protocols is a mismatch', async (t) => {
+    t.test('a server that selects no offered protocol is a protocol mismatch', async (t) => {
       const server = await startTlsServer(t, { ...serverTls, ALPNProtocols: ['other/1'] });
       const endpoint = { host: '127.0.0.1', port: server.port };
       const error = await failure(connect(endpoint, agentTls, { timeoutMs }));
@@ -88,7 +88,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       await server.allClosed();
     });
 
-    t.test('a server that never answers: the timeout names the TLS handshake', async (t) => {
+    t.test('a server that does not answer: the timeout names the TLS handshake', async (t) => {
       const time = controlTime(t);
       const silent = await startSilentServer(t);
       const accepted = once(silent.server, 'connection');
@@ -117,7 +117,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
         const secured = once(server, 'secureConnection');
         const attempt = failure(connect({ host: '127.0.0.1', port }, agentTls, { timeoutMs }));
         await secured;
-        // The agent's part of the handshake has ended before.
+        // At this point the agent has completed its side of the handshake.
         await time.advance(timeoutMs);
         const error = await attempt;
         t.equal(error.reason, 'handshake_timeout');
@@ -129,7 +129,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       },
     );
 
-    t.test('an abort closes the connection that is being made', async (t) => {
+    t.test('an abort closes the connection attempt', async (t) => {
       const silent = await startSilentServer(t);
       const abort = new AbortController();
       const accepted = once(silent.server, 'connection');
@@ -140,7 +140,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       await silent.allClosed();
     });
 
-    t.test('an abort before the start opens no connection', async (t) => {
+    t.test('an abort before the start does not open a connection', async (t) => {
       const silent = await startSilentServer(t);
       silent.server.on('connection', () => t.fail('it connected'));
       const signal = AbortSignal.abort();
@@ -150,13 +150,13 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
   });
 }
 
-/** Accepts TCP connections and reads, so that it sees the end, but never answers. */
+/** Starts a server that accepts TCP connections and reads, but does not answer. */
 async function startSilentServer(t: Test) {
   const server = net.createServer((socket) => socket.resume());
   return { ...(await listenForTest(t, server)), server, host: '127.0.0.1' };
 }
 
-t.test('http2: the request has the headers of a tunnel, and both windows are large', async (t) => {
+t.test('http2: the request has the headers of a tunnel and large windows', async (t) => {
   let seen: { headers: IncomingHttpHeaders; windows: object } | undefined;
   const server = await startHttp2Server(t, {
     ...serverTls,

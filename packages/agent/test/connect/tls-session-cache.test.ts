@@ -4,19 +4,16 @@ import t from 'tap';
 const at = (address: string, group = 'servers h2') => ({ address, group });
 const ticket = (text: string) => Buffer.from(text);
 
-t.test(
-  'a session is used once: the latest of the address first, then those of other addresses',
-  async (t) => {
-    const cache = new TlsSessionCache();
-    cache.put(at('a'), ticket('a1'));
-    cache.put(at('a'), ticket('a2'));
-    cache.put(at('b'), ticket('b1'));
-    const take = (address: string) => cache.take(at(address))?.toString();
-    t.strictSame([take('a'), take('a'), take('a'), take('a')], ['a2', 'a1', 'b1', undefined]);
-  },
-);
+t.test('a session is used once, and sessions of the same address are used first', async (t) => {
+  const cache = new TlsSessionCache();
+  cache.put(at('a'), ticket('a1'));
+  cache.put(at('a'), ticket('a2'));
+  cache.put(at('b'), ticket('b1'));
+  const take = (address: string) => cache.take(at(address))?.toString();
+  t.strictSame([take('a'), take('a'), take('a'), take('a')], ['a2', 'a1', 'b1', undefined]);
+});
 
-t.test('a session of another address is used only for the same name and protocol', async (t) => {
+t.test('a session of another address must have the same name and protocol', async (t) => {
   const cache = new TlsSessionCache();
   cache.put(at('a', 'servers tls'), ticket('tls'));
   cache.put(at('a', 'others h2'), ticket('other'));
@@ -36,7 +33,7 @@ t.test('keeps two sessions per address, and 256 in total', async (t) => {
   t.equal(count, 256);
 });
 
-t.test('other credentials have another cache', async (t) => {
+t.test('each set of credentials has its own cache', async (t) => {
   const [one, other] = [{}, {}];
   t.equal(TlsSessionCache.for(one), TlsSessionCache.for(one));
   t.not(TlsSessionCache.for(one), TlsSessionCache.for(other));

@@ -16,7 +16,7 @@ const options = { timeoutMs: 10_000 };
 
 type Outcome = 'works' | ConnectFailure;
 
-/** Transports with the given outcomes, which record each attempt. */
+/** Fake transports with these outcomes. They record each attempt. */
 function scripted(outcomes: Partial<Record<TransportKind, Outcome>>) {
   const tried: string[] = [];
   const choices = Object.keys(outcomes).map((name): TransportChoice => {
@@ -34,7 +34,7 @@ function scripted(outcomes: Partial<Record<TransportKind, Outcome>>) {
   return { tried: () => tried.splice(0), choices, outcomes };
 }
 
-t.test('--transport selects one transport, auto all in order', async (t) => {
+t.test('--transport selects one transport, and auto selects all in order', async (t) => {
   const kinds = (flag: string) => transportChoices(flag).map(({ kind }) => kind);
   t.same(kinds('auto'), ['tls', 'websocket', 'http2', 'grpc']);
   t.same(kinds('websocket'), ['websocket']);
@@ -71,7 +71,7 @@ for (const reason of [
   });
 }
 
-t.test('the transport that worked is tried first for an hour, per server', async (t) => {
+t.test('the transport that worked for a server is tried first for an hour', async (t) => {
   let nowMs = 0;
   const { choices, tried } = scripted({
     tls: 'protocol_mismatch',
@@ -91,22 +91,23 @@ t.test('the transport that worked is tried first for an hour, per server', async
   );
   nowMs = 3_600_001;
   await selector.connect(endpoint, {}, options);
-  t.same(tried(), ['tls server.test', 'websocket server.test'], 'the fastest is tried first again');
+  t.same(
+    tried(),
+    ['tls server.test', 'websocket server.test'],
+    'after an hour the fastest is tried first',
+  );
 });
 
-t.test(
-  'after a lost connection, the slower transport is preferred for a minute only',
-  async (t) => {
-    let nowMs = 0;
-    const { choices, tried } = scripted({ tls: 'reset', websocket: 'works' });
-    const selector = new TransportSelector(choices, () => nowMs);
-    await selector.connect(endpoint, {}, options);
-    nowMs = 60_001;
-    tried();
-    await selector.connect(endpoint, {}, options);
-    t.same(tried(), ['tls server.test', 'websocket server.test']);
-  },
-);
+t.test('after a lost connection, the slower transport is preferred for one minute', async (t) => {
+  let nowMs = 0;
+  const { choices, tried } = scripted({ tls: 'reset', websocket: 'works' });
+  const selector = new TransportSelector(choices, () => nowMs);
+  await selector.connect(endpoint, {}, options);
+  nowMs = 60_001;
+  tried();
+  await selector.connect(endpoint, {}, options);
+  t.same(tried(), ['tls server.test', 'websocket server.test']);
+});
 
 t.test('one lost connection does not change to a slower transport', async (t) => {
   const { choices, tried, outcomes } = scripted({ tls: 'works', websocket: 'works' });
@@ -119,7 +120,11 @@ t.test('one lost connection does not change to a slower transport', async (t) =>
     message: 'tls says reset',
   });
   t.same(tried(), ['tls server.test']);
-  t.equal((await selector.connect(endpoint, {}, options)).kind, 'websocket', 'two do');
+  t.equal(
+    (await selector.connect(endpoint, {}, options)).kind,
+    'websocket',
+    'a second lost connection does',
+  );
 });
 
 t.test('if the transport that worked fails, the others are tried in order', async (t) => {
@@ -136,7 +141,7 @@ t.test('if the transport that worked fails, the others are tried in order', asyn
   t.same(tried(), ['http2 server.test', 'tls server.test']);
 });
 
-t.test('if all transports fail, the error says why for each', async (t) => {
+t.test('if all transports fail, the error has the reason for each', async (t) => {
   const { choices } = scripted({
     tls: 'protocol_mismatch',
     websocket: 'http_refused',
@@ -150,7 +155,7 @@ t.test('if all transports fail, the error says why for each', async (t) => {
   });
 });
 
-t.test('against real servers', async (t) => {
+t.test('with real servers', async (t) => {
   const { ca, server, agent } = await testCertificates();
   const agentTls = { ...agent, ca };
   const connect = async (t: Test, port: number) => {
@@ -160,12 +165,12 @@ t.test('against real servers', async (t) => {
     return transport.kind;
   };
 
-  t.test('a server with WebSockets only', async (t) => {
+  t.test('selects websocket for a server with WebSockets only', async (t) => {
     const { port } = await startWebSocketServer(t, server);
     t.equal(await connect(t, port), 'websocket');
   });
 
-  t.test('a server with HTTP/2 only', async (t) => {
+  t.test('selects http2 for a server with HTTP/2 only', async (t) => {
     const { port } = await startHttp2Server(t, server);
     t.equal(await connect(t, port), 'http2');
   });

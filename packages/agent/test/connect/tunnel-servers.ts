@@ -21,20 +21,20 @@ import { WebSocketServer } from 'ws';
 
 export const greeting = 'hello ';
 
-/** A listener, with its connections. */
+/** A listener and its connections. */
 export interface TestServer {
   readonly port: number;
-  /** TLS connections, in order, open or not. */
+  /** All TLS connections so far, in order. */
   readonly secured: TLSSocket[];
-  /** Which of them resumed an earlier TLS session. */
+  /** Whether each of them resumed a TLS session. */
   readonly resumed: boolean[];
-  /** TCP connections that are open. */
+  /** Open TCP connections. */
   readonly open: Set<net.Socket>;
   /** Resolves when no connection is open. */
   allClosed(): Promise<void>;
 }
 
-/** Starts the listener of any server and closes it, with all its connections, after the test. */
+/** Starts a server's listener, and closes it and its connections after the test. */
 export async function listenForTest(
   t: Test,
   server: net.Server,

@@ -5,7 +5,7 @@ import t from 'tap';
 const dayMs = 86_400_000;
 const authority = await createAuthority({ name: 'CA', now: new Date(Date.now() - 60 * dayMs) });
 
-/** A certificate for 30 days; `part` of its lifetime is over. */
+/** A certificate with a lifetime of 30 days, of which `part` has passed. */
 async function aged(part: number) {
   const now = new Date(Date.now() - part * 30 * dayMs);
   const { certificate } = await issueCertificate(authority, {
@@ -24,7 +24,7 @@ async function isDue(clock: RenewalClock, part: number, abort: AbortController):
   return due;
 }
 
-t.test('the renewal is due after a random part of the lifetime, from 0.6 to 0.7', async (t) => {
+t.test('the renewal is due after a random part of the lifetime between 0.6 and 0.7', async (t) => {
   const cases: [random: number, part: number, due: boolean][] = [
     [0, 0.59, false],
     [0, 0.61, true],
@@ -39,7 +39,7 @@ t.test('the renewal is due after a random part of the lifetime, from 0.6 to 0.7'
   }
 });
 
-t.test('pauses grow after each failure, and a success is followed by a pause too', async (t) => {
+t.test('pauses grow after each failure, and a renewal is followed by a pause', async (t) => {
   const abort = new AbortController();
   const clock = new RenewalClock(abort.signal, () => 1);
   const old = await aged(0.8);
@@ -47,7 +47,7 @@ t.test('pauses grow after each failure, and a success is followed by a pause too
   t.same(
     pauses.map((pauseMs) => Math.round(pauseMs / 60_000)),
     [60, 60, 60, 60, 60],
-    'at most an hour',
+    'pauses are at most an hour',
   );
   const short = {
     validFrom: new Date().toISOString(),

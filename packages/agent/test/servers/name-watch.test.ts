@@ -4,7 +4,7 @@ import { Changes } from '@fairlead/testkit';
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 
-/** A watch over a name whose addresses the test decides. */
+/** Watches a name whose addresses the test sets. */
 function watch(t: Test, intervalMs: number) {
   const reported: string[] = [];
   let answer: readonly string[] | undefined;
@@ -44,7 +44,7 @@ function watch(t: Test, intervalMs: number) {
   };
 }
 
-t.test('reports changes only, and keeps the known addresses after a failure', async (t) => {
+t.test('reports only changes, and keeps the known addresses after a failure', async (t) => {
   const { name, reported, answer, fail, lookups, until } = watch(t, 5);
   answer('10.0.0.1', '10.0.0.2');
   name.start();
@@ -67,7 +67,7 @@ t.test('looks up an unknown name again', async (t) => {
   await until(() => reported.at(-1) === '10.0.0.1');
 });
 
-t.test('lookUpSoon shortens the interval, but not below one second', async (t) => {
+t.test('lookUpSoon() shortens the interval to at least one second', async (t) => {
   const time = controlTime(t);
   const { name, reported, answer, until, lookups } = watch(t, 600_000);
   answer('10.0.0.1');

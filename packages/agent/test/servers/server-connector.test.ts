@@ -27,7 +27,7 @@ import t, { type Test } from 'tap';
 interface Accepted {
   readonly session: Session;
   readonly serverId: string;
-  /** Why the tunnel ended; undefined before, null after a clean end. */
+  /** The error of the tunnel. Undefined while it is open, null after an end without an error. */
   ended: TunnelError | null | undefined;
 }
 
@@ -35,17 +35,17 @@ interface Accepted {
 interface Answer {
   readonly hello: Hello;
   readonly firstStreamId?: number;
-  /** Why it refuses the agent, as soon as it has the agent's HELLO. */
+  /** The server refuses the agent with this error after the agent's HELLO. */
   readonly refusal?: TunnelError;
-  /** Called with the agent's HELLO, before the server sends anything else. */
+  /** Called when the agent's HELLO arrives, before the server answers. */
   readonly onHello?: () => void;
-  /** It drains at once. */
+  /** The server drains at once. */
   readonly drains?: boolean;
-  /** It sends HELLO and nothing else. */
+  /** The server sends only HELLO. */
   readonly isMute?: boolean;
 }
 
-/** Unlike a socket, one end of a pair is not notified when the other is destroyed. */
+/** Destroys the other end too. A Duplex pair does not do that by itself, unlike a socket. */
 function breakTogether(one: Duplex, other: Duplex): void {
   one.on('close', () => {
     if (!one.readableEnded || !one.writableFinished) other.destroy();
@@ -53,7 +53,7 @@ function breakTogether(one: Duplex, other: Duplex): void {
 }
 
 /** An agent with in-memory tunnels to simulated servers. */
-class Stage {
+class SimulatedAgent {
   readonly registry = new TunnelRegistry();
   readonly accepted: Accepted[] = [];
   readonly connectors: ServerConnector[] = [];
@@ -93,7 +93,7 @@ class Stage {
     });
   }
 
-  /** @param maxMs the longest pause; the first is 10 ms */
+  /** @param maxMs the longest pause between attempts; the first pause is 10 ms */
   connector({ searches = false, maxMs = 20 } = {}): ServerConnector {
     const backoff = () => new Backoff({ minMs: 10, maxMs, random: () => 0.5 });
     const connector = new ServerConnector({
@@ -147,7 +147,7 @@ class Stage {
         {
           onHello: () => {
             server.onHello?.();
-            // Frames that wait leave at the end of this tick.
+            // Queued frames would be sent at the end of this tick.
             if (server.isMute) accepted.session.transport.write = () => true;
             if (server.refusal) accepted.session.close(server.refusal);
             this.changed();
@@ -172,236 +172,231 @@ class Stage {
   }
 }
 
-const say = (serverId: string, serverCount = 1) => ({ hello: { serverId, serverCount } });
+const answerOf = (serverId: string, serverCount = 1) => ({ hello: { serverId, serverCount } });
 
 t.test('a lost tunnel is replaced', async (t) => {
-  const stage = new Stage(t);
-  stage.next = () => say('a');
-  stage.connector();
-  await stage.until(() => stage.up.length === 1);
-  stage.accepted[0]!.session.destroy(new TunnelError('tunnel_lost'));
-  await stage.until(() => stage.accepted.length === 2 && stage.up.length === 1);
-  t.equal(stage.registry.connectedCount, 1);
+  const simulation = new SimulatedAgent(t);
+  simulation.next = () => answerOf('a');
+  simulation.connector();
+  await simulation.until(() => simulation.up.length === 1);
+  simulation.accepted[0]!.session.destroy(new TunnelError('tunnel_lost'));
+  await simulation.until(() => simulation.accepted.length === 2 && simulation.up.length === 1);
+  t.equal(simulation.registry.connectedCount, 1);
 });
 
-t.test(
-  '2.9 a second tunnel to the same server is refused, and opened when the first is lost',
-  async (t) => {
-    const stage = new Stage(t);
-    stage.next = () => say('a');
-    stage.connector();
-    await stage.until(() => stage.up.length === 1);
-    stage.connector();
-    await stage.until(() => stage.accepted.at(-1)?.ended !== undefined);
-    t.equal(stage.accepted[1]?.ended?.code, 'duplicate_tunnel');
-    t.equal(stage.accepted[1]?.session.peerHello, undefined, 'it never received a HELLO');
+t.test('2.9 a second tunnel to the same server is refused while the first is open', async (t) => {
+  const simulation = new SimulatedAgent(t);
+  simulation.next = () => answerOf('a');
+  simulation.connector();
+  await simulation.until(() => simulation.up.length === 1);
+  simulation.connector();
+  await simulation.until(() => simulation.accepted.at(-1)?.ended !== undefined);
+  t.equal(simulation.accepted[1]?.ended?.code, 'duplicate_tunnel');
+  t.equal(simulation.accepted[1]?.session.peerHello, undefined, 'it never received a HELLO');
 
-    const [first, second] = stage.connectors;
-    first!.stop();
-    stage.accepted[0]!.session.destroy(new TunnelError('tunnel_lost'));
-    await stage.until(() => second!.readyCount === 1);
-    t.strictSame(stage.up, ['a'], 'the second address takes over');
-  },
-);
+  const [first, second] = simulation.connectors;
+  first!.stop();
+  simulation.accepted[0]!.session.destroy(new TunnelError('tunnel_lost'));
+  await simulation.until(() => second!.readyCount === 1);
+  t.strictSame(simulation.up, ['a'], 'the second address takes over');
+});
 
-t.test('2.13 a tunnel is ready when the server has handled HELLO, not before', async (t) => {
-  const stage = new Stage(t);
+t.test('2.13 a tunnel is ready after the server has handled HELLO', async (t) => {
+  const simulation = new SimulatedAgent(t);
   let readyCount: number | undefined;
   const onHello = () => {
-    readyCount = stage.connectors[0]!.readyCount;
+    readyCount = simulation.connectors[0]!.readyCount;
   };
-  stage.next = () => ({ ...say('a'), onHello });
-  const connector = stage.connector();
-  await stage.until(() => connector.readyCount === 1);
+  simulation.next = () => ({ ...answerOf('a'), onHello });
+  const connector = simulation.connector();
+  await simulation.until(() => connector.readyCount === 1);
   t.equal(readyCount, 0);
 });
 
-t.test(
-  '2.13 a tunnel whose server never accepts the agent is closed, and another address can be used',
-  async (t) => {
-    const stage = new Stage(t, { handshakeTimeout: 50 });
-    stage.next = () => ({ ...say('a'), isMute: true });
-    const bad = stage.connector({ maxMs: 10_000 });
-    await stage.until(() => stage.registry.connectedCount === 1);
-    stage.next = () => say('a');
-    const good = stage.connector();
-    await stage.until(() => good.readyCount === 1);
-    t.equal(bad.readyCount, 0);
-    t.strictSame(stage.failures, ['handshake_timeout']);
-  },
-);
+t.test('2.13 a tunnel is closed if the server does not accept the agent in time', async (t) => {
+  const simulation = new SimulatedAgent(t, { handshakeTimeout: 50 });
+  simulation.next = () => ({ ...answerOf('a'), isMute: true });
+  const bad = simulation.connector({ maxMs: 10_000 });
+  await simulation.until(() => simulation.registry.connectedCount === 1);
+  simulation.next = () => answerOf('a');
+  const good = simulation.connector();
+  await simulation.until(() => good.readyCount === 1);
+  t.equal(bad.readyCount, 0);
+  t.strictSame(simulation.failures, ['handshake_timeout']);
+});
 
-t.test(
-  '2.13 a tunnel that drains before the server accepts the agent is closed at once',
-  async (t) => {
-    const time = controlTime(t);
-    const stage = new Stage(t);
-    const attemptsAtMs: number[] = [];
-    stage.next = () => {
-      attemptsAtMs.push(performance.now());
-      return { ...say('a'), drains: attemptsAtMs.length < 6 };
-    };
-    const connector = stage.connector({ maxMs: 10_000 });
-    await stage.passTimeUntil(time, () => connector.readyCount === 1);
-    t.ok(attemptsAtMs[5]! - attemptsAtMs[4]! >= 110, 'pauses grow');
-    t.strictSame(stage.failures, new Array(5).fill('not_taken'));
-    const open = stage.accepted.filter(({ ended }) => ended === undefined);
-    t.equal(open.length, 1, 'all others are closed');
-  },
-);
+t.test('2.13 a tunnel that drains before the agent is accepted is closed', async (t) => {
+  const time = controlTime(t);
+  const simulation = new SimulatedAgent(t);
+  const attemptsAtMs: number[] = [];
+  simulation.next = () => {
+    attemptsAtMs.push(performance.now());
+    return { ...answerOf('a'), drains: attemptsAtMs.length < 6 };
+  };
+  const connector = simulation.connector({ maxMs: 10_000 });
+  await simulation.passTimeUntil(time, () => connector.readyCount === 1);
+  t.ok(attemptsAtMs[5]! - attemptsAtMs[4]! >= 110, 'pauses grow');
+  t.strictSame(simulation.failures, new Array(5).fill('not_taken'));
+  const open = simulation.accepted.filter(({ ended }) => ended === undefined);
+  t.equal(open.length, 1, 'the other tunnels are closed');
+});
 
-t.test(
-  '2.10 the search continues until all servers have a tunnel, and starts again after a loss',
-  async (t) => {
-    const stage = new Stage(t);
-    const order = ['a', 'a', 'a', 'b', 'b', 'c'];
-    stage.next = () => say(order.shift() ?? 'd', 3);
-    stage.connector({ searches: true });
-    await stage.until(() => stage.up.length === 3);
-    t.strictSame(stage.up.sort(), ['a', 'b', 'c']);
-    t.equal(stage.attempts, 6);
-    const b = stage.accepted.find(({ serverId, ended }) => serverId === 'b' && ended === undefined);
-    b!.session.destroy(new TunnelError('tunnel_lost'));
-    await stage.until(() => stage.up.includes('d'));
-    t.strictSame(stage.up.sort(), ['a', 'c', 'd']);
-  },
-);
+t.test('2.10 the agent searches until it has a tunnel to all servers', async (t) => {
+  const simulation = new SimulatedAgent(t);
+  const order = ['a', 'a', 'a', 'b', 'b', 'c'];
+  simulation.next = () => answerOf(order.shift() ?? 'd', 3);
+  simulation.connector({ searches: true });
+  await simulation.until(() => simulation.up.length === 3);
+  t.strictSame(simulation.up.sort(), ['a', 'b', 'c']);
+  t.equal(simulation.attempts, 6);
+  const b = simulation.accepted.find(
+    ({ serverId, ended }) => serverId === 'b' && ended === undefined,
+  );
+  b!.session.destroy(new TunnelError('tunnel_lost'));
+  await simulation.until(() => simulation.up.includes('d'));
+  t.strictSame(simulation.up.sort(), ['a', 'c', 'd']);
+});
 
 t.test('2.10 a higher server count starts the search', async (t) => {
-  const stage = new Stage(t);
-  stage.next = () => say('a');
-  stage.connector({ searches: true });
-  await stage.until(() => stage.up.length === 1);
-  stage.next = () => say('b', 2);
-  stage.accepted[0]!.session.updateHello({ serverCount: 2 });
-  await stage.until(() => stage.registry.connectedCount === 2);
-  t.equal(stage.attempts, 2);
+  const simulation = new SimulatedAgent(t);
+  simulation.next = () => answerOf('a');
+  simulation.connector({ searches: true });
+  await simulation.until(() => simulation.up.length === 1);
+  simulation.next = () => answerOf('b', 2);
+  simulation.accepted[0]!.session.updateHello({ serverCount: 2 });
+  await simulation.until(() => simulation.registry.connectedCount === 2);
+  t.equal(simulation.attempts, 2);
 });
 
-t.test('2.9 a second tunnel is no duplicate of one that drains', async (t) => {
-  const stage = new Stage(t);
-  stage.next = () => say('a');
-  const connector = stage.connector();
-  await stage.until(() => connector.readyCount === 1);
-  stage.accepted[0]!.session.drain(new TunnelError('shutting_down'));
-  await stage.until(() => stage.up.length === 2);
-  t.equal(stage.registry.connectedCount, 1);
-  t.equal(stage.accepted[0]!.ended, undefined, '6.2 a server that drains ends its tunnel itself');
-  stage.accepted[0]!.session.close();
-  await stage.until(() => stage.up.length === 1);
+t.test('2.9 a second tunnel is accepted if the first drains', async (t) => {
+  const simulation = new SimulatedAgent(t);
+  simulation.next = () => answerOf('a');
+  const connector = simulation.connector();
+  await simulation.until(() => connector.readyCount === 1);
+  simulation.accepted[0]!.session.drain(new TunnelError('shutting_down'));
+  await simulation.until(() => simulation.up.length === 2);
+  t.equal(simulation.registry.connectedCount, 1);
+  t.equal(
+    simulation.accepted[0]!.ended,
+    undefined,
+    '6.2 a server that drains ends its tunnel itself',
+  );
+  simulation.accepted[0]!.session.close();
+  await simulation.until(() => simulation.up.length === 1);
 });
 
-t.test('2.9 a second tunnel is no duplicate of one whose server is silent', async (t) => {
+t.test('2.9 a second tunnel is accepted if the first is silent', async (t) => {
   const time = controlTime(t);
-  const stage = new Stage(t);
-  stage.next = () => say('a');
-  stage.connector();
-  await stage.until(() => stage.up.length === 1);
-  // Silent from here on, like a machine that lost power.
-  const { transport } = stage.accepted[0]!.session;
+  const simulation = new SimulatedAgent(t);
+  simulation.next = () => answerOf('a');
+  simulation.connector();
+  await simulation.until(() => simulation.up.length === 1);
+  // From now on the server does not send, like a machine without power.
+  const { transport } = simulation.accepted[0]!.session;
   transport.write = () => true;
-  stage.connector();
-  await stage.until(() => stage.accepted.at(-1)?.ended !== undefined);
-  t.equal(stage.accepted[1]?.ended?.code, 'duplicate_tunnel', 'at first the silence is not known');
+  simulation.connector();
+  await simulation.until(() => simulation.accepted.at(-1)?.ended !== undefined);
+  t.equal(
+    simulation.accepted[1]?.ended?.code,
+    'duplicate_tunnel',
+    'the silence is not detected yet',
+  );
   // A third tunnel, as after a restart of the server behind a load balancer.
-  const [held] = stage.connectors;
-  await stage.passTimeUntil(time, () => held!.sessions[0]?.isSilent ?? true);
-  stage.connector();
-  await stage.passTimeUntil(time, () => stage.up.filter((id) => id === 'a').length === 2);
+  const [first] = simulation.connectors;
+  await simulation.passTimeUntil(time, () => first!.sessions[0]?.isSilent ?? true);
+  simulation.connector();
+  await simulation.passTimeUntil(time, () => simulation.up.filter((id) => id === 'a').length === 2);
 });
 
-t.test(
-  '3.12, 6.2 when stream IDs are used up, a new tunnel replaces the old one, which closes when idle',
-  async (t) => {
-    const stage = new Stage(t);
-    const firstStreamId = 2 ** 31 - 2 * 2 ** 20 - 4;
-    stage.next = () => ({ ...say('a'), ...(stage.accepted.length === 0 && { firstStreamId }) });
-    stage.connector();
-    await stage.until(() => stage.up.length === 1);
-    const [old] = stage.accepted;
-    const streams = Array.from({ length: 3 }, () =>
-      old!.session.open({ host: '127.0.0.1', port: 1 }, { onClose: () => {} }),
-    );
-    await stage.until(() => stage.up.length === 2);
-    t.notOk(
-      streams.some(({ isClosed }) => isClosed),
-      'its streams continue',
-    );
-    t.equal(stage.registry.connectedCount, 1);
-    for (const stream of streams) {
-      t.equal(old!.ended, undefined);
-      stream.reset(new TunnelError('cancelled'));
-    }
-    await stage.until(() => old!.ended !== undefined);
-    t.equal(old!.ended, null);
-    t.equal(stage.accepted.length, 2);
-  },
-);
+t.test('3.12, 6.2 if stream IDs run out, a new tunnel replaces the old one', async (t) => {
+  const simulation = new SimulatedAgent(t);
+  const firstStreamId = 2 ** 31 - 2 * 2 ** 20 - 4;
+  simulation.next = () => ({
+    ...answerOf('a'),
+    ...(simulation.accepted.length === 0 && { firstStreamId }),
+  });
+  simulation.connector();
+  await simulation.until(() => simulation.up.length === 1);
+  const [old] = simulation.accepted;
+  const streams = Array.from({ length: 3 }, () =>
+    old!.session.open({ host: '127.0.0.1', port: 1 }, { onClose: () => {} }),
+  );
+  await simulation.until(() => simulation.up.length === 2);
+  t.notOk(
+    streams.some(({ isClosed }) => isClosed),
+    'its streams continue',
+  );
+  t.equal(simulation.registry.connectedCount, 1);
+  for (const stream of streams) {
+    t.equal(old!.ended, undefined);
+    stream.reset(new TunnelError('cancelled'));
+  }
+  await simulation.until(() => old!.ended !== undefined);
+  t.equal(old!.ended, null);
+  t.equal(simulation.accepted.length, 2);
+});
 
-t.test('a retired connector ends each tunnel with its last stream', async (t) => {
-  const stage = new Stage(t);
-  stage.next = () => say('a');
-  const connector = stage.connector();
-  await stage.until(() => stage.up.length === 1);
-  const { session } = stage.accepted[0]!;
+t.test('a retired connector closes a tunnel after its last stream', async (t) => {
+  const simulation = new SimulatedAgent(t);
+  simulation.next = () => answerOf('a');
+  const connector = simulation.connector();
+  await simulation.until(() => simulation.up.length === 1);
+  const { session } = simulation.accepted[0]!;
   const stream = await new Promise<TunnelStream>((resolve) => {
     const opening: TunnelStream = session.open(
       { host: '127.0.0.1', port: 1 },
-      { onOpened: () => resolve(opening), onClose: () => stage.changed() },
+      { onOpened: () => resolve(opening), onClose: () => simulation.changed() },
     );
   });
   connector.retire();
-  await stage.until(() => session.isDraining);
+  await simulation.until(() => session.isDraining);
   t.notOk(stream.isClosed);
   t.notOk(connector.isDone);
   stream.reset(new TunnelError('cancelled'));
-  await stage.until(() => stage.accepted[0]!.ended !== undefined);
+  await simulation.until(() => simulation.accepted[0]!.ended !== undefined);
   t.ok(connector.isDone);
-  t.equal(stage.attempts, 1, 'the address is not dialed again');
+  t.equal(simulation.attempts, 1, 'the address is not dialed again');
 });
 
-t.test(
-  '2.11 the peers are those of all servers, and the last known ones without a tunnel',
-  async (t) => {
-    const stage = new Stage(t);
-    const servers = [
-      { serverId: 'a', serverCount: 2, peers: ['p:1', 'q:1'] },
-      { serverId: 'b', serverCount: 2, peers: ['q:1', 'r:1'] },
-    ];
-    stage.next = () => ({ hello: servers.shift() ?? {} });
-    stage.connector({ searches: true });
-    await stage.until(() => stage.registry.connectedCount === 2);
-    t.strictSame([...stage.registry.peers].sort(), ['p:1', 'q:1', 'r:1']);
-    stage.next = undefined;
-    const [a, b] = stage.accepted;
-    a!.session.drain(new TunnelError('shutting_down'));
-    await stage.until(() => stage.registry.connectedCount === 1);
-    t.strictSame(
-      [...stage.registry.peers].sort(),
-      ['q:1', 'r:1'],
-      'a drains: its peers do not count',
-    );
-    b!.session.updateHello({ peers: ['s:1'] });
-    await stage.until(() => stage.registry.peers.includes('s:1'));
-    t.strictSame([...stage.registry.peers], ['s:1']);
-    b!.session.destroy(new TunnelError('tunnel_lost'));
-    await stage.until(() => stage.registry.connectedCount === 0);
-    t.strictSame([...stage.registry.peers], ['s:1']);
-  },
-);
+t.test('2.11 the peers are those of all servers, and stay known without a tunnel', async (t) => {
+  const simulation = new SimulatedAgent(t);
+  const servers = [
+    { serverId: 'a', serverCount: 2, peers: ['p:1', 'q:1'] },
+    { serverId: 'b', serverCount: 2, peers: ['q:1', 'r:1'] },
+  ];
+  simulation.next = () => ({ hello: servers.shift() ?? {} });
+  simulation.connector({ searches: true });
+  await simulation.until(() => simulation.registry.connectedCount === 2);
+  t.strictSame([...simulation.registry.peers].sort(), ['p:1', 'q:1', 'r:1']);
+  simulation.next = undefined;
+  const [a, b] = simulation.accepted;
+  a!.session.drain(new TunnelError('shutting_down'));
+  await simulation.until(() => simulation.registry.connectedCount === 1);
+  t.strictSame(
+    [...simulation.registry.peers].sort(),
+    ['q:1', 'r:1'],
+    'the peers of a draining server do not count',
+  );
+  b!.session.updateHello({ peers: ['s:1'] });
+  await simulation.until(() => simulation.registry.peers.includes('s:1'));
+  t.strictSame([...simulation.registry.peers], ['s:1']);
+  b!.session.destroy(new TunnelError('tunnel_lost'));
+  await simulation.until(() => simulation.registry.connectedCount === 0);
+  t.strictSame([...simulation.registry.peers], ['s:1']);
+});
 
 t.test('2.11 at most 64 peers are dialed', async (t) => {
-  const stage = new Stage(t);
+  const simulation = new SimulatedAgent(t);
   const list = (prefix: string) => Array.from({ length: 60 }, (_, index) => `${prefix}${index}:1`);
   const servers = ['a', 'b'].map((serverId) => ({
     serverId,
     serverCount: 2,
     peers: list(serverId),
   }));
-  stage.next = () => ({ hello: servers.shift() ?? {} });
-  stage.connector({ searches: true });
-  await stage.until(() => stage.registry.connectedCount === 2);
-  t.equal(stage.registry.peers.length, 64);
+  simulation.next = () => ({ hello: servers.shift() ?? {} });
+  simulation.connector({ searches: true });
+  await simulation.until(() => simulation.registry.connectedCount === 2);
+  t.equal(simulation.registry.peers.length, 64);
 });
 
 const refusals = {
@@ -411,21 +406,25 @@ const refusals = {
 
 for (const searches of [false, true]) {
   for (const [reason, refusal] of Object.entries(refusals)) {
-    t.test(`${reason}: the agent waits longer each time, searching: ${searches}`, async (t) => {
+    t.test(`${reason}: pauses grow after each refusal, searching: ${searches}`, async (t) => {
       const time = controlTime(t);
-      const stage = new Stage(t);
+      const simulation = new SimulatedAgent(t);
       const attemptsAtMs: number[] = [];
-      stage.next = () => {
+      simulation.next = () => {
         attemptsAtMs.push(performance.now());
-        return { ...say('a', 2), ...(attemptsAtMs.length < 6 && { refusal }) };
+        return { ...answerOf('a', 2), ...(attemptsAtMs.length < 6 && { refusal }) };
       };
-      const connector = stage.connector({ searches, maxMs: 10_000 });
-      await stage.passTimeUntil(time, () => connector.readyCount === 1);
+      const connector = simulation.connector({ searches, maxMs: 10_000 });
+      await simulation.passTimeUntil(time, () => connector.readyCount === 1);
       const pauses = attemptsAtMs.slice(1, 6).map((atMs, index) => atMs - attemptsAtMs[index]!);
       t.ok(pauses.at(-1)! >= 110, `${pauses.map(Math.round)}`);
-      t.strictSame(stage.failures, new Array(5).fill(reason), '2.13 it was never ready');
+      t.strictSame(
+        simulation.failures,
+        new Array(5).fill(reason),
+        '2.13 each tunnel failed before it was ready',
+      );
       // A tunnel that is lost later is replaced at once.
-      stage.accepted.at(-1)!.session.destroy(new TunnelError('tunnel_lost'));
+      simulation.accepted.at(-1)!.session.destroy(new TunnelError('tunnel_lost'));
     });
   }
 }

@@ -6,7 +6,7 @@ import t from 'tap';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-t.test('dials start in order, over several ticks', async (t) => {
+t.test('dials start in order in several ticks', async (t) => {
   const queue = new DialQueue();
   const started: number[] = [];
   for (let index = 0; index < 20; index++) {
@@ -16,7 +16,7 @@ t.test('dials start in order, over several ticks', async (t) => {
       while (performance.now() < untilMs);
     });
   }
-  t.strictSame(started, [], 'none starts within the call');
+  t.strictSame(started, [], 'no dial starts during add()');
   let ticks = 0;
   for (; started.length < 20 && ticks < 100_000; ticks++) await new Promise(setImmediate);
   t.ok(ticks >= 5, `${ticks} ticks`);
@@ -24,7 +24,7 @@ t.test('dials start in order, over several ticks', async (t) => {
   await new Promise<void>((resolve) => queue.add(resolve));
 });
 
-t.test('a started dial is released even if the queue never becomes empty', async (t) => {
+t.test('a started dial is released even if the queue is never empty', async (t) => {
   const queue = new DialQueue();
   const started: WeakRef<object>[] = [];
   const addSlow = () => {

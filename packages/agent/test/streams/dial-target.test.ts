@@ -26,9 +26,9 @@ async function listen(t: Test, host: string, port = 0): Promise<net.Server> {
 
 const portOf = (server: net.Server): number => (server.address() as net.AddressInfo).port;
 
-/** A port that does not answer the SYN. */
-async function blackholePort(t: Test, host = '127.0.0.1', wantedPort = 0): Promise<number> {
-  const target = await startBlackholeTarget({ host, port: wantedPort });
+/** Starts a port that does not answer a SYN. */
+async function blackholePort(t: Test, host = '127.0.0.1', fixedPort = 0): Promise<number> {
+  const target = await startBlackholeTarget({ host, port: fixedPort });
   t.teardown(() => target.close());
   return target.port;
 }
@@ -48,13 +48,13 @@ function openSockets(): number {
     .filter((name) => name === 'TCPSocketWrap' || name === 'TCPConnectWrap').length;
 }
 
-/** Waits until destroyed handles are closed, in the closing phase of the current tick. */
+/** Waits for the closing phase of the current tick, in which destroyed handles are closed. */
 async function nextTick(): Promise<void> {
   await new Promise(setImmediate);
   await new Promise(setImmediate);
 }
 
-t.test('connects to an IPv4 address, with half-close allowed', async (t) => {
+t.test('connects to an IPv4 address, and allows half-close', async (t) => {
   const server = await listen(t, '127.0.0.1');
   const accepted = once(server, 'connection');
   const lookup = () => Promise.reject(new Error('an address needs no lookup'));
@@ -67,9 +67,9 @@ t.test('connects to an IPv4 address, with half-close allowed', async (t) => {
   peer.end();
   socket.resume();
   await once(socket, 'end');
-  t.ok(socket.writable, 'our side stays open after the FIN of the peer');
-  peer.on('data', (chunk) => t.equal(String(chunk), 'still here'));
-  socket.end('still here');
+  t.ok(socket.writable, 'the socket stays writable after the FIN of the peer');
+  peer.on('data', (chunk) => t.equal(String(chunk), 'still open'));
+  socket.end('still open');
   await once(peer, 'end');
 });
 
@@ -80,7 +80,7 @@ t.test('connects to an IPv6 address', async (t) => {
   socket.destroy();
 });
 
-t.test('bytes that arrive right after the connect are kept', async (t) => {
+t.test('bytes that arrive right after the connect are delivered', async (t) => {
   const server = await listen(t, '127.0.0.1');
   server.on('connection', (peer) => peer.end('banner'));
   const socket = await dialTarget({ host: '127.0.0.1', port: portOf(server) }, { timeoutMs });
@@ -106,7 +106,7 @@ t.test('the error names an IPv6 address in brackets', async (t) => {
   });
 });
 
-t.test('a target that never answers the SYN is a dial timeout', async (t) => {
+t.test('a target that does not answer the SYN is dial_timeout', async (t) => {
   const port = await blackholePort(t);
   const before = openSockets();
   const time = controlTime(t);
@@ -120,7 +120,7 @@ t.test('a target that never answers the SYN is a dial timeout', async (t) => {
   t.equal(openSockets(), before, 'no socket stays open');
 });
 
-t.test('names', async (t) => {
+t.test('a target with a name', async (t) => {
   t.test('an unknown name is dns_failed', async (t) => {
     const lookup = () =>
       Promise.reject(Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' }));
@@ -146,7 +146,7 @@ t.test('names', async (t) => {
     });
   });
 
-  t.test('a resolver that does not answer is a dial timeout', async (t) => {
+  t.test('a resolver that does not answer is dial_timeout', async (t) => {
     const lookup = () => new Promise<LookupAddress[]>(() => {});
     await t.rejects(dialTarget({ host: 'a.test', port: 80 }, { timeoutMs: 20, lookup }), {
       code: 'dial_timeout',
@@ -161,11 +161,11 @@ t.test('names', async (t) => {
     socket.destroy();
   });
 
-  t.test('after a refused address the next one is tried at once', async (t) => {
+  t.test('after a refused address, the next one is dialed at once', async (t) => {
     const server = await listen(t, '127.0.0.1');
     const refused = Array.from({ length: 10 }, (_, index) => ip4(`127.0.0.${index + 2}`));
     const lookup = async () => [...refused, ip4('127.0.0.1')];
-    // Time stands still: no attempt waits for its delay.
+    // The time does not advance, so an attempt that waits for its delay would never start.
     controlTime(t);
     const socket = await dialTarget(
       { host: 'a.test', port: portOf(server) },
@@ -175,32 +175,29 @@ t.test('names', async (t) => {
     socket.destroy();
   });
 
-  t.test(
-    'the next address is tried beside a silent one, whose socket is then closed',
-    async (t) => {
-      // A port that is free on one address can be in use on the other.
-      const port = await blackholePort(t, '127.0.0.2', await pickPort());
-      await listen(t, '127.0.0.1', port);
-      const lookup = async () => [ip4('127.0.0.2'), ip4('127.0.0.1')];
-      const before = openSockets();
-      const time = controlTime(t);
-      let isConnected = false;
-      const dial = dialTarget({ host: 'a.test', port }, { timeoutMs, lookup }).finally(() => {
-        isConnected = true;
-      });
-      await time.advance(240);
-      await nextTick();
-      t.notOk(isConnected, 'the first address is tried alone for 250 ms');
-      await time.advance(20);
-      const socket = await dial;
-      t.equal(socket.remoteAddress, '127.0.0.1');
-      await nextTick();
-      t.equal(openSockets(), before + 2, 'the winner and its accepted peer');
-      socket.destroy();
-    },
-  );
+  t.test('if an address is silent, the next one is dialed after 250 ms', async (t) => {
+    // A port that is free on one address can be in use on the other.
+    const port = await blackholePort(t, '127.0.0.2', await pickPort());
+    await listen(t, '127.0.0.1', port);
+    const lookup = async () => [ip4('127.0.0.2'), ip4('127.0.0.1')];
+    const before = openSockets();
+    const time = controlTime(t);
+    let isConnected = false;
+    const dial = dialTarget({ host: 'a.test', port }, { timeoutMs, lookup }).finally(() => {
+      isConnected = true;
+    });
+    await time.advance(240);
+    await nextTick();
+    t.notOk(isConnected, 'only the first address is dialed for 250 ms');
+    await time.advance(20);
+    const socket = await dial;
+    t.equal(socket.remoteAddress, '127.0.0.1');
+    await nextTick();
+    t.equal(openSockets(), before + 2, 'only the connected socket and its peer are open');
+    socket.destroy();
+  });
 
-  t.test('if every address refuses, the error names each', async (t) => {
+  t.test('if all addresses refuse, the error names each', async (t) => {
     const port = await refusedPort(t);
     const lookup = async () => [ip4('127.0.0.2'), ip4('127.0.0.3')];
     await t.rejects(dialTarget({ host: 'a.test', port }, { timeoutMs, lookup }), {
@@ -226,7 +223,7 @@ t.test('names', async (t) => {
   });
 });
 
-t.test('address families alternate, starting with that of the first address', async (t) => {
+t.test('address families alternate, starting with the family of the first address', async (t) => {
   t.same(interleaveFamilies([ip6('::1'), ip6('::2'), ip6('::3'), ip4('1.1.1.1')]), [
     ip6('::1'),
     ip4('1.1.1.1'),
@@ -241,7 +238,7 @@ t.test('address families alternate, starting with that of the first address', as
   t.same(interleaveFamilies([]), []);
 });
 
-t.test('check', async (t) => {
+t.test('the check option', async (t) => {
   t.test('is called with each address before it is dialed, and can skip some', async (t) => {
     const server = await listen(t, '127.0.0.1');
     const port = portOf(server);
@@ -257,7 +254,7 @@ t.test('check', async (t) => {
     socket.destroy();
   });
 
-  t.test('is the error if it skips all addresses, and none is dialed', async (t) => {
+  t.test('causes the error of the dial if it skips all addresses', async (t) => {
     const server = await listen(t, '127.0.0.1');
     server.on('connection', () => t.fail('dialed despite the policy'));
     const check = (): void => {
@@ -270,8 +267,8 @@ t.test('check', async (t) => {
   });
 });
 
-t.test('abort', async (t) => {
-  t.test('during the lookup', async (t) => {
+t.test('an abort', async (t) => {
+  t.test('during the lookup cancels the dial', async (t) => {
     const abort = new AbortController();
     const check = (): void => {
       t.fail('dialed after the abort');
@@ -291,7 +288,7 @@ t.test('abort', async (t) => {
     await nextTick();
   });
 
-  t.test('during the connect: the error is the reason, and no socket stays open', async (t) => {
+  t.test('during the connect closes the socket, and the error is the reason', async (t) => {
     const port = await blackholePort(t);
     const before = openSockets();
     const abort = new AbortController();
@@ -305,14 +302,14 @@ t.test('abort', async (t) => {
     t.equal(openSockets(), before);
   });
 
-  t.test('before the start', async (t) => {
+  t.test('before the start cancels the dial', async (t) => {
     const signal = AbortSignal.abort();
     await t.rejects(dialTarget({ host: '127.0.0.1', port: 80 }, { timeoutMs, signal }), {
       code: 'cancelled',
     });
   });
 
-  t.test('after the connect: the socket stays open', async (t) => {
+  t.test('after the connect does not close the socket', async (t) => {
     const server = await listen(t, '127.0.0.1');
     const abort = new AbortController();
     const target = { host: '127.0.0.1', port: portOf(server) };

@@ -11,7 +11,7 @@ interface Given {
 
 const rules = (texts: readonly string[] = []) => texts.map((text) => parseTargetRule(text)!);
 
-/** The verdict on the name of a target, or on each of its addresses. */
+/** The result for the name of a target, or for each of its addresses. */
 function judge(
   { allow, deny, ownPorts }: Given,
   host: string,
@@ -34,47 +34,48 @@ function judge(
   }
 }
 
-t.test(
-  'without rules all targets are allowed except link-local and metadata addresses',
-  async (t) => {
-    t.same(judge({}, 'a.example', 443, '10.0.0.1', '::1', '192.0.2.1'), [
-      'allowed',
-      'allowed',
-      'allowed',
-    ]);
-    const sensitive = [
-      ...[
-        '169.254.169.254',
-        '169.254.170.2',
-        '169.254.0.1',
-        'fe80::1',
-        'fe80::1%eth0',
-        'fd00:ec2::254',
-      ],
-      ...['fd20:ce::254', '100.100.100.200', '168.63.129.16', '::ffff:169.254.169.254'],
-      ...['64:ff9b::169.254.169.254', '2002:a9fe:a9fe::1', '64:ff9b::6464:64c8'],
-      ...['64:ff9b:1::a9fe:a9fe', '::169.254.169.254', '::6464:64c8'],
-    ];
-    for (const address of sensitive) {
-      t.same(judge({}, 'a.example', 80, address), ['policy_denied'], address);
-      t.same(judge({}, address, 80, address), ['policy_denied'], `${address} as the target`);
-    }
-  },
-);
-
-t.test('only a rule that names them allows link-local and metadata addresses', async (t) => {
-  const fate = (...allow: string[]) => judge({ allow }, 'a.example', 80, '169.254.169.254');
-  t.same(fate('*'), ['policy_denied']);
-  t.same(fate('0.0.0.0/0'), ['policy_denied']);
-  t.same(fate('a.example'), ['policy_denied']);
-  t.same(fate('*', '169.254.169.254:443'), ['policy_denied'], 'another port');
-  t.same(fate('169.254.169.254'), ['allowed']);
-  t.same(fate('169.254.0.0/16'), ['allowed']);
-  const given = { allow: ['169.254.0.0/16'], deny: ['169.254.169.254'] };
-  t.same(judge(given, 'a.example', 80, '169.254.169.254'), ['policy_denied'], 'the deny rule wins');
+t.test('without rules, link-local and metadata addresses are denied', async (t) => {
+  t.same(judge({}, 'a.example', 443, '10.0.0.1', '::1', '192.0.2.1'), [
+    'allowed',
+    'allowed',
+    'allowed',
+  ]);
+  const sensitive = [
+    ...[
+      '169.254.169.254',
+      '169.254.170.2',
+      '169.254.0.1',
+      'fe80::1',
+      'fe80::1%eth0',
+      'fd00:ec2::254',
+    ],
+    ...['fd20:ce::254', '100.100.100.200', '168.63.129.16', '::ffff:169.254.169.254'],
+    ...['64:ff9b::169.254.169.254', '2002:a9fe:a9fe::1', '64:ff9b::6464:64c8'],
+    ...['64:ff9b:1::a9fe:a9fe', '::169.254.169.254', '::6464:64c8'],
+  ];
+  for (const address of sensitive) {
+    t.same(judge({}, 'a.example', 80, address), ['policy_denied'], address);
+    t.same(judge({}, address, 80, address), ['policy_denied'], `${address} as the target`);
+  }
 });
 
-t.test('deny rules win over allow rules, for names and addresses', async (t) => {
+t.test('link-local and metadata addresses need a rule with their address', async (t) => {
+  const result = (...allow: string[]) => judge({ allow }, 'a.example', 80, '169.254.169.254');
+  t.same(result('*'), ['policy_denied']);
+  t.same(result('0.0.0.0/0'), ['policy_denied']);
+  t.same(result('a.example'), ['policy_denied']);
+  t.same(result('*', '169.254.169.254:443'), ['policy_denied'], 'another port');
+  t.same(result('169.254.169.254'), ['allowed']);
+  t.same(result('169.254.0.0/16'), ['allowed']);
+  const given = { allow: ['169.254.0.0/16'], deny: ['169.254.169.254'] };
+  t.same(
+    judge(given, 'a.example', 80, '169.254.169.254'),
+    ['policy_denied'],
+    'the deny rule has priority',
+  );
+});
+
+t.test('deny rules have priority over allow rules, for names and addresses', async (t) => {
   const given = { allow: ['*'], deny: ['10.0.0.0/8', '*.secret.example', 'db.example:5432'] };
   t.same(judge(given, 'a.example', 80, '10.0.0.1', '11.0.0.1'), ['policy_denied', 'allowed']);
   t.same(judge(given, 'a.example', 80, '::ffff:10.0.0.1', '2002:0a00:0001::'), [
@@ -90,9 +91,17 @@ t.test('if there is an allow rule, all other targets are denied', async (t) => {
   const given = { allow: ['10.0.0.0/8:443', 'node-1:10250'] };
   t.same(judge(given, 'a.example', 443, '10.0.0.1', '11.0.0.1'), ['allowed', 'policy_denied']);
   t.same(judge(given, 'a.example', 80, '10.0.0.1'), ['policy_denied']);
-  t.same(judge(given, 'node-1', 10_250, '192.0.2.1'), ['allowed'], 'a name, whatever its address');
+  t.same(
+    judge(given, 'node-1', 10_250, '192.0.2.1'),
+    ['allowed'],
+    'a rule with a name allows all its addresses',
+  );
   t.same(judge(given, 'node-1', 80, '192.0.2.1'), ['policy_denied']);
-  t.equal(judge({ allow: ['node-1'] }, 'node-2', 80), 'policy_denied', 'before any lookup');
+  t.equal(
+    judge({ allow: ['node-1'] }, 'node-2', 80),
+    'policy_denied',
+    'the name is denied before the lookup',
+  );
 });
 
 t.test(
@@ -103,22 +112,18 @@ t.test(
       ...['policy_denied', 'policy_denied', 'policy_denied', 'policy_denied', 'policy_denied'],
     ]);
     const own = { allow: ['*', '127.0.0.0/8:8093'], ownPorts: [8093] };
-    const mine = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
+    const local = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
     for (const address of [
       '127.0.0.1',
       '127.9.9.9',
       '::1',
       '0.0.0.0',
       '::',
-      ...mine.map((each) => each.address),
+      ...local.map((each) => each.address),
     ]) {
       t.same(judge(own, 'a', 8093, address), ['policy_denied'], address);
     }
-    t.same(
-      judge(own, 'a', 8093, '192.0.2.1'),
-      ['allowed'],
-      "another machine's port of that number",
-    );
+    t.same(judge(own, 'a', 8093, '192.0.2.1'), ['allowed'], 'the same port on another machine');
     t.same(judge(own, 'a', 8094, '127.0.0.1'), ['allowed']);
   },
 );

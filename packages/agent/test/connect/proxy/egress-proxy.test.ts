@@ -8,26 +8,34 @@ function proxyFor(env: NodeJS.ProcessEnv, url?: string | URL) {
   return new EgressProxies({ url, env }).for(server);
 }
 
-t.test('the flag wins over https_proxy, and https_proxy over HTTPS_PROXY', async (t) => {
-  t.equal(proxyFor({}), undefined, 'none');
+t.test('the flag overrides https_proxy, and https_proxy overrides HTTPS_PROXY', async (t) => {
+  t.equal(proxyFor({}), undefined, 'no proxy');
   t.equal(proxyFor({ HTTPS_PROXY: 'http://upper:1' })?.name, 'http://upper:1');
   t.equal(proxyFor({ https_proxy: 'http://lower:2' })?.name, 'http://lower:2');
   const both = { HTTPS_PROXY: 'http://upper:1', https_proxy: 'http://lower:2' };
-  t.equal(proxyFor(both)?.name, 'http://lower:2', 'lower case wins');
-  t.equal(proxyFor(both, 'http://flag:3')?.name, 'http://flag:3', 'the flag wins');
+  t.equal(proxyFor(both)?.name, 'http://lower:2', 'lower case has priority');
+  t.equal(proxyFor(both, 'http://flag:3')?.name, 'http://flag:3', 'the flag has priority');
   t.equal(proxyFor({}, new URL('https://flag'))?.name, 'https://flag:443', 'a URL object');
-  t.equal(proxyFor({ https_proxy: '', HTTPS_PROXY: 'http://upper:1' }), undefined, 'empty is none');
-  t.equal(proxyFor({ HTTP_PROXY: 'http://plain:1' }), undefined, 'the tunnel is TLS');
+  t.equal(
+    proxyFor({ https_proxy: '', HTTPS_PROXY: 'http://upper:1' }),
+    undefined,
+    'empty means no proxy',
+  );
+  t.equal(proxyFor({ HTTP_PROXY: 'http://plain:1' }), undefined, 'HTTP_PROXY is ignored');
 });
 
 t.test('a server in no_proxy is connected to directly, even with the flag', async (t) => {
   const env = { HTTPS_PROXY: 'http://p:1', NO_PROXY: 'server.test' };
   t.equal(proxyFor(env), undefined);
   t.equal(proxyFor(env, 'http://flag:3'), undefined);
-  t.equal(proxyFor({ ...env, no_proxy: 'other.test' })?.name, 'http://p:1', 'lower case wins');
+  t.equal(
+    proxyFor({ ...env, no_proxy: 'other.test' })?.name,
+    'http://p:1',
+    'lower case has priority',
+  );
 });
 
-t.test('the parts of a proxy URL', async (t) => {
+t.test('reads the parts of a proxy URL', async (t) => {
   t.match(proxyFor({}, 'http://proxy.test:3128'), {
     host: 'proxy.test',
     port: 3128,
@@ -38,13 +46,13 @@ t.test('the parts of a proxy URL', async (t) => {
   t.match(proxyFor({}, 'https://[::1]:8443/'), { host: '::1', port: 8443, secure: true });
   t.match(proxyFor({}, 'http://proxy.test'), { port: 80 });
   const { name, authorization } = proxyFor({}, 'http://us%40er:p%3Aw%C3%A9@proxy.test:1') ?? {};
-  t.equal(name, 'http://proxy.test:1', 'no password in the name');
+  t.equal(name, 'http://proxy.test:1', 'the name has no password');
   t.equal(authorization, `Basic ${Buffer.from('us@er:p:wé').toString('base64')}`);
   const userOnly = Buffer.from('user:').toString('base64');
   t.equal(proxyFor({}, 'http://user@proxy.test')?.authorization, `Basic ${userOnly}`);
 });
 
-t.test('the error for an invalid proxy URL names its source and not the password', async (t) => {
+t.test('the error for an invalid proxy URL has its source and no password', async (t) => {
   for (const url of [
     'socks5://u:hunter2@h:1',
     'http://u:hunter2@h:99999',

@@ -8,7 +8,7 @@ import type { Credentials } from '../certificates.ts';
 import { listenForTest, type TestServer } from '../tunnel-servers.ts';
 
 export interface TestProxy extends TestServer {
-  /** `authority proxy-authorization`, one per request. */
+  /** `authority proxy-authorization` of each request. */
   readonly requests: string[];
 }
 
@@ -53,7 +53,7 @@ function onHttp1Connect(requests: string[], { refuseWith, silent }: ProxyOptions
   };
 }
 
-/** A proxy with HTTP/1.1, over TLS if `credentials` is set. */
+/** Starts a proxy with HTTP/1.1, over TLS if `credentials` is set. */
 export async function startHttp1Proxy(
   t: Test,
   credentials?: Credentials,
@@ -67,7 +67,7 @@ export async function startHttp1Proxy(
   return { ...(await listenForTest(t, server)), requests };
 }
 
-/** A proxy with HTTP/2 over TLS. */
+/** Starts a proxy with HTTP/2 over TLS. */
 export async function startHttp2Proxy(
   t: Test,
   credentials: Credentials,

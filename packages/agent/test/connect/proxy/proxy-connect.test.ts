@@ -24,7 +24,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       'https, HTTP/2': async (t) => [await startHttp2Proxy(t, certificates.server), 'https'],
     };
     for (const [name, startProxy] of Object.entries(proxies)) {
-      t.test(name, async (t) => {
+      t.test(`through a proxy with ${name}`, async (t) => {
         const server = await start(t, serverTls);
         const [proxy, scheme] = await startProxy(t);
         const url = `${scheme}://us%40er:pass%3Aword@127.0.0.1:${proxy.port}`;
@@ -40,7 +40,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       });
     }
 
-    t.test('to an IPv6 address', async (t) => {
+    t.test('to a server with an IPv6 address', async (t) => {
       const server = await start(t, { ...serverTls, host: '::1' });
       const proxy = await startHttp2Proxy(t, certificates.server);
       const transport = await connect({ host: '::1', port: server.port }, agentTls, {
@@ -53,7 +53,7 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
   });
 }
 
-t.test('failures at a proxy', async (t) => {
+t.test('errors of a proxy', async (t) => {
   const server = { host: 'server.test', port: 443 };
   const secret = 'hunter2';
 
@@ -63,27 +63,22 @@ t.test('failures at a proxy', async (t) => {
     'HTTP/2': (t: Test, refuseWith: number) =>
       startHttp2Proxy(t, certificates.server, { refuseWith }),
   })) {
-    t.test(
-      `${name}: after a refusal, the error shows the status and not the password`,
-      async (t) => {
-        const proxy = await start(t, 407);
-        const url = `https://user:${secret}@127.0.0.1:${proxy.port}`;
-        const error = await failure(
-          connectTls(server, agentTls, { timeoutMs, proxy: proxyAt(url) }),
-        );
-        t.equal(error.reason, 'proxy_failed');
-        t.match(
-          error.message,
-          `egress proxy https://127.0.0.1:${proxy.port}: CONNECT server.test:443 was answered with 407`,
-        );
-        t.notMatch(error.message, secret);
-        t.notOk(error.otherTransportMayWork);
-        await proxy.allClosed();
-      },
-    );
+    t.test(`${name}: the error of a refusal has the status and no password`, async (t) => {
+      const proxy = await start(t, 407);
+      const url = `https://user:${secret}@127.0.0.1:${proxy.port}`;
+      const error = await failure(connectTls(server, agentTls, { timeoutMs, proxy: proxyAt(url) }));
+      t.equal(error.reason, 'proxy_failed');
+      t.match(
+        error.message,
+        `egress proxy https://127.0.0.1:${proxy.port}: CONNECT server.test:443 was answered with 407`,
+      );
+      t.notMatch(error.message, secret);
+      t.notOk(error.otherTransportMayWork);
+      await proxy.allClosed();
+    });
   }
 
-  t.test('nothing listens at its address', async (t) => {
+  t.test('a proxy that does not listen is proxy_failed', async (t) => {
     const target = await reserveRefusedPort();
     t.teardown(() => target.close());
     const proxy = proxyAt(`http://127.0.0.1:${target.port}`);
@@ -92,7 +87,7 @@ t.test('failures at a proxy', async (t) => {
     t.match(error.message, /egress proxy http:.*connection refused/);
   });
 
-  t.test('its certificate is not trusted', async (t) => {
+  t.test('a proxy with an untrusted certificate is proxy_failed', async (t) => {
     const secured = await startHttp2Proxy(t, certificates.server);
     const proxies = new EgressProxies({ url: `https://127.0.0.1:${secured.port}`, env: {} });
     const proxy = proxies.for(server);
@@ -106,12 +101,12 @@ t.test('failures at a proxy', async (t) => {
     'HTTP/1.1': (t: Test) => startHttp1Proxy(t, undefined, { silent: true }),
     'HTTP/2': (t: Test) => startHttp2Proxy(t, certificates.server, { silent: true }),
   })) {
-    t.test(`${name}: it does not answer`, async (t) => {
+    t.test(`${name}: a proxy that does not answer is proxy_failed`, async (t) => {
       const proxy = await start(t);
       const url = `${name === 'HTTP/2' ? 'https' : 'http'}://127.0.0.1:${proxy.port}`;
       const time = controlTime(t);
       const attempt = failure(connectTls(server, agentTls, { timeoutMs, proxy: proxyAt(url) }));
-      await eventually('the proxy has the request', () => proxy.requests.length === 1);
+      await eventually('the proxy received the request', () => proxy.requests.length === 1);
       await time.advance(timeoutMs);
       const error = await attempt;
       t.equal(error.reason, 'proxy_failed');
@@ -120,7 +115,7 @@ t.test('failures at a proxy', async (t) => {
     });
   }
 
-  t.test('it closes instead of answering', async (t) => {
+  t.test('a proxy that closes without an answer is proxy_failed', async (t) => {
     const closing = net.createServer((socket) => socket.once('data', () => socket.end()));
     const { port } = await listenForTest(t, closing);
     const proxy = proxyAt(`http://127.0.0.1:${port}`);
@@ -128,7 +123,7 @@ t.test('failures at a proxy', async (t) => {
     t.equal(error.reason, 'proxy_failed');
   });
 
-  t.test('the server behind it refuses: the error shows the answer of the proxy', async (t) => {
+  t.test('if the proxy cannot reach the server, the error has its answer', async (t) => {
     const target = await reserveRefusedPort();
     t.teardown(() => target.close());
     const { port } = await startHttp1Proxy(t);
