@@ -7,13 +7,13 @@ import { Counter, Registry } from 'prom-client';
 import t, { type Test } from 'tap';
 import { memoryLogger } from '../log-lines.ts';
 
-const place = { listener: 'health', flag: '--health-port', host: '127.0.0.1', port: 0 };
+const healthPort = { listener: 'health', flag: '--health-port', host: '127.0.0.1', port: 0 };
 const shortDeadlines = { headTimeoutMs: 100, requestTimeoutMs: 200, idleTimeoutMs: 100 };
 
 async function start(t: Test, routes: AdminRoutes, deadlines?: typeof shortDeadlines) {
   const { logger, lines } = memoryLogger();
   const admin = new HttpAdmin(routes, logger, deadlines);
-  const { port } = await admin.listen(place);
+  const { port } = await admin.listen(healthPort);
   t.teardown(() => admin.close());
   const ask = async (path: string, method = 'GET') => {
     const sent = request({ host: '127.0.0.1', port, path, method, agent: false }).end();
@@ -27,7 +27,7 @@ async function start(t: Test, routes: AdminRoutes, deadlines?: typeof shortDeadl
   return { admin, port, ask, lines };
 }
 
-t.test('health: alive always, ready or the reason', async (t) => {
+t.test('/healthz answers 200, and /readyz 200 or the reason', async (t) => {
   let reason: string | undefined = 'no agent is connected';
   const { ask, lines } = await start(
     t,
@@ -51,7 +51,7 @@ t.test('an agent that is not ready answers 503', async (t) => {
   t.equal((await ask('/healthz')).status, 200);
 });
 
-t.test('metrics in the text format', async (t) => {
+t.test('/metrics answers in the text format', async (t) => {
   const registry = new Registry();
   new Counter({ name: 'sample_total', help: 'A sample', registers: [registry] }).inc(3);
   const { ask } = await start(t, metricsRoutes(registry));
@@ -61,7 +61,7 @@ t.test('metrics in the text format', async (t) => {
   t.match(body, '\nsample_total 3\n');
 });
 
-t.test('HEAD has the headers and no body; other methods and paths are refused', async (t) => {
+t.test('answers HEAD without a body, and refuses other methods and paths', async (t) => {
   const { ask } = await start(
     t,
     healthRoutes(() => undefined, 500),
@@ -83,7 +83,7 @@ t.test('an error in a route fails only its own request', async (t) => {
   t.equal((await ask('/healthz')).status, 200);
 });
 
-t.test('a silent connection and half a head are closed at the deadline', async (t) => {
+t.test('closes a silent connection and half a head at the deadline', async (t) => {
   const { port } = await start(
     t,
     healthRoutes(() => undefined, 500),
@@ -98,7 +98,7 @@ t.test('a silent connection and half a head are closed at the deadline', async (
   }
 });
 
-t.test('an idle connection is closed at the deadline', async (t) => {
+t.test('closes an idle connection at the deadline', async (t) => {
   const { port } = await start(
     t,
     healthRoutes(() => undefined, 500),
@@ -110,7 +110,7 @@ t.test('an idle connection is closed at the deadline', async (t) => {
   t.match(await text(socket), /^HTTP\/1\.1 200 /);
 });
 
-t.test('close does not wait for open connections', async (t) => {
+t.test('close() does not wait for open connections', async (t) => {
   const { admin, port } = await start(
     t,
     healthRoutes(() => undefined, 500),
@@ -125,13 +125,13 @@ t.test('close does not wait for open connections', async (t) => {
 t.test('a second listener on the same port fails with the port in the error', async (t) => {
   const { port } = await start(t, {});
   const second = new HttpAdmin({}, memoryLogger().logger);
-  await t.rejects(second.listen({ ...place, port }), {
+  await t.rejects(second.listen({ ...healthPort, port }), {
     message: /^--health-port: cannot listen on/,
   });
 });
 
-t.test('a flood of connections, silent or not reading, does not lock out a probe', async (t) => {
-  // Much more than the kernel takes for a client that does not read.
+t.test('answers a probe during a flood of silent and unread connections', async (t) => {
+  // Much more than the socket buffers of a client that does not read.
   const large = 'x'.repeat(2 * 1024 ** 2);
   const { ask, port } = await start(t, {
     '/healthz': () => ({ status: 200, contentType: 'text/plain', body: 'ok' }),
@@ -146,16 +146,16 @@ t.test('a flood of connections, silent or not reading, does not lock out a probe
     await once(socket, 'connect');
     if (request === '') return;
     socket.write(request);
-    // The answer begins, and is not read further; or the server has had enough.
+    // Waits for the first bytes of the answer, or until the server closes.
     await Promise.race([new Promise((resolve) => socket.once('readable', resolve)), closed]);
   };
   const probe = async () => {
     for (let count = 0; count < 10; count++) t.equal((await ask('/healthz')).status, 200);
   };
-  const crowd = (length: number, request: string) =>
+  const flood = (length: number, request: string) =>
     Promise.all(Array.from({ length }, () => join(request)));
-  await crowd(140, 'GET /large HTTP/1.1\r\nhost: x\r\n\r\n');
+  await flood(140, 'GET /large HTTP/1.1\r\nhost: x\r\n\r\n');
   await probe();
-  await crowd(300, '');
+  await flood(300, '');
   await probe();
 });

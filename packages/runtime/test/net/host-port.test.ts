@@ -1,7 +1,7 @@
 import { formatHostPort, parseHostPort } from '@fairlead/runtime/net';
 import t from 'tap';
 
-t.test('reads and writes hosts of every kind', async (t) => {
+t.test('reads and writes names and addresses with ports', async (t) => {
   for (const [text, host, port] of [
     ['10.0.0.1:8091', '10.0.0.1', 8091],
     ['[::1]:1', '::1', 1],
@@ -14,7 +14,7 @@ t.test('reads and writes hosts of every kind', async (t) => {
   }
 });
 
-t.test('rejects what is not a host and a port', async (t) => {
+t.test('refuses a text that is not a host and a port', async (t) => {
   for (const text of [
     '',
     'host',

@@ -10,7 +10,7 @@ import t from 'tap';
 
 const text = (address: string) => parseIpAddress(address)?.text;
 
-t.test('all spellings of an address are equal', async (t) => {
+t.test('reads all spellings of an address as the same address', async (t) => {
   t.equal(text('10.0.0.1'), '10.0.0.1');
   for (const spelling of ['::ffff:10.0.0.1', '::FFFF:0a00:0001', '0:0:0:0:0:ffff:a00:1']) {
     t.equal(text(spelling), '10.0.0.1', spelling);
@@ -21,13 +21,13 @@ t.test('all spellings of an address are equal', async (t) => {
   t.equal(text('::1.2.3.4'), '::102:304');
 });
 
-t.test('rejects what is not an address', async (t) => {
+t.test('refuses a text that is not an address', async (t) => {
   for (const bad of ['', '10.0.0', '10.0.0.256', '010.0.0.1', '[::1]', '2852039166', '::g', 'a']) {
     t.equal(parseIpAddress(bad), undefined, bad);
   }
 });
 
-t.test('networks', async (t) => {
+t.test('reads networks, and refuses invalid ones', async (t) => {
   t.equal(parseIpNetwork('10.0.0.0/8')?.text, '10.0.0.0/8');
   t.equal(parseIpNetwork('10.0.0.1')?.text, '10.0.0.1/32');
   t.equal(parseIpNetwork('FD00::/8')?.text, 'fd00::/8');
@@ -75,7 +75,7 @@ t.test('a network contains its subnets, but not its supernets', async (t) => {
   t.notOk(networkContains(net('0.0.0.0/0'), net('fd00::/8')));
 });
 
-t.test('addresses embedded in addresses', async (t) => {
+t.test('finds the address that is embedded in another', async (t) => {
   const embedded = (address: string) => embeddedAddress(parseIpAddress(address)!)?.text;
   t.equal(embedded('64:ff9b::169.254.169.254'), '169.254.169.254');
   t.equal(embedded('2002:a9fe:a9fe::1'), '169.254.169.254');

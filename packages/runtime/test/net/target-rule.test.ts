@@ -13,7 +13,7 @@ const coversName = (rule: string, name: string, port = 443) =>
 const coversAddress = (rule: string, address: string, port = 443) =>
   ruleCoversAddress(parseTargetRule(rule)!, parseIpAddress(address)!, port);
 
-t.test('names', async (t) => {
+t.test('a rule for a name covers it in any case, and a star covers subdomains', async (t) => {
   t.ok(coversName('node-1', 'node-1'));
   t.ok(coversName('Node-1.Example.', 'node-1.example'));
   t.notOk(coversName('node-1', 'node-10'));
@@ -22,10 +22,10 @@ t.test('names', async (t) => {
   t.notOk(coversName('*.example', 'example'));
   t.notOk(coversName('*.example', 'aexample'));
   t.ok(coversName('*', 'anything'));
-  t.notOk(coversName('0.0.0.0/0', 'a.example'), 'a network is no name');
+  t.notOk(coversName('0.0.0.0/0', 'a.example'), 'a network does not cover a name');
 });
 
-t.test('addresses, also embedded in others', async (t) => {
+t.test('a rule for a network covers its addresses, also embedded ones', async (t) => {
   t.ok(coversAddress('10.0.0.0/8', '10.1.2.3'));
   t.ok(coversAddress('10.0.0.0/8', '::ffff:10.1.2.3'));
   t.ok(coversAddress('10.0.0.0/8', '64:ff9b::a01:203'));
@@ -40,7 +40,7 @@ t.test('addresses, also embedded in others', async (t) => {
   t.ok(coversAddress('*', '10.0.0.1'));
 });
 
-t.test('ports', async (t) => {
+t.test('a rule with ports covers only these ports', async (t) => {
   for (const rule of ['10.0.0.1:443', '10.0.0.0/8:440-450', '*:443']) {
     t.ok(coversAddress(rule, '10.0.0.1', 443), rule);
     t.notOk(coversAddress(rule, '10.0.0.1', 80), rule);
@@ -52,7 +52,7 @@ t.test('ports', async (t) => {
   t.notOk(coversName('*.example:443', 'a.example', 80));
 });
 
-t.test('what the resolver reads as an IPv4 address is not a name', async (t) => {
+t.test('a text that the resolver reads as an IPv4 address is not a name', async (t) => {
   const spellings = ['0x0a000005', '0X0A000005', '0xa.0x0.0x0.0x5', '0xa.5', '10.0x5', '167772165'];
   const more = ['012.0.0.5', '10.5', '0x', '0xa000005.', '*.0x5', '*.5', '0x1ffffffff'];
   for (const text of [...spellings, ...more]) {
@@ -63,14 +63,14 @@ t.test('what the resolver reads as an IPv4 address is not a name', async (t) => 
   }
 });
 
-t.test('a name is rejected exactly if the URL parser reads it as an IPv4 address', async (t) => {
+t.test('refuses exactly the names that the URL parser reads as an IPv4 address', async (t) => {
   const label = fc.constantFrom('0x', '0xa', '0Xff', '10', '012', '255', '08', 'a', 'x0', '0xg');
   fc.assert(
     fc.property(fc.array(label, { minLength: 1, maxLength: 4 }), (labels) => {
       const text = labels.join('.');
       const host = URL.canParse(`http://${text}/`) ? new URL(`http://${text}/`).hostname : '';
       if (isIPv4(text)) return;
-      // What it refuses ends in a number, too, and is out of the range of addresses.
+      // The URL parser refuses numbers out of range. They are no names either.
       const isNumber = host === '' || isIPv4(host);
       t.equal(parseTargetRule(text)?.host.kind, isNumber ? undefined : 'name', text);
     }),
@@ -78,7 +78,7 @@ t.test('a name is rejected exactly if the URL parser reads it as an IPv4 address
   );
 });
 
-t.test('rejects what is not a rule', async (t) => {
+t.test('refuses a text that is not a rule', async (t) => {
   const bad = [
     '',
     ':443',

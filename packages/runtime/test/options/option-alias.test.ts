@@ -41,7 +41,7 @@ function parseFile(t: Test, text: string) {
   return { path, parse: () => parse(['--config', path]) };
 }
 
-t.test('an alias works as flag, variable and key of the file, without a warning', async (t) => {
+t.test('an alias works as flag, variable and key of a file without a warning', async (t) => {
   t.equal(parse(['--catalogue-port', '1']).options.catalogPort, 1);
   t.equal(parse(['--catalogue-port=1']).sources.get('catalog-port'), 'flag');
   t.equal(parse([], { FAIRLEAD_CATALOGUE_PORT: '1' }).options.catalogPort, 1);
@@ -50,7 +50,7 @@ t.test('an alias works as flag, variable and key of the file, without a warning'
   t.strictSame(parse(['--colour=a']).warnings, []);
 });
 
-t.test('a mistake is reported with the spelling that was used', async (t) => {
+t.test('an error has the spelling that was used', async (t) => {
   t.throws(() => parse(['--catalogue-port=x']), {
     message: '--catalogue-port: the value is not a whole number from 0 to 65535',
   });
@@ -61,7 +61,7 @@ t.test('a mistake is reported with the spelling that was used', async (t) => {
   });
 });
 
-t.test('the precedence of flag, environment and file is the same for an alias', async (t) => {
+t.test('an alias has the precedence of its source', async (t) => {
   const config = ['--config', join(t.testdir({ 'a.yaml': 'catalog-port: 3' }), 'a.yaml')];
   t.equal(parse(['--catalogue-port=1'], { FAIRLEAD_CATALOG_PORT: '2' }).options.catalogPort, 1);
   t.equal(parse(['--catalog-port=1'], { FAIRLEAD_CATALOGUE_PORT: '2' }).options.catalogPort, 1);
@@ -93,7 +93,7 @@ t.test('--help and the docs page omit aliases', async (t) => {
   }
 });
 
-t.test('an alias cannot have a name that no option can have', async (t) => {
+t.test('refuses an alias that is not a valid name of an option', async (t) => {
   for (const alias of ['help', 'a b', 'Port']) {
     const spec = { group, description: 'Low', default: 1, alias };
     const options = { low: option(kinds.integer(0, 9), spec) };

@@ -7,14 +7,14 @@ import {
 import t from 'tap';
 import { sampleTable } from './sample-table.ts';
 
-t.test('--help lists every live option with its default', async (t) => {
+t.test('--help lists every option that has an effect, with its default', async (t) => {
   const text = helpText(sampleTable);
   t.match(text, 'Usage: sample [flags]');
   t.match(text, '\nSample:\n      --agent-port PORT\n        A port (default 8091)\n');
   t.match(text, '\n  -v, --v NUMBER\n');
   t.match(text, 'A duration that 0 switches off (default 1s)');
   t.match(text, 'A name (default made up; also PROXY_SERVER_ID)');
-  t.match(text, 'Of old (deprecated)');
+  t.match(text, 'A former option (deprecated)');
   t.match(text, 'Ignored with a warning:\n  --channel-size --profiling\n');
   t.notMatch(text, 'leases');
   t.ok(
@@ -23,7 +23,7 @@ t.test('--help lists every live option with its default', async (t) => {
   );
 });
 
-t.test('the docs page has every option, and a | does not break a table', async (t) => {
+t.test('the docs page has every option, and escapes | in tables', async (t) => {
   const page = configurationDocs([sampleTable]);
   for (const name of Object.keys(sampleTable.options)) t.match(page, `\`--${name}`, name);
   t.match(page, '| `--mode grpc\\|http-connect` | `FAIRLEAD_MODE` |');
@@ -31,7 +31,7 @@ t.test('the docs page has every option, and a | does not break a table', async (
   t.match(page, '| `--leases` | Leases (`false`) | leases are not supported yet |');
 });
 
-t.test('the start-up object shows values as users write them, and no secrets', async (t) => {
+t.test('describeOptions() formats values as users write them, and redacts secrets', async (t) => {
   const { options } = parseOptions(sampleTable, {
     argv: ['--pin=1234', '--proxy=http://user:hunter2@proxy:3128', '--hosts=a,b', '--grace-time=0'],
     env: {},

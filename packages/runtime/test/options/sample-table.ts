@@ -9,10 +9,10 @@ import {
 
 const group = 'Sample';
 
-/** A table with one option of each kind. */
+/** A table with options of each kind. */
 export const sampleTable = defineOptions({
   program: 'sample',
-  summary: 'sample: has one option of every sort',
+  summary: 'sample: has one option of each kind',
   options: {
     ...configOptions,
     'agent-port': option(kinds.listenPort, { group, description: 'A port', default: 8091 }),
@@ -46,7 +46,7 @@ export const sampleTable = defineOptions({
     'uds-name': option(kinds.filePath, { group, description: 'A path' }),
     proxy: option(kinds.httpUrl, { group, description: 'A URL' }),
     pin: option(kinds.integer(1000, 9999), { group, description: 'A secret', secret: true }),
-    old: option(kinds.text, { group, description: 'Of old', deprecated: 'use --mode' }),
+    old: option(kinds.text, { group, description: 'A former option', deprecated: 'use --mode' }),
     'channel-size': ignoredOption(kinds.integer(0, 100), {
       description: 'Nothing here',
       default: 10,

@@ -9,15 +9,15 @@ import t, { type Test } from 'tap';
 interface Watch {
   readonly reloader: FileReloader;
   readonly registry: Registry;
-  /** The contents that were used, latest last. */
+  /** The contents that were used, in order. */
   readonly used: string[];
   readonly warnings: { files: string; detail: string }[];
-  /** Resolves when `isDone` is true after a reload or a refusal. */
+  /** Waits until `isDone` is true. */
   until(isDone: () => boolean): Promise<void>;
 }
 
-/** Content that is not valid yet, until this is reset. */
-const untimely = { text: 'early', isOver: false, looks: 0 };
+/** Content that is not valid until `isValid` is set. */
+const earlyFile = { text: 'early', isValid: false, reads: 0 };
 
 /** Watches a file. Content that starts with `bad` is invalid. */
 function watchFile(t: Test, path: string, intervalMs: number): Watch {
@@ -39,9 +39,9 @@ function watchFile(t: Test, path: string, intervalMs: number): Watch {
     paths: [path],
     reload: () => {
       const text = readFileSync(path, 'utf8');
-      if (text === untimely.text) {
-        untimely.looks++;
-        if (!untimely.isOver) throw new UntimelyFilesError(`${path}: too early`);
+      if (text === earlyFile.text) {
+        earlyFile.reads++;
+        if (!earlyFile.isValid) throw new UntimelyFilesError(`${path}: too early`);
       }
       if (text.startsWith('bad')) throw new Error(`${path}: invalid`);
       used.push(text);
@@ -67,7 +67,7 @@ t.test('a rewritten file is reloaded', async (t) => {
   await until(() => used.at(-1) === 'two');
 });
 
-t.test('a symbolic link that Kubernetes swaps is reloaded', async (t) => {
+t.test('a symbolic link that Kubernetes replaces is reloaded', async (t) => {
   const directory = t.testdir({ '..1': { policy: 'one' } });
   symlinkSync('..1', join(directory, '..data'));
   symlinkSync(join('..data', 'policy'), join(directory, 'policy'));
@@ -80,7 +80,7 @@ t.test('a symbolic link that Kubernetes swaps is reloaded', async (t) => {
   t.same(used, ['two']);
 });
 
-t.test('without file system events, the interval detects a change', async (t) => {
+t.test('a change without a file system event is found after the interval', async (t) => {
   const directory = t.testdir({ elsewhere: { policy: 'one' } });
   // A change of a link's target is not an event in the link's directory.
   mkdirSync(join(directory, 'watched'));
@@ -107,26 +107,23 @@ t.test('an invalid file is logged once, and the previous one stays in use', asyn
   t.match(await registry.metrics(), /x_file_reloads_total\{files="policy",outcome="used"\} 1/);
 });
 
-t.test(
-  'what was too early is put to use when its time has come, and told once until then',
-  async (t) => {
-    const path = join(t.testdir({ policy: 'one' }), 'policy');
-    const { reloader, registry, used, warnings } = watchFile(t, path, never);
-    writeFileSync(path, untimely.text);
-    reloader.check();
-    reloader.check();
-    t.match(warnings, [{ files: 'policy', detail: `${path}: too early` }]);
-    t.equal(warnings.length, 1);
-    t.equal(untimely.looks, 2);
-    untimely.isOver = true;
-    reloader.check();
-    reloader.check();
-    t.same(used, [untimely.text]);
-    t.match(await registry.metrics(), /x_file_reloads_total\{files="policy",outcome="refused"\} 1/);
-  },
-);
+t.test('a file that is not valid yet is logged once, and used when it is valid', async (t) => {
+  const path = join(t.testdir({ policy: 'one' }), 'policy');
+  const { reloader, registry, used, warnings } = watchFile(t, path, never);
+  writeFileSync(path, earlyFile.text);
+  reloader.check();
+  reloader.check();
+  t.match(warnings, [{ files: 'policy', detail: `${path}: too early` }]);
+  t.equal(warnings.length, 1);
+  t.equal(earlyFile.reads, 2);
+  earlyFile.isValid = true;
+  reloader.check();
+  reloader.check();
+  t.same(used, [earlyFile.text]);
+  t.match(await registry.metrics(), /x_file_reloads_total\{files="policy",outcome="refused"\} 1/);
+});
 
-t.test('a deleted file is invalid, and may come back', async (t) => {
+t.test('a deleted file is invalid, and is used when it exists again', async (t) => {
   const directory = t.testdir({ policy: 'one' });
   const path = join(directory, 'policy');
   const { reloader, used, warnings } = watchFile(t, path, never);

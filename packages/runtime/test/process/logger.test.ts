@@ -4,7 +4,7 @@ import { createFileLog, createLogger, logLevel } from '@fairlead/runtime/process
 import t from 'tap';
 import { memoryLogger } from '../log-lines.ts';
 
-t.test('a line has its level as a word, ISO time, and no process ID', async (t) => {
+t.test('a line has the level as a word, the time in ISO format and no process ID', async (t) => {
   const { logger, lines } = memoryLogger();
   logger.info({ port: 1 }, 'listening');
   const { time, ...rest } = lines[0] ?? {};
@@ -26,7 +26,7 @@ t.test('lines below the level are not written', async (t) => {
   t.equal(lines.length, 1);
 });
 
-t.test("klog's verbosity: a default manifest's -v=4 is info", async (t) => {
+t.test("klog's -v selects the level, and -v=4 is info", async (t) => {
   const level = (v: number) => logLevel({ logLevel: undefined, v });
   t.strictSame([0, 1, 3, 4, 5, 6, 10].map(level), [
     ...['info', 'info', 'info', 'info'],
@@ -43,9 +43,13 @@ t.test("a peer's text cannot look like a log line or control a terminal", async 
   logger.info({ agent: hostile, claims: [hostile], [hostile]: 1 }, hostile);
   t.equal(written.length, 1);
   const [line = ''] = written;
-  t.match(line, /^[ -~]*\n$/, 'nothing but printable characters before the one line end');
+  t.match(line, /^[ -~]*\n$/, 'one line of printable characters');
   const { agent, claims, msg } = JSON.parse(line);
-  t.strictSame([agent, claims, msg], [hostile, [hostile], hostile], 'and nothing is lost');
+  t.strictSame(
+    [agent, claims, msg],
+    [hostile, [hostile], hostile],
+    'the parsed line has the original text',
+  );
 });
 
 t.test("a peer's long text is cut", async (t) => {
@@ -53,10 +57,10 @@ t.test("a peer's long text is cut", async (t) => {
   logger.info({ agent: 'x'.repeat(1_000_000), port: 1, err: new Error('y'.repeat(5_000)) }, 'said');
   const { agent, err } = lines[0] as { agent: string; err: { message: string } };
   t.equal(agent, `${'x'.repeat(1_023)}…`);
-  t.equal(err.message.length, 5_000, 'errors are ours, and kept');
+  t.equal(err.message.length, 5_000, 'messages of errors are not cut');
 });
 
-t.test('lines during and after the close of a log are ignored', async (t) => {
+t.test('lines after the close of a log file are ignored', async (t) => {
   const path = join(t.testdir({}), 'log');
   const { logger, close } = createFileLog('--x-log', path);
   logger.info('before');
@@ -71,7 +75,7 @@ t.test('lines during and after the close of a log are ignored', async (t) => {
   await closing;
   logger.info('after');
   const text = readFileSync(path, 'utf8');
-  // A comparison by tap would print all of it.
+  // t.match() would print the whole file if it failed.
   t.ok(text.includes('"msg":"before"'));
   t.notOk(text.includes('"msg":"after"'));
 });

@@ -6,7 +6,7 @@ import { eventually } from '@fairlead/testkit/eventually';
 import t from 'tap';
 import { SampleProcess } from './sample-process.ts';
 
-t.test('SIGTERM drains, exit code 0; SIGHUP before it changes nothing', async (t) => {
+t.test('SIGTERM drains and exits with 0, also after SIGHUP', async (t) => {
   const args = ['--pin=hunter2', '--vmodule=x=4', '-v=4'];
   const program = new SampleProcess(t, 'sample-program', args);
   t.match(await program.log('listening'), { listener: 'sample', address: '127.0.0.1' });
@@ -28,7 +28,7 @@ t.test('SIGTERM drains, exit code 0; SIGHUP before it changes nothing', async (t
   t.equal(await program.stdout, '', 'logs go to stderr');
 });
 
-t.test('a second signal ends the process at once, exit code 1', async (t) => {
+t.test('a second signal ends the process at once with 1', async (t) => {
   const program = new SampleProcess(t, 'sample-program', ['--act=hang-drain']);
   await program.log('listening');
   program.child.kill('SIGTERM');
@@ -40,15 +40,15 @@ t.test('a second signal ends the process at once, exit code 1', async (t) => {
 
 const full = '/dev/full';
 t.test(
-  'a log that cannot be written does not delay the end',
+  'a log file that cannot be written does not delay the exit',
   { skip: !existsSync(full) && `this machine has no ${full}` },
   async (t) => {
-    const ends: readonly [string, readonly NodeJS.Signals[], number][] = [
+    const cases: readonly [string, readonly NodeJS.Signals[], number][] = [
       ['serve', ['SIGTERM'], 0],
       ['hang-drain', ['SIGTERM', 'SIGINT'], 1],
       ['throw-later', [], 1],
     ];
-    for (const [act, signals, code] of ends) {
+    for (const [act, signals, code] of cases) {
       const args = ['--logtostderr=false', `--log-file=${full}`, `--act=${act}`];
       const program = new SampleProcess(t, 'sample-program', args);
       await program.line(`--log-file ${full}: ENOSPC`);
@@ -58,13 +58,13 @@ t.test(
   },
 );
 
-t.test('wrong usage: one line on stderr, exit code 2', async (t) => {
+t.test('a usage error is one line on stderr and exits with 2', async (t) => {
   const program = new SampleProcess(t, 'sample-program', ['--prot=1']);
   t.equal(await program.exit(), 2);
   t.strictSame(program.lines, ['sample-program: unknown flag --prot: did you mean --port?']);
 });
 
-t.test('a failed start: one line on stderr, exit code 1', async (t) => {
+t.test('a startup error is one line on stderr and exits with 1', async (t) => {
   const taken = createServer().listen(0, '127.0.0.1');
   t.teardown(() => taken.close());
   await once(taken, 'listening');
@@ -76,29 +76,26 @@ t.test('a failed start: one line on stderr, exit code 1', async (t) => {
   ]);
 });
 
-t.test('a bug at start: the stack on stderr, exit code 1', async (t) => {
+t.test('an unexpected error at startup prints its stack and exits with 1', async (t) => {
   const program = new SampleProcess(t, 'sample-program', ['--act=bug']);
   t.equal(await program.exit(), 1);
   t.match(program.lines.join('\n'), /sample-program: internal error: TypeError: a bug\n +at /);
 });
 
-t.test(
-  'an uncaught exception is logged as fatal before the process ends, exit code 1',
-  async (t) => {
-    const fates: readonly [string, object][] = [
-      ['throw-later', { origin: 'uncaughtException', err: { message: 'thrown later' } }],
-      ['reject-later', { origin: 'unhandledRejection', err: { message: 'rejected later' } }],
-      ['end', { origin: 'ended', err: { message: 'ended by itself' } }],
-    ];
-    for (const [act, expected] of fates) {
-      const program = new SampleProcess(t, 'sample-program', [`--act=${act}`]);
-      t.equal(await program.exit(), 1, act);
-      t.match(program.logs().at(-1), { level: 'fatal', ...expected }, act);
-    }
-  },
-);
+t.test('an uncaught exception is logged as fatal and exits with 1', async (t) => {
+  const cases: readonly [string, object][] = [
+    ['throw-later', { origin: 'uncaughtException', err: { message: 'thrown later' } }],
+    ['reject-later', { origin: 'unhandledRejection', err: { message: 'rejected later' } }],
+    ['end', { origin: 'ended', err: { message: 'ended by itself' } }],
+  ];
+  for (const [act, expected] of cases) {
+    const program = new SampleProcess(t, 'sample-program', [`--act=${act}`]);
+    t.equal(await program.exit(), 1, act);
+    t.match(program.logs().at(-1), { level: 'fatal', ...expected }, act);
+  }
+});
 
-t.test('a failed drain: exit code 1', async (t) => {
+t.test('a failed drain exits with 1', async (t) => {
   const program = new SampleProcess(t, 'sample-program', ['--act=reject-drain']);
   await program.log('listening');
   program.child.kill('SIGTERM');
@@ -106,7 +103,7 @@ t.test('a failed drain: exit code 1', async (t) => {
   t.match(program.logs().at(-1), { level: 'fatal', err: { message: 'cannot drain' } });
 });
 
-t.test('--help and --version answer on stdout, exit code 0', async (t) => {
+t.test('--help and --version print to stdout and exit with 0', async (t) => {
   const help = new SampleProcess(t, 'sample-program', ['--help', '--nonsense']);
   t.equal(await help.exit(), 0);
   t.match(await help.stdout, 'Usage: sample-program [flags]');
@@ -115,29 +112,26 @@ t.test('--help and --version answer on stdout, exit code 0', async (t) => {
   t.equal(await version.stdout, 'sample-program 1.2.3\n');
 });
 
-t.test(
-  '--log-file is written, flushed at exit and reopened by SIGHUP; SIGINT drains',
-  async (t) => {
-    const dir = t.testdir();
-    const path = join(dir, 'a.log');
-    const argv = ['--logtostderr=false', `--log-file=${path}`];
-    const program = new SampleProcess(t, 'sample-program', argv);
-    await eventually(
-      'the log file says listening',
-      () => existsSync(path) && readFileSync(path, 'utf8').includes('listening'),
-    );
-    renameSync(path, join(dir, 'a.log.1'));
-    program.child.kill('SIGHUP');
-    await eventually('a new log file', () => existsSync(path));
-    program.child.kill('SIGINT');
-    t.equal(await program.exit(), 0);
-    t.match(readFileSync(join(dir, 'a.log.1'), 'utf8'), /"msg":"starting"/);
-    t.match(readFileSync(path, 'utf8'), /"msg":"draining"[\s\S]*"msg":"stopped"\}\n$/);
-    t.strictSame(program.lines, [], 'nothing on stderr');
-  },
-);
+t.test('--log-file is flushed at exit and reopened by SIGHUP', async (t) => {
+  const dir = t.testdir();
+  const path = join(dir, 'a.log');
+  const argv = ['--logtostderr=false', `--log-file=${path}`];
+  const program = new SampleProcess(t, 'sample-program', argv);
+  await eventually(
+    'the log file says listening',
+    () => existsSync(path) && readFileSync(path, 'utf8').includes('listening'),
+  );
+  renameSync(path, join(dir, 'a.log.1'));
+  program.child.kill('SIGHUP');
+  await eventually('a new log file', () => existsSync(path));
+  program.child.kill('SIGINT');
+  t.equal(await program.exit(), 0);
+  t.match(readFileSync(join(dir, 'a.log.1'), 'utf8'), /"msg":"starting"/);
+  t.match(readFileSync(path, 'utf8'), /"msg":"draining"[\s\S]*"msg":"stopped"\}\n$/);
+  t.strictSame(program.lines, [], 'nothing on stderr');
+});
 
-t.test('a --log-file that cannot be written: one line, exit code 2', async (t) => {
+t.test('a --log-file that cannot be opened is one line and exits with 2', async (t) => {
   const argv = ['--logtostderr=false', '--log-file=/no/such/dir/a.log'];
   const program = new SampleProcess(t, 'sample-program', argv);
   t.equal(await program.exit(), 2);
@@ -146,7 +140,7 @@ t.test('a --log-file that cannot be written: one line, exit code 2', async (t) =
   ]);
 });
 
-t.test('a command: result on stdout, failures and warnings as lines on stderr', async (t) => {
+t.test('a command prints its result to stdout, and errors and warnings to stderr', async (t) => {
   const run = async (...argv: string[]) => {
     const command = new SampleProcess(t, 'sample-command', argv);
     return { code: await command.exit(), stdout: await command.stdout, stderr: command.lines };
@@ -159,7 +153,7 @@ t.test('a command: result on stdout, failures and warnings as lines on stderr', 
   t.strictSame(await run('you', '--fail'), {
     code: 1,
     stdout: '',
-    stderr: ['sample command: the voice is gone; drink some tea'],
+    stderr: ['sample command: it failed because of --fail; remove --fail'],
   });
   t.match(await run(), { code: 2, stderr: [/an argument is missing/] });
   t.match(await run('--version'), { code: 0, stdout: 'sample command 1.2.3\n' });

@@ -7,10 +7,10 @@ import { Changes, testRunEnvironment } from '@fairlead/testkit';
 import type { Test } from 'tap';
 import type { LogLine } from '../log-lines.ts';
 
-/** One of the programs beside this file, as a process. */
+/** A process of a program in `programs/`. */
 export class SampleProcess {
   readonly child: ChildProcessWithoutNullStreams;
-  /** Everything on stderr so far, by line. */
+  /** The lines on stderr so far. */
   readonly lines: string[] = [];
   readonly stdout: Promise<string>;
   readonly #exit: Promise<[code: number | null, signal: NodeJS.Signals | null]>;
@@ -39,18 +39,18 @@ export class SampleProcess {
     });
   }
 
-  /** The exit code, or the signal that ended the process, once its output was read. */
+  /** Waits until the process has ended and its output was read. Returns the exit code or the signal. */
   async exit(): Promise<number | NodeJS.Signals | null> {
     const [code, signal] = await this.#exit;
     return code ?? signal;
   }
 
-  /** The first log line with this message; waits for it. */
+  /** Waits for the first log line with this message. */
   log(msg: string): Promise<LogLine> {
     return this.#find(`a log line ${msg}`, () => this.logs().find((log) => log.msg === msg));
   }
 
-  /** The first line on stderr with this text; waits for it. */
+  /** Waits for the first line on stderr with this text. */
   line(text: string): Promise<string> {
     return this.#find(`a line with ${text}`, () => this.lines.find((line) => line.includes(text)));
   }

@@ -1,4 +1,4 @@
-/** Notifications to systemd: with the real systemd-notify on a real socket, and with a fake that records them. */
+/** Notifications to systemd, with the real systemd-notify and with a fake one. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { Changes } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { SampleProcess } from './sample-process.ts';
 
-/** systemd's end of the protocol, in python because Node has no datagram sockets of this kind. */
+/** systemd's end of the protocol, in Python because Node has no Unix datagram sockets. */
 const listener = `
 import json, socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -31,7 +31,7 @@ class NotifySocket {
   }
 
   static async open(t: Test): Promise<NotifySocket> {
-    // The test's own directory would make a longer path than a socket may have.
+    // The path of t.testdir() can be too long for a socket.
     const directory = mkdtempSync(join(tmpdir(), 'fairlead-notify-'));
     t.teardown(() => rmSync(directory, { recursive: true }));
     const path = join(directory, 'socket');
@@ -44,7 +44,7 @@ class NotifySocket {
     return socket;
   }
 
-  /** Waits for as many datagrams with this line; the last of them. */
+  /** Waits for `count` datagrams with this line, and returns the last of them. */
   has(line: string, count = 1): Promise<string[]> {
     return this.#changes.until(
       () => this.datagrams.filter((datagram) => datagram.includes(line))[count - 1],
@@ -53,8 +53,8 @@ class NotifySocket {
   }
 }
 
-/** A directory with a systemd-notify that records its arguments. */
-function standIn(t: Test): { readonly path: string; notes(): string } {
+/** Creates a directory with a fake systemd-notify that records its arguments. */
+function fakeNotify(t: Test): { readonly path: string; notes(): string } {
   const path = t.testdir();
   const notes = join(path, 'notes');
   writeFileSync(
@@ -65,12 +65,13 @@ function standIn(t: Test): { readonly path: string; notes(): string } {
   return { path, notes: () => (existsSync(notes) ? readFileSync(notes, 'utf8') : '') };
 }
 
-const isThere = (file: string) => spawnSync(file, ['--version']).status === 0;
-const missing = ['python3', 'systemd-notify'].filter((file) => !isThere(file));
-const skip = missing.length > 0 && `SKIPPED: no ${missing}, so nothing was told to a real socket`;
+const isInstalled = (file: string) => spawnSync(file, ['--version']).status === 0;
+const missing = ['python3', 'systemd-notify'].filter((file) => !isInstalled(file));
+const skip =
+  missing.length > 0 && `SKIPPED: ${missing} is not installed, so systemd-notify is not tested`;
 if (skip) t.comment(skip);
 
-t.test('ready, alive, reloading, stopping, in this order', { skip }, async (t) => {
+t.test('notifies ready, watchdog, reloading and stopping in this order', { skip }, async (t) => {
   const socket = await NotifySocket.open(t);
   const program = new SampleProcess(t, 'sample-program', [], {
     NOTIFY_SOCKET: socket.path,
@@ -85,22 +86,25 @@ t.test('ready, alive, reloading, stopping, in this order', { skip }, async (t) =
   const [, time] = await socket.has('RELOADING=1');
   const [, microseconds] = /^MONOTONIC_USEC=(\d+)$/.exec(time!) ?? [];
   const now = Number(process.hrtime.bigint() / 1000n);
-  t.ok(Number(microseconds) < now && Number(microseconds) > now - 60e6, 'on the system clock');
+  t.ok(
+    Number(microseconds) < now && Number(microseconds) > now - 60e6,
+    'the time of the system clock',
+  );
   await socket.has('READY=1', 2);
 
   program.child.kill('SIGTERM');
   t.same(await socket.has('STOPPING=1'), ['STOPPING=1', 'STATUS=Draining']);
   t.equal(await program.exit(), 0);
-  // With a BARRIER systemd-notify waits until what it said before has been read.
+  // systemd-notify sends BARRIER to wait until earlier datagrams were read.
   const steps = socket.datagrams
     .map(([step]) => step!)
     .filter((step) => !/^(WATCHDOG|BARRIER)=/.test(step));
   t.same(steps, ['bound', 'READY=1', 'RELOADING=1', 'READY=1', 'STOPPING=1']);
-  t.equal(program.logs().filter(({ level }) => level === 'warn').length, 0, 'no complaints');
+  t.equal(program.logs().filter(({ level }) => level === 'warn').length, 0, 'no warnings');
 });
 
 t.test('sends nothing without NOTIFY_SOCKET', async (t) => {
-  const { path, notes } = standIn(t);
+  const { path, notes } = fakeNotify(t);
   const env = { PATH: `${path}:${process.env.PATH}`, WATCHDOG_USEC: '20000' };
   const program = new SampleProcess(t, 'sample-program', [], env);
   await program.log('listening');
@@ -110,8 +114,8 @@ t.test('sends nothing without NOTIFY_SOCKET', async (t) => {
   t.equal(notes(), '');
 });
 
-t.test("sends no keep-alive for another process's watchdog", async (t) => {
-  const { path, notes } = standIn(t);
+t.test("sends no WATCHDOG=1 for another process's watchdog", async (t) => {
+  const { path, notes } = fakeNotify(t);
   const program = new SampleProcess(t, 'sample-program', [], {
     PATH: `${path}:${process.env.PATH}`,
     NOTIFY_SOCKET: '/run/elsewhere',
@@ -127,7 +131,7 @@ t.test("sends no keep-alive for another process's watchdog", async (t) => {
   );
 });
 
-t.test('without systemd-notify: one warning, and the program continues', async (t) => {
+t.test('logs one warning without systemd-notify, and continues', async (t) => {
   const program = new SampleProcess(t, 'sample-program', [], {
     PATH: t.testdir(),
     NOTIFY_SOCKET: '/run/elsewhere',

@@ -5,7 +5,7 @@ import t from 'tap';
 
 const dayMs = 86_400_000;
 
-t.test('certificate expiry is a metric, and a warning from 30 days before', async (t) => {
+t.test('the expiry of a certificate is a metric, and a warning 30 days before', async (t) => {
   const warnings: { flag: string; daysLeft: number; msg: string }[] = [];
   const logger = createLogger('info', { write: (text) => warnings.push(JSON.parse(text)) });
   const registry = new Registry();
@@ -29,6 +29,6 @@ t.test('certificate expiry is a metric, and a warning from 30 days before', asyn
   t.ok(Math.abs((await seconds('--long')) - 31 * 86_400) < 10);
   t.ok((await seconds('--past')) < 0);
   expiry.update([file('--short', 300)]);
-  t.ok((await seconds('--short')) > 299 * 86_400, 'a renewed file is what counts');
+  t.ok((await seconds('--short')) > 299 * 86_400, 'the metric is that of the renewed file');
   t.equal(warnings.length, 2);
 });

@@ -81,14 +81,14 @@ t.test('valid files make a working TLS context', async (t) => {
   });
   t.teardown(() => client.destroy());
   await once(client, 'secureConnect');
-  t.ok(client.authorized, 'the client trusts the server by the CA file');
+  t.ok(client.authorized, 'the client verified the server with the CA file');
   const [socket] = await accepted;
-  t.equal(socket.getPeerCertificate().subject.CN, 'a client', 'the client showed its certificate');
+  t.equal(socket.getPeerCertificate().subject.CN, 'a client', 'the client sent its certificate');
 });
 
-t.test('each mistake is one line with flag, file and cure', async (t) => {
+t.test('the error for an invalid file has flag, file and cure', async (t) => {
   const dir = t.testdir(files);
-  const mistakes: readonly [Parameters<typeof load>[1], string][] = [
+  const invalid: readonly [Parameters<typeof load>[1], string][] = [
     [
       { cert: 'none.crt' },
       '--server-cert: DIR/none.crt: file not found. Check the path and that the volume is mounted',
@@ -155,7 +155,7 @@ t.test('each mistake is one line with flag, file and cure', async (t) => {
       '--server-ca-cert: DIR/empty.crt: the file is empty. It must contain a certificate in PEM',
     ],
   ];
-  for (const [names, expected] of mistakes) {
+  for (const [names, expected] of invalid) {
     const message = expected.replaceAll('DIR', dir);
     try {
       load(t, names);
@@ -167,14 +167,18 @@ t.test('each mistake is one line with flag, file and cure', async (t) => {
   }
 });
 
-t.test('an unreadable file', { skip: process.getuid?.() === 0 && 'root reads all' }, async (t) => {
-  const { chmod } = await import('node:fs/promises');
-  const path = join(t.testdir(files), 'good.key');
-  await chmod(path, 0);
-  t.throws(() => loadTlsFiles({ ...common, ca: { flag: '--ca-cert', path } }), {
-    message: `--ca-cert: ${path}: permission denied; let the user of this process read it`,
-  });
-});
+t.test(
+  'the error for a file without permission',
+  { skip: process.getuid?.() === 0 && 'root reads all' },
+  async (t) => {
+    const { chmod } = await import('node:fs/promises');
+    const path = join(t.testdir(files), 'good.key');
+    await chmod(path, 0);
+    t.throws(() => loadTlsFiles({ ...common, ca: { flag: '--ca-cert', path } }), {
+      message: `--ca-cert: ${path}: permission denied; let the user of this process read it`,
+    });
+  },
+);
 
 t.test('an expired or future certificate causes a warning with the date', async (t) => {
   const { context, warnings } = load(t, { cert: 'old.crt', key: 'old.key' });
@@ -183,7 +187,7 @@ t.test('an expired or future certificate causes a warning with the date', async 
     warnings[0],
     /^--server-cert: .*old\.crt: CN=old expired at \d{4}-\d\d-\d\dT.*Z, and the clock of this machine says \d{4}-.*Z\. Issue a new one, or correct/,
   );
-  t.ok(context.cert, 'it is used all the same');
+  t.ok(context.cert, 'it is used nevertheless');
 
   const dir = t.testdir(files);
   const early = loadTlsFiles(
@@ -198,20 +202,20 @@ t.test('an expired or future certificate causes a warning with the date', async 
 t.test('the extended key usage must allow the purpose', async (t) => {
   const dir = t.testdir(files);
   const at = (flag: string, name: string) => ({ flag, path: join(dir, name) });
-  const shown = (name: string, purpose: 'server' | 'client') => () =>
+  const loading = (name: string, purpose: 'server' | 'client') => () =>
     loadTlsFiles({
       ...common,
       identity: { cert: at('--x-cert', `${name}.crt`), key: at('--x-key', `${name}.key`), purpose },
     });
-  t.throws(shown('client', 'server'), {
+  t.throws(loading('client', 'server'), {
     message: `--x-cert: ${join(dir, 'client.crt')}: the certificate is for clientAuth and not for serverAuth (extended key usage), so peers refuse it. Use one that was issued for a server`,
   });
-  t.throws(shown('good', 'client'), {
+  t.throws(loading('good', 'client'), {
     message: `--x-cert: ${join(dir, 'good.crt')}: the certificate is for serverAuth and not for clientAuth (extended key usage), so peers refuse it. Use one that was issued for a client`,
   });
-  t.doesNotThrow(shown('good', 'server'));
-  t.doesNotThrow(shown('client', 'client'));
-  t.doesNotThrow(shown('ca', 'client'), 'one that does not say is good for all');
+  t.doesNotThrow(loading('good', 'server'));
+  t.doesNotThrow(loading('client', 'client'));
+  t.doesNotThrow(loading('ca', 'client'), 'without the extension, every purpose is allowed');
 });
 
 t.test('expired or future certificates replace only expired or future ones', async (t) => {
@@ -241,20 +245,23 @@ t.test('expired or future certificates replace only expired or future ones', asy
     message:
       /^--x-ca-cert: .*old-ca\.crt: CN=an old CA expired at .*, while the certificate in use is still valid\. /,
   });
-  t.doesNotThrow(() => read({ cert: 'good', ca: 'mixed.crt' }, inUse), 'one good CA is enough');
+  t.doesNotThrow(() => read({ cert: 'good', ca: 'mixed.crt' }, inUse), 'one valid CA is enough');
   const later = new Date(now.getTime() + 9_000 * dayMs);
-  t.doesNotThrow(() => read({ cert: 'old', ca: 'old-ca.crt' }, inUse, later), 'both have ended');
-  // Seen from a day on which `good` has not begun and `old` has not ended.
+  t.doesNotThrow(
+    () => read({ cert: 'old', ca: 'old-ca.crt' }, inUse, later),
+    'the certificate in use has expired too',
+  );
+  // On this day, `good` is not valid yet and `old` has not expired.
   const early = new Date(longAgo.getTime() + 5 * dayMs);
   const old = read({ cert: 'old', ca: 'ca.crt' }, undefined, early);
   t.throws(() => read({ cert: 'good', ca: 'ca.crt' }, old, early), {
     message:
       /^--x-cert: .*good\.crt: CN=a server is not valid before .*, while the certificate in use/,
   });
-  t.doesNotThrow(() => read({ cert: 'good', ca: 'ca.crt' }, old), 'the day has come');
+  t.doesNotThrow(() => read({ cert: 'good', ca: 'ca.crt' }, old), 'now it is valid');
 });
 
-t.test('cipher suites and versions reach the context', async (t) => {
+t.test('the context has the cipher suites and the minimum version', async (t) => {
   const { context } = loadTlsFiles({
     cipherSuites: ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'],
     minVersion: 'VersionTLS13',

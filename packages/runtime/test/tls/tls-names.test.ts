@@ -21,7 +21,7 @@ const table = defineOptions({
 });
 const parse = (...argv: string[]) => parseOptions(table, { argv, env: {} }).options;
 
-t.test("Go's suite names become OpenSSL's", async (t) => {
+t.test("translates Go's names of cipher suites to OpenSSL's", async (t) => {
   const { cipherSuites } = parse(
     '--cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305',
     '--cipher-suites=TLS_AES_128_GCM_SHA256',
@@ -39,7 +39,7 @@ t.test("Go's suite names become OpenSSL's", async (t) => {
   for (const name of byDefault) t.match(name, /^ECDHE-.*(GCM|CHACHA20)/, name);
 });
 
-t.test('rejects unknown and removed suites by name', async (t) => {
+t.test('refuses unknown and removed cipher suites', async (t) => {
   for (const name of ['TLS_RSA_WITH_RC4_128_SHA', 'ECDHE-RSA-AES128-GCM-SHA256', 'constructor']) {
     t.throws(() => parse(`--cipher-suites=${name}`), {
       message: `--cipher-suites: "${name}" is not a supported cipher suite (use its Go name)`,
@@ -47,7 +47,7 @@ t.test('rejects unknown and removed suites by name', async (t) => {
   }
 });
 
-t.test('the lowest version is 1.2', async (t) => {
+t.test('the minimum version is 1.2, and can be 1.3', async (t) => {
   t.equal(secureVersion(parse().tlsMinVersion), 'TLSv1.2');
   t.equal(secureVersion(parse('--tls-min-version=VersionTLS13').tlsMinVersion), 'TLSv1.3');
   t.throws(() => parse('--tls-min-version=VersionTLS11'), {

@@ -18,7 +18,7 @@ t.test('reads sizes with and without units', async (t) => {
   for (const [text, bytes] of sizes) t.equal(parseByteSize(text), bytes, text);
 });
 
-t.test('rejects what is not a size', async (t) => {
+t.test('refuses a text that is not a size', async (t) => {
   for (const text of [
     '',
     'KiB',
@@ -34,7 +34,7 @@ t.test('rejects what is not a size', async (t) => {
   }
 });
 
-t.test('writes what it reads back', async (t) => {
+t.test('formats a size so that it can be read again', async (t) => {
   t.equal(formatByteSize(65_536), '64KiB');
   t.equal(formatByteSize(1500), '1500');
   fc.assert(fc.property(fc.nat(), (bytes) => parseByteSize(formatByteSize(bytes)) === bytes));

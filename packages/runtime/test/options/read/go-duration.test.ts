@@ -2,7 +2,7 @@ import { formatGoDuration, parseGoDuration } from '@fairlead/runtime/options';
 import fc from 'fast-check';
 import t from 'tap';
 
-t.test('reads what Go reads', async (t) => {
+t.test('reads durations as Go does', async (t) => {
   const durations: readonly [string, number][] = [
     ['0', 0],
     ['0s', 0],
@@ -20,13 +20,13 @@ t.test('reads what Go reads', async (t) => {
   for (const [text, durationMs] of durations) t.equal(parseGoDuration(text), durationMs, text);
 });
 
-t.test('rejects what is not a duration', async (t) => {
+t.test('refuses a text that is not a duration', async (t) => {
   for (const text of ['', '5', '5x', 's', '-1s', '1 s', '1h 5m', '1s5', '1e3s', 'h1', '..5s']) {
     t.equal(parseGoDuration(text), undefined, `"${text}"`);
   }
 });
 
-t.test('writes what it reads back', async (t) => {
+t.test('formats a duration so that it can be read again', async (t) => {
   t.equal(formatGoDuration(0), '0s');
   t.equal(formatGoDuration(90_000), '1m30s');
   t.equal(formatGoDuration(3_600_000), '1h');

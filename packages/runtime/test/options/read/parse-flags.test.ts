@@ -15,7 +15,7 @@ function complaint(...argv: string[]): string {
   return 'no complaint';
 }
 
-t.test('without flags, all options have their defaults', async (t) => {
+t.test('all options have their defaults without flags', async (t) => {
   const { options, warnings, sources } = parse();
   t.strictSame(options, {
     config: undefined,
@@ -38,19 +38,19 @@ t.test('without flags, all options have their defaults', async (t) => {
   t.equal(sources.get('agent-port'), 'default');
 });
 
-t.test('values attached and detached', async (t) => {
+t.test('reads a value after = or as the next argument', async (t) => {
   t.equal(parse('--agent-port=1').options.agentPort, 1);
   t.equal(parse('--agent-port', '1').options.agentPort, 1);
   t.equal(parse('--uds-name=a=b').options.udsName, 'a=b');
   t.equal(
     parse('--uds-name', '-x').options.udsName,
     '-x',
-    'the next word is the value, as in pflag',
+    'the next argument is the value, as in pflag',
   );
   t.equal(parse('--agent-port=1').sources.get('agent-port'), 'flag');
 });
 
-t.test('booleans as in Go', async (t) => {
+t.test('reads booleans as Go does', async (t) => {
   t.equal(parse('--verbose').options.verbose, true);
   for (const word of ['true', 'TRUE', 'True', 't', 'T', '1']) {
     t.equal(parse(`--verbose=${word}`).options.verbose, true, word);
@@ -63,14 +63,14 @@ t.test('booleans as in Go', async (t) => {
   t.equal(complaint('--verbose', 'false'), '--verbose false: write --verbose=false');
 });
 
-t.test("klog's -v in all spellings", async (t) => {
+t.test("reads klog's -v in all spellings", async (t) => {
   for (const argv of [['-v=4'], ['-v', '4'], ['-v4'], ['--v=4'], ['--v', '4']]) {
     t.equal(parse(...argv).options.v, 4, argv.join(' '));
   }
   t.equal(complaint('-verbose'), 'unknown flag -verbose: did you mean --verbose?');
 });
 
-t.test('scalars: the last one wins; lists: repeated and separated by commas', async (t) => {
+t.test('uses the last value of a scalar, and all values of a list', async (t) => {
   t.equal(parse('--agent-port=1', '--agent-port=2').options.agentPort, 2);
   t.strictSame(parse('--hosts=a,b', '--hosts', 'c').options.hosts, ['a', 'b', 'c']);
   t.strictSame(parse('--hosts= a , [::1],').options.hosts, ['a', '::1']);
@@ -87,7 +87,7 @@ t.test('an empty value means "not set" for texts, and is an error for numbers', 
   t.match(complaint('--agent-port='), /^--agent-port: "" is not a whole number/);
 });
 
-t.test('unknown flags are named, with the nearest known one', async (t) => {
+t.test('the error for an unknown flag suggests the nearest one', async (t) => {
   t.equal(complaint('--agent-prot=1'), 'unknown flag --agent-prot: did you mean --agent-port?');
   t.equal(complaint('--dailtimeout'), 'unknown flag --dailtimeout: did you mean --dial-timeout?');
   t.equal(complaint('--xyzzy-plugh'), 'unknown flag --xyzzy-plugh: see sample --help');
@@ -97,7 +97,7 @@ t.test('unknown flags are named, with the nearest known one', async (t) => {
   t.match(complaint('--'), /no complaint/);
 });
 
-t.test('a flag without its value, and arguments that are not flags', async (t) => {
+t.test('refuses a flag without its value and unexpected arguments', async (t) => {
   t.equal(complaint('--agent-port'), '--agent-port: the value is missing: --agent-port PORT');
   t.equal(
     complaint('oops'),
@@ -106,7 +106,7 @@ t.test('a flag without its value, and arguments that are not flags', async (t) =
   t.match(complaint('--', '--agent-port=1'), /^unexpected argument "--agent-port=1"/);
 });
 
-t.test('each kind reports an error in one line with the flag', async (t) => {
+t.test('the error for an invalid value has the flag and the value', async (t) => {
   const complaints: readonly [string, string][] = [
     ['--agent-port=65536', '--agent-port: "65536" is not a whole number from 0 to 65535'],
     ['--agent-port=1e3', '--agent-port: "1e3" is not a whole number from 0 to 65535'],
@@ -144,7 +144,7 @@ t.test('an error about a secret does not contain the secret', async (t) => {
   t.equal(complaint('--pin=12345'), '--pin: the value is not a whole number from 1000 to 9999');
 });
 
-t.test('ignored flags warn, deprecated ones too, and both kinds keep their shape', async (t) => {
+t.test('ignored and deprecated flags cause a warning', async (t) => {
   const { warnings } = parse('--channel-size', '20', '--profiling', '--old=x');
   t.strictSame(warnings, [
     '--old is deprecated: use --mode',
@@ -153,14 +153,14 @@ t.test('ignored flags warn, deprecated ones too, and both kinds keep their shape
   ]);
 });
 
-t.test('refused flags are an error unless set to their default', async (t) => {
+t.test('refused flags are an error unless they have their default', async (t) => {
   t.equal(complaint('--namespace=kube-system'), '--namespace: tokens are not supported yet');
   t.equal(complaint('--leases'), '--leases: leases are not supported yet');
   t.equal(complaint('--leases=maybe'), '--leases: leases are not supported yet');
   t.strictSame(parse('--namespace=', '--leases=false').warnings, []);
 });
 
-t.test('required options and positional arguments', async (t) => {
+t.test('checks required options and positional arguments', async (t) => {
   const table = defineOptions({
     program: 'sample forward',
     summary: 'sample forward: forwards',
@@ -171,7 +171,7 @@ t.test('required options and positional arguments', async (t) => {
   });
   const forward = (...argv: string[]) => parseOptions(table, { argv, env: {} });
   const { options, positionals } = forward('a:1', '--name=x');
-  t.equal(options.name.length, 1, 'a required option is never undefined, for the compiler too');
+  t.equal(options.name.length, 1, 'the type of a required option has no undefined');
   t.strictSame(positionals, ['a:1']);
   t.strictSame(forward('--name=x', '--', '-1').positionals, ['-1']);
   t.throws(() => forward('a:1'), { message: '--name is missing: Who you are' });
@@ -184,7 +184,7 @@ t.test('required options and positional arguments', async (t) => {
   });
 });
 
-t.test('defineOptions rejects an invalid name', async (t) => {
+t.test('defineOptions() refuses an invalid name', async (t) => {
   const text = option(kinds.text, { group: 'Sample', description: 'x' });
   for (const name of ['agentPort', 'help', 'version', '-v', 'a--b']) {
     t.throws(

@@ -19,7 +19,7 @@ function parseFile(t: Test, text: string, name = 'sample.yaml') {
   return { path, parse: () => parse(['--config', path]) };
 }
 
-t.test('the environment: FAIRLEAD_<NAME>, then other names; empty means not set', async (t) => {
+t.test('reads FAIRLEAD_<NAME>, then other variables, and ignores empty ones', async (t) => {
   t.equal(parse([], { FAIRLEAD_AGENT_PORT: '1' }).options.agentPort, 1);
   t.equal(parse([], { FAIRLEAD_AGENT_PORT: '1' }).sources.get('agent-port'), 'env');
   t.equal(parse([], { FAIRLEAD_AGENT_PORT: '' }).options.agentPort, 8091);
@@ -42,7 +42,7 @@ t.test('ignores a Kubernetes service link', async (t) => {
   t.match(warnings, [/^FAIRLEAD_AGENT_PORT=tcp:.*enableServiceLinks: false/]);
 });
 
-t.test('the file: YAML', async (t) => {
+t.test('reads a YAML file', async (t) => {
   const yaml = `
 # a comment
 agent-port: 1
@@ -69,7 +69,7 @@ mode:
   t.equal(sources.get('mode'), 'default');
 });
 
-t.test('the file: JSON, and lists as text', async (t) => {
+t.test('reads a JSON file, and lists as text', async (t) => {
   const json = '{"agent-port": 2, "hosts": "a, b", "verbose": false, "dial-timeout": "1m"}';
   t.match(parseFile(t, json, 'sample.json').parse().options, {
     agentPort: 2,
@@ -79,17 +79,14 @@ t.test('the file: JSON, and lists as text', async (t) => {
   });
 });
 
-t.test(
-  'the file: an alias is what it stands for, an empty file and an empty list are fine',
-  async (t) => {
-    t.strictSame(parseFile(t, 'uds-name: &x abc\nserver-id: *x\n').parse().options.serverId, 'abc');
-    t.equal(parseFile(t, '').parse().options.agentPort, 8091);
-    t.strictSame(parseFile(t, 'hosts: []').parse().options.hosts, []);
-  },
-);
+t.test('accepts YAML aliases, an empty file and an empty list', async (t) => {
+  t.strictSame(parseFile(t, 'uds-name: &x abc\nserver-id: *x\n').parse().options.serverId, 'abc');
+  t.equal(parseFile(t, '').parse().options.agentPort, 8091);
+  t.strictSame(parseFile(t, 'hosts: []').parse().options.hosts, []);
+});
 
-t.test('the file: each mistake names file, line, key and cure', async (t) => {
-  const mistakes: readonly [string, string][] = [
+t.test('the error for an invalid file has file, line, key and cure', async (t) => {
+  const invalid: readonly [string, string][] = [
     ['agent-prot: 1', ':1: agent-prot: unknown key: did you mean agent-port?'],
     ['\nagentPort: 1', ':2: agentPort: unknown key: did you mean agent-port?'],
     ['constructor: 1', ':1: constructor: unknown key: see sample --help'],
@@ -110,7 +107,7 @@ t.test('the file: each mistake names file, line, key and cure', async (t) => {
     ['- agent-port', ': must contain keys and values, such as "agent-port: 8091"'],
     ['agent-port: 1\nagent-port: 2', ':2: Map keys must be unique'],
   ];
-  for (const [text, expected] of mistakes) {
+  for (const [text, expected] of invalid) {
     const file = parseFile(t, text);
     try {
       file.parse();
@@ -124,7 +121,7 @@ t.test('the file: each mistake names file, line, key and cure', async (t) => {
   t.throws(broken.parse, { message: new RegExp(`^${broken.path}:\\d+: [^\\n]+$`) }, 'broken YAML');
 });
 
-t.test('the file: missing, a directory, named by the environment', async (t) => {
+t.test('refuses a missing file and a directory, and reads FAIRLEAD_CONFIG', async (t) => {
   const dir = t.testdir({ 'a.yaml': 'agent-port: 5' });
   t.throws(() => parse(['--config=/no/such/file']), {
     message:
@@ -139,7 +136,7 @@ t.test('the file: missing, a directory, named by the environment', async (t) => 
   });
 });
 
-t.test('precedence: flag, environment, file, default', async (t) => {
+t.test('the precedence is flag, environment, file, default', async (t) => {
   const dir = t.testdir({ 'a.yaml': 'agent-port: 3\nwindow: 3KiB\nv: 3\n' });
   const { options, sources } = parse(['--config', join(dir, 'a.yaml'), '--agent-port=1'], {
     FAIRLEAD_AGENT_PORT: '2',
@@ -153,7 +150,7 @@ t.test('precedence: flag, environment, file, default', async (t) => {
   t.equal(
     parse(['--uds-name='], { FAIRLEAD_UDS_NAME: 'x' }).options.udsName,
     undefined,
-    'an empty flag takes back what the environment says',
+    'an empty flag overrides the environment',
   );
 });
 
@@ -170,7 +167,7 @@ const checkedTable = defineOptions({
   },
 });
 
-t.test("a table's own check sees the values and which options are set", async (t) => {
+t.test("a table's check receives the values and which options are set", async (t) => {
   t.throws(() => parseOptions(checkedTable, { argv: ['--low=7'], env: {} }), {
     message: '--low must not be above --high',
   });
@@ -180,7 +177,7 @@ t.test("a table's own check sees the values and which options are set", async (t
   t.strictSame(parseOptions(checkedTable, { argv: [], env: {} }).warnings, []);
 });
 
-t.test('completeOptions adds defaults and runs the check', async (t) => {
+t.test('completeOptions() adds defaults and runs the check', async (t) => {
   t.strictSame(completeOptions(checkedTable, { high: 3 }), { low: 1, high: 3 });
   t.throws(() => completeOptions(checkedTable, { low: 7 }), UsageError);
 });

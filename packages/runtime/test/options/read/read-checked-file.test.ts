@@ -8,7 +8,7 @@ import { z } from 'zod';
 
 const schema = z.strictObject({ deny: z.array(targetRuleSchema).default([]) });
 
-t.test('reads and validates a file', async (t) => {
+t.test('reads and validates a file, and the error has flag, file and line', async (t) => {
   const path = join(t.testdir(), 'policy.yaml');
   const read = (text: string) => {
     writeFileSync(path, text);

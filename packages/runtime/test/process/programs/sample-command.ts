@@ -16,7 +16,7 @@ await runCommand({
   table,
   version: '1.2.3',
   run: async ({ options, positionals }) => {
-    if (options.fail) throw new StartupError('the voice is gone; drink some tea');
+    if (options.fail) throw new StartupError('it failed because of --fail; remove --fail');
     process.stdout.write(`hello ${positionals[0]}\n`);
   },
 });

@@ -1,4 +1,4 @@
-/** A program for program.test.ts; its option selects the behavior. */
+/** A program for program.test.ts. `--act` selects its behavior. */
 import { createServer } from 'node:net';
 import { listen } from '@fairlead/runtime/net';
 import { configOptions, defineOptions, kinds, logOptions, option } from '@fairlead/runtime/options';
