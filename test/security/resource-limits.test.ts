@@ -56,7 +56,7 @@ t.test('--max-streams-per-tunnel: the next stream uses another agent', async (t)
   await server.log.line('agent connected', ({ agent }) => agent === 'two');
   for (const _ of streams) t.equal((await open(t, server.uds, target)).status, 200);
   t.match(await open(t, server.uds, target), limitReached);
-  for (const { socket } of streams) t.ok(await echoes(socket, 'open'));
+  for (const { socket } of streams) t.ok(await echoes(socket, 'intact'));
 });
 
 t.test('an agent refuses streams beyond its own --max-streams-per-tunnel', async (t) => {
@@ -66,7 +66,7 @@ t.test('an agent refuses streams beyond its own --max-streams-per-tunnel', async
   await server.log.line('agent connected');
   const first = await open(t, server.uds, target);
   t.match(await open(t, server.uds, target), limitReached);
-  t.ok(await echoes(first.socket, 'open'));
+  t.ok(await echoes(first.socket, 'intact'));
   first.socket.destroy();
   await server.log.line('stream', ({ bytesToClient }) => bytesToClient === 6);
   t.equal((await open(t, server.uds, target)).status, 200, 'a new stream is accepted');
@@ -86,7 +86,7 @@ t.test('--max-streams-per-caller does not affect other callers', async (t) => {
   const via = { ...server.tcp, tls: tlsOf(pki, other) };
   t.equal((await open(t, via, target)).status, 200, 'another caller');
   t.equal((await open(t, server.uds, target)).status, 200, 'the socket');
-  for (const { socket } of streams) t.ok(await echoes(socket, 'open'));
+  for (const { socket } of streams) t.ok(await echoes(socket, 'intact'));
 });
 
 t.test('--max-streams limits all streams of the server', async (t) => {
@@ -97,7 +97,7 @@ t.test('--max-streams limits all streams of the server', async (t) => {
   const streams = [await open(t, server.tcp, target), await open(t, server.uds, target)];
   t.match(await open(t, server.uds, target), limitReached);
   t.equal(await reached(server, 'streams'), 1);
-  for (const { socket } of streams) t.ok(await echoes(socket, 'open'));
+  for (const { socket } of streams) t.ok(await echoes(socket, 'intact'));
 });
 
 t.test('--max-pending-dials does not count open streams', async (t) => {
@@ -133,7 +133,7 @@ t.test('--max-opens-per-second limits each caller', async (t) => {
   t.match(await open(t, server.tcp, target), limitReached);
   t.equal(await reached(server, 'opens_per_caller'), 1);
   t.equal((await open(t, server.uds, target)).status, 200, 'another caller');
-  t.ok(await echoes(first.socket, 'open'));
+  t.ok(await echoes(first.socket, 'intact'));
   await time.advance(1_000);
   t.equal((await open(t, server.tcp, target)).status, 200, 'one more a second later');
   t.match(await open(t, server.tcp, target), limitReached);
@@ -159,7 +159,7 @@ t.test('--max-handshakes closes the connections that have waited longest', async
   await server.log.line('agent connected');
   const stream = await open(t, server.tcp, target);
   t.equal(stream.status, 200);
-  t.ok(await echoes(stream.socket, 'open'));
+  t.ok(await echoes(stream.socket, 'intact'));
   const closedHandshakes = () => reached(server, 'handshakes');
   await eventually('80 handshakes are closed', async () => (await closedHandshakes()) >= 80);
   t.ok((await server.metric('fairlead_server_pending_handshakes')) <= 20);
