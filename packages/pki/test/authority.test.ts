@@ -8,7 +8,7 @@ import { openssl, skipWithoutOpenssl } from './openssl.ts';
 
 const client = { kind: 'client', name: 'c' } as const;
 
-/** An authority of each kind, made once: RSA keys are slow to make. */
+/** An authority of each key type. They are shared because RSA keys are slow to create. */
 const authorities = {
   ec: await createAuthority({ name: 'Test CA', keyType: 'ec' }),
   rsa: await createAuthority({ name: 'Test CA', keyType: 'rsa' }),
@@ -29,9 +29,9 @@ for (const keyType of ['ec', 'rsa'] as const) {
   });
 }
 
-/** How openssl makes a key, and the label of its PEM block. */
+/** The openssl commands that create a key, and the label of its PEM block. */
 const opensslKeys: Record<string, { make: string[][]; label: string }> = {
-  'EC P-256, SEC1 behind its parameters': {
+  'EC P-256, SEC1 after its parameters': {
     make: [['ecparam', '-name', 'prime256v1', '-genkey', '-out', 'KEY']],
     label: 'EC PRIVATE KEY',
   },
@@ -64,7 +64,7 @@ const selfSign = (dir: string, ...more: string[]): Promise<string> =>
   );
 
 for (const [title, { make, label }] of Object.entries(opensslKeys)) {
-  t.test(`an authority made by openssl: ${title}`, { skip: skipWithoutOpenssl }, async (t) => {
+  t.test(`loads an authority of openssl: ${title}`, { skip: skipWithoutOpenssl }, async (t) => {
     const dir = t.testdir();
     const keyFile = join(dir, 'ca.key');
     for (const args of make) await openssl(...args.map((arg) => (arg === 'KEY' ? keyFile : arg)));
@@ -82,7 +82,7 @@ for (const [title, { make, label }] of Object.entries(opensslKeys)) {
   });
 }
 
-t.test('the certificate of the key is found in a bundle', async (t) => {
+t.test('finds the certificate of the key in a bundle', async (t) => {
   const dir = t.testdir();
   const other = authorities.rsa;
   const wanted = await createAuthority({ name: 'Wanted' });
@@ -90,7 +90,7 @@ t.test('the certificate of the key is found in a bundle', async (t) => {
   t.equal((await loadAuthority(dir)).certificate.subject, 'CN=Wanted');
 });
 
-t.test('a leaf comes with its intermediate', { skip: skipWithoutOpenssl }, async (t) => {
+t.test('the chain of a leaf has its intermediate', { skip: skipWithoutOpenssl }, async (t) => {
   const dir = t.testdir({ root: {}, middle: {} });
   const root = await openssl(
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
@@ -120,7 +120,7 @@ t.test('a leaf comes with its intermediate', { skip: skipWithoutOpenssl }, async
 });
 
 t.test(
-  'the issuer name of a leaf repeats every kind of string byte for byte',
+  'the issuer name of a leaf has the same bytes for every type of string',
   { skip: skipWithoutOpenssl },
   async (t) => {
     for (const mask of ['utf8only', 'pkix', 'nombstr', 'MASK:0x800']) {
@@ -136,7 +136,7 @@ t.test(
       t.same(
         authority.keyIdentifier,
         key.keyIdentifier,
-        'one is computed if the certificate has none',
+        'it is computed if the certificate has none',
       );
     }
   },
@@ -147,82 +147,86 @@ const encryptedKey = (type: 'pkcs8' | 'sec1'): string =>
     .privateKey.export({ type, format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' })
     .toString();
 
-const refusals: Record<string, { spoil: (dir: string) => Promise<unknown>; message: RegExp }> = {
-  'no certificate file': {
-    spoil: (dir) => rm(join(dir, 'ca.crt')),
-    message: /ca\.crt does not exist$/,
-  },
-  'no key file': { spoil: (dir) => rm(join(dir, 'ca.key')), message: /ca\.key does not exist$/ },
-  'no directory': {
-    spoil: (dir) => rm(dir, { recursive: true }),
-    message: /ca\.(crt|key) does not exist$/,
-  },
-  'an empty certificate file': {
-    spoil: (dir) => writeFile(join(dir, 'ca.crt'), ''),
-    message: /ca\.crt contains no PEM certificate$/,
-  },
-  'a certificate of garbage': {
-    spoil: (dir) =>
-      writeFile(
-        join(dir, 'ca.crt'),
-        '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
-      ),
-    message: /ca\.crt contains no PEM certificate$/,
-  },
-  'a key of garbage': {
-    spoil: (dir) => writeFile(join(dir, 'ca.key'), 'secret'),
-    message: /ca\.key contains no PEM private key$/,
-  },
-  'a public key': {
-    spoil: async (dir) => {
-      const key = createPublicKey(await readFile(join(dir, 'ca.key'), 'utf8'));
-      await writeFile(join(dir, 'ca.key'), key.export({ type: 'spki', format: 'pem' }));
+const refusals: Record<string, { breakFiles: (dir: string) => Promise<unknown>; message: RegExp }> =
+  {
+    'no certificate file': {
+      breakFiles: (dir) => rm(join(dir, 'ca.crt')),
+      message: /ca\.crt does not exist$/,
     },
-    message: /ca\.key contains no PEM private key$/,
-  },
-  'an encrypted PKCS#8 key': {
-    spoil: (dir) => writeFile(join(dir, 'ca.key'), encryptedKey('pkcs8')),
-    message: /ca\.key is encrypted; decrypt it first$/,
-  },
-  'an encrypted SEC1 key': {
-    spoil: (dir) => writeFile(join(dir, 'ca.key'), encryptedKey('sec1')),
-    message: /ca\.key is encrypted; decrypt it first$/,
-  },
-  "another authority's key": {
-    spoil: async (dir) =>
-      writeFile(join(dir, 'ca.key'), (await createAuthority({ name: 'Test CA' })).keyPem),
-    message: /ca\.key does not belong to .*ca\.crt$/,
-  },
-  'a key of another type': {
-    spoil: (dir) => writeFile(join(dir, 'ca.key'), authorities.rsa.keyPem),
-    message: /ca\.key does not belong to .*ca\.crt$/,
-  },
-  'a leaf': {
-    spoil: async (dir) => {
-      const leaf = await issueCertificate(await loadAuthority(dir), client);
-      await saveAuthority(dir, leaf.certPem, leaf.keyPem);
+    'no key file': {
+      breakFiles: (dir) => rm(join(dir, 'ca.key')),
+      message: /ca\.key does not exist$/,
     },
-    message: /ca\.crt: the certificate is not a CA certificate$/,
-  },
-};
-for (const [title, { spoil, message }] of Object.entries(refusals)) {
-  t.test(`refused, naming the file: ${title}`, async (t) => {
+    'no directory': {
+      breakFiles: (dir) => rm(dir, { recursive: true }),
+      message: /ca\.(crt|key) does not exist$/,
+    },
+    'an empty certificate file': {
+      breakFiles: (dir) => writeFile(join(dir, 'ca.crt'), ''),
+      message: /ca\.crt contains no PEM certificate$/,
+    },
+    'an invalid certificate': {
+      breakFiles: (dir) =>
+        writeFile(
+          join(dir, 'ca.crt'),
+          '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
+        ),
+      message: /ca\.crt contains no PEM certificate$/,
+    },
+    'an invalid key': {
+      breakFiles: (dir) => writeFile(join(dir, 'ca.key'), 'secret'),
+      message: /ca\.key contains no PEM private key$/,
+    },
+    'a public key': {
+      breakFiles: async (dir) => {
+        const key = createPublicKey(await readFile(join(dir, 'ca.key'), 'utf8'));
+        await writeFile(join(dir, 'ca.key'), key.export({ type: 'spki', format: 'pem' }));
+      },
+      message: /ca\.key contains no PEM private key$/,
+    },
+    'an encrypted PKCS#8 key': {
+      breakFiles: (dir) => writeFile(join(dir, 'ca.key'), encryptedKey('pkcs8')),
+      message: /ca\.key is encrypted; decrypt it first$/,
+    },
+    'an encrypted SEC1 key': {
+      breakFiles: (dir) => writeFile(join(dir, 'ca.key'), encryptedKey('sec1')),
+      message: /ca\.key is encrypted; decrypt it first$/,
+    },
+    "another authority's key": {
+      breakFiles: async (dir) =>
+        writeFile(join(dir, 'ca.key'), (await createAuthority({ name: 'Test CA' })).keyPem),
+      message: /ca\.key does not belong to .*ca\.crt$/,
+    },
+    'a key of another type': {
+      breakFiles: (dir) => writeFile(join(dir, 'ca.key'), authorities.rsa.keyPem),
+      message: /ca\.key does not belong to .*ca\.crt$/,
+    },
+    'a leaf': {
+      breakFiles: async (dir) => {
+        const leaf = await issueCertificate(await loadAuthority(dir), client);
+        await saveAuthority(dir, leaf.certPem, leaf.keyPem);
+      },
+      message: /ca\.crt: the certificate is not a CA certificate$/,
+    },
+  };
+for (const [title, { breakFiles, message }] of Object.entries(refusals)) {
+  t.test(`refuses ${title}, and the error names the file`, async (t) => {
     const dir = t.testdir();
     const made = await createAuthority({ name: 'Test CA' });
     await saveAuthority(dir, made.certPem, made.keyPem);
     await loadAuthority(dir);
-    await spoil(dir);
+    await breakFiles(dir);
     await t.rejects(loadAuthority(dir), { code: 'authority_unusable', message });
   });
 }
 
-const unfitKeys = {
+const unsupportedKeys = {
   'a curve that TLS does not use': ['EC', 'ec_paramgen_curve:secp256k1'],
   'a short RSA key': ['RSA', 'rsa_keygen_bits:1024'],
   'an RSA-PSS key': ['RSA-PSS', 'rsa_keygen_bits:2048'],
 } as const;
-for (const [title, [algorithm, option]] of Object.entries(unfitKeys)) {
-  t.test(`refused: ${title}`, { skip: skipWithoutOpenssl }, async (t) => {
+for (const [title, [algorithm, option]] of Object.entries(unsupportedKeys)) {
+  t.test(`refuses ${title}`, { skip: skipWithoutOpenssl }, async (t) => {
     const dir = t.testdir();
     const keyFile = join(dir, 'ca.key');
     await openssl('genpkey', '-algorithm', algorithm, '-pkeyopt', option, '-out', keyFile);
@@ -233,7 +237,7 @@ for (const [title, [algorithm, option]] of Object.entries(unfitKeys)) {
   });
 }
 
-t.test("an error of the file system stays Node's own error", async (t) => {
+t.test('an error of the file system is not wrapped', async (t) => {
   const dir = t.testdir({ 'ca.crt': {}, 'ca.key': '' });
   await t.rejects(loadAuthority(dir), { code: 'EISDIR' });
 });

@@ -11,7 +11,7 @@ const read = async (path: string): Promise<X509Certificate> =>
 
 for (const keyType of ['ec', 'rsa'] as const) {
   t.test(
-    `openssl agrees with every ${keyType} certificate`,
+    `openssl accepts every ${keyType} certificate for its purpose`,
     { skip: skipWithoutOpenssl },
     async (t) => {
       const dir = t.testdir();
@@ -41,7 +41,7 @@ for (const keyType of ['ec', 'rsa'] as const) {
   );
 }
 
-t.test('each of the two authorities signs its own leaves', async (t) => {
+t.test('each authority signs its own leaves', async (t) => {
   const { frontend, agent } = await createInitialPki({ days: 7, caDays: 70 });
   t.ok(isSignedBy(frontend.server, frontend.ca));
   t.ok(isSignedBy(frontend.client, frontend.ca));
@@ -59,7 +59,7 @@ t.test('each of the two authorities signs its own leaves', async (t) => {
   t.equal(days(agent.ca.validity.notAfter), 70);
 });
 
-t.test('the files are the certificates that were made, and can issue more', async (t) => {
+t.test('the written files can be loaded and can issue more certificates', async (t) => {
   const dir = t.testdir();
   const pki = await writeInitialPki(dir);
   t.same((await readdir(dir)).sort(), ['agent', 'frontend']);
@@ -78,8 +78,8 @@ t.test('the files are the certificates that were made, and can issue more', asyn
   t.ok(isSignedBy(leaf, pki.agent.ca));
 });
 
-t.test('an existing file is an error before any key is made, unless force is set', async (t) => {
-  const dir = t.testdir({ agent: { 'agent.key': 'precious' } });
+t.test('an existing file is an error before any key is created, unless force is set', async (t) => {
+  const dir = t.testdir({ agent: { 'agent.key': 'existing' } });
   await t.rejects(writeInitialPki(dir), {
     code: 'file_exists',
     message: join(dir, 'agent/agent.key'),
@@ -90,7 +90,7 @@ t.test('an existing file is an error before any key is made, unless force is set
   t.match(await readFile(join(dir, 'agent/agent.key'), 'utf8'), 'BEGIN PRIVATE KEY');
 });
 
-t.test('a bad request writes nothing', async (t) => {
+t.test('invalid names are refused before any file is written', async (t) => {
   const dir = join(t.testdir(), 'new');
   await t.rejects(writeInitialPki(dir, { ips: ['nowhere'] }), { code: 'bad_ip' });
   await t.rejects(readdir(dir), { code: 'ENOENT' });

@@ -3,12 +3,12 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-const isPresent = spawnSync('openssl', ['version']).status === 0;
+const isInstalled = spawnSync('openssl', ['version']).status === 0;
 
-/** For a test's `skip` option: why it cannot run on this machine, or false. */
-export const skipWithoutOpenssl = isPresent
+/** For the `skip` option of a test: the reason, or false if openssl is installed. */
+export const skipWithoutOpenssl = isInstalled
   ? false
-  : 'NO OPENSSL ON PATH: the certificates are not checked by a second implementation';
+  : 'openssl is not installed, so the certificates are not checked with it';
 
 /** Runs openssl and returns its standard output; rejects with its error. */
 export async function openssl(...args: string[]): Promise<string> {

@@ -9,7 +9,7 @@ const pair = (dir: string, name: string, text = 'new'): PemFile[] =>
 const modeOf = async (path: string): Promise<string> =>
   ((await stat(path)).mode & 0o777).toString(8);
 
-t.test('all users can read certificates and only the owner keys, with any umask', async (t) => {
+t.test('certificates have mode 644 and keys have mode 600, with any umask', async (t) => {
   const before = process.umask(0o077);
   t.teardown(() => process.umask(before));
   const dir = join(t.testdir(), 'a', 'b');
@@ -24,12 +24,12 @@ t.test('all users can read certificates and only the owner keys, with any umask'
   t.equal(await modeOf(join(dir, 'c', 'n.key')), '600');
 });
 
-t.test('if one file exists, none is written', async (t) => {
-  const dir = t.testdir({ 'b.key': 'precious' });
+t.test('writes no file if one of them exists', async (t) => {
+  const dir = t.testdir({ 'b.key': 'existing' });
   const files = [...pair(dir, 'a'), ...pair(dir, 'b')];
   await t.rejects(writePemFiles(files), { code: 'file_exists', message: join(dir, 'b.key') });
   t.same(await readdir(dir), ['b.key']);
-  t.equal(await readFile(join(dir, 'b.key'), 'utf8'), 'precious');
+  t.equal(await readFile(join(dir, 'b.key'), 'utf8'), 'existing');
 });
 
 t.test('a dangling link counts as an existing file', async (t) => {
@@ -39,18 +39,15 @@ t.test('a dangling link counts as an existing file', async (t) => {
   t.same(await readdir(dir), ['a.key']);
 });
 
-t.test(
-  'a file that appears during the write is kept, and the written files are removed',
-  async (t) => {
-    const dir = t.testdir({});
-    // The same path twice: it does not exist when checked, but when the second file is written.
-    const files = [...pair(dir, 'a', 'first'), ...pair(dir, 'a', 'second')];
-    await t.rejects(writePemFiles(files), { code: 'file_exists', message: join(dir, 'a.crt') });
-    t.same(await readdir(dir), []);
-  },
-);
+t.test('keeps a file that is created during the write, and removes its own files', async (t) => {
+  const dir = t.testdir({});
+  // The same path twice: it does not exist during the check, but exists when the second file is written.
+  const files = [...pair(dir, 'a', 'first'), ...pair(dir, 'a', 'second')];
+  await t.rejects(writePemFiles(files), { code: 'file_exists', message: join(dir, 'a.crt') });
+  t.same(await readdir(dir), []);
+});
 
-t.test('force replaces files with their modes, and leaves no temporary files', async (t) => {
+t.test('force replaces files and their modes, and leaves no temporary files', async (t) => {
   const dir = t.testdir({ 'a.key': 'old' });
   await chmod(join(dir, 'a.key'), 0o644);
   await writePemFiles(pair(dir, 'a'), { force: true });
@@ -59,11 +56,11 @@ t.test('force replaces files with their modes, and leaves no temporary files', a
   t.same((await readdir(dir)).sort(), ['a.crt', 'a.key']);
 });
 
-t.test('force replaces a link, not what it points to', async (t) => {
-  const dir = t.testdir({ elsewhere: 'precious' });
+t.test('force replaces a symbolic link and not its target', async (t) => {
+  const dir = t.testdir({ elsewhere: 'existing' });
   await symlink(join(dir, 'elsewhere'), join(dir, 'a.key'));
   await writePemFiles(pair(dir, 'a'), { force: true });
-  t.equal(await readFile(join(dir, 'elsewhere'), 'utf8'), 'precious');
+  t.equal(await readFile(join(dir, 'elsewhere'), 'utf8'), 'existing');
   t.equal(await readFile(join(dir, 'a.key'), 'utf8'), 'new key');
 });
 
@@ -73,7 +70,7 @@ t.test('a failure with force leaves no temporary files', async (t) => {
   t.same(await readdir(dir), ['a.crt']);
 });
 
-t.test('a directory that cannot be created is an error of the file system', async (t) => {
+t.test('reports the error of the file system if a directory cannot be created', async (t) => {
   const dir = t.testdir({ file: '' });
   await t.rejects(writePemFiles(pair(join(dir, 'file'), 'a')), { code: 'EEXIST' });
   await t.rejects(writePemFiles(pair(join(dir, 'file', 'sub'), 'a')), { code: 'ENOTDIR' });

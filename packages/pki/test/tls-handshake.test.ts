@@ -22,7 +22,7 @@ interface Side {
   readonly own: IssuedCertificate;
 }
 
-/** Connects with certificates on both sides: returns what the server saw, or why it failed. */
+/** Connects with certificates on both sides and returns the client's names as the server sees them. */
 async function handshake(
   t: Test,
   server: Side,
@@ -44,12 +44,12 @@ async function handshake(
   await once(listener, 'listening');
   const arrived = new Promise<TLSSocket>((resolve, reject) => {
     listener.once('secureConnection', resolve);
-    // Node's own text is "socket hang up"; the socket has the reason.
+    // The error of Node is "socket hang up". The socket has the reason.
     listener.once('tlsClientError', (error, refused) =>
       reject(new Error(String(refused.authorizationError ?? error))),
     );
   });
-  // In TLS 1.3 a client completes before the server has verified it, so its result alone proves nothing.
+  // In TLS 1.3 a client completes its handshake before the server has verified it.
   arrived.catch(() => {});
   const socket = connect({
     host: '127.0.0.1',
@@ -80,9 +80,12 @@ const serverNames = {
 } as const;
 const clientNames = { kind: 'agent', name: 'node-1', organizations: ['a', 'b'] } as const;
 
-/** Leaves of an authority, by default one with the same key type. */
-async function sides(keyType: KeyType, given?: Authority): Promise<{ server: Side; client: Side }> {
-  const ca = given ?? (await createAuthority({ name: 'Test CA', keyType }));
+/** Issues leaves of an authority, by default of a new one with the same key type. */
+async function sides(
+  keyType: KeyType,
+  authority?: Authority,
+): Promise<{ server: Side; client: Side }> {
+  const ca = authority ?? (await createAuthority({ name: 'Test CA', keyType }));
   const [server, client] = await Promise.all([
     issueCertificate(ca, { ...serverNames, keyType }),
     issueCertificate(ca, { ...clientNames, keyType }),
@@ -90,7 +93,7 @@ async function sides(keyType: KeyType, given?: Authority): Promise<{ server: Sid
   return { server: { ca, own: server }, client: { ca, own: client } };
 }
 
-/** The same keys and names, certified by another authority. */
+/** Certifies the same keys and names by another authority. */
 function certifiedBy(
   ca: Authority,
   { server, client }: { server: Side; client: Side },
@@ -102,17 +105,17 @@ function certifiedBy(
   return { server: again(server, serverNames), client: again(client, clientNames) };
 }
 
-/** Each key is made once: RSA keys are slow to make. */
+/** The keys are shared because RSA keys are slow to create. */
 const [ec, rsa] = await Promise.all([sides('ec'), sides('rsa')]);
-const made = {
+const pairs = {
   ec: { ec, rsa: certifiedBy(ec.server.ca, rsa) },
   rsa: { ec: certifiedBy(rsa.server.ca, ec), rsa },
 };
 for (const caKey of ['ec', 'rsa'] as const) {
   for (const leafKey of ['ec', 'rsa'] as const) {
     for (const version of ['TLSv1.3', 'TLSv1.2'] as const) {
-      t.test(`mutual ${version}: ${leafKey} leaves of an ${caKey} authority`, async (t) => {
-        const { server, client } = made[caKey][leafKey];
+      t.test(`mutual ${version} with ${leafKey} leaves of an ${caKey} authority`, async (t) => {
+        const { server, client } = pairs[caKey][leafKey];
         t.same(await handshake(t, server, client, { version }), {
           protocol: version,
           clientName: 'node-1',
@@ -124,7 +127,7 @@ for (const caKey of ['ec', 'rsa'] as const) {
 }
 
 t.test(
-  'the client verifies the server by each of its alternative names, not by its CN',
+  'the client accepts the alternative names of the server, and not its common name',
   async (t) => {
     const { server, client } = await sides('ec');
     for (const host of ['localhost', 'LOCALHOST', '127.0.0.1', '::1', 'fd00::1:2']) {
@@ -138,7 +141,7 @@ t.test(
   },
 );
 
-t.test('a client of another authority with the same name is refused', async (t) => {
+t.test('both sides refuse a certificate of another authority with the same name', async (t) => {
   const [{ server, client }, foreign] = await Promise.all([sides('ec'), sides('ec')]);
   const impostor = { ca: client.ca, own: foreign.client.own };
   await t.rejects(handshake(t, server, impostor), /^(UNABLE_TO_|CERT_SIGNATURE_)/);

@@ -10,10 +10,10 @@ import {
 } from '@fairlead/pki/enrollment';
 import t from 'tap';
 
-const skip = spawnSync('openssl', ['version']).status === 0 ? false : 'NO OPENSSL ON PATH';
+const skip = spawnSync('openssl', ['version']).status === 0 ? false : 'openssl is not installed';
 
-t.test('a request has only the key and is signed with it', { skip }, async (t) => {
-  // An ECDSA signature has 68 to 72 bytes: the loop covers each length.
+t.test('a request has only the key, and is signed with it', { skip }, async (t) => {
+  // An ECDSA signature has 68 to 72 bytes. The loop covers each length.
   for (let round = 0; round < 20; round++) {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const csr = makeCertificateRequest(privateKey);
@@ -29,7 +29,7 @@ t.test('a request has only the key and is signed with it', { skip }, async (t) =
   }
 });
 
-t.test('the hash of a CA is the one that openssl and kubeadm print', { skip }, async (t) => {
+t.test('the hash of a CA is the same as that of openssl and kubeadm', { skip }, async (t) => {
   const { certPem } = await createAuthority({ name: 'CA' });
   const spki = execFileSync('openssl', ['x509', '-noout', '-pubkey'], { input: certPem });
   const der = execFileSync('openssl', ['pkey', '-pubin', '-outform', 'der'], { input: spki });
@@ -40,7 +40,7 @@ t.test('the hash of a CA is the one that openssl and kubeadm print', { skip }, a
   t.equal(caHash(new X509Certificate(certPem)), `sha256:${digest.split(' ')[0]}`);
 });
 
-t.test('tokens are long and differ', async (t) => {
+t.test('tokens are random and can be parsed', async (t) => {
   const tokens = Array.from({ length: 1000 }, makeToken);
   t.equal(new Set(tokens.map(({ text }) => text)).size, 1000);
   t.equal(new Set(tokens.map(({ id }) => id)).size, 1000);

@@ -15,7 +15,7 @@ async function loadsForge(name: string): Promise<boolean> {
   return JSON.parse(stdout) as boolean;
 }
 
-t.test('loads node-forge with the certificates', async (t) => {
+t.test('@fairlead/pki loads node-forge', async (t) => {
   t.equal(await loadsForge('@fairlead/pki'), true);
 });
 
@@ -24,7 +24,7 @@ for (const name of [
   '@fairlead/pki/issuer/options',
   '@fairlead/agent',
 ]) {
-  t.test(`loads no node-forge with ${name}`, async (t) => {
+  t.test(`${name} does not load node-forge`, async (t) => {
     t.equal(await loadsForge(name), false);
   });
 }

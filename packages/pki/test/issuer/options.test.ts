@@ -27,7 +27,7 @@ t.test('the former spelling --enrolment-* still works', async (t) => {
   }
 });
 
-t.test('two ports in two spellings are an error', async (t) => {
+t.test('refuses two ports in two spellings', async (t) => {
   t.throws(() => parse(['--enrolment-port=1', '--enrollment-port=2']), {
     message: /--enrollment-port and --enrolment-port/,
   });

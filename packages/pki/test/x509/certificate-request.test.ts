@@ -23,7 +23,7 @@ const keyArguments: Record<string, string[]> = {
   'RSA 3072 and SHA-512': ['-key', 'RSA 3072', '-sha512'],
 };
 
-/** A root and an issuer below it of each kind, made once: RSA keys are slow to make. */
+/** A root and an issuer of each key type. They are shared because RSA keys are slow to create. */
 const issuers = new Map(
   await Promise.all(
     (['ec', 'rsa'] as const).map(async (keyType) => {
@@ -34,13 +34,13 @@ const issuers = new Map(
   ),
 );
 
-/** RSA keys for requests, made once: RSA keys are slow to make. */
+/** RSA keys for requests. They are shared because RSA keys are slow to create. */
 const rsaKeys: Readonly<Record<string, string>> = {
   'RSA 2048': makeRsaKeyPem(),
   'RSA 3072': issuers.get('rsa')!.root.keyPem,
 };
 
-/** The keys of openssl's requests. The name of one of `rsaKeys` stands for a file with that key. */
+/** Creates a request with openssl. A name in `rsaKeys` is replaced by a file with that key. */
 async function request(dir: string, ...args: string[]): Promise<string> {
   const keyFile = join(dir, 'key');
   const rsaKey = args.map((arg) => rsaKeys[arg]).find((key) => key !== undefined);
@@ -79,7 +79,7 @@ for (const [kind, args] of Object.entries(keyArguments)) {
   });
 }
 
-t.test('requests without a valid signature of their key are refused', { skip }, async (t) => {
+t.test('refuses requests with an unsupported key or an invalid signature', { skip }, async (t) => {
   const dir = t.testdir();
   const weak = await request(dir, '-newkey', 'rsa:1024');
   t.throws(() => publicKeyOfRequest(weak), { code: 'bad_request', message: /2048 to 8192 bits/ });
@@ -94,7 +94,7 @@ t.test('requests without a valid signature of their key are refused', { skip }, 
   const pemOf = (bytes: Buffer) =>
     `-----BEGIN CERTIFICATE REQUEST-----\n${bytes.toString('base64')}\n-----END CERTIFICATE REQUEST-----\n`;
   t.ok(publicKeyOfRequest(pemOf(der)));
-  // A changed byte makes a request invalid, whether in its structure, its key or its signature.
+  // A changed byte makes a request invalid in its structure, its key or its signature.
   for (let at = 0; at < der.length; at += 7) {
     const changed = Buffer.from(der);
     changed[at]! ^= 0x01;
@@ -110,7 +110,7 @@ t.test('requests without a valid signature of their key are refused', { skip }, 
   t.throws(() => publicKeyOfRequest('nothing'), { code: 'bad_request' });
 });
 
-t.test('a renewed certificate has the names of the earlier one, byte for byte', async (t) => {
+t.test('a renewed certificate has the same names as the earlier one', async (t) => {
   const root = await createAuthority({ name: 'Root' });
   const authority = await createIssuingAuthority(root, { name: 'Issuer' });
   const earlier = await issueCertificate(authority, {
@@ -129,14 +129,14 @@ t.test('a renewed certificate has the names of the earlier one, byte for byte', 
   t.ok(certificate.publicKey.equals(publicKey));
   t.same(certificate.keyUsage, ['1.3.6.1.5.5.7.3.2']);
   const lifetimeMs = Date.parse(certificate.validTo) - Date.parse(certificate.validFrom);
-  t.equal(lifetimeMs, 66_000, 'begins early by a tenth of a short lifetime');
+  t.equal(lifetimeMs, 66_000, 'it begins a tenth of a short lifetime early');
 });
 
-t.test('an issuing authority signs agents only', async (t) => {
+t.test('an issuing authority cannot sign another authority', async (t) => {
   const root = await createAuthority({ name: 'Root' });
   const authority = await createIssuingAuthority(root, { name: 'Issuer', days: 5000 });
   t.equal(authority.isSelfSigned, false);
-  t.same(authority.validity.notAfter, root.validity.notAfter, 'expires with its root');
+  t.same(authority.validity.notAfter, root.validity.notAfter, 'it expires with its root');
   t.equal(authority.maySignAuthorities, false);
   await t.rejects(createIssuingAuthority(authority, { name: 'Deeper' }), {
     code: 'authority_unusable',
@@ -144,10 +144,10 @@ t.test('an issuing authority signs agents only', async (t) => {
   });
 });
 
-t.test('a leaf comes with all intermediates', { skip }, async (t) => {
+t.test('the chain of a leaf has all intermediates', { skip }, async (t) => {
   const dir = t.testdir();
   const root = await createAuthority({ name: 'Root' });
-  // Without a path length, which an authority of ours always has.
+  // An intermediate of openssl, since Fairlead's authorities always have a path length.
   await writeFile(join(dir, 'root.crt'), root.certPem);
   await writeFile(join(dir, 'root.key'), root.keyPem);
   const middleKey = rsaKeys['RSA 2048']!;
@@ -174,7 +174,7 @@ t.test('a leaf comes with all intermediates', { skip }, async (t) => {
   );
 });
 
-t.test('writeIssuerPki writes the files of an issuer', async (t) => {
+t.test('writeIssuerPki() writes the files of an issuer', async (t) => {
   const dir = join(t.testdir(), 'issuer');
   const root = await createAuthority({ name: 'Root' });
   await t.rejects(writeIssuerPki(dir, root, { hosts: [], ips: [] }), { code: 'bad_host' });

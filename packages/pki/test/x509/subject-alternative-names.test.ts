@@ -17,7 +17,7 @@ const namesOf = async (names: {
   (await issueCertificate(authority, { kind: 'agent', name: 'a', ...names })).certificate
     .subjectAltName;
 
-t.test('an extension has all kinds of names, in order and without duplicates', async (t) => {
+t.test('the extension has all kinds of names in order and without duplicates', async (t) => {
   t.equal(
     await namesOf({
       hosts: ['LOCALHOST', 'localhost', '*.example.com', 'xn--bcher-kva.example', 'a'],
@@ -30,7 +30,7 @@ t.test('an extension has all kinds of names, in order and without duplicates', a
   );
 });
 
-t.test('a certificate without names has no extension for them', async (t) => {
+t.test('a certificate without names does not have the extension', async (t) => {
   t.equal(await namesOf({}), undefined);
   t.equal(await namesOf({ hosts: [], ips: [], uris: [] }), undefined);
 });
@@ -72,7 +72,7 @@ const bad: [code: string, values: string[]][] = [
 const field = { bad_ip: 'ips', bad_host: 'hosts', bad_uri: 'uris' } as const;
 for (const [code, values] of bad) {
   for (const value of values) {
-    t.test(`${code} ${JSON.stringify(value)}`, async (t) => {
+    t.test(`refuses ${JSON.stringify(value)} with ${code}`, async (t) => {
       const names = {
         [field[code as keyof typeof field]]: ['127.0.0.1', value].slice(code === 'bad_ip' ? 0 : 1),
       };
@@ -81,7 +81,7 @@ for (const [code, values] of bad) {
   }
 }
 
-t.test('a server certificate without hosts and addresses is refused', async (t) => {
+t.test('refuses a server certificate without hosts and addresses', async (t) => {
   const server = (names: object): Promise<unknown> =>
     issueCertificate(authority satisfies Authority, { kind: 'server', name: 's', ...names });
   await t.rejects(server({}), { code: 'bad_host' });
@@ -89,7 +89,7 @@ t.test('a server certificate without hosts and addresses is refused', async (t) 
   await t.resolves(server({ ips: ['::1'] }));
 });
 
-t.test('what an agent may claim is written as URIs in canonical form', async (t) => {
+t.test('the claims of an agent are URIs in canonical form', async (t) => {
   const uris = agentConstraintUris({
     cidrs: ['10.1.0.0/16', '2001:DB8:0::/32', '10.1.2.3/32', '0.0.0.0/0', '10.1.2.128/25', '::/0'],
     defaultRoute: true,
@@ -122,7 +122,7 @@ for (const cidr of [
   ...['10.1.0.0/16-15', '10.1.0.0/16-33', '10.1.0.0/16-', '10.1.0.0/16-024', '::/0-129'],
   ...['10.1.0.1/16', '10.128.0.0/8', '2001:db8::1/64', '0.0.0.1/0', '10.1.2.129/25'],
 ]) {
-  t.test(`bad_cidr ${JSON.stringify(cidr)}`, async (t) => {
+  t.test(`refuses the network ${JSON.stringify(cidr)}`, async (t) => {
     t.throws(() => agentConstraintUris({ cidrs: [cidr] }), {
       code: 'bad_cidr',
       message: `"${cidr}"`,

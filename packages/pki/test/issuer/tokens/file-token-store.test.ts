@@ -3,17 +3,17 @@ import { join } from 'node:path';
 import { makeToken } from '@fairlead/pki/enrollment';
 import { FileTokenStore, recordOf } from '@fairlead/pki/issuer';
 import t from 'tap';
-import { claimOf, grant, keepsTokens } from './token-store-contract.ts';
+import { claimOf, grant, tokenStoreContract } from './token-store-contract.ts';
 
 const open = (dir: string) => FileTokenStore.open(dir);
-t.test('it fulfills the contract of a token store', (t) =>
-  keepsTokens(t, async (t) => {
+t.test('the file store fulfills the contract of a token store', (t) =>
+  tokenStoreContract(t, async (t) => {
     const dir = join(t.testdir(), 'tokens');
     return () => open(dir);
   }),
 );
 
-t.test('claims that lose leave no file', async (t) => {
+t.test('a claim of a claimed token leaves no file', async (t) => {
   const dir = join(t.testdir(), 'tokens');
   const store = await open(dir);
   const record = recordOf(makeToken(), grant, 60_000);
@@ -22,7 +22,7 @@ t.test('claims that lose leave no file', async (t) => {
   t.same((await readdir(dir)).sort(), [`${record.id}.redeemed.json`, `${record.id}.token.json`]);
 });
 
-t.test('a file has no secret of the token, and only its owner can read it', async (t) => {
+t.test('a file does not contain the secret, and only its owner can read it', async (t) => {
   const dir = join(t.testdir(), 'tokens');
   const store = await open(dir);
   const token = makeToken();
@@ -34,7 +34,7 @@ t.test('a file has no secret of the token, and only its owner can read it', asyn
   t.equal((await stat(dir)).mode & 0o777, 0o700);
 });
 
-t.test('files that a crash left are not read as tokens or claims', async (t) => {
+t.test('temporary files of a crash are not read as tokens or claims', async (t) => {
   const dir = t.testdir();
   await chmod(dir, 0o700);
   const store = await open(dir);
@@ -47,7 +47,7 @@ t.test('files that a crash left are not read as tokens or claims', async (t) => 
   t.same(await store.claim(record.id, claim), claim);
 });
 
-t.test('a directory in which other users may write is refused', async (t) => {
+t.test('refuses a directory that other users can write to', async (t) => {
   const dir = t.testdir({ 'a-file': '' });
   await chmod(dir, 0o770);
   await t.rejects(open(dir), {

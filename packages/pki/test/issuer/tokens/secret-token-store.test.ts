@@ -2,25 +2,25 @@ import { makeToken } from '@fairlead/pki/enrollment';
 import { openTokenStore, recordOf, type TokenStore } from '@fairlead/pki/issuer';
 import { ApiStatus, KubernetesApi } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { claimOf, grant, keepsTokens } from './token-store-contract.ts';
+import { claimOf, grant, tokenStoreContract } from './token-store-contract.ts';
 
 const namespace = 'fairlead';
 
-/** An API, and a function that opens stores of it. All are closed with the test. */
+/** Starts an API and returns a function that opens stores. All are closed after the test. */
 async function start(t: Test) {
   const api = await KubernetesApi.start();
   t.teardown(() => api.close());
   const kubeconfig = await api.kubeconfig();
   const open = async (): Promise<TokenStore> => {
-    const place = { tokenDir: undefined, tokenNamespace: namespace, kubeconfig };
-    const store = await openTokenStore(place, () => {});
+    const options = { tokenDir: undefined, tokenNamespace: namespace, kubeconfig };
+    const store = await openTokenStore(options, () => {});
     t.teardown(() => store.close());
     return store;
   };
   return { api, open };
 }
 
-/** A store with one token. */
+/** Starts a store with one token. */
 async function startWithToken(t: Test) {
   const { api, open } = await start(t);
   const [store, token] = [await open(), makeToken()];
@@ -29,39 +29,36 @@ async function startWithToken(t: Test) {
   return { api, open, store, token, record, name: `fairlead-token-${token.id}` };
 }
 
-t.test('it fulfills the contract of a token store', (t) =>
-  keepsTokens(t, async (t) => (await start(t)).open),
+t.test('the Secret store fulfills the contract of a token store', (t) =>
+  tokenStoreContract(t, async (t) => (await start(t)).open),
 );
 
 t.test("each token is one Secret, which does not contain the token's secret", async (t) => {
   const { api, token, record, name } = await startWithToken(t);
   const [secret] = api.secrets.all(namespace, 'fairlead/kind=enrolment-token');
   t.match(secret, { type: 'fairlead/enrolment-token', metadata: { name } });
-  const kept = Buffer.from(secret?.data.token ?? '', 'base64').toString();
-  t.same(JSON.parse(kept), record);
-  t.notMatch(kept, token.text.split('.')[1]);
+  const stored = Buffer.from(secret?.data.token ?? '', 'base64').toString();
+  t.same(JSON.parse(stored), record);
+  t.notMatch(stored, token.text.split('.')[1]);
 });
 
-t.test(
-  'a claim that meets a conflict reads the Secret again and keeps what others wrote',
-  async (t) => {
-    const { api, store, record, name } = await startWithToken(t);
-    // Right before the first PUT arrives, another client writes into the Secret but claims nothing.
-    let writes = 0;
-    api.fault = ({ method }) => {
-      if (method === 'PUT' && writes++ === 0) {
-        const { metadata, data } = api.secrets.get(namespace, name);
-        api.secrets.update(namespace, name, { metadata, data: { ...data, note: '' } });
-      }
-      return undefined;
-    };
-    t.match(await store.claim(record.id, claimOf('mine')), { keyHash: 'mine' });
-    t.equal(api.count('PUT secret'), 2);
-    t.ok('note' in api.secrets.get(namespace, name).data, 'and keeps what others wrote');
-  },
-);
+t.test('after a conflict, a claim reads the Secret again and keeps its other fields', async (t) => {
+  const { api, store, record, name } = await startWithToken(t);
+  // Before the first PUT, another client changes the Secret without a claim.
+  let writes = 0;
+  api.fault = ({ method }) => {
+    if (method === 'PUT' && writes++ === 0) {
+      const { metadata, data } = api.secrets.get(namespace, name);
+      api.secrets.update(namespace, name, { metadata, data: { ...data, note: '' } });
+    }
+    return undefined;
+  };
+  t.match(await store.claim(record.id, claimOf('mine')), { keyHash: 'mine' });
+  t.equal(api.count('PUT secret'), 2);
+  t.ok('note' in api.secrets.get(namespace, name).data, "the other client's field is kept");
+});
 
-t.test('a claim whose answer was lost succeeds when it is repeated', async (t) => {
+t.test('a claim whose answer was lost succeeds if it is repeated', async (t) => {
   const { api, store, record } = await startWithToken(t);
   const { update } = api.secrets;
   let isLost = true;
@@ -89,7 +86,7 @@ t.test('a claim gives up after six conflicts', async (t) => {
 });
 
 t.test(
-  'an error names the address of an API that is down, and the next claim uses it once it is back',
+  'the error of an API that is down has its address, and the next claim succeeds',
   async (t) => {
     const { api, store, record } = await startWithToken(t);
     await api.pause();
@@ -99,11 +96,15 @@ t.test(
       message: `--token-namespace: fairlead: the Kubernetes API at ${api.url} cannot be reached: `,
     });
     await api.resume();
-    t.match(await store.claim(record.id, claimOf('b')), { keyHash: 'b' }, 'nothing was claimed');
+    t.match(
+      await store.claim(record.id, claimOf('b')),
+      { keyHash: 'b' },
+      'the failed claim did not claim the token',
+    );
   },
 );
 
-t.test('an error names what the API refuses and the cure', async (t) => {
+t.test('the error of a refusal has the reason and the cure', async (t) => {
   const { api, store, record } = await startWithToken(t);
   const refusals: [ApiStatus, RegExp][] = [
     [
@@ -126,18 +127,18 @@ t.test('an error names what the API refuses and the cure', async (t) => {
   }
 });
 
-t.test('a Secret that others created is an error that names it', async (t) => {
+t.test('the error for a Secret that is not a token names it', async (t) => {
   const { api, store, record, name } = await startWithToken(t);
   const { data } = api.secrets.get(namespace, name);
-  const made = (id: string, type: string, given: Record<string, string>) =>
+  const create = (id: string, type: string, given: Record<string, string>) =>
     api.secrets.create(namespace, {
       metadata: { name: `fairlead-token-${id}` },
       type,
       data: given,
     });
-  made('other', 'Opaque', data);
-  made('copy', 'fairlead/enrolment-token', data);
-  made('empty', 'fairlead/enrolment-token', {});
+  create('other', 'Opaque', data);
+  create('copy', 'fairlead/enrolment-token', data);
+  create('empty', 'fairlead/enrolment-token', {});
   for (const [id, what] of [
     ['other', 'its type is "Opaque"'],
     ['copy', `it contains the token ${record.id}`],
@@ -148,7 +149,7 @@ t.test('a Secret that others created is an error that names it', async (t) => {
   }
 });
 
-t.test('a list that the API returns in several parts is complete', async (t) => {
+t.test('a list that the API returns in several pages is complete', async (t) => {
   const { api, store, record } = await startWithToken(t);
   for (let index = 0; index < 1_000; index++) {
     const id = `t${index}`;

@@ -10,9 +10,12 @@ export const claimOf = (keyHash: string): TokenClaim => ({
   address: '192.0.2.1:1',
 });
 
-/** The contract of a token store. @param open opens one more store of the same tokens */
-export async function keepsTokens(t: Test, open: (t: Test) => Promise<() => Promise<TokenStore>>) {
-  t.test('every store of the same tokens sees an added token', async (t) => {
+/** The contract of a token store. @param open returns a function that opens stores of the same tokens */
+export async function tokenStoreContract(
+  t: Test,
+  open: (t: Test) => Promise<() => Promise<TokenStore>>,
+) {
+  t.test('all stores of the same tokens have an added token', async (t) => {
     const another = await open(t);
     const store = await another();
     const token = makeToken();
@@ -30,7 +33,7 @@ export async function keepsTokens(t: Test, open: (t: Test) => Promise<() => Prom
     t.ok(isExpired(record, new Date(Date.now() + 60_001)));
   });
 
-  t.test('one of many claims of a token through several stores wins', async (t) => {
+  t.test('only one of many claims through several stores succeeds', async (t) => {
     const another = await open(t);
     const stores = await Promise.all([another(), another(), another()]);
     for (let round = 0; round < 20; round++) {
@@ -44,14 +47,14 @@ export async function keepsTokens(t: Test, open: (t: Test) => Promise<() => Prom
       t.equal(
         new Set(claims.map((claim) => claim?.keyHash)).size,
         1,
-        'all claims return the same winner',
+        'all claims return the claim that succeeded',
       );
       t.same((await stores[1]!.get(record.id))?.claim, claims[0]);
       t.same(await stores[2]!.claim(record.id, claimOf('late')), claims[0]);
     }
   });
 
-  t.test('a removed token admits no agent', async (t) => {
+  t.test('a removed token cannot be claimed', async (t) => {
     const store = await (await open(t))();
     const record = recordOf(makeToken(), grant, 60_000);
     await store.add(record);
