@@ -8,15 +8,15 @@ import t from 'tap';
 // This file runs from build/packages/cli/test.
 const page = new URL('../../../../docs/configuration.md', import.meta.url);
 
-t.test('docs/configuration.md says what the option tables say', async (t) => {
+t.test('docs/configuration.md is generated from the option tables', async (t) => {
   t.equal(
     readFileSync(page, 'utf8'),
     configurationDocs([serverOptions, agentOptions, issuerOptions]),
-    'if not: npm run docs',
+    'run `npm run docs`',
   );
 });
 
-t.test('every option is on the page', async (t) => {
+t.test('docs/configuration.md has every option', async (t) => {
   const text = readFileSync(page, 'utf8');
   for (const table of [serverOptions, agentOptions, issuerOptions]) {
     const section = text.slice(text.indexOf(`\n## ${table.program}\n`));

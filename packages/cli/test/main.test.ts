@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import t from 'tap';
 import { runCommand, runFairlead } from './run-fairlead.ts';
 
-t.test('help is on stdout, for fairlead and for each command', async (t) => {
+t.test('prints the help of fairlead and of each command to stdout', async (t) => {
   const help = { code: 0, stderr: '', stdout: /^ {2}pki +Make certificates/m };
   t.match(await runFairlead(['--help']), help, 'as a process');
   for (const argv of [['--help'], ['-h'], ['help']]) t.match(await runCommand(argv), help);
@@ -14,19 +14,19 @@ t.test('help is on stdout, for fairlead and for each command', async (t) => {
   t.match(issue, { code: 0, stderr: '', stdout: /^ +--default-route/m });
 });
 
-t.test('the version is that of the package, with the commit', async (t) => {
+t.test('prints the version of the package and the commit', async (t) => {
   const manifest = new URL('../../../../packages/cli/package.json', import.meta.url);
   const { version } = JSON.parse(await readFile(manifest, 'utf8'));
   const commit = execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' });
-  const told = `${version} \\(commit ${commit.trim()}(-dirty)?, node v[.0-9]+\\)`;
+  const expected = `${version} \\(commit ${commit.trim()}(-dirty)?, node v[.0-9]+\\)`;
   for (const words of [[], ['pki'], ['pki', 'init']]) {
     const { code, stdout, stderr } = await runCommand([...words, '--version']);
     t.same({ code, stderr }, { code: 0, stderr: '' });
-    t.match(stdout, new RegExp(`^${['fairlead', ...words].join(' ')} ${told}\n$`));
+    t.match(stdout, new RegExp(`^${['fairlead', ...words].join(' ')} ${expected}\n$`));
   }
 });
 
-t.test('an unknown command is exit 2 and one line with the commands', async (t) => {
+t.test('an unknown command exits with 2 and prints the commands in one line', async (t) => {
   const line = /^fairlead: there is no command "pik"; the commands are .*\bpki\b.*\n$/;
   t.match(await runFairlead(['pik']), { code: 2, stdout: '', stderr: line }, 'as a process');
   t.match(await runCommand(['pik']), { code: 2, stdout: '', stderr: line });

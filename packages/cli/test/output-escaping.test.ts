@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { runCommand } from './run-fairlead.ts';
 
-/** What agents and certificates may call themselves. */
+/** A hostile name of an agent or a certificate. */
 const hostile = '\u001b[2Ja\r\nforged\u0085\u009b1m\u202eb\u2028\u2029c\u007f';
 const escaped = '\\u001b[2Ja\\u000d\\u000aforged\\u0085\\u009b1m\\u202eb\\u2028\\u2029c\\u007f';
 
-/** An admin port that gives one answer to everything. */
+/** Starts an admin port that gives the same answer to every request. */
 async function adminPort(t: Test, body: string, status = 200): Promise<string> {
   const server = createServer((_, response) => response.writeHead(status).end(body));
   server.listen(0, '127.0.0.1');
@@ -20,9 +20,9 @@ async function adminPort(t: Test, body: string, status = 200): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** A front end that answers every CONNECT with a refusal; its path. */
+/** Starts a front end that refuses every CONNECT with this text, and returns its path. */
 async function frontEnd(t: Test, text: string): Promise<string> {
-  // Not in a `t.testdir`, whose paths are too long for a socket.
+  // The path of `t.testdir()` is too long for a socket.
   const directory = mkdtempSync(join(tmpdir(), 'fairlead-'));
   t.teardown(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'front-end.sock');
@@ -66,7 +66,7 @@ const why = {
 
 const safe = /^[ -~…\n]*$/;
 
-t.test('no name in an answer moves the terminal or forges a line', async (t) => {
+t.test('names in an answer are escaped', async (t) => {
   for (const [argv, answer] of [
     [['status'], status(hostile)],
     [['why', 'a:1'], why],
@@ -75,41 +75,44 @@ t.test('no name in an answer moves the terminal or forges a line', async (t) => 
     const admin = await adminPort(t, body);
     const shown = await runCommand([...argv, '--admin', admin]);
     t.match(shown, { code: 0, stderr: '', stdout: safe }, argv[0]);
-    t.ok(shown.stdout.includes(escaped), 'nothing is lost');
+    t.ok(shown.stdout.includes(escaped), 'the whole name is shown');
     t.notMatch(shown.stdout, /^forged/m);
     const json = await runCommand([...argv, '--admin', admin, '--json']);
     t.equal(json.stdout, `${body}\n`, 'JSON is not changed');
   }
 });
 
-t.test('no name in a refusal moves the terminal or forges a line', async (t) => {
+t.test('the text of a refusal of the admin port is escaped and cut', async (t) => {
   for (const code of [400, 500]) {
     const admin = await adminPort(t, hostile.repeat(1_000), code);
     for (const argv of [['status'], ['why', 'a:1']]) {
       const { stdout, stderr } = await runCommand([...argv, '--admin', admin]);
       t.match({ stdout, stderr }, { stdout: '', stderr: safe });
       t.equal(stderr.split('\n').length, 2, 'one line');
-      t.ok(stderr.length < 5_000, 'it is short');
+      t.ok(stderr.length < 5_000, 'the text is cut');
     }
   }
 });
 
-t.test('no text in a refusal of a front end moves the terminal or forges a line', async (t) => {
+t.test('the text of a refusal of a front end is escaped', async (t) => {
   const path = await frontEnd(t, hostile.replaceAll('\n', ''));
   const { code, stdout, stderr } = await runCommand([
     ...['bench', '--proxy', `unix:${path}`, '--target', 'http://a:1/'],
   ]);
   t.match({ code, stdout, stderr }, { code: 1, stdout: '', stderr: safe });
-  t.ok(stderr.includes(escaped.replace('\\u000a', '')), 'nothing is lost');
+  t.ok(stderr.includes(escaped.replace('\\u000a', '')), 'the whole text is shown');
 });
 
-t.test('a long name is cut and does not push a table aside', async (t) => {
+t.test('a long name is cut in a table', async (t) => {
   const admin = await adminPort(t, JSON.stringify(status('x'.repeat(255), 'short')));
   const { stdout } = await runCommand(['status', '--admin', admin]);
   t.ok(stdout.includes(`\n1       ${'x'.repeat(63)}…  \\u001b`), 'cut');
-  t.ok(stdout.includes(`\n1       ${'short'.padEnd(64)}  \\u001b`), 'no wider than that');
+  t.ok(
+    stdout.includes(`\n1       ${'short'.padEnd(64)}  \\u001b`),
+    'the column has the width of the cut name',
+  );
   t.ok(
     stdout.includes(`\n${'x'.repeat(255)}: its certificate`),
-    'whole where there are no columns',
+    'the name is complete outside of the table',
   );
 });

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import * as cli from '@fairlead/cli';
 import { commandOf, programs, testRunEnvironment } from '@fairlead/testkit';
 
-/** A command that hangs is killed, and its test fails because it has no exit code. */
+/** A command that hangs is killed. Its test fails because there is no exit code. */
 const TIMEOUT_MS = 120_000;
 
 export interface Finished {
@@ -17,7 +17,7 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs `fairlead` as a process of its own to its end, without FAIRLEAD_* from outside. */
+/** Runs `fairlead` as a process and waits for its end. The process does not inherit FAIRLEAD_* variables. */
 export function runFairlead(argv: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const env = { PATH: process.env.PATH, ...testRunEnvironment(), ...options.env };
   const [file, ...first] = commandOf(programs.cli);
@@ -34,9 +34,9 @@ export function runFairlead(argv: readonly string[], options: RunOptions = {}): 
 }
 
 /**
- * Runs a command of `fairlead` in this process and takes what it prints: a process costs ten times as
- * much. Binaries under test run as processes all the same. Not for two commands at once: the environment
- * and the exit code belong to the process.
+ * Runs a command of `fairlead` in this process and captures its output, which is ten times as fast as a
+ * process. Binaries under test still run as processes. Only one command can run at a time, because the
+ * environment and the exit code belong to the process.
  */
 export async function runCommand(
   argv: readonly string[],
@@ -59,7 +59,7 @@ export async function runCommand(
   }
 }
 
-/** Where the running command prints. What else runs in this process, such as tap, prints as usual. */
+/** The output of the running command. Other code in this process, such as tap, prints as usual. */
 const captured = new AsyncLocalStorage<{ stdout: string; stderr: string }>();
 
 for (const name of ['stdout', 'stderr'] as const) {

@@ -7,7 +7,7 @@ import { runCommand } from '../run-fairlead.ts';
 
 const signals = ['SIGINT', 'SIGTERM'] as const;
 
-/** A front end without a tunnel: it dials the target itself. */
+/** Starts a front end that dials the target itself, without a tunnel. */
 async function startFrontEnd(t: Test): Promise<string> {
   const directory = await makeTemporaryDirectory();
   const server = createServer();
@@ -30,7 +30,7 @@ async function startFrontEnd(t: Test): Promise<string> {
   return path;
 }
 
-t.test('the bench leaves no signal listener on the process', async (t) => {
+t.test('`fairlead bench` removes its signal listeners', async (t) => {
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   const path = await startFrontEnd(t);

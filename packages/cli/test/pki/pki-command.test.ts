@@ -27,7 +27,7 @@ const filesUnder = async (dir: string): Promise<string[]> => {
     .sort();
 };
 
-/** A directory with an authority. */
+/** Creates a directory with an authority. */
 async function authorityIn(t: { testdir(): string }, days = 3650, now = new Date()) {
   const dir = t.testdir();
   const authority = await createAuthority({ name: 'Test CA', days, now });
@@ -36,26 +36,23 @@ async function authorityIn(t: { testdir(): string }, days = 3650, now = new Date
   return { dir, authority };
 }
 
-t.test(
-  'pki init makes the certificates of both sides, with keys only their owner can read',
-  async (t) => {
-    const dir = join(t.testdir(), 'deep', 'pki');
-    const ended = await runCommand(['pki', 'init', '--out', dir]);
-    t.match(ended, { code: 0, stderr: '' });
-    t.same(await filesUnder(dir), INIT_FILES);
-    for (const file of INIT_FILES) {
-      t.equal(await modeOf(join(dir, file)), file.endsWith('.key') ? '600' : '644', file);
-    }
-    for (const made of ['', 'frontend', 'agent']) t.equal(await modeOf(join(dir, made)), '700');
-    t.match(ended.stdout, `--cluster-ca-cert ${join(dir, 'agent/ca.crt')}`);
-    t.match(ended.stdout, `--proxy-key ${join(dir, 'frontend/client.key')}`);
-    const server = await certificateIn(dir, 'agent/server.crt');
-    t.ok(server.verify((await certificateIn(dir, 'agent/ca.crt')).publicKey));
-    t.equal(server.subjectAltName?.split(', ')[0], 'DNS:localhost');
-  },
-);
+t.test('pki init creates the certificates of both sides, and keys with mode 600', async (t) => {
+  const dir = join(t.testdir(), 'deep', 'pki');
+  const ended = await runCommand(['pki', 'init', '--out', dir]);
+  t.match(ended, { code: 0, stderr: '' });
+  t.same(await filesUnder(dir), INIT_FILES);
+  for (const file of INIT_FILES) {
+    t.equal(await modeOf(join(dir, file)), file.endsWith('.key') ? '600' : '644', file);
+  }
+  for (const name of ['', 'frontend', 'agent']) t.equal(await modeOf(join(dir, name)), '700');
+  t.match(ended.stdout, `--cluster-ca-cert ${join(dir, 'agent/ca.crt')}`);
+  t.match(ended.stdout, `--proxy-key ${join(dir, 'frontend/client.key')}`);
+  const server = await certificateIn(dir, 'agent/server.crt');
+  t.ok(server.verify((await certificateIn(dir, 'agent/ca.crt')).publicKey));
+  t.equal(server.subjectAltName?.split(', ')[0], 'DNS:localhost');
+});
 
-t.test('pki init accepts names, addresses, days and the key type', async (t) => {
+t.test('pki init applies --host, --ip, --days, --ca-days and --key-type', async (t) => {
   const dir = t.testdir();
   const ended = await runCommand([
     ...['pki', 'init', '--out', dir, '--key-type', 'rsa', '--days=3', '--ca-days', '30'],
@@ -89,7 +86,7 @@ t.test('pki init warns if the CAs expire before --days', async (t) => {
 for (const file of INIT_FILES) {
   t.test(`pki init writes nothing if ${file} exists`, async (t) => {
     const [side, name] = file.split('/') as [string, string];
-    const dir = t.testdir({ [side]: { [name]: 'precious' } });
+    const dir = t.testdir({ [side]: { [name]: 'existing' } });
     const ended = await runCommand(['pki', 'init', '--out', dir]);
     t.same(ended, {
       code: 2,
@@ -97,11 +94,11 @@ for (const file of INIT_FILES) {
       stderr: `fairlead pki init: --out: ${join(dir, file)} already exists; --force replaces it\n`,
     });
     t.same(await filesUnder(dir), [file]);
-    t.equal(await readFile(join(dir, file), 'utf8'), 'precious');
+    t.equal(await readFile(join(dir, file), 'utf8'), 'existing');
   });
 }
 
-t.test('pki init --force replaces everything', async (t) => {
+t.test('pki init --force replaces existing files and their modes', async (t) => {
   const dir = t.testdir({ agent: { 'ca.key': 'old' }, frontend: { 'other.txt': 'kept' } });
   await chmod(join(dir, 'agent/ca.key'), 0o644);
   const ended = await runCommand(['pki', 'init', '--out', dir, '--force']);
@@ -111,7 +108,7 @@ t.test('pki init --force replaces everything', async (t) => {
   t.equal(await modeOf(join(dir, 'agent/ca.key')), '600');
 });
 
-t.test('pki issue agent writes what the agent may claim into the certificate', async (t) => {
+t.test('pki issue agent writes the allowed claims into the certificate', async (t) => {
   const { dir, authority } = await authorityIn(t);
   const ended = await runCommand([
     ...['pki', 'issue', 'agent', '--ca', dir, '--name', 'node-1', '--days', '9'],
@@ -133,7 +130,7 @@ t.test('pki issue agent writes what the agent may claim into the certificate', a
   t.equal(await modeOf(join(dir, 'node-1.crt')), '644');
 });
 
-t.test('pki issue writes to --out, in any order of the arguments', async (t) => {
+t.test('pki issue writes to --out, and accepts arguments in any order', async (t) => {
   const { dir } = await authorityIn(t);
   const out = join(dir, 'a', 'b');
   const server = await runCommand([
@@ -149,7 +146,7 @@ t.test('pki issue writes to --out, in any order of the arguments', async (t) => 
   t.equal((await certificateIn(dir, 'system:kube.crt')).publicKey.asymmetricKeyType, 'rsa');
 });
 
-t.test('pki issue --csr makes a certificate for an existing key', async (t) => {
+t.test('pki issue --csr creates a certificate for an existing key', async (t) => {
   const { dir, authority } = await authorityIn(t);
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const csr = join(dir, 'n.csr');
@@ -158,7 +155,7 @@ t.test('pki issue --csr makes a certificate for an existing key', async (t) => {
   const ended = await runCommand([...issue, '--csr', csr]);
   t.match(ended, { code: 0, stderr: '' });
   t.match(ended.stdout, `Made ${join(dir, 'n.crt')}, until `);
-  t.same(await filesUnder(dir), ['ca.crt', 'ca.key', 'n.crt', 'n.csr'], 'and no key');
+  t.same(await filesUnder(dir), ['ca.crt', 'ca.key', 'n.crt', 'n.csr'], 'no key is written');
   const certificate = await certificateIn(dir, 'n.crt');
   t.ok(certificate.publicKey.equals(publicKey));
   t.ok(certificate.verify(authority.certificate.publicKey));
@@ -174,7 +171,7 @@ t.test('pki issue --csr makes a certificate for an existing key', async (t) => {
   });
 });
 
-t.test('pki issuer makes the files of fairlead issuer', async (t) => {
+t.test('pki issuer creates the files of `fairlead issuer`', async (t) => {
   const { dir, authority } = await authorityIn(t);
   const out = join(dir, 'issuer');
   const issuer = ['pki', 'issuer', '--ca', dir, '--out', out];
@@ -190,23 +187,23 @@ t.test('pki issuer makes the files of fairlead issuer', async (t) => {
   const signer = await certificateIn(out, 'issuer.crt');
   t.ok(signer.ca && signer.verify(authority.certificate.publicKey));
   t.equal(signer.publicKey.asymmetricKeyType, 'rsa');
-  t.same(signer.keyUsage, ['1.3.6.1.5.5.7.3.2'], 'for clients alone');
+  t.same(signer.keyUsage, ['1.3.6.1.5.5.7.3.2'], 'it can sign certificates of clients only');
   t.match(await runCommand([...issuer, '--host', 'i.example']), {
     code: 2,
     stderr: /already exists/,
   });
 });
 
-t.test('pki issue never overwrites without --force', async (t) => {
+t.test('pki issue replaces files only with --force', async (t) => {
   const { dir } = await authorityIn(t);
-  await writeFile(join(dir, 'n.key'), 'precious');
+  await writeFile(join(dir, 'n.key'), 'existing');
   const issue = ['pki', 'issue', 'client', '--ca', dir, '--name', 'n'];
   t.same(await runCommand(issue), {
     code: 2,
     stdout: '',
     stderr: `fairlead pki issue: --out: ${join(dir, 'n.key')} already exists; --force replaces it\n`,
   });
-  t.equal(await readFile(join(dir, 'n.key'), 'utf8'), 'precious');
+  t.equal(await readFile(join(dir, 'n.key'), 'utf8'), 'existing');
   t.same(await filesUnder(dir), ['ca.crt', 'ca.key', 'n.key']);
   t.match(await runCommand([...issue, '--force']), { code: 0 });
   t.match(await readFile(join(dir, 'n.key'), 'utf8'), 'BEGIN PRIVATE KEY');
@@ -223,8 +220,8 @@ t.test('pki issue warns if the CA expires before --days', async (t) => {
   t.equal((await certificateIn(dir, 'n.crt')).validTo, authority.certificate.validTo);
 });
 
-/** Wrong arguments after `pki`, and the one line that explains them. DIR has a CA. */
-const mistakes: [argv: string[], line: RegExp][] = [
+/** Invalid arguments after `pki`, and the line of the error. DIR has a CA. */
+const invalid: [argv: string[], line: RegExp][] = [
   [[], /^a command is missing; the commands are init, issue, issuer$/],
   [['inti'], /^there is no command "inti"; the commands are init, issue, issuer$/],
   [['toString'], /there is no command "toString"/],
@@ -277,8 +274,8 @@ const mistakes: [argv: string[], line: RegExp][] = [
     /^--host: a server certificate needs at least one host or IP$/,
   ],
 ];
-for (const [argv, line] of mistakes) {
-  t.test(`exit 2 and one line: fairlead pki ${argv.join(' ')}`, async (t) => {
+for (const [argv, line] of invalid) {
+  t.test(`exits with 2 and one line: fairlead pki ${argv.join(' ')}`, async (t) => {
     const { dir } = await authorityIn(t);
     const ended = await runCommand(['pki', ...argv.map((arg) => arg.replace(/^DIR(?=\/|$)/, dir))]);
     t.equal(ended.code, 2);
@@ -290,14 +287,14 @@ for (const [argv, line] of mistakes) {
   });
 }
 
-const unfit: Record<string, { spoil: (dir: string) => Promise<unknown>; line: RegExp }> = {
+const unusable: Record<string, { breakFiles: (dir: string) => Promise<unknown>; line: RegExp }> = {
   'a key of another CA': {
-    spoil: async (dir) =>
+    breakFiles: async (dir) =>
       writeFile(join(dir, 'ca.key'), (await createAuthority({ name: 'Test CA' })).keyPem),
     line: /^fairlead pki issue: --ca: .*ca\.key does not belong to .*ca\.crt\n$/,
   },
   'an expired CA': {
-    spoil: async (dir) => {
+    breakFiles: async (dir) => {
       const now = new Date(Date.now() - 2 * 86_400_000);
       const expired = await createAuthority({ name: 'Test CA', days: 1, now });
       await writeFile(join(dir, 'ca.crt'), expired.certPem);
@@ -306,22 +303,22 @@ const unfit: Record<string, { spoil: (dir: string) => Promise<unknown>; line: Re
     line: /^fairlead pki issue: --ca: the CA certificate expired at \d{4}-.*\n$/,
   },
   'a leaf instead of the CA': {
-    spoil: async (dir) => {
+    breakFiles: async (dir) => {
       const { client } = (await createInitialPki()).frontend;
       await writeFile(join(dir, 'ca.crt'), client.certPem);
       await writeFile(join(dir, 'ca.key'), client.keyPem);
     },
     line: /^fairlead pki issue: --ca: .*ca\.crt: the certificate is not a CA certificate\n$/,
   },
-  garbage: {
-    spoil: (dir) => writeFile(join(dir, 'ca.crt'), 'garbage'),
+  'an invalid certificate': {
+    breakFiles: (dir) => writeFile(join(dir, 'ca.crt'), 'garbage'),
     line: /^fairlead pki issue: --ca: .*ca\.crt contains no PEM certificate\n$/,
   },
 };
-for (const [title, { spoil, line }] of Object.entries(unfit)) {
-  t.test(`exit 2 and one line: pki issue from ${title}`, async (t) => {
+for (const [title, { breakFiles, line }] of Object.entries(unusable)) {
+  t.test(`exits with 2 and one line: pki issue with ${title}`, async (t) => {
     const { dir } = await authorityIn(t);
-    await spoil(dir);
+    await breakFiles(dir);
     const ended = await runCommand(['pki', 'issue', 'client', '--ca', dir, '--name', 'n']);
     t.match(ended, { code: 2, stdout: '' });
     t.match(ended.stderr, line);
@@ -329,7 +326,7 @@ for (const [title, { spoil, line }] of Object.entries(unfit)) {
   });
 }
 
-t.test('exit 1 and one line if the file system fails', async (t) => {
+t.test('exits with 1 and one line if the file system fails', async (t) => {
   const { dir } = await authorityIn(t);
   const underFile = await runCommand(['pki', 'init', '--out', join(dir, 'ca.crt')]);
   t.match(underFile, { code: 1, stdout: '' });
@@ -346,7 +343,7 @@ t.test('exit 1 and one line if the file system fails', async (t) => {
   });
 });
 
-t.test('the environment can give flags, and flags take precedence', async (t) => {
+t.test('variables of the environment set flags, and flags have precedence', async (t) => {
   const { dir } = await authorityIn(t);
   const env = { FAIRLEAD_CA: dir, FAIRLEAD_NAME: 'from-env', FAIRLEAD_DAYS: '5' };
   t.match(await runFairlead(['pki', 'issue', 'client'], { env }), { code: 0, stderr: '' });

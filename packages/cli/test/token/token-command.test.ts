@@ -6,8 +6,8 @@ import { caHash } from '@fairlead/pki/enrollment';
 import t from 'tap';
 import { runCommand } from '../run-fairlead.ts';
 
-/** A directory with a CA's certificate, and one for tokens. */
-async function placesIn(t: { testdir(): string }) {
+/** Creates a CA's certificate and the path of a token store. */
+async function createPaths(t: { testdir(): string }) {
   const dir = t.testdir();
   const authority = await createAuthority({ name: 'CA' });
   const caCert = join(dir, 'ca.crt');
@@ -15,8 +15,8 @@ async function placesIn(t: { testdir(): string }) {
   return { tokens: join(dir, 'tokens'), caCert, hash: caHash(authority.certificate) };
 }
 
-t.test('a token is created, listed and revoked', async (t) => {
-  const { tokens, caCert, hash } = await placesIn(t);
+t.test('creates, lists and revokes a token', async (t) => {
+  const { tokens, caCert, hash } = await createPaths(t);
   const made = await runCommand([
     ...['token', 'create', '--token-dir', tokens, '--ca-cert', caCert, '--agent-id', 'node-7'],
     ...['--host', 'node-7.example', '--cidr', '10.1.0.0/16-24', '--default-route', '--ttl', '48h'],
@@ -47,7 +47,7 @@ t.test('a token is created, listed and revoked', async (t) => {
 });
 
 t.test('list and revoke fail if the directory does not exist', async (t) => {
-  const { tokens } = await placesIn(t);
+  const { tokens } = await createPaths(t);
   for (const argv of [['list'], ['revoke', 'abcdefghijkl']]) {
     const { code, stderr } = await runCommand(['token', ...argv, '--token-dir', tokens]);
     t.equal(code, 1);
@@ -56,13 +56,13 @@ t.test('list and revoke fail if the directory does not exist', async (t) => {
       `--token-dir: ${tokens}: no such directory; give the one that tokens were made`,
     );
   }
-  t.notOk(existsSync(tokens), 'nor is it made');
+  t.notOk(existsSync(tokens), 'the directory is not created');
 });
 
-t.test('exit 2 and one line', async (t) => {
-  const { tokens, caCert } = await placesIn(t);
+t.test('invalid arguments exit with 2 and one line', async (t) => {
+  const { tokens, caCert } = await createPaths(t);
   const create = ['create', '--token-dir', tokens, '--ca-cert', caCert];
-  const mistakes: [argv: string[], line: RegExp][] = [
+  const invalid: [argv: string[], line: RegExp][] = [
     [[], /a command is missing; the commands are create, list, revoke$/],
     [['list'], /^fairlead token list: --token-dir is missing: give the directory/],
     [
@@ -98,7 +98,7 @@ t.test('exit 2 and one line', async (t) => {
     [['revoke', '--token-dir', tokens], /an argument is missing/],
     [['revoke', '../x', '--token-dir', tokens], /the ID of a token is the part before its dot/],
   ];
-  for (const [argv, line] of mistakes) {
+  for (const [argv, line] of invalid) {
     const ended = await runCommand(['token', ...argv]);
     t.match(ended, { code: 2, stdout: '' }, argv.join(' '));
     t.equal(ended.stderr.split('\n').length, 2, 'one line');
