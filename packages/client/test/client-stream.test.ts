@@ -1,11 +1,11 @@
-/** A stream that its client gives up is closed at once, whatever is still to be written. */
+/** A stream that its client destroys is reset at once, even if writes are pending. */
 import { once } from 'node:events';
 import { createServer, constants as http2, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { closeRoute, openClientStream, type Route } from '@fairlead/client';
 import t, { type Test } from 'tap';
 
-/** Takes any stream, and reads none. */
+/** Starts a front end that accepts every stream and does not read. */
 async function startFrontEnd(t: Test, by: Route['by']) {
   const server = createServer();
   const streams: ServerHttp2Stream[] = [];
@@ -30,7 +30,7 @@ async function startFrontEnd(t: Test, by: Route['by']) {
 }
 
 for (const by of ['http2-connect', 'grpc'] as const) {
-  t.test(`by ${by}: the peer sees the reset of one that has writes pending`, async (t) => {
+  t.test(`destroy() resets a stream with pending writes, by ${by}`, async (t) => {
     const { server, streams, route } = await startFrontEnd(t, by);
     const arrived = once(server, 'stream');
     let onClose: (error?: Error) => void = () => {};
@@ -48,7 +48,7 @@ for (const by of ['http2-connect', 'grpc'] as const) {
     while (stream.write(Buffer.alloc(65_536)) || writes < 32) writes++;
     const reset = once(streams[0]!, 'close');
     stream.destroy();
-    t.equal(await closed, undefined, 'the end that was asked for is no error');
+    t.equal(await closed, undefined, 'destroy() is not an error for the caller');
     await reset;
     t.equal(streams[0]!.rstCode, http2.NGHTTP2_CANCEL);
   });

@@ -15,7 +15,7 @@ import t, { type Test } from 'tap';
 const streams = 4;
 const ratePerSecond = 100;
 
-/** An HTTP target that answers all requests at once. */
+/** Starts an HTTP target that answers all requests at once. */
 async function startTarget(
   t: Test,
   listener: RequestListener = (_, response) => response.end('x'),
@@ -40,10 +40,10 @@ function httpOrder(target: { host: string; port: number }, more: Partial<LoadOrd
   return { ...order, ...more } as LoadOrder;
 }
 
-/** Starts the load and lets time pass until it runs. */
+/** Starts the load and advances time until it runs. */
 async function start(t: Test, time: ControlledTime, order: LoadOrder, meter: Meter) {
   const load = await startLoad(order, meter);
-  // autocannon ends with its next tick, once a second.
+  // autocannon ends at its next tick, and ticks once a second.
   t.teardown(() => time.advance(2000));
   await passTime(time, 'the load runs', load.running, { stepMs: 5, ticks: 4 });
   return load;
@@ -52,7 +52,7 @@ async function start(t: Test, time: ControlledTime, order: LoadOrder, meter: Met
 for (const reconnect of [false, true]) {
   const connections = reconnect ? 'new connections' : 'kept connections';
 
-  t.test(`a rate is exact, on ${connections}`, async (t) => {
+  t.test(`a load sends at its exact rate, on ${connections}`, async (t) => {
     const time = controlTime(t);
     const target = await startTarget(t);
     const meter = new Meter();
@@ -60,38 +60,38 @@ for (const reconnect of [false, true]) {
     const load = await start(t, time, order, meter);
     meter.begin();
     await time.advance(1000);
-    await eventually('all requests that were due', () => meter.operations >= ratePerSecond);
+    await eventually('all due requests are answered', () => meter.operations >= ratePerSecond);
     for (let tick = 0; tick < 50; tick++) await new Promise(setImmediate);
     const { operations, failures } = meter.end();
     await load.stop();
     t.equal(failures, 0);
-    // One request of each stream can be under way when the measurement begins.
+    // Each stream can have one request in flight when the measurement begins.
     t.ok(operations <= ratePerSecond + streams, `${operations} requests`);
     if (reconnect) t.ok(target.connections() >= operations);
     else t.equal(target.connections(), streams);
   });
 
-  t.test(`a timeout counts from when a request was due, on ${connections}`, async (t) => {
+  t.test(`a timeout counts from the time a request was due, on ${connections}`, async (t) => {
     const time = controlTime(t);
-    let isMute = false;
+    let isSilent = false;
     const target = await startTarget(t, (_, response) => {
-      if (!isMute) response.end('x');
+      if (!isSilent) response.end('x');
     });
     const meter = new Meter();
     // Each stream sends one request in four seconds.
     const more = { reconnect, ratePerSecond: 1, timeoutMs: 500 } as Partial<LoadOrder>;
     const load = await start(t, time, httpOrder(target, more), meter);
-    isMute = true;
+    isSilent = true;
     meter.begin();
     await passTime(time, 'almost two seconds', pause(1800), { stepMs: 10, ticks: 4 });
     const { failures, failuresByCode } = meter.end();
     await load.stop();
-    t.equal(failures, 1, 'one request was due and 500 ms late');
+    t.equal(failures, 1, 'one due request timed out');
     t.match(failuresByCode, { timeout: { count: 1 } });
   });
 }
 
-t.test('a response that breaks off costs one request', async (t) => {
+t.test('an incomplete response is one failure', async (t) => {
   const time = controlTime(t);
   let requests = 0;
   const target = await startTarget(t, (_, response) => {
@@ -113,7 +113,7 @@ t.test('each load of a process has its own route', async (t) => {
   const targets = [await startTarget(t), await startTarget(t)];
   const meters = targets.map(() => new Meter());
   const loads = await Promise.all(
-    // The name does not resolve: only the route leads to the target.
+    // The name does not resolve, so the request must use the route.
     targets.map(({ host, port }, at) => {
       const route = { address: { host, port }, by: 'forward', target: { host: 'x.invalid', port } };
       const order = httpOrder({ host, port }, { route } as Partial<LoadOrder>);
@@ -128,7 +128,7 @@ t.test('each load of a process has its own route', async (t) => {
   for (const load of loads) await load.stop();
 });
 
-t.test('a connection that fails is one failure, and the next ones wait longer', async (t) => {
+t.test('each failed connection is one failure, and pauses grow', async (t) => {
   const time = controlTime(t);
   const sockets = new Set<Socket>();
   let connections = 0;

@@ -5,16 +5,16 @@ import { eventually, reserveRefusedPort } from '@fairlead/testkit';
 import { type ControlledTime, controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 
-/** An echo target that can be told to hold its answers back. */
+/** Starts an echo target that can delay its answers. */
 async function startEcho(t: Test) {
-  let isHolding = false;
-  const held: (() => void)[] = [];
+  let isDelaying = false;
+  const delayed: (() => void)[] = [];
   const sockets = new Set<Socket>();
   const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on('error', () => {});
     socket.on('data', (chunk) => {
-      if (isHolding) held.push(() => socket.write(chunk));
+      if (isDelaying) delayed.push(() => socket.write(chunk));
       else socket.write(chunk);
     });
   });
@@ -26,30 +26,30 @@ async function startEcho(t: Test) {
   });
   return {
     address: { host: '127.0.0.1', port: (server.address() as AddressInfo).port },
-    hold() {
-      isHolding = true;
+    delayAnswers() {
+      isDelaying = true;
     },
-    release() {
-      isHolding = false;
-      for (const answer of held.splice(0)) answer();
+    sendAnswers() {
+      isDelaying = false;
+      for (const answer of delayed.splice(0)) answer();
     },
-    cut() {
+    resetAll() {
       for (const socket of sockets) socket.resetAndDestroy();
       sockets.clear();
     },
   };
 }
 
-/** Lets time pass in steps; in between, what is due is sent and answered. */
+/** Advances time in steps, in which due messages are sent and answered. */
 async function pass(time: ControlledTime, ms: number) {
   for (let passedMs = 0; passedMs < ms; passedMs += 5) {
     await time.advance(5);
-    // The way through the target and back.
-    for (let turn = 0; turn < 4; turn++) await new Promise(setImmediate);
+    // A message needs some ticks to the target and back.
+    for (let tick = 0; tick < 4; tick++) await new Promise(setImmediate);
   }
 }
 
-/** Lets time pass until all streams are open. */
+/** Advances time until all streams are open. */
 async function untilRunning(time: ControlledTime, load: Awaited<ReturnType<typeof startLoad>>) {
   let isRunning = false;
   const running = load.running.then(() => {
@@ -68,7 +68,7 @@ function echoOrder(target: { host: string; port: number }, more: Partial<LoadOrd
   return order as LoadOrder;
 }
 
-/** Starts a load on an echo target in controlled time, and begins to measure when all streams are open. */
+/** Starts a load on an echo target in controlled time, and begins the measurement when all streams are open. */
 async function startMeasured(t: Test, more: Partial<LoadOrder>) {
   const time = controlTime(t);
   const target = await startEcho(t);
@@ -79,7 +79,7 @@ async function startMeasured(t: Test, more: Partial<LoadOrder>) {
   return { time, target, meter, load };
 }
 
-t.test('a rate is kept, and not exceeded', async (t) => {
+t.test('a load keeps its rate and does not exceed it', async (t) => {
   const { time, meter, load } = await startMeasured(t, { ratePerSecond: 200 });
   await pass(time, 1000);
   const { operations, elapsedMs } = meter.end();
@@ -88,26 +88,26 @@ t.test('a rate is kept, and not exceeded', async (t) => {
   t.ok(rate > 150 && rate < 215, `${rate.toFixed(0)} of 200 per second`);
 });
 
-t.test('a target that stalls is charged for every message that was due', async (t) => {
+t.test('latency counts from the time a message was due, also during a stall', async (t) => {
   const { time, target, meter, load } = await startMeasured(t, { ratePerSecond: 200 });
-  target.hold();
+  target.delayAnswers();
   await pass(time, 500);
-  target.release();
+  target.sendAnswers();
   await pass(time, 500);
   const { p50Us, p90Us, operations } = meter.end();
   await load.stop();
-  // About 100 were due during the stall, at 5 ms from each other. Asked once per stream and stream
-  // alone, the two that were under way would be the only slow ones of 200.
+  // About 100 messages were due during the stall, one every 5 ms. If latency counted from the time a
+  // message was sent, only the two messages in flight would be slow.
   t.ok(p90Us > 200_000, `p90 ${p90Us} us`);
-  t.ok(p50Us < 400_000, `p50 ${p50Us} us: later messages waited for less`);
-  t.ok(operations > 120, `${operations} messages: what was due is made up for`);
+  t.ok(p50Us < 400_000, `p50 ${p50Us} us: later messages waited less`);
+  t.ok(operations > 120, `${operations} messages: due messages are sent later`);
 });
 
-t.test('without a rate there is no schedule, and a stall is two slow messages', async (t) => {
+t.test('without a rate, a stall makes only the messages in flight slow', async (t) => {
   const { time, target, meter, load } = await startMeasured(t, {});
-  target.hold();
+  target.delayAnswers();
   await pass(time, 300);
-  target.release();
+  target.sendAnswers();
   await pass(time, 300);
   const { p90Us, maxUs } = meter.end();
   await load.stop();
@@ -115,13 +115,13 @@ t.test('without a rate there is no schedule, and a stall is two slow messages', 
   t.ok(maxUs > 250_000, `max ${maxUs} us`);
 });
 
-t.test('a lasting load counts a broken stream by its code, and opens another', async (t) => {
+t.test('a lasting load counts a reset stream by its code, and opens another', async (t) => {
   const target = await startEcho(t);
   const meter = new Meter();
   const load = await startLoad(echoOrder(target.address, { isLasting: true }), meter);
   await load.running;
   meter.begin();
-  target.cut();
+  target.resetAll();
   await eventually('an operation', () => meter.operations > 0);
   const report = meter.end();
   await load.stop();
@@ -129,9 +129,9 @@ t.test('a lasting load counts a broken stream by its code, and opens another', a
   t.match(report.failuresByCode, { stream_lost: { count: 2 } });
 });
 
-t.test('an answer that takes too long is a timeout, and its stream is replaced', async (t) => {
+t.test('a late answer is a timeout, and its stream is replaced', async (t) => {
   const { time, target, meter, load } = await startMeasured(t, { isLasting: true, timeoutMs: 300 });
-  target.hold();
+  target.delayAnswers();
   await eventually('a failure', async () => {
     await time.advance(50);
     return meter.sample().failures > 0;
@@ -141,7 +141,7 @@ t.test('an answer that takes too long is a timeout, and its stream is replaced',
   t.match(report.failuresByCode, { timeout: { example: /300 ms/ } });
 });
 
-t.test('a load that must not fail says why it does', async (t) => {
+t.test('a load that is not lasting fails with the first error', async (t) => {
   const refused = await reserveRefusedPort();
   t.teardown(() => refused.close());
   const { host, port } = refused;
