@@ -44,10 +44,10 @@ const packets: fc.Arbitrary<Packet> = fc.oneof(
   fc.constant({ type: 'DRAIN' as const }),
 );
 
-t.test('known bytes', async (t) => {
+t.test('encodes and decodes known packets', async (t) => {
   const known: [string, Packet, string][] = [
     [
-      'DIAL_REQ, whose type is the default and left out',
+      'DIAL_REQ, whose type is the default and is omitted',
       { type: 'DIAL_REQ', protocol: 'tcp', address: 'a:1', random: 2n ** 62n + 1n },
       '00 00000016 1214 0a03746370 1203613a31 18 818080808080808040',
     ],
@@ -77,7 +77,7 @@ t.test('known bytes', async (t) => {
   }
 });
 
-t.test('agrees with the library on every packet, in both directions', async (t) => {
+t.test('encodes and decodes the same bytes as a protobuf library', async (t) => {
   fc.assert(
     fc.property(packets, (packet) => {
       const message = encode(packet);
@@ -89,7 +89,7 @@ t.test('agrees with the library on every packet, in both directions', async (t) 
   );
 });
 
-t.test('unknown fields and types of later versions are skipped', async (t) => {
+t.test('skips unknown fields and types', async (t) => {
   // Field 9 of Packet, field 4 of CLOSE_REQ, a type without a name.
   const hex = '0802 2a07 08ac02 2202 7878 4a0178';
   t.same(decodePacket(Buffer.from(hex.replaceAll(' ', ''), 'hex')), {
@@ -105,14 +105,14 @@ t.test('unknown fields and types of later versions are skipped', async (t) => {
   });
 });
 
-t.test('bytes that are not a packet are refused', async (t) => {
-  const wrong = {
+t.test('refuses bytes that are not a packet', async (t) => {
+  const invalid = {
     'a varint without an end': 'ffffffffffffffffffffff',
     'a payload longer than the message': '08042220',
     'a field longer than its payload': '0804220308011a05',
-    'a group without a begin': '0c',
+    'the end of a group without its start': '0c',
   };
-  for (const [name, hex] of Object.entries(wrong)) {
+  for (const [name, hex] of Object.entries(invalid)) {
     t.throws(() => decodePacket(Buffer.from(hex, 'hex')), { code: 'frame_error' }, name);
   }
   fc.assert(
@@ -126,7 +126,7 @@ t.test('bytes that are not a packet are refused', async (t) => {
   );
 });
 
-t.test('messages are decoded wherever they are cut', async (t) => {
+t.test('decodes messages from chunks of any size', async (t) => {
   const sent: Packet[] = [
     { type: 'DIAL_REQ', protocol: 'tcp', address: '[::1]:443', random: 2n ** 63n - 1n },
     { type: 'DATA', connectId: 9n, error: '', data: Buffer.from('0123456789') },
@@ -139,16 +139,16 @@ t.test('messages are decoded wherever they are cut', async (t) => {
     for (const chunk of chunks) decoder.push(chunk);
     t.equal(decoder.isInMessage, false);
     t.match(received, sent);
-    t.equal(received.length, 4, 'an empty message is one, too');
+    t.equal(received.length, 4, 'an empty message is delivered too');
   };
   for (let at = 0; at <= wire.length; at += 1) receive([wire.subarray(0, at), wire.subarray(at)]);
   receive(Array.from(wire, (byte) => Buffer.from([byte])));
 });
 
-t.test('compressed and long messages are refused', async (t) => {
+t.test('refuses compressed and long messages', async (t) => {
   const push = (hex: string) => () => new MessageDecoder(() => {}).push(Buffer.from(hex, 'hex'));
   t.throws(push('0100000001ff'), /compressed/);
   t.throws(push('0700000001ff'), /unknown flag 7/);
   t.throws(push('0000800000'), /8388608 bytes is too long/);
-  t.doesNotThrow(push('0000400000'), '4 MiB of data and the fields around it');
+  t.doesNotThrow(push('0000400000'), 'a message of 4 MiB is accepted');
 });

@@ -31,8 +31,8 @@ function message(name: string, fields: readonly Field[], oneofFrom = Number.POSI
 }
 
 /**
- * The messages of client.proto for the library's own codec, which uses descriptors. An enum is an int32 on the wire, so
- * an int32 is enough here.
+ * The messages of client.proto as descriptors for the library's codec. Enums are declared as int32, which has the same
+ * encoding.
  */
 const file = create(FileDescriptorProtoSchema, {
   name: 'packet.proto',
@@ -94,7 +94,7 @@ const payloadNames: Readonly<Record<Packet['type'], string>> = {
   DRAIN: 'drain',
 };
 
-/** A packet as the library encodes it, without gRPC's header. */
+/** Encodes a packet with the library, without the gRPC header. */
 export function encodeByOracle(packet: Packet): Buffer {
   const { type, ...fields } = packet;
   const { connectId, ...rest } = fields as Record<string, unknown>;
@@ -111,7 +111,7 @@ export function encodeByOracle(packet: Packet): Buffer {
   return Buffer.from(toBinary(schema, whole));
 }
 
-/** The fields of a packet as the library decodes it. */
+/** Decodes the fields of a packet with the library. */
 export function decodeByOracle(bytes: Buffer): Record<string, unknown> {
   const { type, payload } = fromBinary(schema, bytes) as OraclePacket;
   const { $typeName, connectID, data, ...rest } = payload.value ?? {};

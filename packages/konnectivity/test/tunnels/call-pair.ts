@@ -13,13 +13,13 @@ import type { Test } from 'tap';
 
 const observer: PacketObserver = { onPacket() {}, onError() {} };
 
-/** Both ends of one gRPC call, over real HTTP/2. */
+/** Both ends of a gRPC call over HTTP/2. */
 export interface CallPair {
   readonly server: PacketStream;
   readonly client: PacketStream;
 }
 
-/** Connects over loopback. Both ends close with the test. */
+/** Connects over loopback and closes both ends after the test. */
 export async function startCall(t: Test): Promise<CallPair> {
   const http2 = createServer().listen(0, '127.0.0.1');
   await once(http2, 'listening');
@@ -41,7 +41,7 @@ export async function startCall(t: Test): Promise<CallPair> {
   };
 }
 
-/** A peer that sends only what the test sends, as an agent or a server. */
+/** A peer, as an agent or a server, that sends only the packets of the test. */
 export class RawPeer {
   readonly received: Packet[] = [];
   closed: { readonly error: GrpcError | undefined } | undefined;
@@ -73,7 +73,7 @@ export class RawPeer {
     this.#wire.end();
   }
 
-  /** The next packet that was not taken before. */
+  /** Waits for the next packet and takes it. */
   async take<T extends Packet['type']>(type: T): Promise<Extract<Packet, { type: T }>> {
     await this.until(() => this.received.length > 0);
     const packet = this.received.shift()!;
@@ -81,8 +81,8 @@ export class RawPeer {
     return packet as Extract<Packet, { type: T }>;
   }
 
-  /** Waits until the condition holds. It is checked after every packet and the close. */
-  async until(holds: () => boolean): Promise<void> {
-    await this.#changes.until(holds);
+  /** Waits until the condition is true. It is checked after every packet and after the close. */
+  async until(condition: () => boolean): Promise<void> {
+    await this.#changes.until(condition);
   }
 }

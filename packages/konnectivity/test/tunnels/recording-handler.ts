@@ -1,7 +1,7 @@
 import type { StreamHandler, TunnelError, TunnelStream } from '@fairlead/protocol';
 import { Changes } from '@fairlead/testkit';
 
-/** A consumer that records its calls and takes bytes only on request. */
+/** A consumer that records its calls. */
 export class RecordingHandler implements StreamHandler {
   readonly chunks: Buffer[] = [];
   bytes = 0;
@@ -9,13 +9,13 @@ export class RecordingHandler implements StreamHandler {
   drains = 0;
   closes: (TunnelError | undefined)[] = [];
   readonly #stream: TunnelStream;
-  readonly #takes: boolean;
+  readonly #consumes: boolean;
   readonly #changes = new Changes();
 
-  /** @param takes whether bytes count as consumed at once */
-  constructor(stream: TunnelStream, takes = true) {
+  /** @param consumes whether bytes count as consumed at once */
+  constructor(stream: TunnelStream, consumes = true) {
     this.#stream = stream;
-    this.#takes = takes;
+    this.#consumes = consumes;
     stream.attach(this);
   }
 
@@ -26,7 +26,7 @@ export class RecordingHandler implements StreamHandler {
   onData(chunk: Buffer): void {
     this.chunks.push(chunk);
     this.bytes += chunk.length;
-    if (this.#takes) this.#stream.consumed(chunk.length);
+    if (this.#consumes) this.#stream.consumed(chunk.length);
     this.#changes.notify();
   }
 
@@ -45,8 +45,8 @@ export class RecordingHandler implements StreamHandler {
     this.#changes.notify();
   }
 
-  /** Waits until the condition holds. It is checked after every event. */
-  async until(holds: () => boolean): Promise<void> {
-    await this.#changes.until(holds);
+  /** Waits until the condition is true. It is checked after every event. */
+  async until(condition: () => boolean): Promise<void> {
+    await this.#changes.until(condition);
   }
 }

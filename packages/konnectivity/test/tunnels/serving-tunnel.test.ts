@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { RawPeer, startCall } from './call-pair.ts';
 import { RecordingHandler } from './recording-handler.ts';
 
-/** The agent's tunnel, and a raw server. */
+/** Starts the agent's end of a tunnel. Its peer is a raw server. */
 async function start(t: Test) {
   const call = await startCall(t);
   const server = new RawPeer(call.server);
@@ -42,7 +42,7 @@ type Started = Awaited<ReturnType<typeof start>>;
 
 let random = 0n;
 
-/** A connection whose target the agent has reached. */
+/** Opens a connection and accepts it. */
 async function open({ server, nextOffer }: Started) {
   random += 1n;
   server.send({ type: 'DIAL_REQ', protocol: 'tcp', address: '127.0.0.1:80', random });
@@ -55,31 +55,31 @@ async function open({ server, nextOffer }: Started) {
 const data = (connectId: bigint, text: string) =>
   ({ type: 'DATA', connectId, error: '', data: Buffer.from(text) }) as const;
 
-t.test('a dial, bytes in both directions, and the target’s end', async (t) => {
+t.test('dials, carries bytes in both directions and ends with the target', async (t) => {
   const started = await start(t);
   const { server, tunnel } = started;
   const { stream, connectId, answer } = await open(started);
   t.same(stream.target, { host: '127.0.0.1', port: 80 });
   t.same(answer, { type: 'DIAL_RSP', error: '', random });
   t.ok(connectId > 0n);
-  const heard = new RecordingHandler(stream);
+  const handler = new RecordingHandler(stream);
   server.send(data(connectId, 'request'));
-  await heard.until(() => heard.text === 'request');
+  await handler.until(() => handler.text === 'request');
   stream.write(Buffer.from('answer'));
   stream.end();
   t.match(await server.take('DATA'), { connectId, data: Buffer.from('answer') });
   t.same(await server.take('CLOSE_RSP'), { type: 'CLOSE_RSP', connectId, error: '' });
-  t.match(heard, { ends: 1, closes: [undefined] });
+  t.match(handler, { ends: 1, closes: [undefined] });
   t.equal(tunnel.streamCount, 0);
   t.equal(started.idle(), 1);
 });
 
-t.test('connections are numbered per process, not per tunnel', async (t) => {
+t.test('connection IDs are unique in the process', async (t) => {
   const [first, second] = [await open(await start(t)), await open(await start(t))];
   t.equal(second.connectId, first.connectId + 1n);
 });
 
-t.test('a failed dial reports the reason in Go’s words', async (t) => {
+t.test('a failed dial reports the reason in Go’s texts', async (t) => {
   const { server, nextOffer } = await start(t);
   server.send({ type: 'DIAL_REQ', protocol: 'tcp', address: 'a:1', random: 3n });
   (await nextOffer()).refuse(new TunnelError('target_refused'));
@@ -94,31 +94,31 @@ t.test('a failed dial reports the reason in Go’s words', async (t) => {
   t.match(await server.take('DIAL_RSP'), { random: 4n, connectId: 0n, error: /want HOST:PORT/ });
 });
 
-t.test('DIAL_CLS ends a dial, and its answer is not sent', async (t) => {
+t.test('DIAL_CLS cancels a dial, and its answer is not sent', async (t) => {
   const { server, nextOffer, tunnel } = await start(t);
   server.send({ type: 'DIAL_REQ', protocol: 'tcp', address: 'a:1', random: 3n });
   const stream = await nextOffer();
-  const heard = new RecordingHandler(stream);
+  const handler = new RecordingHandler(stream);
   server.send({ type: 'DIAL_CLS', random: 3n });
-  await heard.until(() => heard.closes.length > 0);
-  t.match(heard.closes, [{ code: 'cancelled' }]);
+  await handler.until(() => handler.closes.length > 0);
+  t.match(handler.closes, [{ code: 'cancelled' }]);
   stream.accept();
   stream.refuse(new TunnelError('dial_failed'));
   tunnel.drain();
   await server.take('DRAIN');
 });
 
-t.test('when the client closes, the target gets the remaining bytes and the end', async (t) => {
+t.test('after a close of the client, the target receives the remaining bytes', async (t) => {
   const started = await start(t);
   const { stream, connectId } = await open(started);
-  const heard = new RecordingHandler(stream);
-  started.server.send(data(connectId, 'last words'));
+  const handler = new RecordingHandler(stream);
+  started.server.send(data(connectId, 'last bytes'));
   started.server.send({ type: 'CLOSE_REQ', connectId });
   t.same(await started.server.take('CLOSE_RSP'), { type: 'CLOSE_RSP', connectId, error: '' });
-  t.match(heard, { text: 'last words', ends: 1, closes: [] });
+  t.match(handler, { text: 'last bytes', ends: 1, closes: [] });
   t.equal(stream.write(Buffer.from('not read')), true);
   stream.end();
-  t.same(heard.closes, [undefined]);
+  t.same(handler.closes, [undefined]);
   t.same(started.server.received, []);
 });
 
@@ -138,33 +138,33 @@ t.test('packets for an unknown connection are answered', async (t) => {
   t.same(await server.take('CLOSE_RSP'), { type: 'CLOSE_RSP', connectId: 99_998n, error });
 });
 
-t.test('a target that speaks first waits for the client, but not for long', async (t) => {
+t.test('the first bytes of a target are delayed until the client sends or a timeout', async (t) => {
   const started = await start(t);
   const { stream, connectId } = await open(started);
   new RecordingHandler(stream);
-  t.equal(stream.write(Buffer.from('220 hello')), false, 'held back');
+  t.equal(stream.write(Buffer.from('220 hello')), false, 'the bytes are delayed');
   stream.end();
   t.match(await started.server.take('DATA'), { connectId, data: Buffer.from('220 hello') });
   t.match(await started.server.take('CLOSE_RSP'), { connectId, error: '' });
   const second = await open(started);
-  const heard = new RecordingHandler(second.stream);
+  const handler = new RecordingHandler(second.stream);
   started.server.send(data(second.connectId, 'client'));
-  await heard.until(() => heard.text === 'client');
+  await handler.until(() => handler.text === 'client');
   t.equal(second.stream.write(Buffer.from('at once')), true);
 });
 
-t.test('a tunnel with more to send than the link takes makes streams wait', async (t) => {
+t.test('streams wait if the call is full', async (t) => {
   const started = await start(t);
   const { stream, connectId } = await open(started);
-  const heard = new RecordingHandler(stream);
+  const handler = new RecordingHandler(stream);
   started.server.send(data(connectId, 'go'));
-  await heard.until(() => heard.text === 'go');
+  await handler.until(() => handler.text === 'go');
   const piece = Buffer.alloc(64 * 1024);
   let sent = 0;
   while (stream.write(piece)) sent += piece.length;
   sent += piece.length;
   t.ok(sent <= 1024 * 1024, 'write returned false in time');
-  await heard.until(() => heard.drains === 1);
+  await handler.until(() => handler.drains === 1);
   stream.end();
   let received = 0;
   for (;;) {
@@ -179,10 +179,10 @@ t.test('a tunnel with more to send than the link takes makes streams wait', asyn
 t.test('the end of the tunnel ends its dials and streams', async (t) => {
   const started = await start(t);
   const { stream } = await open(started);
-  const heard = new RecordingHandler(stream);
+  const handler = new RecordingHandler(stream);
   started.server.end();
-  await heard.until(() => heard.closes.length > 0);
-  t.ok(heard.closes[0] instanceof TunnelError || heard.closes[0] === undefined);
+  await handler.until(() => handler.closes.length > 0);
+  t.ok(handler.closes[0] instanceof TunnelError || handler.closes[0] === undefined);
   await started.closed;
   t.equal(started.tunnel.streamCount, 0);
 });
