@@ -15,7 +15,7 @@ export interface Fixture {
   readonly logged: string[];
 }
 
-/** An API and its client, closed at the end of the test. */
+/** Starts an API and a client, and closes both after the test. */
 export async function start(t: Test): Promise<Fixture> {
   const api = await KubernetesApi.start();
   const logged: string[] = [];
@@ -36,7 +36,7 @@ export async function start(t: Test): Promise<Fixture> {
   return { api, client, leases: new LeaseApi({ api: client, namespace }), logger, logged };
 }
 
-/** A Lease as a server of the given name publishes it. */
+/** The Lease of a server with this name. */
 export function leaseOf(name: string, durationSeconds = 30, renewedAgoMs = 0): object {
   const renewTime = new Date(Date.now() - renewedAgoMs).toISOString().replace('Z', '000Z');
   return {

@@ -8,7 +8,7 @@ import { namespace, start } from '../api-fixture.ts';
 const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
 const list = (client: ApiClient) => client.request({ method: 'GET', path });
 
-t.test('an error of the API is one line', async (t) => {
+t.test('an error of the API has the request, the status and the message', async (t) => {
   const { client } = await start(t);
   await t.rejects(client.request({ method: 'GET', path: `${path}/x` }), {
     name: 'ApiError',
@@ -18,7 +18,7 @@ t.test('an error of the API is one line', async (t) => {
   });
 });
 
-t.test('an API that is down and returns', async (t) => {
+t.test('requests fail while the API is down, and succeed after that', async (t) => {
   const { api, client } = await start(t);
   await list(client);
   await api.pause();
@@ -39,7 +39,7 @@ t.test('a request succeeds after the API closed its idle connection', async (t) 
   t.equal(api.count('GET list'), 5);
 });
 
-t.test('a replaced service account token is read again', async (t) => {
+t.test('rereads a replaced service account token', async (t) => {
   const { api } = await start(t);
   const directory = t.testdir({});
   const [kubeconfig, tokenFile] = [join(directory, 'config'), join(directory, 'token')];
@@ -55,11 +55,7 @@ t.test('a replaced service account token is read again', async (t) => {
   await list(client);
   api.callers.clear();
   api.callers.add('next-token');
-  await t.rejects(
-    list(client),
-    { name: 'ApiError', status: 401 },
-    'not before there is another one',
-  );
+  await t.rejects(list(client), { name: 'ApiError', status: 401 }, 'the token is not replaced yet');
   await writeFile(tokenFile, 'next-token');
   t.match(await list(client), { items: [] });
   await rename(tokenFile, `${tokenFile}.gone`);
@@ -68,7 +64,7 @@ t.test('a replaced service account token is read again', async (t) => {
   t.match(stale, [/token: file not found/], 'the previous token stays in use');
 });
 
-t.test('credentials from a plugin', async (t) => {
+t.test('uses the credentials of a plugin', async (t) => {
   const { api } = await start(t);
   const credential = `{apiVersion: i.apiVersion, kind: i.kind, status: {token: process.argv[1]}}`;
   const script = `const i = JSON.parse(process.env.KUBERNETES_EXEC_INFO); console.log(JSON.stringify(${credential}))`;
@@ -83,7 +79,7 @@ t.test('credentials from a plugin', async (t) => {
   await t.rejects(list(await client('other')), { name: 'ApiError', status: 401 });
 });
 
-t.test('a server with a certificate of another CA is refused', async (t) => {
+t.test('refuses a server with a certificate of another CA', async (t) => {
   const { api } = await start(t);
   const kubeconfig = join(t.testdir({}), 'config');
   const config = JSON.stringify(api.kubeconfigFor({ token: 'secret' }));

@@ -34,7 +34,7 @@ function complaint(read: () => unknown): string {
   return 'no complaint';
 }
 
-t.test('data in the file, and files beside it', async (t) => {
+t.test('reads certificates in the kubeconfig and in files beside it', async (t) => {
   t.same(
     read(
       t,
@@ -56,14 +56,14 @@ t.test('data in the file, and files beside it', async (t) => {
   t.same(read(t, beside, files).tls, { ca: 'CA', cert: 'CERT', key: 'KEY' });
 });
 
-t.test('tokens, and names with passwords', async (t) => {
+t.test('reads tokens, and user names with passwords', async (t) => {
   t.equal(read(t, config({ token: 'abc' })).authorization, 'Bearer abc');
   const directory = t.testdir({ token: 'from-file\n' });
   const tokenFile = join(directory, 'token');
   const path = join(directory, 'config');
   writeFileSync(path, JSON.stringify(config({ token: 'abc', tokenFile })));
   const { authorization } = readClusterSettings({ kubeconfig: path });
-  t.equal(authorization, 'Bearer from-file', 'a file takes precedence over a token, as in kubectl');
+  t.equal(authorization, 'Bearer from-file', 'the file has precedence, as in kubectl');
   const basic = read(t, config({ username: 'me', password: 'x' })).authorization;
   t.equal(basic, `Basic ${encode('me:x')}`);
 });
@@ -98,7 +98,7 @@ t.test('an invalid kubeconfig is reported with its position and cure', async (t)
   );
 });
 
-t.test('in a pod, and outside of one', async (t) => {
+t.test('uses the service account of a pod, and fails outside of a pod', async (t) => {
   t.match(
     complaint(() => readClusterSettings({ env: {} })),
     /^--kubeconfig is missing, and this/,

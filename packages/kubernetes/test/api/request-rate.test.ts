@@ -2,7 +2,7 @@ import { RequestRate } from '@fairlead/kubernetes/internal';
 import { controlTime } from '@fairlead/testkit/controlled-time';
 import t from 'tap';
 
-t.test('sends the burst at once, then one request after another', async (t) => {
+t.test('sends a burst at once, and further requests at the rate', async (t) => {
   const time = controlTime(t);
   const rate = new RequestRate({ perSecond: 20, burst: 5 });
   const startedAtMs = performance.now();
@@ -18,7 +18,7 @@ t.test('sends the burst at once, then one request after another', async (t) => {
   t.same(times, [0, 0, 0, 0, 0, 50, 100, 150, 200]);
 });
 
-t.test('limits the queue, and an aborted request does not delay the next one', async (t) => {
+t.test('limits the queue, and an abort removes a request from it', async (t) => {
   const rate = new RequestRate({ perSecond: 0.001, burst: 1, maxWaiting: 2 });
   t.equal(await rate.take(), true);
   const stop = new AbortController();
@@ -29,5 +29,5 @@ t.test('limits the queue, and an aborted request does not delay the next one', a
   const other = new AbortController();
   const another = rate.take(other.signal);
   other.abort();
-  await t.rejects(another, { name: 'AbortError' }, 'there is room to wait again');
+  await t.rejects(another, { name: 'AbortError' }, 'the queue has room again');
 });

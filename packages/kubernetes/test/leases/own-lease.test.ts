@@ -21,7 +21,7 @@ function own({ leases, logger }: Fixture, renewIntervalMs = 60_000): OwnLease {
 const stored = ({ api }: Fixture): StoredLease | undefined =>
   api.leases.all(namespace).find(({ metadata }) => metadata.name === name);
 
-t.test('the lease is published, renewed, and deleted at the end', async (t) => {
+t.test('publishes, renews and deletes the lease', async (t) => {
   const fixture = await start(t);
   const lease = own(fixture, 50);
   lease.start();
@@ -35,13 +35,13 @@ t.test('the lease is published, renewed, and deleted at the end', async (t) => {
   const later = stored(fixture);
   t.ok(later!.spec.renewTime! > first!.spec.renewTime!);
   t.equal(later!.spec.acquireTime, first!.spec.acquireTime);
-  t.equal(fixture.api.count('GET lease'), 1, 'known from then on');
+  t.equal(fixture.api.count('GET lease'), 1, 'the lease is read once');
   await lease.remove();
   t.equal(stored(fixture), undefined);
   t.same(fixture.logged, ['lease published', 'lease deleted']);
 });
 
-t.test("an existing lease is taken over, and other writers' fields are kept", async (t) => {
+t.test("takes over an existing lease, and keeps other writers' fields", async (t) => {
   const fixture = await start(t);
   const before = leaseOf(name, 30, 60_000) as { metadata: object };
   const metadata = { ...before.metadata, annotations: { note: 'x' } };
@@ -56,15 +56,15 @@ t.test("an existing lease is taken over, and other writers' fields are kept", as
   await lease.remove();
 });
 
-t.test('a conflict causes another read and no warning', async (t) => {
+t.test('reads the lease again after a conflict, without a warning', async (t) => {
   const fixture = await start(t);
   const lease = own(fixture, 50);
   lease.start();
   await eventually('the lease is stored', () => stored(fixture) !== undefined);
-  const touched = stored(fixture)!;
-  const annotations = { ...touched.metadata.annotations, note: 'y' };
-  const metadata = { ...touched.metadata, annotations, resourceVersion: '' };
-  fixture.api.leases.update(namespace, name, { ...touched, metadata });
+  const changed = stored(fixture)!;
+  const annotations = { ...changed.metadata.annotations, note: 'y' };
+  const metadata = { ...changed.metadata, annotations, resourceVersion: '' };
+  fixture.api.leases.update(namespace, name, { ...changed, metadata });
   const renewed = fixture.api.count('PUT lease');
   await eventually('two renewals more', () => fixture.api.count('PUT lease') > renewed + 1);
   t.equal(fixture.api.count('GET lease'), 2);
@@ -75,7 +75,7 @@ t.test('a conflict causes another read and no warning', async (t) => {
   await lease.remove();
 });
 
-t.test('an API that is down delays the renewal', async (t) => {
+t.test('renews the lease when the API is available again', async (t) => {
   const fixture = await start(t);
   await fixture.api.pause();
   const lease = own(fixture);
@@ -91,7 +91,7 @@ t.test('an API that is down delays the renewal', async (t) => {
   t.equal(fixture.logged.at(-1), 'cannot delete lease, it stays until it expires');
 });
 
-t.test('a successor with the same name keeps the lease', async (t) => {
+t.test('does not delete the lease of a successor with the same name', async (t) => {
   const fixture = await start(t);
   const [lease, successor] = [own(fixture), own(fixture)];
   lease.start();
@@ -105,7 +105,7 @@ t.test('a successor with the same name keeps the lease', async (t) => {
   t.equal(stored(fixture), undefined);
 });
 
-t.test('the lease is written again as soon as it is reported deleted', async (t) => {
+t.test('renewSoon() publishes a deleted lease again', async (t) => {
   const fixture = await start(t);
   const lease = own(fixture);
   lease.start();
@@ -116,7 +116,7 @@ t.test('the lease is written again as soon as it is reported deleted', async (t)
   await lease.remove();
 });
 
-t.test('expired leases are deleted unless they are renewed meanwhile', async (t) => {
+t.test('deletes expired leases unless they were renewed', async (t) => {
   const fixture = await start(t);
   const { api, leases, logger, logged } = fixture;
   for (const [index, each] of ['a', 'b', 'c', 'd'].entries()) {
