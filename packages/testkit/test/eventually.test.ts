@@ -4,13 +4,13 @@ import { controlTime } from '@fairlead/testkit/controlled-time';
 import { eventually } from '@fairlead/testkit/eventually';
 import t from 'tap';
 
-t.test('eventually returns the first truthy result', async (t) => {
+t.test('eventually() returns the first truthy result', async (t) => {
   let calls = 0;
   t.equal(await eventually('three calls', () => (++calls === 3 ? 'done' : undefined)), 'done');
   t.equal(calls, 3);
 });
 
-t.test('eventually asks again after a check that throws', async (t) => {
+t.test('eventually() repeats a check that throws', async (t) => {
   let calls = 0;
   const check = async () => {
     if (++calls < 3) throw new Error('not yet');
@@ -19,28 +19,28 @@ t.test('eventually asks again after a check that throws', async (t) => {
   t.equal(await eventually('no error', check), 3);
 });
 
-t.test('eventually names what it waited for, and the last result', async (t) => {
+t.test('the error of eventually() has the awaited state and the last result', async (t) => {
   await t.rejects(
-    eventually('the moon is full', () => 0, { timeout: 5 }),
+    eventually('the state is reached', () => 0, { timeout: 5 }),
     {
-      message: 'not within 5 ms: the moon is full; last: 0',
+      message: 'not within 5 ms: the state is reached; last: 0',
     },
   );
-  const cause = new Error('clouds');
+  const cause = new Error('broken');
   const check = () => Promise.reject(cause);
-  await t.rejects(eventually('the moon is full', check, { timeout: 5 }), {
-    message: /^not within 5 ms: the moon is full; last: Error: clouds/,
+  await t.rejects(eventually('the state is reached', check, { timeout: 5 }), {
+    message: /^not within 5 ms: the state is reached; last: Error: broken/,
     cause,
   });
 });
 
-t.test('controlled time moves only when the test moves it', async (t) => {
+t.test('controlled time advances only by advance()', async (t) => {
   const time = controlTime(t);
   const startMs = performance.now();
   const startDate = Date.now();
-  let rings = 0;
-  setTimeout(() => rings++, 60_000);
-  const waited = pause(90_000).then(() => rings++);
+  let calls = 0;
+  setTimeout(() => calls++, 60_000);
+  const waited = pause(90_000).then(() => calls++);
   const controller = new AbortController();
   const aborted = t.rejects(pause(90_000, undefined, { signal: controller.signal }), {
     name: 'AbortError',
@@ -49,24 +49,24 @@ t.test('controlled time moves only when the test moves it', async (t) => {
   await aborted;
   t.equal(time.pendingTimers, 2);
   await time.advance(59_999);
-  t.equal(rings, 0);
+  t.equal(calls, 0);
   await time.advance(1);
-  t.equal(rings, 1);
+  t.equal(calls, 1);
   await time.advance(30_000);
   await waited;
-  t.equal(rings, 2);
+  t.equal(calls, 2);
   t.equal(performance.now() - startMs, 90_000);
   t.equal(Date.now() - startDate, 90_000);
   t.equal(time.pendingTimers, 0);
 });
 
-t.test('a test that took control of time gives it back', async (t) => {
+t.test('time is real again after a test with controlled time', async (t) => {
   const startMs = performance.now();
   await pause(5);
   t.ok(performance.now() - startMs >= 4);
 });
 
-t.test('changes: a wait looks at its state after each notice', async (t) => {
+t.test('Changes.until() checks its state after each notification', async (t) => {
   const changes = new Changes();
   let state = 0;
   const waits = Promise.all([
@@ -76,30 +76,34 @@ t.test('changes: a wait looks at its state after each notice', async (t) => {
   changes.notify();
   state = 1;
   changes.notify();
-  // What the notifier does after its notice counts as well.
+  // A change after the notification in the same tick counts too.
   state = 2;
   t.same(await waits, ['two', 'one or more']);
-  t.equal(await changes.until(() => state), 2, 'a state that is reached needs no notice');
+  t.equal(
+    await changes.until(() => state),
+    2,
+    'a state that is already reached needs no notification',
+  );
 });
 
-t.test('changes: a wait in vain ends by the real clock and names its state', async (t) => {
+t.test('Changes.until() times out by the real clock, and its error has the state', async (t) => {
   controlTime(t);
   const changes = new Changes();
   const timeout = { timeout: 5 };
   await t.rejects(
-    changes.until(() => false, 'the moon is full', timeout),
+    changes.until(() => false, 'the state is reached', timeout),
     {
-      message: 'not within 5 ms: the moon is full',
+      message: 'not within 5 ms: the state is reached',
     },
   );
-  const isFull = () => false;
-  await t.rejects(changes.until(isFull, undefined, timeout), { message: /\(\) => false$/ });
-  const thrown = new Error('clouds');
-  let isCloudy = false;
+  const isReached = () => false;
+  await t.rejects(changes.until(isReached, undefined, timeout), { message: /\(\) => false$/ });
+  const thrown = new Error('broken');
+  let isBroken = false;
   const wait = changes.until(() => {
-    if (isCloudy) throw thrown;
+    if (isBroken) throw thrown;
   });
-  isCloudy = true;
+  isBroken = true;
   changes.notify();
   await t.rejects(wait, thrown);
 });

@@ -6,7 +6,7 @@ function write(log: LogWatch, msg: string, fields: object = {}): void {
   log.write(`${JSON.stringify({ level: 'info', msg, ...fields })}\n`);
 }
 
-t.test('a line that is past and a line to come are found alike', async (t) => {
+t.test('finds earlier and later lines', async (t) => {
   const log = new LogWatch();
   write(log, 'joined', { agent: 'one' });
   t.match(await log.line('joined'), { agent: 'one' });
@@ -20,7 +20,7 @@ t.test('a line that is past and a line to come are found alike', async (t) => {
   t.equal(log.written.length, 3);
 });
 
-t.test('until returns what the check returned, and throws what it threw', async (t) => {
+t.test('until() returns the result of the check, and throws its error', async (t) => {
   const log = new LogWatch();
   const counted = log.until('two lines', () => log.lines.length === 2 && 'two');
   const broken = log.until('no line', () => {
@@ -32,13 +32,13 @@ t.test('until returns what the check returned, and throws what it threw', async 
   await t.rejects(broken, { message: 'a line' });
 });
 
-t.test('a wait ends by the real clock, and its error has a name and the last lines', async (t) => {
+t.test('a wait times out by the real clock, and its error has the last lines', async (t) => {
   const log = new LogWatch();
-  write(log, 'too early');
+  write(log, 'another line');
   controlTime(t);
   await t.rejects(
-    log.until('the moon is full', () => false, { timeout: 5 }),
-    { message: /^not within 5 ms: the moon is full; the log's last lines:\n.*"too early"/ },
+    log.until('the state is reached', () => false, { timeout: 5 }),
+    { message: /^not within 5 ms: the state is reached; the log's last lines:\n.*"another line"/ },
   );
   await t.rejects(
     new LogWatch().until('a line', () => false, { timeout: 5 }),

@@ -19,7 +19,7 @@ import {
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 
-/** Binds a server to a Unix domain socket or TCP, and ends its connections with the test. */
+/** Starts a server on a Unix domain socket or TCP, and closes its connections after the test. */
 async function listen(test: Test, server: Server, kind: 'uds' | 'tcp'): Promise<FrontEndAddress> {
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
@@ -39,28 +39,28 @@ async function listen(test: Test, server: Server, kind: 'uds' | 'tcp'): Promise<
   return { host: '127.0.0.1', port: (server.address() as { port: number }).port };
 }
 
-/** A front end that answers every connection with the same bytes, and records what it got. */
+/** Starts a front end that answers every connection with these bytes and records what it receives. */
 async function scripted(test: Test, answer: string, then: 'keep' | 'end' | 'reset' = 'keep') {
-  const heard: string[] = [];
+  const received: string[] = [];
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('data', (chunk) => {
-      heard.push(chunk.toString('latin1'));
-      if (heard.length > 1) return;
+      received.push(chunk.toString('latin1'));
+      if (received.length > 1) return;
       if (then === 'reset') socket.resetAndDestroy();
       else socket.write(answer);
       if (then === 'end') socket.end();
     });
     socket.on('end', () => socket.end());
   });
-  // Only TCP knows resets.
-  return { via: await listen(test, server, then === 'reset' ? 'tcp' : 'uds'), heard };
+  // Only TCP has resets.
+  return { via: await listen(test, server, then === 'reset' ? 'tcp' : 'uds'), received };
 }
 
-/** A CONNECT front end by node:http that echoes; `refuse.test` gets a 502. */
+/** Makes a server of node:http a CONNECT front end that echoes, and answers `refuse.test` with 502. */
 function attachEcho(server: ReturnType<typeof createHttpServer>): void {
   server.on('connect', (request, socket, head) => {
     if (request.url?.startsWith('refuse.test')) {
-      socket.end('HTTP/1.1 502 Bad Gateway\r\nFairlead-Error: dial_failed\r\n\r\nno such luck\n');
+      socket.end('HTTP/1.1 502 Bad Gateway\r\nFairlead-Error: dial_failed\r\n\r\ndial failed\n');
       return;
     }
     socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
@@ -69,7 +69,7 @@ function attachEcho(server: ReturnType<typeof createHttpServer>): void {
   });
 }
 
-t.test('CONNECT over a Unix domain socket: payload in the packet of the head', async (t) => {
+t.test('CONNECT over a Unix domain socket sends the payload with the head', async (t) => {
   const http = createHttpServer();
   attachEcho(http);
   const via = await listen(t, http, 'uds');
@@ -109,8 +109,8 @@ t.test('CONNECT over TLS with a client certificate', async (t) => {
   );
 });
 
-t.test('the head as it goes out', async (t) => {
-  const { via, heard } = await scripted(t, 'HTTP/1.1 200 OK\r\n\r\n');
+t.test('sends the head and the payload in one write', async (t) => {
+  const { via, received } = await scripted(t, 'HTTP/1.1 200 OK\r\n\r\n');
   const reply = await connectThrough({
     via,
     target: '[::1]:443',
@@ -120,14 +120,14 @@ t.test('the head as it goes out', async (t) => {
   });
   await once(reply.socket.resume(), 'close');
   t.equal(
-    heard.join(''),
+    received.join(''),
     'CONNECT [::1]:443 HTTP/1.1\r\nhost: 127.0.0.1\r\nx-y: z\r\n\r\n\u0001\u0002',
   );
-  t.equal(heard.length, 1, 'in one piece');
-  t.match(connectHead('a:1'), /\r\nHost: a:1\r\n/, 'a Host header unless one is given');
+  t.equal(received.length, 1, 'one chunk');
+  t.match(connectHead('a:1'), /\r\nHost: a:1\r\n/, 'the default Host header');
 });
 
-t.test('bytes right behind the head are noticed and kept', async (t) => {
+t.test('bytes that arrive with the head are counted and delivered', async (t) => {
   const { via } = await scripted(t, 'HTTP/1.1 200 OK\r\nA: 1\r\nA: 2\r\n\r\nearly', 'end');
   const reply = await connectThrough({ via, target: 'a:1' });
   t.equal(reply.earlyBytes, 5);
@@ -135,7 +135,7 @@ t.test('bytes right behind the head are noticed and kept', async (t) => {
   t.equal(await readText(reply.socket), 'early');
 });
 
-t.test('a refusal with Content-Length does not wait for the end', async (t) => {
+t.test('a refusal with Content-Length is complete before the end', async (t) => {
   const { via } = await scripted(t, 'HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nwhy\n');
   const reply = await connectThrough({ via, target: 'a:1' });
   t.teardown(() => reply.socket.destroy());
@@ -150,11 +150,11 @@ t.test('a refusal without Content-Length ends with the connection', async (t) =>
   t.match(reply, {
     status: 502,
     headers: { 'fairlead-error': 'dial_failed' },
-    body: 'no such luck\n',
+    body: 'dial failed\n',
   });
 });
 
-t.test('half an answer, none, a reset and nonsense are errors', async (t) => {
+t.test('an incomplete or invalid answer and a reset are errors', async (t) => {
   const half = await scripted(t, 'HTTP/1.1 200 OK\r\nA', 'end');
   await t.rejects(
     connectThrough({ via: half.via, target: 'a:1' }),
@@ -174,16 +174,16 @@ t.test('half an answer, none, a reset and nonsense are errors', async (t) => {
   });
 });
 
-t.test('raw bytes: the answer, and how the connection ended', async (t) => {
-  const { via, heard } = await scripted(t, 'HTTP/1.1 400 Bad\r\n\r\n', 'end');
+t.test('exchangeRaw() returns the answer and how the connection ended', async (t) => {
+  const { via, received } = await scripted(t, 'HTTP/1.1 400 Bad\r\n\r\n', 'end');
   t.same(await exchangeRaw(via, 'garbage\r\n'), {
     text: 'HTTP/1.1 400 Bad\r\n\r\n',
     closedBy: 'end',
   });
-  t.same(heard, ['garbage\r\n']);
+  t.same(received, ['garbage\r\n']);
 });
 
-/** An HTTP/2 CONNECT front end that echoes; `refuse.test` gets a 502, `reset.test` a RST_STREAM. */
+/** An HTTP/2 CONNECT front end that echoes, refuses `refuse.test` with 502 and resets `reset.test`. */
 function echoStreams(): ReturnType<typeof createHttp2Server> {
   const http2 = createHttp2Server();
   http2.on('stream', (stream, headers) => {
@@ -195,7 +195,7 @@ function echoStreams(): ReturnType<typeof createHttp2Server> {
       stream.close(2);
     } else if (authority.startsWith('refuse.test')) {
       stream.respond({ ':status': 502, 'fairlead-error': 'dial_failed' });
-      stream.end('no such luck\n');
+      stream.end('dial failed\n');
     } else {
       stream.respond({ ':status': 200 });
       stream.pipe(stream);
@@ -216,10 +216,10 @@ async function tryStreams(t: Test, client: Http2ConnectClient): Promise<void> {
   t.match(refused, {
     status: 502,
     headers: { 'fairlead-error': 'dial_failed' },
-    body: 'no such luck\n',
+    body: 'dial failed\n',
   });
   await t.rejects(client.connect('reset.test:1'));
-  t.equal((await client.connect('after.test:1')).status, 200, 'the connection goes on');
+  t.equal((await client.connect('after.test:1')).status, 200, 'the connection stays open');
 }
 
 t.test('HTTP/2 CONNECT over a Unix domain socket', async (t) => {
@@ -232,7 +232,7 @@ t.test('HTTP/2 CONNECT over a Unix domain socket', async (t) => {
   const client = await Http2ConnectClient.open(await listen(t, server, 'uds'));
   t.teardown(() => client.close());
   await tryStreams(t, client);
-  t.equal(connections, 1, 'on one connection');
+  t.equal(connections, 1, 'one connection');
   await client.close();
   await client.close();
 });
@@ -255,7 +255,7 @@ t.test('HTTP/2 CONNECT over TLS', async (t) => {
   await t.rejects(Http2ConnectClient.open({ path: '/nonexistent' }), { code: 'ENOENT' });
 });
 
-t.test('HTTP/2: a lost connection fails what waits for an answer', async (t) => {
+t.test('HTTP/2: a lost connection fails the requests without an answer', async (t) => {
   const server = createServer((socket) => {
     const http2 = createHttp2Server();
     http2.on('stream', () => socket.destroy());

@@ -40,15 +40,15 @@ async function dial(test: Test, { host, port }: Endpoint): Promise<Socket> {
   return socket;
 }
 
-/** Ticks of the event loop in which a byte that leaves one socket of this process reaches the next ones. */
+/** Ticks of the event loop that a byte needs from one socket of this process to the next. */
 const socketTicks = 8;
 
-/** Moves time on by milliseconds until the work is done: sockets have their ticks between. */
+/** Advances time in steps of a millisecond until the work is done. Sockets get their ticks in between. */
 const passTime = <Result>(time: ControlledTime, work: Promise<Result>): Promise<Result> =>
   passTimeOf(time, 'the link has carried all', work, { stepMs: 1, ticks: socketTicks });
 
 for (const direction of ['outward', 'homeward'] as const) {
-  t.test(`the rate ${direction} is within 10 % and the content intact`, async (t) => {
+  t.test(`the rate ${direction} is within 10 %, and the content is intact`, async (t) => {
     const totalBytes = 1_000_000;
     const outward = direction === 'outward';
     const target = outward
@@ -61,7 +61,7 @@ for (const direction of ['outward', 'homeward'] as const) {
     if (outward) seededReadable('rate', totalBytes).pipe(socket);
     const received = outward ? readSinkReport(socket) : countBytes(socket);
     const report = await passTime(time, received);
-    // The FIN comes one delay after the last byte, a sink's answer another one later.
+    // The FIN arrives one delay after the last byte, and the answer of a sink one more delay later.
     const elapsedMs = performance.now() - startedMs - (outward ? 10 : 5);
     t.same(report, { bytes: totalBytes, sha256: seededSha256('rate', totalBytes) });
     const rate = (totalBytes / elapsedMs) * 1000;
@@ -69,7 +69,7 @@ for (const direction of ['outward', 'homeward'] as const) {
   });
 }
 
-t.test('a short queue in front of a long wire keeps the wire busy', async (t) => {
+t.test('a short queue keeps a link with a long delay busy', async (t) => {
   const totalBytes = 300_000;
   const delayMs = 250;
   const target = await startSourceTarget({ totalBytes });
@@ -97,7 +97,7 @@ t.test('connections share the rate of the link', async (t) => {
   t.ok(rate < tenMbit * 1.02, `${Math.round(rate)} bytes/s in total`);
 });
 
-t.test('a byte takes the delay each way, and little more', async (t) => {
+t.test('a byte takes little more than the delay in each direction', async (t) => {
   const delayMs = 20;
   const link = await linkTo(t, await startEchoTarget(), { delayMs, bytesPerSecond: tenMbit });
   const socket = await dial(t, link);
@@ -115,7 +115,7 @@ t.test('a byte takes the delay each way, and little more', async (t) => {
   t.ok(medianMs < 2 * delayMs + 8, `median ${medianMs.toFixed(2)} ms`);
 });
 
-t.test('bytes come out evenly, not in bursts', async (t) => {
+t.test('bytes arrive evenly and not in bursts', async (t) => {
   const target = await startSourceTarget({ totalBytes: 250_000 });
   const link = await linkTo(t, target, { delayMs: 1, bytesPerSecond: tenMbit });
   const socket = await dial(t, link);
@@ -131,7 +131,7 @@ t.test('bytes come out evenly, not in bursts', async (t) => {
   t.ok(largest <= 12_500 * 4, `largest piece ${largest} bytes`);
 });
 
-t.test('half-close goes through: the answer comes after the FIN', async (t) => {
+t.test('forwards a half-close: the answer arrives after the FIN', async (t) => {
   const answerBytes = 300_000;
   const target = await startLateAnswerTarget({ answerBytes });
   const link = await linkTo(t, target, { delayMs: 3, bytesPerSecond: 10 * tenMbit });
@@ -140,7 +140,7 @@ t.test('half-close goes through: the answer comes after the FIN', async (t) => {
   t.same(await countBytes(socket), { bytes: answerBytes, sha256: target.sha256 });
 });
 
-t.test('a reset goes through', async (t) => {
+t.test('forwards a reset', async (t) => {
   const server = createServer((socket) => {
     socket.once('data', () => socket.resetAndDestroy());
   });
@@ -160,7 +160,7 @@ t.test('a reset goes through', async (t) => {
   await t.rejects(once(socket, 'end'), { code: 'ECONNRESET' });
 });
 
-t.test('a target that refuses is a reset', async (t) => {
+t.test('resets the connection if the target refuses', async (t) => {
   const target = await startEchoTarget();
   await target.close();
   const link = await linkTo(t, target, { delayMs: 1, bytesPerSecond: tenMbit });
@@ -168,7 +168,7 @@ t.test('a target that refuses is a reset', async (t) => {
   await t.rejects(once(socket, 'end'), { code: 'ECONNRESET' });
 });
 
-t.test('a full link stops reading: what it holds is bounded', async (t) => {
+t.test('a full link stops reading, so that its memory is bounded', async (t) => {
   const queueBytes = 100_000;
   const delayMs = 40;
   const link = await linkTo(t, await startSinkTarget(), {
@@ -193,7 +193,7 @@ t.test('a full link stops reading: what it holds is bounded', async (t) => {
   const onTheWire = (tenMbit * delayMs) / 1000;
   const oneRead = 65_536;
   t.ok(highest > queueBytes, `highest ${highest}`);
-  // Timers late by some milliseconds leave delivered bytes inside a little longer.
+  // Late timers deliver bytes some milliseconds later.
   const lateness = (tenMbit * 20) / 1000;
   t.ok(highest <= queueBytes + oneRead + onTheWire + lateness, `highest ${highest}`);
   t.equal(link.heldBytes, 0);
@@ -207,10 +207,10 @@ t.test('a reader that stops reading stops its own connection only', async (t) =>
   const stalled = await dial(t, link);
   const healthy = await dial(t, link);
   t.equal((await countBytes(healthy)).sha256, target.sha256);
-  t.equal((await countBytes(stalled)).sha256, target.sha256, 'and goes on when read');
+  t.equal((await countBytes(stalled)).sha256, target.sha256, 'it continues when it is read');
 });
 
-t.test('a severed link is silent, and resumes where it was', async (t) => {
+t.test('a severed link is silent, and resume() delivers its bytes', async (t) => {
   const target = await startEchoTarget();
   const link = await linkTo(t, target, { delayMs: 10, bytesPerSecond: tenMbit });
   const socket = await dial(t, link);
@@ -221,20 +221,20 @@ t.test('a severed link is silent, and resumes where it was', async (t) => {
   socket.write(sent);
   await passTime(time, once(socket, 'data'));
   link.sever();
-  // What the link gave to the kernel before still arrives.
+  // Bytes in the kernel still arrive.
   for (let tick = 0; tick < socketTicks; tick++) await new Promise(setImmediate);
   const before = arrived.length;
   socket.end();
   await passTime(time, new Promise((resolve) => setTimeout(resolve, 500)));
-  t.equal(arrived.length, before, 'nothing comes out');
-  t.ok(link.heldBytes > 0, 'what was inside is still there');
+  t.equal(arrived.length, before, 'no bytes arrive');
+  t.ok(link.heldBytes > 0, 'the link still has bytes');
   link.resume();
   await passTime(time, once(socket, 'end'));
-  t.ok(Buffer.concat(arrived).equals(sent), 'everything came out');
+  t.ok(Buffer.concat(arrived).equals(sent), 'all bytes arrived');
   t.equal(link.heldBytes, 0);
 });
 
-t.test('reset ends the connections on both sides and spares the link', async (t) => {
+t.test('reset() resets the open connections, and new ones work', async (t) => {
   const target = await startEchoTarget();
   const link = await linkTo(t, target, { delayMs: 1, bytesPerSecond: tenMbit });
   const socket = await dial(t, link);
@@ -248,7 +248,7 @@ t.test('reset ends the connections on both sides and spares the link', async (t)
   t.equal(await readText(next), 'again');
 });
 
-t.test('a rate or delay that makes no sense is refused', async (t) => {
+t.test('refuses an invalid rate or delay', async (t) => {
   const to = { host: '127.0.0.1', port: 9 };
   for (const bytesPerSecond of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
     await t.rejects(startSlowLink({ to, delayMs: 1, bytesPerSecond }), RangeError);

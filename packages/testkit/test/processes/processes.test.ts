@@ -22,7 +22,7 @@ import {
 } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 
-/** Runs a piece of JavaScript as a program of its own. */
+/** Runs JavaScript as a program. */
 async function run(
   test: Test,
   source: string,
@@ -40,7 +40,7 @@ async function run(
 
 const stayUp = 'setInterval(() => {}, 1000);\n';
 
-t.test('log lines, listeners, stdout and exit', async (t) => {
+t.test('reads log lines, listeners, stdout and the exit code', async (t) => {
   const running = await run(
     t,
     `
@@ -62,12 +62,16 @@ t.test('log lines, listeners, stdout and exit', async (t) => {
   running.kill();
   t.same(await running.exit, { code: 3, signal: null });
   t.equal(running.stdout, 'to stdout argument given\n');
-  t.match(await running.waitForLog('no newline'), { msg: 'no newline' }, 'also after the end');
+  t.match(
+    await running.waitForLog('no newline'),
+    { msg: 'no newline' },
+    'a line without a line end',
+  );
   t.match(running.describe(), /ended with exit code 3[\s\S]*to stdout[\s\S]*plain text/);
   await running.close();
 });
 
-t.test('the environment of the caller does not reach the program', async (t) => {
+t.test('the program does not inherit the environment', async (t) => {
   process.env.HTTPS_PROXY = 'http://proxy.test';
   t.teardown(() => {
     delete process.env.HTTPS_PROXY;
@@ -78,7 +82,7 @@ t.test('the environment of the caller does not reach the program', async (t) => 
   t.ok('PATH' in line);
 });
 
-t.test('waiting in vain tells what the program said', async (t) => {
+t.test('the error of a timeout has the output of the program', async (t) => {
   const silent = await run(t, `console.error('only this');\n${stayUp}`);
   await silent.waitForLog('only this');
   await t.rejects(silent.waitForLog('something else', 20), /20 ms[\s\S]*running[\s\S]*only this/);
@@ -86,7 +90,7 @@ t.test('waiting in vain tells what the program said', async (t) => {
   await t.rejects(ended.waitForLog('listening'), /ended without[\s\S]*exit code 2[\s\S]*bad flag/);
 });
 
-t.test('a program that ignores SIGTERM or is stopped still ends', async (t) => {
+t.test('close() ends a stopped program', async (t) => {
   const stopped = await run(t, `console.error('up');\n${stayUp}`);
   await stopped.waitForLog('up');
   stopped.kill('SIGSTOP');
@@ -121,14 +125,14 @@ t.test('closeAfter prints the log of a failed test only', async (t) => {
   }
 });
 
-t.test('memory and processor time of another process', async (t) => {
+t.test('measures the memory and processor time of a process', async (t) => {
   const running = await run(
     t,
     `
     process.once('SIGUSR2', () => {
       const kept = Buffer.alloc(64 * 1024 * 1024, 1);
       const start = process.cpuUsage();
-      // However long it waits for a core; and without garbage, which would let memory shrink again.
+      // Uses processor time until the limit, without garbage that would change the memory.
       do for (let until = performance.now() + 20; performance.now() < until;);
       while (process.cpuUsage(start).user < 200_000);
       console.error('done');
@@ -144,10 +148,10 @@ t.test('memory and processor time of another process', async (t) => {
   running.kill('SIGUSR2');
   await running.waitForLog('done');
   const usage = stop();
-  t.ok(usage.maxRssBytes - usage.minRssBytes > 50e6, 'memory is seen to grow');
+  t.ok(usage.maxRssBytes - usage.minRssBytes > 50e6, 'the growth of memory is measured');
   t.ok(usage.cpuMs >= 100 && usage.cpuMs <= usage.elapsedMs * 2 + 20, `${usage.cpuMs} ms`);
   t.ok(usage.elapsedMs >= 150);
-  // The kernel counts for each core: see VmHWM in proc(5).
+  // The kernel counts memory separately for each core, so VmHWM is not exact (proc(5)).
   const countError = 1e6;
   t.ok(readProcessStats(running.pid).peakRssBytes >= usage.maxRssBytes - countError);
   t.ok(countOpenFiles(running.pid) >= 3);
@@ -155,7 +159,7 @@ t.test('memory and processor time of another process', async (t) => {
   t.throws(() => readProcessStats(running.pid));
 });
 
-/** Near and far relay as processes, as the bench runs them. */
+/** Starts the near and the far relay as processes, like the bench. */
 async function startRelays(t: Test, to: { host: string; port: number }): Promise<FrontEndAddress> {
   const { agent } = await sharedTestPki();
   const directory = await makeTemporaryDirectory();
@@ -182,7 +186,7 @@ async function dial(t: Test, via: FrontEndAddress): Promise<Socket> {
   return socket;
 }
 
-t.test('bare TLS relay: content, half-close, reset', async (t) => {
+t.test('the TLS relay carries bytes, half-close and reset', async (t) => {
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
   const viaEcho = await startRelays(t, echo);
@@ -207,10 +211,10 @@ t.test('bare TLS relay: content, half-close, reset', async (t) => {
   const closed = once(broken.resume(), 'close');
   broken.on('error', () => {});
   broken.on('end', () => broken.end());
-  t.ok(await closed, 'the client is not left waiting');
+  t.ok(await closed, 'the connection of the client is closed');
 });
 
-t.test('bare TLS relay: bad usage, and a client without certificate', async (t) => {
+t.test('the TLS relay refuses invalid arguments and clients without a certificate', async (t) => {
   const bad = closeAfter(t, await RunningProcess.start(programs.tlsRelay, ['near']));
   t.same(await bad.exit, { code: 2, signal: null });
   t.match(bad.logs, [{ msg: /^usage: / }]);

@@ -40,7 +40,7 @@ async function dial(test: Test, to: { host: string; port: number }): Promise<Soc
   return socket;
 }
 
-t.test('seeded data', async (t) => {
+t.test('seeded data depends on the seed only', async (t) => {
   const whole = seededBuffer('a', 3 * mib + 5);
   t.equal(whole.length, 3 * mib + 5);
   const pieces = Buffer.concat([...seededChunks('a', whole.length, 1000)]);
@@ -48,13 +48,16 @@ t.test('seeded data', async (t) => {
   t.same(
     await countBytes(seededReadable('a', whole.length)),
     { bytes: whole.length, sha256: seededSha256('a', whole.length) },
-    'the stream carries what the digest says',
+    'the stream has the same digest',
   );
-  t.notOk(whole.subarray(0, mib).equals(whole.subarray(mib, 2 * mib)), 'no MiB is like another');
-  t.notOk(seededBuffer('b', 64).equals(whole.subarray(0, 64)), 'seeds differ');
+  t.notOk(whole.subarray(0, mib).equals(whole.subarray(mib, 2 * mib)), 'each MiB is different');
+  t.notOk(
+    seededBuffer('b', 64).equals(whole.subarray(0, 64)),
+    'different seeds give different data',
+  );
 });
 
-t.test('echo', async (t) => {
+t.test('the echo target sends back what it receives', async (t) => {
   const target = await startEchoTarget({ host: '::1' });
   t.teardown(() => target.close());
   const socket = await dial(t, target);
@@ -63,14 +66,14 @@ t.test('echo', async (t) => {
   t.equal(target.connections, 1);
 });
 
-t.test('source', async (t) => {
+t.test('the source target sends its bytes', async (t) => {
   const target = await startSourceTarget({ totalBytes: 2 * mib + 1 });
   t.teardown(() => target.close());
   const socket = await dial(t, target);
   t.same(await countBytes(socket), { bytes: 2 * mib + 1, sha256: target.sha256 });
 });
 
-t.test('source on request', async (t) => {
+t.test('the requested source target sends the requested bytes', async (t) => {
   const target = await startRequestedSourceTarget();
   t.teardown(() => target.close());
   const socket = await dial(t, target);
@@ -86,7 +89,7 @@ t.test('source on request', async (t) => {
   await t.rejects(countBytes(wrong), { code: 'ECONNRESET' });
 });
 
-t.test('sink', async (t) => {
+t.test('the sink target reports what it received', async (t) => {
   const target = await startSinkTarget();
   t.teardown(() => target.close());
   const socket = await dial(t, target);
@@ -95,7 +98,7 @@ t.test('sink', async (t) => {
   t.equal(target.bytes, mib);
 });
 
-t.test('half-close: the target answers after the FIN, and not before', async (t) => {
+t.test('the late answer target answers only after the FIN', async (t) => {
   const target = await startLateAnswerTarget({ answerBytes: mib });
   t.teardown(() => target.close());
   const socket = await dial(t, target);
@@ -114,7 +117,7 @@ t.test('half-close: the target answers after the FIN, and not before', async (t)
   t.same(await countBytes(socket), { bytes: mib, sha256: target.sha256 });
 });
 
-t.test('half-close: the target ends first and still reads', async (t) => {
+t.test('the early end target ends first and still reads', async (t) => {
   let onReport: (report: ByteReport) => void = () => {};
   const reported = new Promise<ByteReport>((resolve) => {
     onReport = resolve;
@@ -127,10 +130,10 @@ t.test('half-close: the target ends first and still reads', async (t) => {
   t.same(await reported, { bytes: mib, sha256: seededSha256('late', mib) });
 });
 
-t.test('a reset target resets', async (t) => {
+t.test('the reset target resets the connection', async (t) => {
   const atOnce = await startResetTarget();
   t.teardown(() => atOnce.close());
-  // The reset may overtake even the news of the connection.
+  // The reset can arrive before the connect event.
   await t.rejects(
     dial(t, atOnce).then((socket) => countBytes(socket)),
     { code: 'ECONNRESET' },
@@ -143,7 +146,7 @@ t.test('a reset target resets', async (t) => {
 });
 
 for (const host of ['127.0.0.1', '::1']) {
-  t.test(`a refused port on ${host} refuses, again and again`, async (t) => {
+  t.test(`a refused port on ${host} refuses every connection`, async (t) => {
     const target = await reserveRefusedPort({ host });
     t.teardown(() => target.close());
     for (let round = 0; round < 3; round++) {
@@ -151,10 +154,10 @@ for (const host of ['127.0.0.1', '::1']) {
     }
   });
 
-  t.test(`a blackhole on ${host} neither accepts nor refuses`, async (t) => {
+  t.test(`a blackhole on ${host} does not answer`, async (t) => {
     const target = await startBlackholeTarget({ host });
     t.teardown(() => target.close());
-    // That nothing happens takes a time to show: a dial on loopback is over in less than 1 ms.
+    // A connection on loopback would succeed or fail in less than 1 ms.
     const socket = connect({ host, port: target.port });
     t.teardown(() => socket.destroy());
     const outcome = await Promise.race([
@@ -168,18 +171,18 @@ for (const host of ['127.0.0.1', '::1']) {
     socket.destroy();
     await refused;
     await target.close();
-    await t.rejects(dial(t, target), { code: 'ECONNREFUSED' }, 'it is gone when closed');
+    await t.rejects(dial(t, target), { code: 'ECONNREFUSED' }, 'the port refuses after close()');
   });
 }
 
-t.test('a blackhole that cannot listen says so', async (t) => {
+t.test('a blackhole that cannot listen is an error', async (t) => {
   await t.rejects(
     startBlackholeTarget({ host: '192.0.2.1' }),
     /listen on 192\.0\.2\.1: listen EADDRNOTAVAIL/,
   );
 });
 
-t.test('kubelet-like target', async (t) => {
+t.test('the kubelet target serves clients with a certificate', async (t) => {
   const { kubelet, foreign } = await sharedTestPki();
   const target = await startKubeletTarget({
     tls: { ca: kubelet.ca, cert: kubelet.server.cert, key: kubelet.server.key },
@@ -199,10 +202,10 @@ t.test('kubelet-like target', async (t) => {
   await t.rejects(fetchPath('/healthz', {}), 'no certificate');
   await t.rejects(fetchPath('/healthz', foreign.client), 'a foreign certificate');
   await t.rejects(fetchPath('/healthz', kubelet.expiredClient), 'an expired certificate');
-  t.equal(target.stats.requests, 4, 'refused clients reach no route');
+  t.equal(target.stats.requests, 4, 'refused clients do not reach a route');
 });
 
-t.test('pod-like target: a log that trickles', async (t) => {
+t.test('the pod target sends a log line by line', async (t) => {
   const time = controlTime(t);
   const target = await startPodTarget();
   t.teardown(() => target.close());
@@ -215,7 +218,7 @@ t.test('pod-like target: a log that trickles', async (t) => {
   for (let count = 1; count <= 4; count++) {
     await eventually(`line ${count}`, () => lines.length >= count);
     await time.advance(count < 4 ? 19 : 0);
-    t.equal(lines.length, count, 'one by one, over time');
+    t.equal(lines.length, count, 'one line in each interval');
     await time.advance(1);
   }
   await ended;
@@ -224,7 +227,7 @@ t.test('pod-like target: a log that trickles', async (t) => {
   }
 });
 
-t.test('pod-like target: upgrade to a raw echo', async (t) => {
+t.test('the pod target upgrades to a raw echo', async (t) => {
   const target = await startPodTarget();
   t.teardown(() => target.close());
   const headers = { connection: 'Upgrade', upgrade: 'SPDY/3.1' };
@@ -239,7 +242,7 @@ t.test('pod-like target: upgrade to a raw echo', async (t) => {
   t.equal(target.stats.upgrades, 1);
 });
 
-t.test('pod-like target: WebSocket echo', async (t) => {
+t.test('the pod target echoes WebSocket messages', async (t) => {
   const target = await startPodTarget();
   t.teardown(() => target.close());
   const webSocket = new WebSocket(`ws://${target.host}:${target.port}/ws`);
@@ -254,10 +257,10 @@ t.test('pod-like target: WebSocket echo', async (t) => {
   t.equal((await closed)[0], 1000);
 });
 
-t.test('certificates by openssl look like our own', async (t) => {
+t.test('certificates of openssl work like those of Fairlead', async (t) => {
   const [own, openssl] = await Promise.all([sharedTestPki(), sharedTestPki(makeOpensslPki)]);
   t.not(own.directory, openssl.directory);
-  t.equal(await sharedTestPki(), own, 'made once');
+  t.equal(await sharedTestPki(), own, 'the PKI is created once');
   for (const pki of [own, openssl]) {
     const { ca, server, client, expiredClient } = pki.kubelet;
     const target = await startKubeletTarget({ tls: { ca, cert: server.cert, key: server.key } });
