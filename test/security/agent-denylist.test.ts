@@ -29,17 +29,17 @@ for (const [kind, entryOf] of Object.entries(entries)) {
     t.teardown(() => target.close());
     const agentDenylist = await pki.file('denied', '# empty\n\n');
     const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
-    const [honest, revoked] = await Promise.all([
-      pki.agent({ name: 'honest', uris: ['fairlead:enrolment=abd'] }),
+    const [allowed, revoked] = await Promise.all([
+      pki.agent({ name: 'allowed', uris: ['fairlead:enrolment=abd'] }),
       pki.agent({ name: 'revoked', uris: ['fairlead:enrolment=abc'] }),
     ]);
-    const other = await startAgent(t, server, honest, { agentId: 'honest' });
-    const rogue = await startAgent(t, server, revoked, { agentId: 'revoked' });
-    await server.log.line('agent connected', ({ agent }) => agent === 'honest');
+    const other = await startAgent(t, server, allowed, { agentId: 'allowed' });
+    const denied = await startAgent(t, server, revoked, { agentId: 'revoked' });
+    await server.log.line('agent connected', ({ agent }) => agent === 'allowed');
     await server.log.line('agent connected', ({ agent }) => agent === 'revoked');
 
     writeFileSync(agentDenylist, `${entryOf(revoked)}\n`);
-    const ended = await rogue.log.line('disconnected');
+    const ended = await denied.log.line('disconnected');
     t.match(ended, {
       code: 'unauthorized',
       reason: /^--agent-denylist has (serial|sha256|cn|enrollment):/,

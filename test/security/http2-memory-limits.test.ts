@@ -56,8 +56,8 @@ async function hasRecovered(t: Test, server: TestServer): Promise<void> {
   await eventually('no bytes are buffered', async () => (await bufferedBytes(server)) === 0);
   const echo = await startEchoTarget();
   t.teardown(() => echo.close());
-  await startAgent(t, server, node, { agentId: 'honest' });
-  await server.log.line('agent connected', ({ agent }) => agent === 'honest');
+  await startAgent(t, server, node, { agentId: 'healthy' });
+  await server.log.line('agent connected', ({ agent }) => agent === 'healthy');
   const reply = await connectThrough({ via: server.uds, target: `${loopback}:${echo.port}` });
   t.equal(reply.status, 200);
   reply.socket.destroy();

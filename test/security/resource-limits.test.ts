@@ -214,10 +214,10 @@ t.test(
       const reply = await open(t, server.tcp, source);
       if (reply.status !== 200) refused = reply;
       else stalled.push(reply);
-      const wanted = Math.min(32 * kib * stalled.length, (cap * 7) / 8);
+      const expected = Math.min(32 * kib * stalled.length, (cap * 7) / 8);
       await eventually(
-        `${wanted} bytes are buffered`,
-        async () => (await bufferedBytes()) >= wanted,
+        `${expected} bytes are buffered`,
+        async () => (await bufferedBytes()) >= expected,
       );
       // The windows of more streams would exceed the cap.
       if (stalled.length === cap / (64 * kib)) {
@@ -261,7 +261,7 @@ t.test('--max-tunnel-bandwidth limits a tunnel in both directions', async (t) =>
   t.ok(await echoes(one.socket, 'still open'));
 });
 
-/** Sends bytes and waits for them to come back, unchanged. */
+/** Sends bytes and waits for their echo. @throws Error if the echo differs */
 async function echoBytes(socket: Socket, total: number): Promise<void> {
   const sent = Buffer.from(Array.from({ length: total }, (_, index) => index % 251));
   const chunks: Buffer[] = [];

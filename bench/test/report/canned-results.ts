@@ -14,7 +14,7 @@ export function cannedMeasure(
     system,
     rounds,
     medians: medians(rounds),
-    failures: rounds.length === 0 ? ['it broke\nat some place'] : [],
+    failures: rounds.length === 0 ? ['it broke\nin the second line'] : [],
   }));
   return { name, title, about, columns, charted, systems };
 }

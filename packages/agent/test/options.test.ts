@@ -140,13 +140,13 @@ t.test('the former spelling --enrolment-* still works', async (t) => {
     const file = join(t.testdir({ 'agent.yaml': lines.join('\n') }), 'agent.yaml');
     const flags = lines.slice(0, 3).map((line) => `--${line.replace(': ', '=')}`);
     const { enrollmentToken: _, ...fromFlags } = expected;
-    for (const [source, wanted] of [
+    for (const [source, parsed] of [
       [{ ...common, env: variables }, expected],
       [{ ...common, argv: [...common.argv, `--config=${file}`] }, expected],
       [{ ...common, argv: [...common.argv, ...flags] }, fromFlags],
     ] as const) {
       const { options, warnings } = parseOptions(agentOptions, source);
-      t.match(options, wanted);
+      t.match(options, parsed);
       t.strictSame(warnings, []);
     }
     const flag = `--${word}-token`;

@@ -19,10 +19,10 @@ t.test('prints the version of the package and the commit', async (t) => {
   const { version } = JSON.parse(await readFile(manifest, 'utf8'));
   const commit = execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' });
   const expected = `${version} \\(commit ${commit.trim()}(-dirty)?, node v[.0-9]+\\)`;
-  for (const words of [[], ['pki'], ['pki', 'init']]) {
-    const { code, stdout, stderr } = await runCommand([...words, '--version']);
+  for (const command of [[], ['pki'], ['pki', 'init']]) {
+    const { code, stdout, stderr } = await runCommand([...command, '--version']);
     t.same({ code, stderr }, { code: 0, stderr: '' });
-    t.match(stdout, new RegExp(`^${['fairlead', ...words].join(' ')} ${expected}\n$`));
+    t.match(stdout, new RegExp(`^${['fairlead', ...command].join(' ')} ${expected}\n$`));
   }
 });
 

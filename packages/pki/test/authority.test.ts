@@ -85,9 +85,9 @@ for (const [title, { make, label }] of Object.entries(opensslKeys)) {
 t.test('finds the certificate of the key in a bundle', async (t) => {
   const dir = t.testdir();
   const other = authorities.rsa;
-  const wanted = await createAuthority({ name: 'Wanted' });
-  await saveAuthority(dir, `# our CAs\n${other.certPem}${wanted.certPem}`, wanted.keyPem);
-  t.equal((await loadAuthority(dir)).certificate.subject, 'CN=Wanted');
+  const expected = await createAuthority({ name: 'Expected' });
+  await saveAuthority(dir, `# two CAs\n${other.certPem}${expected.certPem}`, expected.keyPem);
+  t.equal((await loadAuthority(dir)).certificate.subject, 'CN=Expected');
 });
 
 t.test('the chain of a leaf has its intermediate', { skip: skipWithoutOpenssl }, async (t) => {

@@ -110,7 +110,9 @@ export class GrpcCall {
     await this.until(() => this.received.length > 0 || this.status !== undefined);
     const packet = this.received.shift();
     if (packet?.type !== type) {
-      throw new Error(`wanted ${type}, got ${packet?.type ?? `status ${this.status?.code}`}`);
+      throw new Error(
+        `expected ${type}, received ${packet?.type ?? `status ${this.status?.code}`}`,
+      );
     }
     return packet as Extract<Packet, { type: T }>;
   }

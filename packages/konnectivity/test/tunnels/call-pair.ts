@@ -77,7 +77,7 @@ export class RawPeer {
   async take<T extends Packet['type']>(type: T): Promise<Extract<Packet, { type: T }>> {
     await this.until(() => this.received.length > 0);
     const packet = this.received.shift()!;
-    if (packet.type !== type) throw new Error(`wanted ${type}, got ${packet.type}`);
+    if (packet.type !== type) throw new Error(`expected ${type}, received ${packet.type}`);
     return packet as Extract<Packet, { type: T }>;
   }
 

@@ -168,7 +168,7 @@ t.test('the error for an invalid file has flag, file and cure', async (t) => {
 });
 
 t.test(
-  'the error for a file without permission',
+  'the error for an unreadable file has flag, file and cure',
   { skip: process.getuid?.() === 0 && 'root reads all' },
   async (t) => {
     const { chmod } = await import('node:fs/promises');

@@ -96,7 +96,7 @@ t.test('fails if another server listens at the path', async (t) => {
   t.equal(await greetingAt(path), 'first');
 });
 
-t.test('a takeover replaces a live socket, which the first server then keeps', async (t) => {
+t.test('after a takeover, the first server does not remove the new socket', async (t) => {
   const path = join(await temporaryDirectory(t), 's');
   const first = listenerAt(t, path);
   await first.listen();
