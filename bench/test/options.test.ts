@@ -33,7 +33,11 @@ const invalid: Record<string, [keyof typeof programs, string[], RegExp]> = {
     ['HEAD', '--json', '/no/such/x.json'],
     /--json: .*\/no\/such/,
   ],
-  'a --report below a file': ['bench', ['--report', join(file, 'x')], /--report: .*not a directory/],
+  'a --report below a file': [
+    'bench',
+    ['--report', join(file, 'x')],
+    /--report: .*not a directory/,
+  ],
   'a full run with a --report below a file': [
     'full',
     ['--report', join(file, 'x')],
@@ -54,7 +58,11 @@ const invalid: Record<string, [keyof typeof programs, string[], RegExp]> = {
     ['--node', '/nonexist'],
     /--node: \/nonexist: not an executable file/,
   ],
-  'a --from that has other JSON': ['bench', ['--from', file], /--from: .*file: contains no benchmark results/],
+  'a --from that has other JSON': [
+    'bench',
+    ['--from', file],
+    /--from: .*file: contains no benchmark results/,
+  ],
   'a --from that is not JSON': [
     'bench',
     ['--from', programs.bench],
