@@ -14,7 +14,7 @@ import {
   kubernetesOptions,
   logOptions,
   type OptionsOf,
-  option,
+  optionsIn,
   reloadOptions,
   tunnelOptions,
   warnOfLogDestination,
@@ -22,12 +22,13 @@ import {
 import { UsageError } from '@fairlead/runtime/process';
 import { defaultSuitesText } from '@fairlead/runtime/tls';
 
-const server = 'Server';
-const identity = 'Identity';
-const enrollment = 'Enrollment (how the agent gets a certificate by itself)';
-const policy = 'Policy (which targets the agent dials)';
-const limits = 'Deadlines and limits';
-const health = 'Health, metrics and admin';
+const serverOption = optionsIn('Server');
+const identityOption = optionsIn('Identity');
+const enrollmentOption = optionsIn('Enrollment (how the agent gets a certificate by itself)');
+const policyOption = optionsIn('Policy (which targets the agent dials)');
+const limitOption = optionsIn('Deadlines and limits');
+const kubernetesOption = optionsIn(kubernetesGroup);
+const healthOption = optionsIn('Health, metrics and admin');
 
 export const agentOptions = defineOptions({
   program: 'fairlead-agent',
@@ -35,218 +36,178 @@ export const agentOptions = defineOptions({
   options: {
     ...configOptions,
 
-    'proxy-server-host': option(kinds.list(kinds.host), {
-      group: server,
+    'proxy-server-host': serverOption(kinds.list(kinds.host), {
       description: 'Hosts of the servers; the agent connects to each address of each host',
       default: ['127.0.0.1'],
     }),
-    'proxy-server-port': option(kinds.remotePort, {
-      group: server,
+    'proxy-server-port': serverOption(kinds.remotePort, {
       description: 'Port on which the servers listen for agents',
       default: 8091,
     }),
-    'ca-cert': option(kinds.filePath, {
-      group: server,
+    'ca-cert': serverOption(kinds.filePath, {
       description: "CA certificates (PEM) that the servers' certificates are verified with",
       defaultText: "Node's list of public CAs",
     }),
-    'server-name': option(kinds.host, {
-      group: server,
+    'server-name': serverOption(kinds.host, {
       description: "Name or IP address that the servers' certificates must be for",
       defaultText: 'the host that was dialed',
     }),
-    transport: option(kinds.oneOf('auto', 'tls', 'websocket', 'http2', 'grpc'), {
-      group: server,
+    transport: serverOption(kinds.oneOf('auto', 'tls', 'websocket', 'http2', 'grpc'), {
       description:
         "Transport of the tunnels; auto tries tls, websocket, http2, then grpc, the only one of Konnectivity's servers",
       default: 'auto',
     }),
-    'egress-proxy': option(kinds.httpUrl, {
-      group: server,
+    'egress-proxy': serverOption(kinds.httpUrl, {
       description: 'HTTP or HTTPS proxy for connections to servers',
       defaultText: 'HTTPS_PROXY and NO_PROXY',
     }),
-    'cipher-suites': option(kinds.list(kinds.cipherSuite), {
-      group: server,
+    'cipher-suites': serverOption(kinds.list(kinds.cipherSuite), {
       description: "Cipher suites to offer, with Go's names",
       default: [],
       defaultText: defaultSuitesText,
     }),
-    'tls-min-version': option(kinds.tlsVersion, {
-      group: server,
+    'tls-min-version': serverOption(kinds.tlsVersion, {
       description: 'Minimum TLS version: VersionTLS12 or VersionTLS13',
       default: 'VersionTLS13',
     }),
 
-    'agent-cert': option(kinds.filePath, {
-      group: identity,
+    'agent-cert': identityOption(kinds.filePath, {
       description: 'Certificate (PEM) that the agent shows to servers',
     }),
-    'agent-key': option(kinds.filePath, {
-      group: identity,
+    'agent-key': identityOption(kinds.filePath, {
       description: 'Private key (PEM) of --agent-cert',
     }),
-    'service-account-token-path': option(kinds.filePath, {
-      group: identity,
+    'service-account-token-path': identityOption(kinds.filePath, {
       description: 'File with a token that the agent sends to servers, read for each connection',
     }),
-    'agent-id': option(kinds.identifier, {
-      group: identity,
+    'agent-id': identityOption(kinds.identifier, {
       description: 'ID of this agent; must be unique',
       makeDefault: randomUUID,
       defaultText: 'a random UUID',
       env: ['PROXY_AGENT_ID'],
     }),
-    'agent-identifiers': option(kinds.text, {
-      group: identity,
+    'agent-identifiers': identityOption(kinds.text, {
       description:
         'What this agent serves, as a URL query: host=, ipv4=, ipv6=, cidr= (each may be repeated), default-route=true',
     }),
 
-    'identity-dir': option(
+    'identity-dir': enrollmentOption(
       { ...kinds.filePath, placeholder: 'DIR' },
       {
-        group: enrollment,
         description:
           'Directory for the certificate that the agent gets by itself, its key, and the CA, instead of --agent-cert and --agent-key; created with mode 0700 if it is missing',
       },
     ),
-    'enrollment-server': option(kinds.hostPort, {
-      group: enrollment,
+    'enrollment-server': enrollmentOption(kinds.hostPort, {
       alias: 'enrolment-server',
       description:
         'Address of fairlead issuer, where the agent joins with a token and renews its certificate',
     }),
-    'enrollment-ca-hash': option(kinds.list(kinds.caHash), {
-      group: enrollment,
+    'enrollment-ca-hash': enrollmentOption(kinds.list(kinds.caHash), {
       alias: 'enrolment-ca-hash',
       description:
         'Hash of the CA, as fairlead token create prints it; several while you replace a CA',
       default: [],
       defaultText: 'the issuer is verified with --ca-cert',
     }),
-    'enrollment-token-file': option(kinds.filePath, {
-      group: enrollment,
+    'enrollment-token-file': enrollmentOption(kinds.filePath, {
       alias: 'enrolment-token-file',
       description: 'File with the token to join with; not needed after the agent has joined',
     }),
-    'enrollment-token': option(kinds.text, {
-      group: enrollment,
+    'enrollment-token': enrollmentOption(kinds.text, {
       alias: 'enrolment-token',
       description: 'The token itself',
       secret: true,
       notAsFlag: 'use --enrollment-token-file or FAIRLEAD_ENROLLMENT_TOKEN',
     }),
 
-    allow: option(kinds.filledList(kinds.targetRule, noRule), {
-      group: policy,
+    allow: policyOption(kinds.filledList(kinds.targetRule, noRule), {
       description:
         'Targets that the agent may dial, such as 10.0.0.0/8, [fd00::/8]:443, node-1, *.example:1-1023 or *:10250; if there is a rule, all other targets are denied',
       default: [],
       defaultText: 'all targets that are not denied',
     }),
-    deny: option(kinds.list(kinds.targetRule), {
-      group: policy,
+    deny: policyOption(kinds.list(kinds.targetRule), {
       description:
         "Targets that the agent must not dial, written as for --allow; wins over --allow. Link-local and cloud metadata addresses are denied unless an --allow rule names them; the agent's own ports are always denied",
       default: [],
     }),
-    'policy-file': option(kinds.filePath, {
-      group: policy,
+    'policy-file': policyOption(kinds.filePath, {
       description: 'YAML or JSON file with further rules, as lists allow and deny',
     }),
 
-    'dial-timeout': option(kinds.duration({ minMs: 1 }), {
-      group: limits,
+    'dial-timeout': limitOption(kinds.duration({ minMs: 1 }), {
       description: 'Timeout of a dial to a target, including name resolution',
       default: 5000,
     }),
-    'handshake-timeout': option(kinds.duration({ minMs: 1 }), {
-      group: limits,
+    'handshake-timeout': limitOption(kinds.duration({ minMs: 1 }), {
       description: 'Timeout of one attempt to connect to a server',
       default: 10_000,
     }),
-    'reconnect-min': option(kinds.duration({ minMs: 10 }), {
-      group: limits,
+    'reconnect-min': limitOption(kinds.duration({ minMs: 10 }), {
       description:
         'First pause before the agent retries to connect to a server; doubles with each retry',
       default: 500,
     }),
-    'reconnect-max': option(kinds.duration({ minMs: 10 }), {
-      group: limits,
+    'reconnect-max': limitOption(kinds.duration({ minMs: 10 }), {
       description: 'Longest pause between retries to connect to a server',
       default: 30_000,
     }),
 
-    'sync-interval': option(kinds.duration({ minMs: 10 }), {
-      group: limits,
+    'sync-interval': limitOption(kinds.duration({ minMs: 10 }), {
       description:
         'First pause before the agent connects to the configured hosts again because servers are missing (see --server-count of the server); grows each time',
       default: 500,
     }),
-    'sync-interval-cap': option(kinds.duration({ minMs: 10 }), {
-      group: limits,
+    'sync-interval-cap': limitOption(kinds.duration({ minMs: 10 }), {
       description: 'Longest pause between attempts to find missing servers',
       default: 5_000,
     }),
-    'resolve-interval': option(kinds.duration({ minMs: 10 }), {
-      group: limits,
+    'resolve-interval': limitOption(kinds.duration({ minMs: 10 }), {
       description: 'How often the names in --proxy-server-host are resolved again',
       default: 30_000,
     }),
 
-    'health-server-port': option(kinds.listenPort, {
-      group: health,
+    'health-server-port': healthOption(kinds.listenPort, {
       description: 'Port of /healthz, /readyz and /metrics; 0 lets the system choose one',
       default: 8093,
     }),
-    'health-server-host': option(kinds.host, {
-      group: health,
+    'health-server-host': healthOption(kinds.host, {
       description: 'Address on which --health-server-port listens',
       defaultText: 'all',
     }),
-    'admin-server-port': option(kinds.listenPort, {
-      group: health,
+    'admin-server-port': healthOption(kinds.listenPort, {
       description: 'Port of the admin server; 0 lets the system choose one',
       default: 8094,
     }),
-    'admin-bind-address': option(kinds.host, {
-      group: health,
+    'admin-bind-address': healthOption(kinds.host, {
       description: 'Address on which --admin-server-port listens',
       default: '127.0.0.1',
     }),
 
     ...kubernetesOptions,
-    'count-server-leases': option(kinds.boolean, {
-      group: kubernetesGroup,
+    'count-server-leases': kubernetesOption(kinds.boolean, {
       description: 'Count the servers by their Leases',
       default: false,
     }),
-    'lease-label': option(kinds.text, {
-      group: kubernetesGroup,
+    'lease-label': kubernetesOption(kinds.text, {
       description:
         'The same as --lease-label-selector, with the name that newer releases of Konnectivity use; wins over it',
     }),
-    'lease-label-selector': option(kinds.text, {
-      group: kubernetesGroup,
+    'lease-label-selector': kubernetesOption(kinds.text, {
       description: "Label selector of the servers' Leases",
       default: 'k8s-app=konnectivity-server',
     }),
-    'server-count-source': option(kinds.oneOf('default', 'max'), {
-      group: kubernetesGroup,
+    'server-count-source': kubernetesOption(kinds.oneOf('default', 'max'), {
       description:
         'Source of the server count with --count-server-leases: default uses the number of Leases, max uses the higher of that number and the count that the servers send',
       default: 'default',
     }),
 
     ...tunnelOptions,
-
     ...reloadOptions,
-
     ...logOptions,
-
     ...konnectivityOptions,
-
     'alpn-proto': ignoredOption(kinds.list(kinds.text), {
       description: 'Further ALPN names to offer',
       default: [],

@@ -13,6 +13,7 @@ export {
   type OptionTable,
   type OptionValues,
   option,
+  optionsIn,
   refusedOption,
 } from './option-table.ts';
 export { formatByteSize, parseByteSize } from './read/byte-size.ts';

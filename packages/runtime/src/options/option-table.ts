@@ -51,24 +51,19 @@ export interface InertOption {
 
 export type AnyOption = LiveOption<unknown> | InertOption;
 
-/**
- * Declares an option. Its value can be undefined if it has no default and is not required.
- * @param spec.makeDefault for a default that differs between processes; needs `defaultText`
- */
-export function option<T>(
-  kind: OptionKind<T>,
-  spec: OptionText & { readonly default: NoInfer<T> },
-): LiveOption<T>;
-export function option<T>(
-  kind: OptionKind<T>,
-  spec: OptionText & { readonly makeDefault: () => NoInfer<T>; readonly defaultText: string },
-): LiveOption<T>;
-export function option<T>(
-  kind: OptionKind<T>,
-  spec: OptionText & { readonly required: true },
-): LiveOption<T>;
-export function option<T>(kind: OptionKind<T>, spec: OptionText): LiveOption<T | undefined>;
-export function option<T>(
+/** Declares an option. Its value can be undefined if it has no default and is not required. */
+interface DeclareOption<Text> {
+  <T>(kind: OptionKind<T>, spec: Text & { readonly default: NoInfer<T> }): LiveOption<T>;
+  /** @param spec.makeDefault for a default that differs between processes */
+  <T>(
+    kind: OptionKind<T>,
+    spec: Text & { readonly makeDefault: () => NoInfer<T>; readonly defaultText: string },
+  ): LiveOption<T>;
+  <T>(kind: OptionKind<T>, spec: Text & { readonly required: true }): LiveOption<T>;
+  <T>(kind: OptionKind<T>, spec: Text): LiveOption<T | undefined>;
+}
+
+export const option: DeclareOption<OptionText> = <T>(
   kind: OptionKind<Exclude<T, undefined>>,
   {
     default: fixed,
@@ -80,8 +75,12 @@ export function option<T>(
     readonly makeDefault?: () => T;
     readonly required?: boolean;
   },
-): LiveOption<T> {
-  return { standing: 'live', kind, required, makeDefault, ...texts };
+): LiveOption<T> => ({ standing: 'live', kind, required, makeDefault, ...texts });
+
+/** `option` for all options of one group. */
+export function optionsIn(group: string): DeclareOption<Omit<OptionText, 'group'>> {
+  return <T>(kind: OptionKind<T>, spec: Omit<OptionText, 'group'>) =>
+    option(kind, { ...spec, group }) as LiveOption<T>;
 }
 
 type InertSpec<T> = Pick<InertOption, 'description' | 'reason'> & { readonly default?: T };

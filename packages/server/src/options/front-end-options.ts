@@ -1,54 +1,42 @@
-import { kinds, option } from '@fairlead/runtime/options';
+import { kinds, optionsIn } from '@fairlead/runtime/options';
 import { UsageError } from '@fairlead/runtime/process';
 import type { ServerOptions } from '../options.ts';
 
-const group = 'Front end (where kube-apiserver and other clients enter)';
+const option = optionsIn('Front end (where kube-apiserver and other clients enter)');
 const defaultPort = 8090;
 
 export const frontEndOptions = {
   'server-cert': option(kinds.filePath, {
-    group,
     description: 'Certificate (PEM) that the front end shows to clients over TCP',
   }),
-  'server-key': option(kinds.filePath, {
-    group,
-    description: 'Private key (PEM) of --server-cert',
-  }),
+  'server-key': option(kinds.filePath, { description: 'Private key (PEM) of --server-cert' }),
   'server-ca-cert': option(kinds.filePath, {
-    group,
     description: 'CA certificates (PEM) that sign the certificates of clients',
   }),
   'server-port': option(kinds.listenPort, {
-    group,
     description: 'TCP port of the front end, with mutual TLS; 0 lets the system pick one',
     defaultText: '8090, or disabled if --uds-name is set, where 0 also disables it',
   }),
   'server-bind-address': option(kinds.host, {
-    group,
     description: 'Address on which --server-port listens',
     defaultText: 'all',
   }),
   'uds-name': option(kinds.filePath, {
-    group,
     description: 'Path of the Unix domain socket of the front end',
   }),
   'delete-existing-uds-file': option(kinds.boolean, {
-    group,
     description: 'Replace an existing socket file if no process listens on it',
     default: true,
   }),
   'uds-takeover': option(kinds.boolean, {
-    group,
     description: 'Replace an existing socket file even if another process listens on it',
     default: false,
   }),
   'frontend-policy': option(kinds.filePath, {
-    group,
     description: 'Policy file, YAML or JSON: which callers may reach which targets',
     defaultText: 'every caller may reach every target',
   }),
   mode: option(kinds.oneOf('grpc', 'http-connect'), {
-    group,
     description: 'Serve only this protocol',
     defaultText: 'both, detected by the first bytes',
   }),

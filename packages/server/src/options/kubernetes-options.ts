@@ -1,34 +1,27 @@
-import {
-  kubernetesGroup as group,
-  kinds,
-  kubernetesOptions,
-  option,
-} from '@fairlead/runtime/options';
+import { kinds, kubernetesGroup, kubernetesOptions, optionsIn } from '@fairlead/runtime/options';
 import { UsageError } from '@fairlead/runtime/process';
 import { leaseNameOf } from '../cluster/server-leases.ts';
 import type { ServerOptions } from '../options.ts';
 
+const option = optionsIn(kubernetesGroup);
+
 export const serverKubernetesOptions = {
   ...kubernetesOptions,
   'kubeconfig-qps': option(kinds.decimal(0, 100_000), {
-    group,
     description:
       'Maximum number of agent tokens per second to verify with the Kubernetes API; 0 means 50',
     default: 0,
   }),
   'kubeconfig-burst': option(kinds.integer(0, 100_000), {
-    group,
     description: 'The burst of --kubeconfig-qps; 0 means 100',
     default: 0,
   }),
   'enable-lease-controller': option(kinds.boolean, {
-    group,
     description:
       'Publish this server as a Lease, count the servers by their Leases, and send agents the addresses in them',
     default: false,
   }),
   'lease-label': option(kinds.labels, {
-    group,
     description: "Labels of the servers' Leases",
     default: { 'k8s-app': 'konnectivity-server' },
   }),

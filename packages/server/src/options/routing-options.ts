@@ -1,20 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { kinds, option } from '@fairlead/runtime/options';
+import { kinds, optionsIn } from '@fairlead/runtime/options';
 import { UsageError } from '@fairlead/runtime/process';
 import type { ServerOptions } from '../options.ts';
 
-const group = 'Routing';
+const option = optionsIn('Routing');
 
 export const routingOptions = {
   'server-id': option(kinds.identifier, {
-    group,
     description: 'Name of this server for agents; must be unique among the servers',
     makeDefault: randomUUID,
     defaultText: 'a random UUID',
     env: ['PROXY_SERVER_ID'],
   }),
   'server-count': option(kinds.integer(1, 10_000), {
-    group,
     description:
       'Number of servers to which each agent connects; with --enable-lease-controller, used until the Leases are known',
     default: 1,
@@ -22,19 +20,16 @@ export const routingOptions = {
   'proxy-strategies': option(
     kinds.list(kinds.oneOf('destHost', 'destCIDR', 'defaultRoute', 'default')),
     {
-      group,
       description:
         'How the server picks an agent for a target: by the first of these strategies that finds one',
       default: ['default'],
     },
   ),
   'advertise-agent-address': option(kinds.hostPort, {
-    group,
     description:
       "This server's address for agents, which it announces to them and, with --enable-lease-controller, in its Lease. With --workers, agents get its host with the port of each worker (--worker-agent-port)",
   }),
   'peers-file': option(kinds.filePath, {
-    group,
     description:
       'YAML or JSON list of HOST:PORT, one per server, which agents connect to; reloaded when it changes',
   }),

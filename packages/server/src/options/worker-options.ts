@@ -1,25 +1,22 @@
 import { HELLO_LIMITS } from '@fairlead/protocol';
-import { kinds, option } from '@fairlead/runtime/options';
+import { kinds, optionsIn } from '@fairlead/runtime/options';
 import { UsageError } from '@fairlead/runtime/process';
 import type { ServerOptions } from '../options.ts';
 
-const group = 'Workers (several processes that share the ports)';
+const option = optionsIn('Workers (several processes that share the ports)');
 
 export const workerOptions = {
   workers: option(kinds.integer(1, HELLO_LIMITS.peers), {
-    group,
     description:
       'Number of processes that serve the ports. To agents, each is a separate server, named by --server-id and its number. Limits apply to each worker, --max-process-window to all workers together',
     default: 1,
   }),
   'worker-agent-port': option(kinds.listenPort, {
-    group,
     description:
       'Port for agents of the first worker alone; each further worker uses the next port. Used only with --advertise-agent-address; 0 lets the system pick the ports',
     default: 0,
   }),
   'worker-timeout': option(kinds.duration({ minMs: 500 }), {
-    group,
     description: 'A worker that does not respond for this long is killed and replaced',
     default: 10_000,
   }),
