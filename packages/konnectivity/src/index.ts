@@ -1,3 +1,4 @@
+export { countPackets } from './packets/count-packets.ts';
 export { dialErrorText } from './packets/dial-error-text.ts';
 export {
   errorFromTrailers,
@@ -11,8 +12,8 @@ export { MAX_MESSAGE_BYTES } from './packets/message-decoder.ts';
 export {
   CONNECT_METHOD,
   type Packet,
-  type PacketType,
   PROXY_METHOD,
+  type PacketType,
   packetTypes,
 } from './packets/packet.ts';
 export {

@@ -5,7 +5,7 @@ import { createAgentSide } from './assembly/agent-side.ts';
 import { FrontEndSide } from './assembly/front-end-side.ts';
 import { createLifecycle, type ServerAddresses } from './assembly/lifecycle.ts';
 import { createReload } from './assembly/reload.ts';
-import { ServerContext } from './assembly/server-context.ts';
+import { createContext } from './assembly/server-context.ts';
 import { type ServerOptions, serverOptions } from './options.ts';
 import type { WorkerResources } from './workers/messages.ts';
 
@@ -54,7 +54,7 @@ export async function assembleServer(
   logger: Logger,
   worker?: WorkerResources,
 ) {
-  const context = new ServerContext(options, logger, worker);
+  const context = createContext(options, logger, worker);
   const agents = await createAgentSide(context);
   const frontEnd = new FrontEndSide(context, agents.router);
   const admin = createAdminSide(context, agents, frontEnd);

@@ -1,16 +1,9 @@
-import {
-  type GrpcError,
-  goStatusName,
-  type PacketDirection,
-  type PacketType,
-  packetTypes,
-} from '@fairlead/konnectivity';
+import { countPackets } from '@fairlead/konnectivity';
 import type { TunnelError } from '@fairlead/protocol';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ClaimKind } from '../agents/auth/agent-authorization.ts';
 import type { ReviewOutcome } from '../agents/auth/token-authenticator.ts';
 import type { BackendCounts } from '../agents/backends.ts';
-import type { AgentCallObserver } from '../agents/konnectivity-connection.ts';
 import type {
   FrontEndObserver,
   FrontEndProtocol,
@@ -159,73 +152,34 @@ export class ServerMetrics implements FrontEndObserver {
     'outcome',
   );
 
-  /** Adds the gauges that are read when metrics are requested. */
-  observe(sources: {
-    bufferedBytes(): number;
-    pendingHandshakes(): number;
-    claimConflicts(): number;
-  }): void {
-    const registers = [this.registry];
-    const gauge = (name: string, help: string, read: () => number, aggregator: 'sum' | 'max') =>
-      new Gauge({
-        name,
-        help,
-        aggregator,
-        registers,
-        collect() {
-          this.set(read());
-        },
-      });
-    gauge(
-      'fairlead_server_buffered_bytes',
-      'Bytes that streams buffer because a peer does not read them',
-      sources.bufferedBytes,
-      'sum',
-    );
-    gauge(
-      'fairlead_server_pending_handshakes',
-      'Connections whose peer is not authenticated yet',
-      sources.pendingHandshakes,
-      'sum',
-    );
-    gauge(
-      'fairlead_server_claim_conflicts',
-      'Hosts and addresses that agents with different identities claim',
-      sources.claimConflicts,
-      // All workers have the same agents.
-      'max',
-    );
+  /** Adds a gauge that is read when metrics are requested. @param aggregator for `--workers` */
+  observe(name: string, help: string, read: () => number, aggregator: 'sum' | 'max' = 'sum'): void {
+    new Gauge({
+      name,
+      help,
+      aggregator,
+      registers: [this.registry],
+      collect() {
+        this.set(read());
+      },
+    });
   }
 
   /** The observer of gRPC calls, by Konnectivity's name of the method. Call it once per method. */
-  grpcCalls(method: 'Proxy' | 'Connect'): GrpcObserver & AgentCallObserver {
+  grpcCalls(method: 'Proxy' | 'Connect'): GrpcObserver & { onUnknownDial(): void } {
     const peer = method === 'Proxy' ? 'client' : 'agent';
-    const segments: Record<PacketDirection, string> = {
-      received: `from_${peer}`,
-      sent: `to_${peer}`,
-    };
+    const segments = { received: `from_${peer}`, sent: `to_${peer}` };
     const connections = this.#grpcConnections.labels(method);
     const fullChannels = this.#fullChannels.labels(method);
-    const countersOf = (direction: PacketDirection) => {
-      const counters = packetTypes.map((type) => [
-        type,
-        this.#packets.labels(segments[direction], type),
-      ]);
-      return Object.fromEntries(counters) as Record<PacketType, { inc(): void }>;
-    };
-    const packets = { received: countersOf('received'), sent: countersOf('sent') };
     connections.set(0);
     fullChannels.set(0);
     return {
-      onPacket: (direction, type) => packets[direction][type].inc(),
-      onError: (direction: PacketDirection, { status }: GrpcError) => {
-        const code = goStatusName(status);
-        this.#streamErrors.inc({ segment: segments[direction], code, packet_type: 'Unknown' });
-      },
+      ...countPackets(this.#packets, this.#streamErrors, segments),
       onCallStart: () => connections.inc(),
       onCallEnd: () => connections.dec(),
       onHeldUp: (isHeldUp) => fullChannels.inc(isHeldUp ? 1 : -1),
       onWritten: (durationMs) => this.#frontEndWrites.observe(durationMs / 1000),
+      /** A DIAL_RSP came for a dial that is no longer pending. */
       onUnknownDial: () => this.#dialFailures.inc({ reason: 'unrecognized_response' }),
     };
   }

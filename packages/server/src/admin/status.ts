@@ -1,10 +1,11 @@
 import { type AdminRoutes, jsonReply } from '@fairlead/runtime/admin';
+import { release } from '@fairlead/runtime/process';
 import type { AgentConnection } from '../agents/agent-connection.ts';
 import { claimTexts } from '../agents/agent-identifiers.ts';
-import type { ClaimConflict, ExclusiveClaims } from '../agents/exclusive-claims.ts';
+import type { Backends } from '../agents/backends.ts';
+import { type ClaimConflict, claimConflicts } from '../agents/exclusive-claims.ts';
 import type { FrontEnd } from '../front-end/front-end.ts';
 import type { ServerOptions } from '../options.ts';
-import { version } from '../version.ts';
 
 /** The response of `/api/v1/status`. */
 export interface ServerStatus {
@@ -63,16 +64,16 @@ export interface AgentStatus {
 /** `/api/v1/status`: the present state of the server, as JSON. */
 export function statusRoutes(
   options: ServerOptions,
+  backends: Backends,
   connections: () => readonly AgentConnection[],
-  exclusiveClaims: ExclusiveClaims,
   frontEnd: FrontEnd,
 ): AdminRoutes {
   const status = (): ServerStatus => ({
-    version,
+    version: release.version,
     serverId: options.serverId,
     streams: frontEnd.activeStreams,
     agentAuthorization: options.agentAuthorization,
-    conflicts: exclusiveClaims.conflicts(),
+    conflicts: claimConflicts(backends),
     agents: connections().map(({ agentId, peer, session, isDraining, isSilent, claims }) => ({
       agentId,
       address: peer.address,

@@ -1,31 +1,36 @@
 import type { DialingTunnel } from '@fairlead/konnectivity';
 import {
+  type Hello,
   type MemoryBudget,
   type Session,
   type Target,
   TunnelError,
   type TunnelStream,
 } from '@fairlead/protocol';
+import type { TokenBuckets } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
+import type { ServerMetrics } from '../admin/metrics.ts';
 import type { ServerOptions } from '../options.ts';
 import { type AgentClaims, parseAgentIdentifiers } from './agent-identifiers.ts';
 import { type AgentPeer, peerFields } from './agent-peer.ts';
-import type { AgentAuthorizer } from './auth/agent-authorization.ts';
+import type { AuthorizeAgent } from './auth/agent-authorization.ts';
 import type { Backend } from './backend.ts';
 import type { Backends } from './backends.ts';
-import type { ExclusiveClaims } from './exclusive-claims.ts';
-import type { AgentCallObserver } from './konnectivity-connection.ts';
+import { conflictsOf } from './exclusive-claims.ts';
 
 /** What the connections of all agents share. */
 export interface AgentConnectionHost {
   readonly options: ServerOptions;
   readonly logger: Logger;
-  readonly callObserver: AgentCallObserver;
+  readonly callObserver: ReturnType<ServerMetrics['grpcCalls']>;
   /** Bounds the bytes that all connections buffer together. */
   readonly memory: MemoryBudget;
   readonly backends: Backends;
-  readonly authorizer: AgentAuthorizer;
-  readonly exclusiveClaims: ExclusiveClaims;
+  readonly authorize: AuthorizeAgent;
+  /** By agent: how often it may change its identifiers. */
+  readonly identifierChanges: TokenBuckets;
+  /** The number and addresses of servers, for HELLO. */
+  servers(): Hello;
   /** The reason to refuse a peer whose certificate or token is valid; undefined to accept it. */
   whyDenied(peer: AgentPeer): string | undefined;
 }
@@ -97,9 +102,14 @@ export abstract class AgentConnection implements Backend {
     this.agentId = agentId;
     this.claims = claims;
     this.state = 'serving';
-    this.host.exclusiveClaims.update(this);
     this.host.backends.add(this);
+    this.warnOfConflicts();
     this.host.logger.info({ ...this.fields, software }, 'agent connected');
+  }
+
+  protected warnOfConflicts(): void {
+    const { backends, logger } = this.host;
+    for (const conflict of conflictsOf(this, backends)) logger.warn(conflict, 'claimed twice');
   }
 
   protected onDraining(reason?: string): void {
@@ -116,7 +126,6 @@ export abstract class AgentConnection implements Backend {
     };
     this.state = 'closed';
     this.host.backends.remove(this);
-    this.host.exclusiveClaims.remove(this);
     const { logger } = this.host;
     // The agent searched for other servers and found this one again: nothing is lost.
     if (error?.code === 'duplicate_tunnel') logger.debug(fields, 'duplicate tunnel');

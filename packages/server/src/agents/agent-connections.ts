@@ -7,17 +7,17 @@ import type { AgentConnection, AgentConnectionHost } from './agent-connection.ts
 import type { IdentifyByToken } from './agent-listener.ts';
 import type { AgentPeer } from './agent-peer.ts';
 import { KonnectivityConnection } from './konnectivity-connection.ts';
-import { TunnelConnection, type TunnelConnectionHost } from './tunnel-connection.ts';
+import { TunnelConnection } from './tunnel-connection.ts';
 
 /** The connections of all agents, in whichever protocol. */
 export class AgentConnections {
-  readonly #host: TunnelConnectionHost;
+  readonly #host: AgentConnectionHost;
   /** Each until its transport is closed, which can be some time after the connection itself. */
   readonly #connections = new Set<AgentConnection>();
   #peers: readonly string[] | undefined;
   #serverCount: number;
 
-  constructor(host: AgentConnectionHost) {
+  constructor(host: Omit<AgentConnectionHost, 'identifierChanges' | 'servers'>) {
     this.#serverCount = host.options.serverCount;
     this.#host = {
       ...host,
@@ -46,7 +46,7 @@ export class AgentConnections {
   /** Answers the call of a Konnectivity agent that was admitted. */
   addCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void {
     try {
-      this.#add(new KonnectivityConnection(this.#host, stream, headers, peer, this.#serverCount));
+      this.#add(new KonnectivityConnection(this.#host, stream, headers, peer));
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
       const fields = { address: peer.address, reason: error.message };

@@ -14,17 +14,16 @@ export class Backends {
     Backend,
     { readonly counted: readonly StrategyName[]; readonly members: readonly PoolMember[] }
   >();
-  readonly #all = new BackendPool();
-  readonly #defaultRoute = new BackendPool();
-  /** By canonical host or address. */
+  readonly all = new BackendPool();
+  readonly withDefaultRoute = new BackendPool();
   readonly #hosts = new Map<string, BackendPool>();
   readonly #networks = new PrefixTable<BackendPool>();
   readonly #counts = { destHost: 0, destCIDR: 0, defaultRoute: 0, default: 0 };
-  readonly #listeners: ((counts: BackendCounts, isAdded: boolean) => void)[] = [];
+  readonly #onChange: (isAdded: boolean) => void;
 
-  /** Calls back after each change of the counts, with whether a backend was added. */
-  subscribe(onChange: (counts: BackendCounts, isAdded: boolean) => void): void {
-    this.#listeners.push(onChange);
+  /** @param onChange called after each change of the counts, with whether a backend was added */
+  constructor(onChange: (isAdded: boolean) => void = () => {}) {
+    this.#onChange = onChange;
   }
 
   get count(): number {
@@ -37,18 +36,18 @@ export class Backends {
 
   add(backend: Backend): void {
     this.#insert(backend);
-    this.#notify(true);
+    this.#onChange(true);
   }
 
   remove(backend: Backend): void {
-    if (this.#take(backend)) this.#notify(false);
+    if (this.#take(backend)) this.#onChange(false);
   }
 
   /** The backend's claims have changed. */
   reindex(backend: Backend): void {
     if (!this.#take(backend)) return;
     this.#insert(backend);
-    this.#notify(false);
+    this.#onChange(false);
   }
 
   /** The backend began to drain, became silent, or answered again. */
@@ -56,12 +55,9 @@ export class Backends {
     for (const member of this.#entries.get(backend)?.members ?? []) member.pool.refresh(member);
   }
 
-  all(): BackendPool {
-    return this.#all;
-  }
-
-  withDefaultRoute(): BackendPool {
-    return this.#defaultRoute;
+  /** By canonical host or address. */
+  get hosts(): ReadonlyMap<string, BackendPool> {
+    return this.#hosts;
   }
 
   /** Backends that claim exactly this host or address, in any spelling. */
@@ -77,7 +73,7 @@ export class Backends {
 
   #insert(backend: Backend): void {
     const { covered, uncovered } = backend.claims;
-    const pools = new Set([this.#all, ...this.#poolsOf(covered)]);
+    const pools = new Set([this.all, ...this.#poolsOf(covered)]);
     const members = [...pools].map((pool) => pool.add(backend, 'covered'));
     // A pool contains a backend once, by its better claim.
     for (const pool of this.#poolsOf(uncovered)) {
@@ -102,12 +98,8 @@ export class Backends {
     return [
       ...[...hosts, ...addresses].map((name) => this.#poolOfHost(name)),
       ...cidrs.map((cidr) => this.#poolOfNetwork(cidr)),
-      ...(defaultRoute ? [this.#defaultRoute] : []),
+      ...(defaultRoute ? [this.withDefaultRoute] : []),
     ];
-  }
-
-  #notify(isAdded: boolean): void {
-    for (const onChange of this.#listeners) onChange(this.counts, isAdded);
   }
 
   #poolOfHost(name: string): BackendPool {

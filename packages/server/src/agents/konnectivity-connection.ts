@@ -1,10 +1,5 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import {
-  DialingTunnel,
-  GrpcError,
-  type PacketObserver,
-  PacketStream,
-} from '@fairlead/konnectivity';
+import { DialingTunnel, GrpcError, PacketStream } from '@fairlead/konnectivity';
 import { HELLO_LIMITS, type Target, type TunnelStream, toTunnelError } from '@fairlead/protocol';
 import { acceptGrpc } from '../http2/grpc-answer.ts';
 import { AgentConnection, type AgentConnectionHost } from './agent-connection.ts';
@@ -13,15 +8,6 @@ import type { AgentPeer } from './agent-peer.ts';
 
 const { idChars: maxAgentIdChars, identifiersChars: maxIdentifiersChars } = HELLO_LIMITS;
 
-/** Is notified of agents' gRPC calls, for metrics. */
-export interface AgentCallObserver extends PacketObserver {
-  onCallStart(): void;
-  onCallEnd(): void;
-  onHeldUp(isHeldUp: boolean): void;
-  /** A DIAL_RSP for a dial that is no longer pending. */
-  onUnknownDial(): void;
-}
-
 /** A Konnectivity agent's call of `AgentService/Connect`. HTTP/2 itself checks that the agent is alive. */
 export class KonnectivityConnection extends AgentConnection {
   readonly session: DialingTunnel;
@@ -29,7 +15,6 @@ export class KonnectivityConnection extends AgentConnection {
   /**
    * @param stream not answered yet
    * @param headers with the agent's metadata
-   * @param serverCount which the agent receives with the answer
    * @throws GrpcError before the call is answered: `INVALID_ARGUMENT` for metadata that cannot be used,
    *   `PERMISSION_DENIED` for a peer or for claims that are refused
    */
@@ -38,13 +23,13 @@ export class KonnectivityConnection extends AgentConnection {
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     peer: AgentPeer,
-    serverCount: number,
   ) {
     super(host, peer, 'grpc', 'authenticated');
     const { options, memory, callObserver: observer } = host;
     const { agentId, agentIdentifiers } = readMetadata(headers);
     const claims = this.#authorize(agentId, agentIdentifiers);
     // Agents wait for these before anything else.
+    const { serverCount } = host.servers();
     acceptGrpc(stream, { serverid: options.serverId, servercount: String(serverCount) });
     observer.onCallStart();
     const http2 = stream.session;
@@ -84,11 +69,11 @@ export class KonnectivityConnection extends AgentConnection {
   }
 
   #authorize(agentId: string, agentIdentifiers: string | undefined): AgentClaims {
-    const { authorizer, whyDenied } = this.host;
+    const { authorize, whyDenied } = this.host;
     const reason = whyDenied(this.peer);
     if (reason !== undefined) throw new GrpcError('PERMISSION_DENIED', reason);
     try {
-      return authorizer.authorize(agentId, agentIdentifiers, this.peer);
+      return authorize(agentId, agentIdentifiers, this.peer);
     } catch (error) {
       throw new GrpcError('PERMISSION_DENIED', toTunnelError(error).message);
     }

@@ -8,8 +8,7 @@ import {
   type TunnelStream,
   toTunnelError,
 } from '@fairlead/protocol';
-import type { TokenBuckets } from '@fairlead/runtime/net';
-import { version } from '../version.ts';
+import { release } from '@fairlead/runtime/process';
 import { AgentConnection, type AgentConnectionHost } from './agent-connection.ts';
 import type { IdentifyByToken } from './agent-listener.ts';
 import { type AgentPeer, identityOf } from './agent-peer.ts';
@@ -17,24 +16,16 @@ import { type AgentPeer, identityOf } from './agent-peer.ts';
 /** Made once: an agent may try to open any number of streams. */
 const agentsOpenNoStreams = new TunnelError('unauthorized', 'agents open no streams');
 
-export interface TunnelConnectionHost extends AgentConnectionHost {
-  /** By agent: how often it may change its identifiers. */
-  readonly identifierChanges: TokenBuckets;
-  /** The number and addresses of servers, for HELLO. */
-  servers(): Hello;
-}
-
 /** A tunnel in Fairlead's protocol (docs/spec.md). */
 export class TunnelConnection extends AgentConnection {
   readonly session: Session;
-  declare protected readonly host: TunnelConnectionHost;
   readonly #identify: IdentifyByToken | undefined;
   /** The agent's last HELLO, without its token. */
   #hello: Hello | undefined;
 
   /** @param identify given if the agent's token is expected in HELLO (spec 2.12) */
   constructor(
-    host: TunnelConnectionHost,
+    host: AgentConnectionHost,
     transport: Transport,
     peer: AgentPeer,
     identify?: IdentifyByToken,
@@ -55,7 +46,7 @@ export class TunnelConnection extends AgentConnection {
       {
         role: 'server',
         hello: {
-          software: `fairlead-server/${version}`,
+          software: `fairlead-server/${release.version}`,
           serverId: options.serverId,
           ...(identify ? { admitted: false } : host.servers()),
         },
@@ -135,7 +126,7 @@ export class TunnelConnection extends AgentConnection {
 
   /** Limited, since each change costs time and log lines. */
   #changeClaims(hello: Hello): void {
-    const { identifierChanges, exclusiveClaims, backends, logger } = this.host;
+    const { identifierChanges, backends, logger } = this.host;
     const { address } = this.peer;
     const agent = identityOf(this.peer) ?? address;
     if (!identifierChanges.has(agent)) {
@@ -147,15 +138,15 @@ export class TunnelConnection extends AgentConnection {
     const claims = this.#authorize(hello);
     if (!claims) return;
     this.claims = claims;
-    exclusiveClaims.update(this);
     backends.reindex(this);
+    this.warnOfConflicts();
     logger.info({ agent: this.agentId, address }, 'agent identifiers changed');
   }
 
   /** @returns undefined if the claims are refused; the tunnel is closed then */
   #authorize({ agentId = '', agentIdentifiers }: Hello): AgentConnection['claims'] | undefined {
     try {
-      return this.host.authorizer.authorize(agentId, agentIdentifiers, this.peer);
+      return this.host.authorize(agentId, agentIdentifiers, this.peer);
     } catch (error) {
       this.session.close(toTunnelError(error));
       return undefined;

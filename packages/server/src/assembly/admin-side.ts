@@ -1,6 +1,7 @@
 import { createAdminPorts } from '../admin/admin-ports.ts';
 import { statusRoutes } from '../admin/status.ts';
 import { whyRoutes } from '../admin/why.ts';
+import { claimConflicts } from '../agents/exclusive-claims.ts';
 import type { AgentSide } from './agent-side.ts';
 import type { FrontEndSide } from './front-end-side.ts';
 import type { ServerContext } from './server-context.ts';
@@ -8,16 +9,28 @@ import type { ServerContext } from './server-context.ts';
 /** The health and admin ports of one server. Nothing listens yet. */
 export function createAdminSide(
   { options, logger, files, metrics, memory, handshakes }: ServerContext,
-  { router, readiness, connections, exclusiveClaims }: AgentSide,
+  { backends, router, readiness, connections }: AgentSide,
   { frontEnd, history }: FrontEndSide,
 ) {
-  metrics.observe({
-    bufferedBytes: () => memory.bufferedBytes,
-    pendingHandshakes: () => handshakes.count,
-    claimConflicts: () => exclusiveClaims.conflicts().length,
-  });
+  metrics.observe(
+    'fairlead_server_buffered_bytes',
+    'Bytes that streams buffer because a peer does not read them',
+    () => memory.bufferedBytes,
+  );
+  metrics.observe(
+    'fairlead_server_pending_handshakes',
+    'Connections whose peer is not authenticated yet',
+    () => handshakes.count,
+  );
+  metrics.observe(
+    'fairlead_server_claim_conflicts',
+    'Hosts and addresses that agents with different identities claim',
+    () => claimConflicts(backends).length,
+    // All workers have the same agents.
+    'max',
+  );
   const reports = {
-    ...statusRoutes(options, () => connections.serving, exclusiveClaims, frontEnd),
+    ...statusRoutes(options, backends, () => connections.serving, frontEnd),
     ...whyRoutes(router, history, () => files.policy),
   };
   const ports = createAdminPorts(options, logger, {

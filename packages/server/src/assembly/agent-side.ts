@@ -1,10 +1,9 @@
 import { Readiness } from '../admin/readiness.ts';
 import { AgentConnections } from '../agents/agent-connections.ts';
 import { AgentListener } from '../agents/agent-listener.ts';
-import { AgentAuthorizer } from '../agents/auth/agent-authorization.ts';
+import { createAuthorizer } from '../agents/auth/agent-authorization.ts';
 import { createTokenAuthenticator } from '../agents/auth/token-authenticator.ts';
 import { Backends } from '../agents/backends.ts';
-import { ExclusiveClaims } from '../agents/exclusive-claims.ts';
 import { PeerList } from '../cluster/peer-list.ts';
 import { ServerLeases } from '../cluster/server-leases.ts';
 import { Router } from '../routing/router.ts';
@@ -25,7 +24,10 @@ export async function createAgentSide(context: ServerContext) {
     metrics.onTokenReview(outcome),
   );
 
-  const backends = new Backends();
+  const backends: Backends = new Backends((isAdded) => {
+    metrics.setBackends(backends.counts, proxyStrategies);
+    if (isAdded) readiness.onAgent();
+  });
   const router = new Router(backends, proxyStrategies);
   const readiness = new Readiness({
     settleMs: options.agentsSettleTime,
@@ -33,24 +35,13 @@ export async function createAgentSide(context: ServerContext) {
     hasBackend: () => router.isReady,
   });
   metrics.setBackends(backends.counts, proxyStrategies);
-  backends.subscribe((counts, isAdded) => {
-    metrics.setBackends(counts, proxyStrategies);
-    if (isAdded) readiness.onAgent();
-  });
 
-  const exclusiveClaims = new ExclusiveClaims(logger);
   const connections = new AgentConnections({
     options,
     logger,
     memory,
     backends,
-    exclusiveClaims,
-    authorizer: new AgentAuthorizer({
-      mode: options.agentAuthorization,
-      logger,
-      onUncovered: (kind, isRefused) => metrics.onUncoveredClaim(kind, isRefused),
-      onRefused: () => metrics.onAgentRefused('unauthorized'),
-    }),
+    authorize: createAuthorizer(options.agentAuthorization, logger, metrics),
     callObserver: metrics.grpcCalls('Connect'),
     whyDenied: files.whyDenied,
   });
@@ -85,7 +76,7 @@ export async function createAgentSide(context: ServerContext) {
         peers.setLeased(agentAddresses);
       })
     : undefined;
-  return { tokens, router, readiness, exclusiveClaims, connections, listener, peers, leases };
+  return { tokens, backends, router, readiness, connections, listener, peers, leases };
 }
 
 export type AgentSide = Awaited<ReturnType<typeof createAgentSide>>;

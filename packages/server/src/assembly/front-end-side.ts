@@ -42,12 +42,7 @@ export class FrontEndSide {
       logger,
       observer: metrics,
       mode: options.mode,
-      limits: {
-        maxStreams: options.maxStreams,
-        maxStreamsPerCaller: options.maxStreamsPerCaller,
-        maxPendingDials: options.maxPendingDials,
-        maxOpensPerSecond: options.maxOpensPerSecond,
-      },
+      limits: options,
       headTimeoutMs: options.headTimeout,
       maxHeadBytes: options.maxHeadBytes,
       memory,

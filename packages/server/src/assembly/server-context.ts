@@ -7,26 +7,22 @@ import type { WorkerResources } from '../workers/messages.ts';
 import { ServerFiles } from './server-files.ts';
 
 /** What all parts of one server share. Two servers in one process share nothing. */
-export class ServerContext {
-  readonly options: ServerOptions;
-  readonly logger: Logger;
-  /** Given if this server is a worker. */
-  readonly worker: WorkerResources | undefined;
-  readonly files: ServerFiles;
-  readonly metrics = new ServerMetrics();
-  readonly handshakes: HandshakeLimit;
-  /** Bounds the bytes that clients and agents make this server buffer. */
-  readonly memory: MemoryBudget;
+export type ServerContext = ReturnType<typeof createContext>;
 
-  /** @throws UsageError for a file that cannot be used */
-  constructor(options: ServerOptions, logger: Logger, worker: WorkerResources | undefined) {
-    this.options = options;
-    this.logger = logger;
-    this.worker = worker;
-    this.files = new ServerFiles(options, logger, worker?.ticketSecret);
-    this.handshakes = new HandshakeLimit(options.maxHandshakes, () =>
-      this.metrics.onLimit('handshakes'),
-    );
-    this.memory = new MemoryBudget(options.maxProcessWindow);
-  }
+/**
+ * @param worker given if this server is a worker
+ * @throws UsageError for a file that cannot be used
+ */
+export function createContext(options: ServerOptions, logger: Logger, worker?: WorkerResources) {
+  const metrics = new ServerMetrics();
+  return {
+    options,
+    logger,
+    worker,
+    metrics,
+    files: new ServerFiles(options, logger, worker?.ticketSecret),
+    handshakes: new HandshakeLimit(options.maxHandshakes, () => metrics.onLimit('handshakes')),
+    /** Bounds the bytes that clients and agents make this server buffer. */
+    memory: new MemoryBudget(options.maxProcessWindow),
+  };
 }

@@ -1,9 +1,8 @@
 import type { Lease, LeaseCuller, LeaseWatch, OwnLease } from '@fairlead/kubernetes';
 import { formatHostPort, parseHostPort } from '@fairlead/runtime/net';
-import type { Logger } from '@fairlead/runtime/process';
+import { type Logger, release } from '@fairlead/runtime/process';
 import { Counter, type Registry } from 'prom-client';
 import type { ServerOptions } from '../options.ts';
-import { version } from '../version.ts';
 
 /** As in Konnectivity: the Lease of a server that crashed expires after this. */
 const durationSeconds = 30;
@@ -66,7 +65,7 @@ export class ServerLeases {
     // Not shared with token reviews, so that renewals do not wait behind many agents.
     const api = new kubernetes.ApiClient({
       kubeconfig: options.kubeconfig,
-      userAgent: `fairlead-server/${version}`,
+      userAgent: `fairlead-server/${release.version}`,
       onStale: ({ message }) => logger.warn({ detail: message }, 'kubeconfig cannot be read again'),
     });
     this.#closeApi = () => api.close();

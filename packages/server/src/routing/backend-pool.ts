@@ -20,6 +20,8 @@ export interface PoolMember {
   index: number;
 }
 
+const backendOf = ({ backend }: PoolMember): Backend => backend;
+
 /** Members with the same kind of claim, by state. */
 type MembersByState = Readonly<Record<PoolMember['state'], PoolMember[]>>;
 
@@ -73,10 +75,15 @@ export class BackendPool {
     return lessLoaded(this.#eligible().silent, random, exclude);
   }
 
+  all(): Backend[] {
+    const lists = [this.#covered, this.#uncovered].flatMap((members) => members ?? []);
+    return lists.flatMap((members) => states.flatMap((state) => members[state].map(backendOf)));
+  }
+
   /** All backends among which `pick` and `pickSilent` pick, the preferred ones first, in linear time. */
   eligible(): Backend[] {
     const members = this.#eligible();
-    return states.flatMap((state) => members[state].map(({ backend }) => backend));
+    return states.flatMap((state) => members[state].map(backendOf));
   }
 
   #eligible(): MembersByState {

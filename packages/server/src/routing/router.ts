@@ -16,9 +16,9 @@ const strategies = {
   /** Agents that claim a network of the target's address; the longest prefix wins. */
   destCIDR: (backends, { host }) => backends.forNetworksOf(host),
   /** Agents that claim `default-route=true`. */
-  defaultRoute: (backends) => [backends.withDefaultRoute()],
+  defaultRoute: (backends) => [backends.withDefaultRoute],
   /** Any agent. */
-  default: (backends) => [backends.all()],
+  default: (backends) => [backends.all],
 } as const satisfies Record<string, (backends: Backends, target: Target) => Iterable<BackendPool>>;
 
 export type StrategyName = keyof typeof strategies;

@@ -13,8 +13,8 @@ export class WorkerSlot {
   readonly #logger: Logger;
   readonly #spawn: (slot: WorkerSlot) => WorkerProcess;
   readonly #backoff = new Backoff({ minMs: FIRST_PAUSE_MS });
-  #process: WorkerProcess | undefined;
-  #replacements = 0;
+  process: WorkerProcess | undefined;
+  replacements = 0;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
   readonly #onEmpty = new Set<() => void>();
@@ -26,24 +26,16 @@ export class WorkerSlot {
     this.#spawn = spawn;
   }
 
-  get process(): WorkerProcess | undefined {
-    return this.#process;
-  }
-
-  get replacements(): number {
-    return this.#replacements;
-  }
-
   /** Starts the worker process. */
   start(): void {
-    this.#process = this.#spawn(this);
+    this.process = this.#spawn(this);
   }
 
   /** Replaces a process that has ended, after a backoff. */
   onEnd({ code, signal, startError, wasSilent }: WorkerEnd): void {
     const { worker } = this;
-    const { pid, startedAt } = this.#process!;
-    this.#process = undefined;
+    const { pid, startedAt } = this.process!;
+    this.process = undefined;
     for (const onEmpty of this.#onEmpty) onEmpty();
     if (this.#isClosed) return;
     if (Date.now() - startedAt.getTime() >= LASTING_MS) this.#backoff.reset();
@@ -51,7 +43,7 @@ export class WorkerSlot {
     const fields = { worker, pid, code, signal, wasSilent, detail: startError?.message, waitMs };
     this.#logger.error(fields, 'worker has ended and is replaced');
     this.#timer = setTimeout(() => {
-      this.#replacements++;
+      this.replacements++;
       this.start();
     }, waitMs);
   }
@@ -61,7 +53,7 @@ export class WorkerSlot {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     return new Promise((resolve) => {
-      if (this.#process) this.#onEmpty.add(resolve);
+      if (this.process) this.#onEmpty.add(resolve);
       else resolve();
     });
   }

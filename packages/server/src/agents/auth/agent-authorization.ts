@@ -1,18 +1,10 @@
 import { TunnelError } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime/process';
+import type { ServerMetrics } from '../../admin/metrics.ts';
 import type { ServerOptions } from '../../options.ts';
 import { type AgentClaims, claimTexts, parseAgentIdentifiers } from '../agent-identifiers.ts';
 import { type AgentPeer, nameOf, peerFields } from '../agent-peer.ts';
 import { noConstraints, splitClaims, withNode } from './claim-constraints.ts';
-
-export interface AgentAuthorizerOptions {
-  readonly mode: ServerOptions['agentAuthorization'];
-  readonly logger: Logger;
-  /** Called for each claim that no credential covers. */
-  onUncovered(kind: ClaimKind, isRefused: boolean): void;
-  /** Called for each agent that is refused for its claims. */
-  onRefused(): void;
-}
 
 /** The key of an agent identifier. */
 export type ClaimKind = 'host' | 'ipv4' | 'ipv6' | 'cidr' | 'default-route';
@@ -20,21 +12,19 @@ export type ClaimKind = 'host' | 'ipv4' | 'ipv6' | 'cidr' | 'default-route';
 /** Claims that one log line or one error names at most. */
 const maxNamed = 8;
 
-/** Decides which claims of an agent are accepted. */
-export class AgentAuthorizer {
-  readonly #options: AgentAuthorizerOptions;
+/** Decides which claims of an agent are accepted, when it connects and when its claims change. */
+export type AuthorizeAgent = ReturnType<typeof createAuthorizer>;
 
-  constructor(options: AgentAuthorizerOptions) {
-    this.#options = options;
-  }
-
+export function createAuthorizer(
+  mode: ServerOptions['agentAuthorization'],
+  logger: Logger,
+  metrics: Pick<ServerMetrics, 'onUncoveredClaim' | 'onAgentRefused'>,
+) {
   /**
-   * Checks an agent's identifiers, when it connects and when they change.
    * @param identifiers as the agent sent them, see parseAgentIdentifiers
    * @throws TunnelError `unauthorized` that names the claims, with mode `enforce`
    */
-  authorize(agentId: string, identifiers: string | undefined, peer: AgentPeer): AgentClaims {
-    const { mode, logger, onUncovered, onRefused } = this.#options;
+  return (agentId: string, identifiers: string | undefined, peer: AgentPeer): AgentClaims => {
     const claims = parseAgentIdentifiers(identifiers ?? '');
     const agent = { agent: agentId, ...peerFields(peer) };
     if (claims.warnings.length > 0) {
@@ -51,7 +41,7 @@ export class AgentAuthorizer {
     const uncovered = claimTexts(split.uncovered);
     if (uncovered.length === 0) return split;
     for (const claim of uncovered) {
-      onUncovered(claim.slice(0, claim.indexOf('=')) as ClaimKind, mode === 'enforce');
+      metrics.onUncoveredClaim(claim.slice(0, claim.indexOf('=')) as ClaimKind, mode === 'enforce');
     }
     const named = uncovered.slice(0, maxNamed);
     if (uncovered.length > maxNamed) named.push(`${uncovered.length - maxNamed} more`);
@@ -62,10 +52,10 @@ export class AgentAuthorizer {
       return split;
     }
     logger.warn(fields, `agent refused: its ${credential} does not cover it`);
-    onRefused();
+    metrics.onAgentRefused('unauthorized');
     throw new TunnelError(
       'unauthorized',
       `the ${credential} of ${nameOf(peer) ?? 'the agent'} does not cover ${named.join(', ')}`,
     );
-  }
+  };
 }

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { TokenReview } from '@fairlead/kubernetes';
 import { cleanText, TunnelError } from '@fairlead/protocol';
-import type { Logger } from '@fairlead/runtime/process';
+import { type Logger, release } from '@fairlead/runtime/process';
 import type { ServerOptions } from '../../options.ts';
-import { version } from '../../version.ts';
 import { type AgentToken, bearerToken, checkReview } from './agent-token.ts';
 
 /** How long a review of a valid token is reused, and one of an invalid token. */
@@ -58,7 +57,7 @@ export async function createTokenAuthenticator(
       perSecond: options.kubeconfigQps || defaultPerSecond,
       burst: options.kubeconfigBurst || defaultBurst,
     },
-    userAgent: `fairlead-server/${version}`,
+    userAgent: `fairlead-server/${release.version}`,
     onStale: ({ message }) => logger.warn({ detail: message }, 'kubeconfig cannot be read again'),
   });
   return new TokenAuthenticator({
