@@ -1,7 +1,14 @@
 import { FileReloader, type Logger } from '@fairlead/runtime/process';
-import { CertificateExpiry } from '@fairlead/runtime/tls';
+import {
+  CertificateExpiry,
+  type FileExpiry,
+  loadTlsFiles,
+  namedFile,
+  type TlsFiles,
+} from '@fairlead/runtime/tls';
 import type { Registry } from 'prom-client';
-import type { Credentials } from './connect/credentials.ts';
+import type { TunnelTlsOptions } from './connect/server-connection.ts';
+import type { AgentIdentity } from './identity/agent-identity.ts';
 import type { AgentOptions } from './options.ts';
 import type { PolicySource } from './streams/policy-source.ts';
 
@@ -9,26 +16,36 @@ import type { PolicySource } from './streams/policy-source.ts';
 export class AgentFiles {
   readonly #options: AgentOptions;
   readonly #logger: Logger;
-  readonly #credentials: Credentials;
+  readonly #identity: AgentIdentity | undefined;
   readonly #policies: PolicySource;
   readonly #expiry: CertificateExpiry;
   readonly #reloader: FileReloader;
+  #loaded: TlsFiles | undefined;
+  #tls: TunnelTlsOptions = {};
 
+  /** @param identity of an agent that gets its certificate by itself */
   constructor(
     options: AgentOptions,
     logger: Logger,
     registry: Registry,
-    credentials: Credentials,
+    identity: AgentIdentity | undefined,
     policies: PolicySource,
   ) {
     this.#options = options;
     this.#logger = logger;
-    this.#credentials = credentials;
+    this.#identity = identity;
     this.#policies = policies;
-    const metricPrefix = 'fairlead_agent_';
-    this.#expiry = new CertificateExpiry({ logger, registry, metricPrefix });
-    const intervalMs = options.reloadInterval;
-    this.#reloader = new FileReloader({ logger, intervalMs, registry, metricPrefix });
+    const shared = { logger, registry, metricPrefix: 'fairlead_agent_' };
+    this.#expiry = new CertificateExpiry(shared);
+    this.#reloader = new FileReloader({ ...shared, intervalMs: options.reloadInterval });
+  }
+
+  /**
+   * The TLS options for connections to servers: the same object until the files change, because TLS sessions are kept
+   * per object; empty before `watchCertificates`.
+   */
+  get tls(): TunnelTlsOptions {
+    return this.#tls;
   }
 
   /** Watches the policy file, which is already in use. */
@@ -56,10 +73,36 @@ export class AgentFiles {
     this.#expiry.close();
   }
 
+  /**
+   * Reads the certificates for the next connections. Open tunnels are not affected.
+   * @returns the paths of the files
+   * @throws UsageError that names flag, file and cure; then the earlier files stay in use
+   */
   #loadCertificates(): readonly string[] {
-    const { paths, warnings, expiries } = this.#credentials.load();
-    for (const warning of warnings) this.#logger.warn(warning);
-    this.#expiry.update(expiries);
-    return paths;
+    const { agentCert, agentKey, caCert, cipherSuites, tlsMinVersion, serverName } = this.#options;
+    const { cert, key, ca } = this.#identity?.files ?? {
+      cert: namedFile('--agent-cert', agentCert),
+      key: namedFile('--agent-key', agentKey),
+      ca: namedFile('--ca-cert', caCert),
+    };
+    const loaded = loadTlsFiles({
+      identity: cert && key && { cert, key, purpose: 'client' },
+      ca,
+      cipherSuites,
+      minVersion: tlsMinVersion,
+      inUse: this.#loaded,
+    });
+    this.#loaded = loaded;
+    this.#tls = { ...loaded.context, serverName };
+    for (const warning of loaded.warnings) this.#logger.warn(warning);
+    this.#expiry.update(loaded.expiries.map((file) => this.#withWarnMs(file)));
+    const files = [cert, key, ca].filter((file) => file !== undefined);
+    return [...new Set(files.map(({ path }) => path))];
+  }
+
+  /** Warns later about the certificate that the agent renews by itself. */
+  #withWarnMs(file: FileExpiry): FileExpiry {
+    const identity = this.#identity;
+    return identity?.files.cert.path === file.path ? { ...file, warnMs: identity.warnMs } : file;
   }
 }

@@ -1,15 +1,13 @@
 import type { AddressInfo } from 'node:net';
 import { MemoryBudget } from '@fairlead/protocol';
 import { completeOptions } from '@fairlead/runtime/options';
-import { counted, type Logger } from '@fairlead/runtime/process';
+import { counted, type Logger, logDraining } from '@fairlead/runtime/process';
 import { createAgentAdmin } from './admin/agent-admin.ts';
 import { AgentMetrics } from './admin/metrics.ts';
 import { AgentFiles } from './agent-files.ts';
-import { Credentials } from './connect/credentials.ts';
 import { EgressProxies } from './connect/proxy/egress-proxy.ts';
 import { TransportSelector, transportChoices } from './connect/transport-selection.ts';
 import { AgentIdentity } from './identity/agent-identity.ts';
-import { Lifecycle } from './lifecycle.ts';
 import { type AgentOptions, agentOptions } from './options.ts';
 import { createLeaseCount } from './servers/lease-count.ts';
 import { ServerTunnels } from './servers/server-tunnels.ts';
@@ -49,7 +47,25 @@ export async function createAgent(
   env: NodeJS.ProcessEnv = process.env,
   lookup?: Lookup,
 ): Promise<FairleadAgent> {
-  const options = completeOptions(agentOptions, given);
+  const agent = new Agent(
+    await createParts(completeOptions(agentOptions, given), logger, env, lookup),
+  );
+  try {
+    await agent.start();
+    return agent;
+  } catch (error) {
+    await agent.close();
+    throw error;
+  }
+}
+
+/** Creates the parts of an agent, each from those before it. Nothing connects or listens yet. */
+async function createParts(
+  options: AgentOptions,
+  logger: Logger,
+  env: NodeJS.ProcessEnv,
+  lookup: Lookup | undefined,
+) {
   const metrics = new AgentMetrics();
 
   const policies = new PolicySource(options);
@@ -57,7 +73,7 @@ export async function createAgent(
 
   const proxies = new EgressProxies({ url: options.egressProxy, env });
   const identity = await AgentIdentity.open({ options, logger, metrics, proxies });
-  const credentials = new Credentials(options, identity);
+  const files = new AgentFiles(options, logger, metrics.registry, identity, policies);
 
   const selector = new TransportSelector(transportChoices(options.transport));
   const tunnels = new ServerTunnels({
@@ -68,7 +84,7 @@ export async function createAgent(
     lookup,
     isProxied: (endpoint) => proxies.for(endpoint) !== undefined,
     connect: (endpoint, serverName, signal) =>
-      selector.connect(endpoint, credentials.tls, {
+      selector.connect(endpoint, files.tls, {
         timeoutMs: options.handshakeTimeout,
         signal,
         serverName,
@@ -87,25 +103,76 @@ export async function createAgent(
 
   const hasCertificate = () => identity?.isPresent !== false;
   const admin = createAgentAdmin(options, logger, metrics, tunnels, hasCertificate);
-  const files = new AgentFiles(options, logger, metrics.registry, credentials, policies);
-  const parts = { options, logger, policies, tunnels, admin, files, identity, leaseCount };
-  const lifecycle = new Lifecycle(parts);
-  try {
-    const { addresses, ended } = await lifecycle.start();
-    return {
-      addresses,
-      ended,
-      get isReady() {
-        return tunnels.readyCount > 0;
-      },
-      drain: () => lifecycle.drain(),
-      describe: () =>
-        `connected to ${tunnels.readyCount} of ${counted(tunnels.serverCount, 'server')}, ${counted(tunnels.streamCount, 'stream')}`,
-      reload: () => files.check(),
-      close: () => lifecycle.close(),
-    };
-  } catch (error) {
-    await lifecycle.close();
-    throw error;
+  return { options, logger, policies, tunnels, admin, files, identity, leaseCount };
+}
+
+/** Starts, drains and closes the parts of an agent, in order. */
+class Agent implements FairleadAgent {
+  addresses!: FairleadAgent['addresses'];
+  ended = new Promise<never>(() => {});
+  readonly #parts: Awaited<ReturnType<typeof createParts>>;
+
+  constructor(parts: Awaited<ReturnType<typeof createParts>>) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Binds the ports, joins if the agent has no certificate, and starts to connect.
+   * @throws UsageError, StartupError; then the caller must call `close`
+   */
+  async start(): Promise<void> {
+    const { policies, admin, files, identity, leaseCount } = this.#parts;
+    this.addresses = await admin.listen();
+    policies.ownPorts.add(this.addresses.health.port).add(this.addresses.admin.port);
+    files.watchPolicy();
+    leaseCount?.start();
+    if (identity === undefined || (await identity.join())) {
+      this.#connect();
+      return;
+    }
+    const joined = identity.keepJoining().then((hasJoined) => hasJoined && this.#connect());
+    this.ended = new Promise((_, reject) => joined.catch(reject));
+    // The caller may ignore `ended`: its rejection must not count as unhandled.
+    this.ended.catch(() => {});
+  }
+
+  get isReady(): boolean {
+    return this.#parts.tunnels.readyCount > 0;
+  }
+
+  describe(): string {
+    const { readyCount, serverCount, streamCount } = this.#parts.tunnels;
+    return `connected to ${readyCount} of ${counted(serverCount, 'server')}, ${counted(streamCount, 'stream')}`;
+  }
+
+  reload(): void {
+    this.#parts.files.check();
+  }
+
+  async drain(): Promise<void> {
+    const { options, logger, tunnels } = this.#parts;
+    const untilMs = performance.now() + options.gracefulShutdownTimeout;
+    const progress = logDraining(logger, untilMs, () => tunnels.streamCount);
+    await tunnels.drain(options.gracefulShutdownTimeout);
+    clearInterval(progress);
+    const streams = tunnels.streamCount;
+    if (streams > 0) logger.warn({ streams }, 'open streams are cut');
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    const { tunnels, admin, files, identity, leaseCount } = this.#parts;
+    identity?.close();
+    const leasesClosed = leaseCount?.close();
+    files.close();
+    await tunnels.close();
+    await Promise.all([admin.close(), leasesClosed]);
+  }
+
+  #connect(): void {
+    const { files, tunnels, identity } = this.#parts;
+    files.watchCertificates();
+    tunnels.start();
+    void identity?.keepRenewed(() => files.check());
   }
 }

@@ -13,11 +13,9 @@ export {
   CONNECT_METHOD,
   type Packet,
   PROXY_METHOD,
-  type PacketType,
   packetTypes,
 } from './packets/packet.ts';
 export {
-  type PacketDirection,
   type PacketObserver,
   PacketStream,
   type PacketStreamHandler,

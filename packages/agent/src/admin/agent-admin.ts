@@ -1,8 +1,7 @@
 import { AdminPorts, jsonReply } from '@fairlead/runtime/admin';
-import type { Logger } from '@fairlead/runtime/process';
+import { type Logger, release } from '@fairlead/runtime/process';
 import type { AgentOptions } from '../options.ts';
 import type { ServerTunnels } from '../servers/server-tunnels.ts';
-import { version } from '../version.ts';
 import type { AgentMetrics } from './metrics.ts';
 
 /**
@@ -47,5 +46,5 @@ function statusOf({ agentId }: AgentOptions, { connectors }: ServerTunnels): obj
       sentBytes: session.sentBytes,
     })),
   );
-  return { version, agentId, servers };
+  return { version: release.version, agentId, servers };
 }

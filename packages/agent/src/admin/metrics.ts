@@ -1,10 +1,4 @@
-import {
-  goStatusName,
-  type PacketDirection,
-  type PacketObserver,
-  type PacketType,
-  packetTypes,
-} from '@fairlead/konnectivity';
+import { countPackets } from '@fairlead/konnectivity';
 import type { TunnelError } from '@fairlead/protocol';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ServerTunnels } from '../servers/server-tunnels.ts';
@@ -71,7 +65,10 @@ export class AgentMetrics {
     'Streams that --allow, --deny and --policy-file denied',
   );
   /** Counts the packets of gRPC calls to servers. */
-  readonly packetObserver = this.#makePacketObserver();
+  readonly packetObserver = countPackets(this.#packets, this.#streamErrors, {
+    received: 'to_agent',
+    sent: 'from_agent',
+  });
 
   onTunnelLost(): void {
     this.#lostTunnels.inc({ direction: 'from_server' });
@@ -124,24 +121,5 @@ export class AgentMetrics {
 
   #counter(name: string, help: string, labelNames: readonly string[] = []): Counter {
     return new Counter({ name, help, labelNames, registers: [this.registry] });
-  }
-
-  #makePacketObserver(): PacketObserver {
-    const segments: Record<PacketDirection, string> = { received: 'to_agent', sent: 'from_agent' };
-    const countersOf = (segment: string) => {
-      const counters = packetTypes.map((type) => [type, this.#packets.labels(segment, type)]);
-      return Object.fromEntries(counters) as Record<PacketType, { inc(): void }>;
-    };
-    const packets = {
-      received: countersOf(segments.received),
-      sent: countersOf(segments.sent),
-    };
-    return {
-      onPacket: (direction, type) => packets[direction][type].inc(),
-      onError: (direction, { status }) => {
-        const code = goStatusName(status);
-        this.#streamErrors.inc({ segment: segments[direction], code, packet_type: 'Unknown' });
-      },
-    };
   }
 }

@@ -1,7 +1,7 @@
 import { CONNECT_METHOD, errorFromTrailers } from '@fairlead/konnectivity';
+import { release } from '@fairlead/runtime/process';
 import type { ClientHttp2Session, ClientHttp2Stream } from 'http2-wrapper';
 import { authorizationHeader } from '../identity/agent-token.ts';
-import { version } from '../version.ts';
 import { type Connect, ConnectAttempt } from './connect-attempt.ts';
 import { ConnectError } from './connect-error.ts';
 import { post } from './connect-http2.ts';
@@ -29,7 +29,7 @@ export const connectGrpc: Connect<GrpcConnection> = (endpoint, tls, options) =>
       ':path': CONNECT_METHOD,
       'content-type': 'application/grpc',
       te: 'trailers',
-      'user-agent': `fairlead-agent/${version}`,
+      'user-agent': `fairlead-agent/${release.version}`,
       agentid: agentId,
       agentidentifiers: agentIdentifiers,
       ...authorizationHeader(options.tokenPath),

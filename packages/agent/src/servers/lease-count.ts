@@ -1,7 +1,6 @@
-import type { Logger } from '@fairlead/runtime/process';
+import { type Logger, release } from '@fairlead/runtime/process';
 import type { Registry } from 'prom-client';
 import type { AgentOptions } from '../options.ts';
-import { version } from '../version.ts';
 
 const METRIC_PREFIX = 'konnectivity_network_proxy_agent_';
 
@@ -19,7 +18,7 @@ export async function createLeaseCount(
   const { ApiClient, LeaseApi, LeaseWatch, leaseMetrics } = await import('@fairlead/kubernetes');
   const api = new ApiClient({
     kubeconfig: options.kubeconfig,
-    userAgent: `fairlead-agent/${version}`,
+    userAgent: `fairlead-agent/${release.version}`,
     onStale: ({ message }) => logger.warn({ detail: message }, 'kubeconfig cannot be read again'),
   });
   const onRequest = leaseMetrics(registry, {

@@ -2,7 +2,7 @@ import { formatTarget, type Target, type TunnelError } from '@fairlead/protocol'
 import type { Backoff } from '@fairlead/runtime/net';
 import type { ServerConnection } from '../connect/connect-attempt.ts';
 import { ConnectError } from '../connect/connect-error.ts';
-import { ServerTunnel, type TunnelContext, type TunnelOwner } from './server-tunnel.ts';
+import { ServerTunnel, type TunnelContext } from './server-tunnel.ts';
 import type { TunnelSession } from './tunnel-session.ts';
 
 export interface ServerConnectorOptions {
@@ -36,7 +36,7 @@ function isRefusal({ code, retryElsewhere }: TunnelError): boolean {
  * It opens a new tunnel as soon as the old one drains, and further ones while servers are missing
  * (spec 2.10).
  */
-export class ServerConnector implements TunnelOwner {
+export class ServerConnector {
   /** `host:port` that is dialed. */
   readonly address: string;
   readonly #options: ServerConnectorOptions;
@@ -111,6 +111,7 @@ export class ServerConnector implements TunnelOwner {
     await Promise.all(this.#transports);
   }
 
+  /** The server has sent HELLO, is no duplicate, and has accepted the agent (spec 2.13). */
   onReady(): void {
     const { backoff, searchBackoff } = this.#options;
     this.#lastFailure = undefined;
@@ -120,11 +121,13 @@ export class ServerConnector implements TunnelOwner {
     this.#waitFor((searchBackoff ?? backoff).next());
   }
 
+  /** The server asks for no new streams, so that another tunnel is needed. */
   onDraining(tunnel: ServerTunnel): void {
     // A server that drains has others beside it, or a successor: the agent need not wait.
     this.#waitFor(tunnel.ageMs < SHORT_LIVED_MS ? this.#options.backoff.next() : 0);
   }
 
+  /** A tunnel has ended. @param failure why the server did not accept the agent */
   onClose(tunnel: ServerTunnel, error?: TunnelError, failure?: ConnectError): void {
     const { backoff, searchBackoff } = this.#options;
     this.#tunnels.delete(tunnel);
@@ -220,7 +223,7 @@ export class ServerConnector implements TunnelOwner {
   async #open(connection: ServerConnection): Promise<void> {
     const tunnel = new ServerTunnel(connection, this.address, this.#options.context, this);
     this.#tunnels.add(tunnel);
-    tunnel.start();
+    tunnel.session.start();
     const closed = tunnel.session.transportClosed.then(() => {
       this.#transports.delete(closed);
     });

@@ -1,11 +1,11 @@
 import { type Hello, MemoryBudget, TunnelError, type TunnelStream } from '@fairlead/protocol';
-import type { Logger } from '@fairlead/runtime/process';
+import { type Logger, release } from '@fairlead/runtime/process';
 import type { AgentMetrics } from '../admin/metrics.ts';
 import type { ServerConnection } from '../connect/connect-attempt.ts';
 import { ConnectError, identityFailure } from '../connect/connect-error.ts';
 import { readAgentToken } from '../identity/agent-token.ts';
 import type { AgentOptions } from '../options.ts';
-import { version } from '../version.ts';
+import type { ServerConnector } from './server-connector.ts';
 import type { TunnelRegistry } from './tunnel-registry.ts';
 import { createSession, type TunnelSession } from './tunnel-session.ts';
 
@@ -21,16 +21,6 @@ export interface TunnelContext {
   onChange(): void;
 }
 
-/** What a tunnel reports to the connector that opened it. */
-export interface TunnelOwner {
-  /** The server has sent HELLO, is no duplicate, and has accepted the agent (spec 2.13). */
-  onReady(tunnel: ServerTunnel): void;
-  /** The server asks for no new streams, so that another tunnel is needed. */
-  onDraining(tunnel: ServerTunnel): void;
-  /** The last call. @param failure why the server did not accept the agent */
-  onClose(tunnel: ServerTunnel, error?: TunnelError, failure?: ConnectError): void;
-}
-
 /** A server that asks for a token may query the Kubernetes API, more than once. */
 const TOKEN_REVIEW_MS = 30_000;
 
@@ -44,7 +34,7 @@ export class ServerTunnel {
   readonly decided: Promise<void>;
   readonly #address: string;
   readonly #context: TunnelContext;
-  readonly #owner: TunnelOwner;
+  readonly #owner: ServerConnector;
   #decide = () => {};
   /** The server's first HELLO, also of a duplicate. */
   #firstHello: Hello | undefined;
@@ -70,7 +60,7 @@ export class ServerTunnel {
     connection: ServerConnection,
     address: string,
     context: TunnelContext,
-    owner: TunnelOwner,
+    owner: ServerConnector,
   ) {
     this.#address = address;
     this.#context = context;
@@ -110,11 +100,6 @@ export class ServerTunnel {
         packetObserver: metrics.packetObserver,
       },
     );
-  }
-
-  /** Starts the session: HELLO, and then streams. */
-  start(): void {
-    this.session.start();
   }
 
   /** The server's ID, also of a duplicate. */
@@ -200,7 +185,7 @@ export class ServerTunnel {
     const token = this.#token;
     this.#token = undefined;
     return {
-      software: `fairlead-agent/${version}`,
+      software: `fairlead-agent/${release.version}`,
       agentId,
       maxStreams: maxStreamsPerTunnel,
       ...(agentIdentifiers !== undefined && { agentIdentifiers }),
@@ -239,7 +224,7 @@ export class ServerTunnel {
     const { transport, peerHello: { serverId, software } = {} } = this.session;
     const fields = { server: this.#address, serverId, software, transport: transport.kind };
     logger.info(fields, 'connected');
-    this.#owner.onReady(this);
+    this.#owner.onReady();
     this.#decide();
     onChange();
   }
