@@ -2,9 +2,8 @@ import { completeOptions } from '@fairlead/runtime/options';
 import { type Logger, UsageError } from '@fairlead/runtime/process';
 import { createAdminSide } from './assembly/admin-side.ts';
 import { createAgentSide } from './assembly/agent-side.ts';
-import { FrontEndSide } from './assembly/front-end-side.ts';
+import { createFrontEndSide } from './assembly/front-end-side.ts';
 import { createLifecycle, type ServerAddresses } from './assembly/lifecycle.ts';
-import { createReload } from './assembly/reload.ts';
 import { createContext } from './assembly/server-context.ts';
 import { type ServerOptions, serverOptions } from './options.ts';
 import type { WorkerResources } from './workers/messages.ts';
@@ -56,10 +55,9 @@ export async function assembleServer(
 ) {
   const context = createContext(options, logger, worker);
   const agents = await createAgentSide(context);
-  const frontEnd = new FrontEndSide(context, agents.router);
+  const frontEnd = createFrontEndSide(context, agents.router);
   const admin = createAdminSide(context, agents, frontEnd);
-  const reload = createReload(context, agents, frontEnd);
-  const lifecycle = createLifecycle(context, agents, frontEnd, admin, reload);
+  const lifecycle = createLifecycle(context, agents, frontEnd, admin);
   return {
     lifecycle,
     readiness: agents.readiness,

@@ -15,7 +15,7 @@ const defaultWarnMs = 30 * dayMs;
 /** Reports when certificates expire: as a metric, and daily in the log before and after the expiry. */
 export class CertificateExpiry {
   readonly #logger: Logger;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   readonly #expiryByFlag = new Map<string, FileExpiry>();
 
   /** @param options.metricPrefix `fairlead_server_` */
@@ -42,13 +42,13 @@ export class CertificateExpiry {
         }
       },
     });
-    this.#timer = setInterval(() => {
-      for (const expiry of expiries.values()) this.#warn(expiry);
-    }, dayMs).unref();
   }
 
   /** Replaces what is known of these flags' files. Call it after each load. */
   update(files: readonly FileExpiry[]): void {
+    this.#timer ??= setInterval(() => {
+      for (const expiry of this.#expiryByFlag.values()) this.#warn(expiry);
+    }, dayMs).unref();
     for (const file of files) {
       this.#expiryByFlag.set(file.flag, file);
       this.#warn(file);

@@ -7,6 +7,7 @@ import { parseConnectTarget } from '../front-end/connect-target.ts';
 import type { FrontEndPolicy } from '../front-end/front-end-policy.ts';
 import type { DialHistory, DialRecord } from '../routing/dial-history.ts';
 import type { Router } from '../routing/router.ts';
+import type { AgentStatus } from './status.ts';
 
 /** The response of `/api/v1/why`: how the server would serve a target. */
 export interface WhyReport {
@@ -32,17 +33,17 @@ export interface WhyReport {
   readonly dials: readonly DialRecord[];
 }
 
-export interface WhyAgent {
-  /** Only with `--workers`: the worker at the other end of the tunnel. */
-  readonly worker?: number;
-  readonly agentId: string;
-  readonly address: string;
-  readonly commonName: string | null;
-  readonly isDraining: boolean;
-  readonly streams: number;
-  readonly covered: readonly string[];
-  readonly uncovered: readonly string[];
-}
+export type WhyAgent = Pick<
+  AgentStatus,
+  | 'worker'
+  | 'agentId'
+  | 'address'
+  | 'commonName'
+  | 'isDraining'
+  | 'streams'
+  | 'covered'
+  | 'uncovered'
+>;
 
 const maxAgents = 20;
 

@@ -67,15 +67,7 @@ export class Pace {
 }
 
 /** The bandwidth limit of one tunnel (`--max-tunnel-bandwidth`). */
-export class TunnelPace {
-  readonly toAgent: Pace;
-  readonly fromAgent: Pace;
-
-  constructor(bytesPerSecond: number) {
-    this.toAgent = new Pace(bytesPerSecond);
-    this.fromAgent = new Pace(bytesPerSecond);
-  }
-}
+export type TunnelPace = Readonly<Record<'toAgent' | 'fromAgent', Pace>>;
 
 /**
  * A stream within its tunnel's bandwidth limit. Towards the agent, `write` makes the writer wait; from the

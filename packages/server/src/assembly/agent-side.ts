@@ -5,7 +5,7 @@ import { createAuthorizer } from '../agents/auth/agent-authorization.ts';
 import { createTokenAuthenticator } from '../agents/auth/token-authenticator.ts';
 import { Backends } from '../agents/backends.ts';
 import { PeerList } from '../cluster/peer-list.ts';
-import { ServerLeases } from '../cluster/server-leases.ts';
+import { createServerLeases } from '../cluster/server-leases.ts';
 import { Router } from '../routing/router.ts';
 import type { ServerContext } from './server-context.ts';
 
@@ -71,7 +71,7 @@ export async function createAgentSide(context: ServerContext) {
     onChange: (list) => connections.setPeers(list),
   });
   const leases = options.enableLeaseController
-    ? await ServerLeases.create(options, logger, metrics.registry, (count, agentAddresses) => {
+    ? await createServerLeases(options, logger, metrics.registry, (count, agentAddresses) => {
         connections.setServerCount(count);
         peers.setLeased(agentAddresses);
       })

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import { createFileLog } from '@fairlead/runtime/process';
 import { FrontEnd } from '../front-end/front-end.ts';
 import type { TlsListener } from '../listeners/tls-listener.ts';
@@ -11,50 +12,43 @@ import type { ServerContext } from './server-context.ts';
 /** Idle time after which TCP probes a front-end client. */
 const keepAliveMs = 30_000;
 
-/** The part of a server that clients connect to, and the dials for them. */
-export class FrontEndSide {
-  readonly frontEnd: FrontEnd;
-  readonly history = new DialHistory();
-  readonly accessLog: ReturnType<typeof createFileLog> | undefined;
-  /** Set once the TCP port is open. */
-  tlsListener: TlsListener | undefined;
-  readonly #context: ServerContext;
-
-  /** @throws UsageError for an access log that cannot be written */
-  constructor(context: ServerContext, router: Router) {
-    this.#context = context;
-    const { options, logger, files, metrics, memory } = context;
-    const dialer = new Dialer({
-      router,
-      history: this.history,
-      policy: () => files.policy,
-      timeoutMs: options.backendDialTimeout,
-      maxStreamsPerTunnel: options.maxStreamsPerTunnel,
-      tunnelBytesPerSecond: options.maxTunnelBandwidth,
-      observer: metrics,
-    });
-    this.accessLog =
-      options.accessLog === undefined
-        ? undefined
-        : createFileLog('--access-log', options.accessLog);
-    this.frontEnd = new FrontEnd({
-      dial: (target, caller, signal) => dialer.dial(target, caller, signal),
-      logger,
-      observer: metrics,
-      mode: options.mode,
-      limits: options,
-      headTimeoutMs: options.headTimeout,
-      maxHeadBytes: options.maxHeadBytes,
-      memory,
-      ...(this.accessLog && { accessLog: this.accessLog.logger }),
-    });
-  }
+/**
+ * The part of a server that clients connect to, and the dials for them. Nothing listens yet.
+ * @throws UsageError for an access log that cannot be written
+ */
+export function createFrontEndSide(
+  { options, logger, files, metrics, memory, handshakes, worker }: ServerContext,
+  router: Router,
+) {
+  const history = new DialHistory();
+  const dialer = new Dialer({
+    router,
+    history,
+    policy: () => files.policy,
+    timeoutMs: options.backendDialTimeout,
+    maxStreamsPerTunnel: options.maxStreamsPerTunnel,
+    tunnelBytesPerSecond: options.maxTunnelBandwidth,
+    observer: metrics,
+  });
+  const accessLog =
+    options.accessLog === undefined ? undefined : createFileLog('--access-log', options.accessLog);
+  const frontEnd = new FrontEnd({
+    dial: (target, caller, signal) => dialer.dial(target, caller, signal),
+    logger,
+    observer: metrics,
+    mode: options.mode,
+    limits: options,
+    headTimeoutMs: options.headTimeout,
+    maxHeadBytes: options.maxHeadBytes,
+    memory,
+    ...(accessLog && { accessLog: accessLog.logger }),
+  });
+  let tlsListener: TlsListener | undefined;
 
   /** Opens the Unix domain socket and the TCP port. @throws UsageError, StartupError */
-  async listen(): Promise<AddressInfo | undefined> {
-    const { options, files, handshakes, worker } = this.#context;
+  const listen = async (): Promise<AddressInfo | undefined> => {
     if (options.udsName !== undefined) {
-      await this.frontEnd.listenUds({
+      await frontEnd.listenUds({
         path: options.udsName,
         takeover: options.udsTakeover,
         deleteExisting: options.deleteExistingUdsFile,
@@ -63,7 +57,7 @@ export class FrontEndSide {
     }
     const port = frontEndPort(options);
     if (port === undefined || !files.frontEndTls) return undefined;
-    this.tlsListener = await this.frontEnd.listenTls({
+    tlsListener = await frontEnd.listenTls({
       port,
       host: options.serverBindAddress,
       fd: worker?.sockets.frontEnd,
@@ -72,6 +66,16 @@ export class FrontEndSide {
       keepAliveMs,
       handshakes,
     });
-    return this.tlsListener.address;
-  }
+    return tlsListener.address;
+  };
+
+  return {
+    frontEnd,
+    history,
+    accessLog,
+    listen,
+    setSecureContext: (tls: SecureContextOptions) => tlsListener?.setSecureContext(tls),
+  };
 }
+
+export type FrontEndSide = ReturnType<typeof createFrontEndSide>;

@@ -4,7 +4,6 @@ import { counted, logDraining } from '@fairlead/runtime/process';
 import type { createAdminSide } from './admin-side.ts';
 import type { AgentSide } from './agent-side.ts';
 import type { FrontEndSide } from './front-end-side.ts';
-import type { createReload } from './reload.ts';
 import type { ServerContext } from './server-context.ts';
 
 /** Where a server listens. */
@@ -18,12 +17,12 @@ export interface ServerAddresses {
 
 /** Starts, drains and closes one server, whose parts exist already. */
 export function createLifecycle(
-  { options, logger, worker }: ServerContext,
-  { readiness, listener, connections, peers, leases, tokens }: AgentSide,
+  { options, logger, worker, files }: ServerContext,
+  agentSide: AgentSide,
   frontEndSide: FrontEndSide,
   admin: ReturnType<typeof createAdminSide>,
-  reload: ReturnType<typeof createReload>,
 ) {
+  const { readiness, listener, connections, peers, leases, tokens } = agentSide;
   const { frontEnd, accessLog } = frontEndSide;
   const activeStreams = () => frontEnd.activeStreams;
 
@@ -36,7 +35,7 @@ export function createLifecycle(
     listener.destroyAll();
     await withdrawn;
     tokens?.close();
-    reload.close();
+    files.close();
     await Promise.all([admin.ports.close(), accessLog?.close()]);
   };
 
@@ -50,7 +49,12 @@ export function createLifecycle(
     if (readiness.isWatched) await pause(Math.min(shutdownDelay, timeoutMs));
     // Not earlier: agents leave a server whose Lease is gone.
     void leases?.withdraw();
-    const isTimeout = await timesOut(frontEnd.drain(), untilMs - performance.now());
+    const timer = new AbortController();
+    const isTimeout = await Promise.race([
+      frontEnd.drain().then(() => false),
+      pause(untilMs - performance.now(), true, { signal: timer.signal }),
+    ]);
+    timer.abort();
     clearInterval(progress);
     if (isTimeout) logger.warn({ streams: activeStreams() }, 'open streams are cut');
     await close();
@@ -61,7 +65,7 @@ export function createLifecycle(
     try {
       peers.read();
       const result = await listen();
-      reload.start();
+      files.watch(agentSide, frontEndSide);
       leases?.start();
       return result;
     } catch (error) {
@@ -88,20 +92,12 @@ export function createLifecycle(
     running: {
       drain,
       close,
-      reload: () => reload.check(),
+      reload: () => {
+        accessLog?.reopen();
+        files.check();
+      },
       describe: () =>
         `${counted(connections.serving.length, 'agent')}, ${counted(activeStreams(), 'stream')}`,
     },
   };
-}
-
-/** @returns true if the time was over first */
-async function timesOut(work: Promise<void>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeUp = new Promise<true>((resolve) => {
-    timer = setTimeout(resolve, ms, true);
-  });
-  const isTimeout = await Promise.race([work.then(() => false), timeUp]);
-  clearTimeout(timer);
-  return isTimeout;
 }

@@ -20,7 +20,7 @@ export function createContext(options: ServerOptions, logger: Logger, worker?: W
     logger,
     worker,
     metrics,
-    files: new ServerFiles(options, logger, worker?.ticketSecret),
+    files: new ServerFiles(options, logger, metrics.registry, worker?.ticketSecret),
     handshakes: new HandshakeLimit(options.maxHandshakes, () => metrics.onLimit('handshakes')),
     /** Bounds the bytes that clients and agents make this server buffer. */
     memory: new MemoryBudget(options.maxProcessWindow),

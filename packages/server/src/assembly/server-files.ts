@@ -1,9 +1,12 @@
-import type { Logger } from '@fairlead/runtime/process';
-import { AgentDenyList, type TlsFiles } from '@fairlead/runtime/tls';
+import { FileReloader, type Logger } from '@fairlead/runtime/process';
+import { AgentDenyList, CertificateExpiry, type TlsFiles } from '@fairlead/runtime/tls';
+import type { Registry } from 'prom-client';
 import type { AgentPeer } from '../agents/agent-peer.ts';
 import { FrontEndPolicy } from '../front-end/front-end-policy.ts';
 import { loadAgentPortTls, loadFrontEndTls } from '../listeners/tls.ts';
 import type { ServerOptions } from '../options.ts';
+import type { AgentSide } from './agent-side.ts';
+import type { FrontEndSide } from './front-end-side.ts';
 
 /** The contents of the server's files. If a changed file is invalid, the old content stays in use. */
 export class ServerFiles {
@@ -14,6 +17,8 @@ export class ServerFiles {
   readonly #options: ServerOptions;
   readonly #logger: Logger;
   readonly #ticketSecret: Uint8Array | undefined;
+  readonly #expiry: CertificateExpiry;
+  readonly #reloader: FileReloader;
   #denyList: AgentDenyList | undefined;
 
   /**
@@ -21,14 +26,22 @@ export class ServerFiles {
    * @param ticketSecret what the workers of a server share for their TLS session tickets
    * @throws UsageError that names flag, file and cure
    */
-  constructor(options: ServerOptions, logger: Logger, ticketSecret: Uint8Array | undefined) {
+  constructor(
+    options: ServerOptions,
+    logger: Logger,
+    registry: Registry,
+    ticketSecret: Uint8Array | undefined,
+  ) {
     this.#options = options;
     this.#logger = logger;
     this.#ticketSecret = ticketSecret;
-    this.agentTls = this.readAgentTls();
-    this.frontEndTls = this.readFrontEndTls();
-    this.reloadPolicy();
-    this.reloadDenyList();
+    this.agentTls = this.#loadAgentTls();
+    this.frontEndTls = this.#loadFrontEndTls();
+    this.#readPolicy();
+    this.#readDenyList();
+    const shared = { logger, registry, metricPrefix: 'fairlead_server_' };
+    this.#expiry = new CertificateExpiry(shared);
+    this.#reloader = new FileReloader({ ...shared, intervalMs: options.reloadInterval });
   }
 
   /** The deny-list entry of a peer, as a reason to refuse it. */
@@ -37,29 +50,70 @@ export class ServerFiles {
     return entry === undefined ? undefined : `--agent-denylist has ${entry}`;
   };
 
-  /** Reads the TLS files of the agent port. The caller replaces `agentTls` once the new ones are in use. */
-  readAgentTls(): TlsFiles {
+  /** Starts to watch the files. A reload that cannot read its files throws before it changes anything. */
+  watch({ listener, peers, connections }: AgentSide, frontEnd: FrontEndSide): void {
+    const options = this.#options;
+    this.#expiry.update([...this.agentTls.expiries, ...(this.frontEndTls?.expiries ?? [])]);
+    const { clusterCert, clusterKey, clusterCaCert, tlsTicketKeyFile } = options;
+    const agentPortFiles = [clusterCert, clusterKey, clusterCaCert, tlsTicketKeyFile];
+    this.#watch('agent-port certificates', agentPortFiles, () => {
+      const tls = this.#loadAgentTls();
+      listener.setSecureContext(tls.context);
+      this.agentTls = tls;
+      this.#expiry.update(tls.expiries);
+    });
+    const { serverCert, serverKey, serverCaCert } = options;
+    this.#watch('front-end certificates', [serverCert, serverKey, serverCaCert], () => {
+      const tls = this.#loadFrontEndTls();
+      if (!tls) return;
+      frontEnd.setSecureContext(tls.context);
+      this.frontEndTls = tls;
+      this.#expiry.update(tls.expiries);
+    });
+    this.#watch('front-end policy', [options.frontendPolicy], () => this.#readPolicy());
+    this.#watch('peers', [options.peersFile], () => peers.read());
+    this.#watch('agent deny list', [options.agentDenylist], () => {
+      this.#readDenyList();
+      connections.closeDenied();
+    });
+  }
+
+  /** Looks for changes now. */
+  check(): void {
+    this.#reloader.check();
+  }
+
+  close(): void {
+    this.#reloader.close();
+    this.#expiry.close();
+  }
+
+  #watch(name: string, paths: readonly (string | undefined)[], reload: () => void): void {
+    const given = paths.filter((path) => path !== undefined);
+    if (given.length > 0) this.#reloader.add({ name, paths: given, reload });
+  }
+
+  #loadAgentTls(): TlsFiles {
     return this.#warned(loadAgentPortTls(this.#options, this.#ticketSecret, this.agentTls));
   }
 
-  /** The same for the front end; undefined without a certificate. */
-  readFrontEndTls(): TlsFiles | undefined {
+  #loadFrontEndTls(): TlsFiles | undefined {
     const tls = loadFrontEndTls(this.#options, this.#ticketSecret, this.frontEndTls);
     return tls && this.#warned(tls);
-  }
-
-  reloadPolicy(): void {
-    const { frontendPolicy: path } = this.#options;
-    if (path !== undefined) this.policy = FrontEndPolicy.read({ flag: '--frontend-policy', path });
-  }
-
-  reloadDenyList(): void {
-    const { agentDenylist: path } = this.#options;
-    if (path !== undefined) this.#denyList = AgentDenyList.read({ flag: '--agent-denylist', path });
   }
 
   #warned(tls: TlsFiles): TlsFiles {
     for (const warning of tls.warnings) this.#logger.warn(warning);
     return tls;
+  }
+
+  #readPolicy(): void {
+    const { frontendPolicy: path } = this.#options;
+    if (path !== undefined) this.policy = FrontEndPolicy.read({ flag: '--frontend-policy', path });
+  }
+
+  #readDenyList(): void {
+    const { agentDenylist: path } = this.#options;
+    if (path !== undefined) this.#denyList = AgentDenyList.read({ flag: '--agent-denylist', path });
   }
 }

@@ -1,4 +1,4 @@
-import type { Lease, LeaseCuller, LeaseWatch, OwnLease } from '@fairlead/kubernetes';
+import type { Lease, LeaseWatch } from '@fairlead/kubernetes';
 import { formatHostPort, parseHostPort } from '@fairlead/runtime/net';
 import { type Logger, release } from '@fairlead/runtime/process';
 import { Counter, type Registry } from 'prom-client';
@@ -9,6 +9,13 @@ const durationSeconds = 30;
 const renewIntervalMs = 15_000;
 
 const prefix = 'konnectivity_network_proxy_server_';
+const metricNames = {
+  totals: { list: `${prefix}lease_list_total`, delete: `${prefix}lease_delete_total` },
+  latencies: {
+    list: `${prefix}lease_list_latency_seconds`,
+    delete: `${prefix}lease_delete_latency_seconds`,
+  },
+};
 
 /** Annotation of a Lease: `host:port` at which agents reach its server. */
 const agentAddressKey = 'fairlead/agent-address';
@@ -26,125 +33,101 @@ export function leaseNameOf(serverId: string): string | undefined {
 }
 
 /** Publishes this server's Lease, and watches the Leases of the others. */
-export class ServerLeases {
-  readonly #name: string;
-  readonly #logger: Logger;
-  readonly #onServers: OnServers;
-  readonly #closeApi: () => void;
-  readonly #own: OwnLease;
-  readonly #culler: LeaseCuller;
-  readonly #watch: LeaseWatch;
-  #timer: NodeJS.Timeout | undefined;
+export type ServerLeases = Awaited<ReturnType<typeof createServerLeases>>;
+
+/** @throws UsageError if the kubeconfig or the service account of this process cannot be used */
+export async function createServerLeases(
+  options: ServerOptions,
+  logger: Logger,
+  registry: Registry,
+  onServers: OnServers,
+) {
+  const kubernetes = await import('@fairlead/kubernetes');
+  const { leaseNamespace: namespace, leaseLabel: labels, advertiseAgentAddress } = options;
+  const name = leaseNameOf(options.serverId) ?? '';
+  // Not shared with token reviews, so that renewals do not wait behind many agents.
+  const api = new kubernetes.ApiClient({
+    kubeconfig: options.kubeconfig,
+    userAgent: `fairlead-server/${release.version}`,
+    onStale: ({ message }) => logger.warn({ detail: message }, 'kubeconfig cannot be read again'),
+  });
+  const onRequest = kubernetes.leaseMetrics(registry, metricNames);
+  const leases = new kubernetes.LeaseApi({ api, namespace, onRequest });
+  const annotations = advertiseAgentAddress && {
+    [agentAddressKey]: formatHostPort(advertiseAgentAddress),
+  };
+  const own = new kubernetes.OwnLease({
+    leases,
+    name,
+    holder: options.serverId,
+    durationSeconds,
+    renewIntervalMs,
+    labels,
+    annotations: annotations ?? {},
+    logger,
+  });
+  const culled = new Counter({
+    name: `${prefix}culled_leases_count`,
+    help: 'Expired Leases of other servers that this one has deleted',
+    registers: [registry],
+  });
+  const culler = new kubernetes.LeaseCuller({ leases, logger, onCulled: () => culled.inc() });
+  const cull = () => void culler.cull(watch.expired);
   /** Whether the watch has shown this server's own Lease. */
-  #isPublished = false;
-  #isWithdrawn = false;
-  #servers = '';
-
-  /** @throws UsageError if the kubeconfig or the service account of this process cannot be used */
-  static async create(
-    options: ServerOptions,
-    logger: Logger,
-    registry: Registry,
-    onServers: OnServers,
-  ): Promise<ServerLeases> {
-    const kubernetes = await import('@fairlead/kubernetes');
-    return new ServerLeases(kubernetes, options, logger, registry, onServers);
-  }
-
-  private constructor(
-    kubernetes: typeof import('@fairlead/kubernetes'),
-    options: ServerOptions,
-    logger: Logger,
-    registry: Registry,
-    onServers: OnServers,
-  ) {
-    const { leaseNamespace: namespace, leaseLabel: labels, advertiseAgentAddress } = options;
-    this.#name = leaseNameOf(options.serverId) ?? '';
-    this.#logger = logger;
-    this.#onServers = onServers;
-    // Not shared with token reviews, so that renewals do not wait behind many agents.
-    const api = new kubernetes.ApiClient({
-      kubeconfig: options.kubeconfig,
-      userAgent: `fairlead-server/${release.version}`,
-      onStale: ({ message }) => logger.warn({ detail: message }, 'kubeconfig cannot be read again'),
-    });
-    this.#closeApi = () => api.close();
-    const onRequest = kubernetes.leaseMetrics(registry, {
-      totals: { list: `${prefix}lease_list_total`, delete: `${prefix}lease_delete_total` },
-      latencies: {
-        list: `${prefix}lease_list_latency_seconds`,
-        delete: `${prefix}lease_delete_latency_seconds`,
-      },
-    });
-    const culled = new Counter({
-      name: `${prefix}culled_leases_count`,
-      help: 'Expired Leases of other servers that this one has deleted',
-      registers: [registry],
-    });
-    const leases = new kubernetes.LeaseApi({ api, namespace, onRequest });
-    const annotations = advertiseAgentAddress && {
-      [agentAddressKey]: formatHostPort(advertiseAgentAddress),
-    };
-    this.#own = new kubernetes.OwnLease({
-      leases,
-      name: this.#name,
-      holder: options.serverId,
-      durationSeconds,
-      renewIntervalMs,
-      labels,
-      annotations: annotations ?? {},
-      logger,
-    });
-    this.#culler = new kubernetes.LeaseCuller({ leases, logger, onCulled: () => culled.inc() });
-    this.#watch = new kubernetes.LeaseWatch({
-      leases,
-      labelSelector: Object.entries(labels)
-        .map((label) => label.join('='))
-        .join(','),
-      logger,
-      onChange: (valid) => this.#onChange(valid),
-    });
-  }
-
-  /** Begins to publish and to watch; returns at once. */
-  start(): void {
-    this.#own.start();
-    this.#watch.start();
-    this.#timer = setInterval(() => this.#cull(), renewIntervalMs).unref();
-  }
-
+  let isPublished = false;
+  let isWithdrawn = false;
+  const report = reportChanges(logger, onServers);
+  const watch: LeaseWatch = new kubernetes.LeaseWatch({
+    leases,
+    labelSelector: Object.entries(labels)
+      .map((label) => label.join('='))
+      .join(','),
+    logger,
+    onChange: (valid) => {
+      // A Lease that has just expired is deleted at once; the timer finds the others.
+      cull();
+      const others = valid.filter(({ metadata }) => metadata.name !== name);
+      if (others.length < valid.length) isPublished = true;
+      else if (isPublished && !isWithdrawn) own.renewSoon();
+      report(others);
+    },
+  });
+  let timer: NodeJS.Timeout | undefined;
   /** Deletes this server's Lease, so that agents go to other servers. Never rejects. */
-  withdraw(): Promise<void> {
-    this.#isWithdrawn = true;
-    return this.#own.remove();
-  }
+  const withdraw = (): Promise<void> => {
+    isWithdrawn = true;
+    return own.remove();
+  };
+  return {
+    /** Begins to publish and to watch; returns at once. */
+    start: () => {
+      own.start();
+      watch.start();
+      timer = setInterval(cull, renewIntervalMs).unref();
+    },
+    withdraw,
+    /** Withdraws the Lease and stops watching. */
+    close: async () => {
+      clearInterval(timer);
+      culler.close();
+      await Promise.all([watch.close(), withdraw()]);
+      api.close();
+    },
+  };
+}
 
-  /** Withdraws the Lease and stops watching. */
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    this.#culler.close();
-    await Promise.all([this.#watch.close(), this.withdraw()]);
-    this.#closeApi();
-  }
-
-  #onChange(valid: readonly Lease[]): void {
-    // A Lease that has just expired is deleted at once; the timer finds the others.
-    this.#cull();
-    const others = valid.filter(({ metadata }) => metadata.name !== this.#name);
-    if (others.length < valid.length) this.#isPublished = true;
-    else if (this.#isPublished && !this.#isWithdrawn) this.#own.renewSoon();
+/** Reports the number and the addresses of servers if they differ from those reported before. */
+function reportChanges(logger: Logger, onServers: OnServers) {
+  let reported = '';
+  return (others: readonly Lease[]): void => {
     const agentAddresses = others.map(agentAddressOf).filter((text) => text !== undefined);
     const servers = { count: others.length + 1, agentAddresses };
     const text = JSON.stringify(servers);
-    if (text === this.#servers) return;
-    this.#servers = text;
-    this.#logger.info(servers, 'servers by their leases');
-    this.#onServers(servers.count, agentAddresses);
-  }
-
-  #cull(): void {
-    void this.#culler.cull(this.#watch.expired);
-  }
+    if (text === reported) return;
+    reported = text;
+    logger.info(servers, 'servers by their leases');
+    onServers(servers.count, agentAddresses);
+  };
 }
 
 /** The annotation can be invalid: others can also write Leases. */

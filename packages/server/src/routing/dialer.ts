@@ -1,6 +1,7 @@
 import { type Target, TunnelError, type TunnelStream, toTunnelError } from '@fairlead/protocol';
+import type { ServerMetrics } from '../admin/metrics.ts';
 import type { Backend } from '../agents/backend.ts';
-import { PacedStream, TunnelPace } from '../agents/paced-stream.ts';
+import { Pace, PacedStream, type TunnelPace } from '../agents/paced-stream.ts';
 import { type Caller, callerName } from '../front-end/caller.ts';
 import type { DialedStream } from '../front-end/front-end-options.ts';
 import type { FrontEndPolicy } from '../front-end/front-end-policy.ts';
@@ -18,13 +19,7 @@ export interface DialerOptions {
   readonly maxStreamsPerTunnel: number;
   /** Of one backend, in each direction; undefined: no limit. */
   readonly tunnelBytesPerSecond: number | undefined;
-  /** Is notified of events, for metrics. */
-  readonly observer: {
-    onPolicyDenied(): void;
-    /** A failed attempt is repeated on another backend. */
-    onRetry(error: TunnelError): void;
-    onLimit(limit: 'streams_per_tunnel'): void;
-  };
+  readonly observer: Pick<ServerMetrics, 'onPolicyDenied' | 'onRetry' | 'onLimit'>;
 }
 
 /**
@@ -116,7 +111,10 @@ export class Dialer {
     }
     const stream = await backend.dial(target, signal);
     if (tunnelBytesPerSecond === undefined) return stream;
-    const pace = this.#paces.get(backend) ?? new TunnelPace(tunnelBytesPerSecond);
+    const pace = this.#paces.get(backend) ?? {
+      toAgent: new Pace(tunnelBytesPerSecond),
+      fromAgent: new Pace(tunnelBytesPerSecond),
+    };
     this.#paces.set(backend, pace);
     return new PacedStream(stream, pace);
   }

@@ -9,7 +9,13 @@ import {
   StartupError,
 } from '@fairlead/runtime/process';
 import { assembleServer } from '../server.ts';
-import type { FromWorker, ToWorker, WorkerQuestion, WorkerStart } from './messages.ts';
+import type {
+  FromWorker,
+  ToWorker,
+  WorkerQuestion,
+  WorkerResources,
+  WorkerStart,
+} from './messages.ts';
 
 /** How often a worker that waits until it is ready checks that. */
 const READY_INTERVAL_MS = 100;
@@ -32,7 +38,10 @@ export async function runWorker(): Promise<void> {
   process.on('uncaughtException', (err, origin) => void exitFatal(log, err, origin));
   try {
     // Node drops messages without a listener, and assembling a worker can take a while.
-    const assembling = Worker.assemble(start, log);
+    const resources = { ...start, sockets: { ...start.sockets, uds: udsOf(start) } };
+    const assembling = assembleServer(start.options, log.logger, resources).then(
+      (server) => new Worker(start, log, server),
+    );
     process.on('message', (message: ToWorker, socket?: Socket) =>
       assembling.then(
         (worker) => worker.onMessage(message, socket),
@@ -47,35 +56,21 @@ export async function runWorker(): Promise<void> {
   }
 }
 
+type AssembledServer = Awaited<ReturnType<typeof assembleServer>>;
+
 /** One server of several: obeys its primary and answers its questions. */
 class Worker {
   readonly #start: WorkerStart;
   readonly #log: ProgramLog;
-  readonly #server: Awaited<ReturnType<typeof assembleServer>>;
+  readonly #server: AssembledServer;
   #isFrontEndOpen = false;
   #isDraining = false;
   #missed = 0;
 
-  private constructor(
-    start: WorkerStart,
-    log: ProgramLog,
-    server: Awaited<ReturnType<typeof assembleServer>>,
-  ) {
+  constructor(start: WorkerStart, log: ProgramLog, server: AssembledServer) {
     this.#start = start;
     this.#log = log;
     this.#server = server;
-  }
-
-  /** @throws UsageError */
-  static async assemble(start: WorkerStart, log: ProgramLog): Promise<Worker> {
-    const { frontEnd, uds, agent } = start.sockets;
-    const onStop = () => tell({ type: 'udsStopped' });
-    const server = await assembleServer(start.options, log.logger, {
-      sockets: { frontEnd, uds: uds === undefined ? undefined : { fd: uds, onStop }, agent },
-      ticketSecret: start.ticketSecret,
-      workerAddresses: start.workerAddresses,
-    });
-    return new Worker(start, log, server);
   }
 
   /** @throws StartupError */
@@ -171,6 +166,10 @@ class Worker {
     await this.#log.close();
     process.exit(0);
   }
+}
+
+function udsOf({ sockets: { uds: fd } }: WorkerStart): WorkerResources['sockets']['uds'] {
+  return fd === undefined ? undefined : { fd, onStop: () => tell({ type: 'udsStopped' }) };
 }
 
 function tell(message: FromWorker, onSent: () => void = () => {}): void {
