@@ -10,31 +10,27 @@ import type { Registry } from 'prom-client';
 import type { TunnelTlsOptions } from './connect/server-connection.ts';
 import type { AgentIdentity } from './identity/agent-identity.ts';
 import type { AgentOptions } from './options.ts';
-import type { PolicySource } from './streams/policy-source.ts';
+import { readPolicy } from './streams/read-policy.ts';
+import type { TargetPolicy } from './streams/target-policy.ts';
 
 /** Reads certificates and policy, and reads them again when their files change. */
 export class AgentFiles {
+  /** The agent's own ports, which the policy denies. Filled when they are bound. */
+  readonly ownPorts = new Set<number>();
   readonly #options: AgentOptions;
   readonly #logger: Logger;
-  readonly #identity: AgentIdentity | undefined;
-  readonly #policies: PolicySource;
   readonly #expiry: CertificateExpiry;
   readonly #reloader: FileReloader;
+  #policy: TargetPolicy;
+  #identity: AgentIdentity | undefined;
   #loaded: TlsFiles | undefined;
   #tls: TunnelTlsOptions = {};
 
-  /** @param identity of an agent that gets its certificate by itself */
-  constructor(
-    options: AgentOptions,
-    logger: Logger,
-    registry: Registry,
-    identity: AgentIdentity | undefined,
-    policies: PolicySource,
-  ) {
+  /** @throws UsageError for a policy file that cannot be used */
+  constructor(options: AgentOptions, logger: Logger, registry: Registry) {
     this.#options = options;
     this.#logger = logger;
-    this.#identity = identity;
-    this.#policies = policies;
+    this.#policy = readPolicy(options, this.ownPorts);
     const shared = { logger, registry, metricPrefix: 'fairlead_agent_' };
     this.#expiry = new CertificateExpiry(shared);
     this.#reloader = new FileReloader({ ...shared, intervalMs: options.reloadInterval });
@@ -48,16 +44,27 @@ export class AgentFiles {
     return this.#tls;
   }
 
+  get policy(): TargetPolicy {
+    return this.#policy;
+  }
+
   /** Watches the policy file, which is already in use. */
   watchPolicy(): void {
     const { policyFile } = this.#options;
     if (policyFile === undefined) return;
-    const reload = () => this.#policies.reload();
+    const reload = () => {
+      this.#policy = readPolicy(this.#options, this.ownPorts);
+    };
     this.#reloader.add({ name: 'policy', paths: [policyFile], reload });
   }
 
-  /** Loads the certificates for the first time and watches their files. @throws UsageError */
-  watchCertificates(): void {
+  /**
+   * Loads the certificates for the first time and watches their files.
+   * @param identity of an agent that gets its certificate by itself
+   * @throws UsageError
+   */
+  watchCertificates(identity: AgentIdentity | undefined): void {
+    this.#identity = identity;
     const paths = this.#loadCertificates();
     if (paths.length === 0) return;
     this.#reloader.add({ name: 'certificates', paths, reload: () => this.#loadCertificates() });

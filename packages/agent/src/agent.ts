@@ -13,7 +13,6 @@ import { createLeaseCount } from './servers/lease-count.ts';
 import { ServerTunnels } from './servers/server-tunnels.ts';
 import { Acceptor } from './streams/acceptor.ts';
 import type { Lookup } from './streams/dial-target.ts';
-import { PolicySource } from './streams/policy-source.ts';
 
 export interface FairleadAgent {
   /** Where it listens for probes and scrapers. */
@@ -68,12 +67,11 @@ async function createParts(
 ) {
   const metrics = new AgentMetrics();
 
-  const policies = new PolicySource(options);
-  const acceptor = new Acceptor({ options, logger, metrics, policies, lookup });
+  const files = new AgentFiles(options, logger, metrics.registry);
+  const acceptor = new Acceptor({ options, logger, metrics, files, lookup });
 
   const proxies = new EgressProxies({ url: options.egressProxy, env });
   const identity = await AgentIdentity.open({ options, logger, metrics, proxies });
-  const files = new AgentFiles(options, logger, metrics.registry, identity, policies);
 
   const selector = new TransportSelector(transportChoices(options.transport));
   const tunnels = new ServerTunnels({
@@ -103,7 +101,7 @@ async function createParts(
 
   const hasCertificate = () => identity?.isPresent !== false;
   const admin = createAgentAdmin(options, logger, metrics, tunnels, hasCertificate);
-  return { options, logger, policies, tunnels, admin, files, identity, leaseCount };
+  return { options, logger, tunnels, admin, files, identity, leaseCount };
 }
 
 /** Starts, drains and closes the parts of an agent, in order. */
@@ -121,9 +119,9 @@ class Agent implements FairleadAgent {
    * @throws UsageError, StartupError; then the caller must call `close`
    */
   async start(): Promise<void> {
-    const { policies, admin, files, identity, leaseCount } = this.#parts;
+    const { admin, files, identity, leaseCount } = this.#parts;
     this.addresses = await admin.listen();
-    policies.ownPorts.add(this.addresses.health.port).add(this.addresses.admin.port);
+    files.ownPorts.add(this.addresses.health.port).add(this.addresses.admin.port);
     files.watchPolicy();
     leaseCount?.start();
     if (identity === undefined || (await identity.join())) {
@@ -171,7 +169,7 @@ class Agent implements FairleadAgent {
 
   #connect(): void {
     const { files, tunnels, identity } = this.#parts;
-    files.watchCertificates();
+    files.watchCertificates(identity);
     tunnels.start();
     void identity?.keepRenewed(() => files.check());
   }

@@ -8,17 +8,17 @@ import {
 } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime/process';
 import type { AgentMetrics } from '../admin/metrics.ts';
+import type { AgentFiles } from '../agent-files.ts';
 import type { AgentOptions } from '../options.ts';
 import { DialQueue } from './dial-queue.ts';
 import { dialTarget, type Lookup } from './dial-target.ts';
-import type { PolicySource } from './policy-source.ts';
 import type { AddressCheck } from './target-policy.ts';
 
 interface AcceptorOptions {
   readonly options: AgentOptions;
   readonly logger: Logger;
   readonly metrics: AgentMetrics;
-  readonly policies: PolicySource;
+  readonly files: AgentFiles;
   /** How names are resolved; default: by the system. */
   readonly lookup: Lookup | undefined;
 }
@@ -46,7 +46,7 @@ export class Acceptor {
     stream.attach({ onClose: (error) => abort.abort(error) });
     let check: AddressCheck;
     try {
-      check = this.#options.policies.policy.checkTarget(stream.target);
+      check = this.#options.files.policy.checkTarget(stream.target);
     } catch (thrown) {
       refuse(thrown);
       return;

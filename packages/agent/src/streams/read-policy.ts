@@ -9,33 +9,17 @@ const policySchema = z.strictObject({
   deny: z.array(targetRuleSchema).default([]),
 });
 
-/** The policy in use, made of --allow, --deny and --policy-file. */
-export class PolicySource {
-  /** The agent's own ports, which the policy denies. Filled when they are bound. */
-  readonly ownPorts = new Set<number>();
-  readonly #options: AgentOptions;
-  #policy: TargetPolicy;
-
-  /** @throws UsageError as `reload` does */
-  constructor(options: AgentOptions) {
-    this.#options = options;
-    this.#policy = this.#read();
-  }
-
-  get policy(): TargetPolicy {
-    return this.#policy;
-  }
-
-  /** @throws UsageError that names file and place; then the earlier policy stays in use */
-  reload(): void {
-    this.#policy = this.#read();
-  }
-
-  #read(): TargetPolicy {
-    const { allow, deny, policyFile: path } = this.#options;
-    if (path === undefined) return new TargetPolicy({ allow, deny }, this.ownPorts);
-    const file = readCheckedFile({ flag: '--policy-file', path }, policySchema);
-    const rules = { allow: [...allow, ...file.allow], deny: [...deny, ...file.deny] };
-    return new TargetPolicy(rules, this.ownPorts);
-  }
+/**
+ * The policy of --allow, --deny and --policy-file.
+ * @param ownPorts the agent's own ports; can be filled later
+ * @throws UsageError that names file and place
+ */
+export function readPolicy(
+  { allow, deny, policyFile: path }: AgentOptions,
+  ownPorts: ReadonlySet<number>,
+): TargetPolicy {
+  if (path === undefined) return new TargetPolicy({ allow, deny }, ownPorts);
+  const file = readCheckedFile({ flag: '--policy-file', path }, policySchema);
+  const rules = { allow: [...allow, ...file.allow], deny: [...deny, ...file.deny] };
+  return new TargetPolicy(rules, ownPorts);
 }

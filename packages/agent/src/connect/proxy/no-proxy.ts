@@ -1,5 +1,12 @@
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import type { Target } from '@fairlead/protocol';
+import {
+  canonicalName,
+  networkContains,
+  parseCidr,
+  parseIpAddress,
+  parseIpNetwork,
+} from '@fairlead/runtime/net';
 
 type Rule = (target: Target) => boolean;
 
@@ -41,27 +48,19 @@ function splitPort(entry: string): { host: string; port?: number } {
   return port === undefined ? { host } : { host, port: Number(port) };
 }
 
-function networkRule(network: string): Rule {
-  const [address = '', prefix] = network.split('/');
-  const family = isIP(address);
-  const maxPrefix = family === 4 ? 32 : 128;
-  const prefixLength = prefix === undefined ? maxPrefix : Number(prefix || Number.NaN);
-  if (family === 0 || !(prefixLength >= 0 && prefixLength <= maxPrefix)) return () => false;
-  const list = new BlockList();
-  list.addSubnet(address, prefixLength, family === 4 ? 'ipv4' : 'ipv6');
-  return ({ host }) => isIP(host) !== 0 && list.check(host, isIP(host) === 4 ? 'ipv4' : 'ipv6');
-}
-
-function nameRule(entry: string): Rule {
-  const name = canonical(entry.replace(/^(\*\.|\.)+/, ''));
-  if (name === '') return () => false;
-  return (target) => {
-    const host = canonical(target.host);
-    return host === name || (isIP(host) === 0 && host.endsWith(`.${name}`));
+function networkRule(text: string): Rule {
+  const network = text.includes('/') ? parseCidr(text) : parseIpNetwork(text);
+  return ({ host }) => {
+    const address = parseIpAddress(host);
+    return network !== undefined && address !== undefined && networkContains(network, address);
   };
 }
 
-/** Names are compared without case and without the trailing dot of a full name. */
-function canonical(name: string): string {
-  return name.toLowerCase().replace(/\.$/, '');
+function nameRule(entry: string): Rule {
+  const name = canonicalName(entry.replace(/^(\*\.|\.)+/, ''));
+  if (name === '') return () => false;
+  return (target) => {
+    const host = canonicalName(target.host);
+    return host === name || (isIP(host) === 0 && host.endsWith(`.${name}`));
+  };
 }
