@@ -70,7 +70,6 @@ export class AgentFiles {
     this.#reloader.add({ name: 'certificates', paths, reload: () => this.#loadCertificates() });
   }
 
-  /** Reads changed files now. */
   check(): void {
     this.#reloader.check();
   }

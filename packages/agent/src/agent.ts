@@ -99,8 +99,7 @@ async function createParts(
       )
     : undefined;
 
-  const hasCertificate = () => identity?.isPresent !== false;
-  const admin = createAgentAdmin(options, logger, metrics, tunnels, hasCertificate);
+  const admin = createAgentAdmin(options, logger, metrics, tunnels, identity);
   return { options, logger, tunnels, admin, files, identity, leaseCount };
 }
 

@@ -39,7 +39,8 @@ export async function createServer(
     );
   }
   const { lifecycle } = await assembleServer(options, logger);
-  return { addresses: await lifecycle.start(), ...lifecycle.running };
+  const { drain, close, reload, describe } = lifecycle;
+  return { addresses: await lifecycle.start(), drain, close, reload, describe };
 }
 
 /**

@@ -1,19 +1,17 @@
 import { AdminPorts, jsonReply } from '@fairlead/runtime/admin';
 import { type Logger, release } from '@fairlead/runtime/process';
+import type { AgentIdentity } from '../identity/agent-identity.ts';
 import type { AgentOptions } from '../options.ts';
 import type { ServerTunnels } from '../servers/server-tunnels.ts';
 import type { AgentMetrics } from './metrics.ts';
 
-/**
- * The agent's health port and admin port, over HTTP.
- * @param hasCertificate false while an agent that gets its certificate by itself has none
- */
+/** The agent's health port and admin port, over HTTP. */
 export function createAgentAdmin(
   options: AgentOptions,
   logger: Logger,
   { registry }: AgentMetrics,
   tunnels: ServerTunnels,
-  hasCertificate: () => boolean,
+  identity: AgentIdentity | undefined,
 ): AdminPorts {
   const { healthServerPort, healthServerHost, adminServerPort, adminBindAddress } = options;
   return new AdminPorts(
@@ -23,7 +21,7 @@ export function createAgentAdmin(
       registry,
       notReadyReason: () => {
         if (tunnels.readyCount > 0) return undefined;
-        return hasCertificate() ? 'no server is connected' : 'no certificate yet';
+        return identity?.isPresent === false ? 'no certificate yet' : 'no server is connected';
       },
       notReadyStatus: 503,
       reports: { '/api/v1/status': () => jsonReply(200, statusOf(options, tunnels)) },

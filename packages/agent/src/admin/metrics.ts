@@ -64,7 +64,6 @@ export class AgentMetrics {
     'fairlead_agent_policy_denials_total',
     'Streams that --allow, --deny and --policy-file denied',
   );
-  /** Counts the packets of gRPC calls to servers. */
   readonly packetObserver = countPackets(this.#packets, this.#streamErrors, {
     received: 'to_agent',
     sent: 'from_agent',
@@ -101,22 +100,18 @@ export class AgentMetrics {
 
   /** Reads the number of tunnels and servers whenever the metrics are collected. */
   observeTunnels(tunnels: ServerTunnels): void {
-    new Gauge({
-      name: `${PREFIX}open_server_connections`,
-      help: 'Tunnels to servers',
-      registers: [this.registry],
-      collect() {
-        this.set(tunnels.readyCount);
-      },
-    });
-    new Gauge({
-      name: `${PREFIX}known_server_count`,
-      help: 'How many servers exist, by their HELLOs or Leases',
-      registers: [this.registry],
-      collect() {
-        this.set(tunnels.serverCount);
-      },
-    });
+    const gauge = (name: string, help: string, read: () => number) =>
+      new Gauge({
+        name: `${PREFIX}${name}`,
+        help,
+        registers: [this.registry],
+        collect() {
+          this.set(read());
+        },
+      });
+    gauge('open_server_connections', 'Tunnels to servers', () => tunnels.readyCount);
+    const help = 'How many servers exist, by their HELLOs or Leases';
+    gauge('known_server_count', help, () => tunnels.serverCount);
   }
 
   #counter(name: string, help: string, labelNames: readonly string[] = []): Counter {

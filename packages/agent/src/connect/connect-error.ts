@@ -66,18 +66,14 @@ export function fromDialError(error: unknown, server: string): ConnectError {
 }
 
 /** Codes of docs/errors.md with which a server refuses an agent, whatever the transport. */
-const identityCodes: Readonly<Record<string, ConnectFailure>> = {
-  unauthenticated: 'identity_refused',
-  unauthorized: 'identity_refused',
-  authentication_unavailable: 'identity_unknown',
-};
+const identityCodes: ReadonlyMap<unknown, ConnectFailure> = new Map([
+  ['unauthenticated', 'identity_refused'],
+  ['unauthorized', 'identity_refused'],
+  ['authentication_unavailable', 'identity_unknown'],
+]);
 
 /** The failure for a server's error code; undefined if the code is not about the agent's identity. */
-export function identityFailure(code: unknown): ConnectFailure | undefined {
-  return typeof code === 'string' && Object.hasOwn(identityCodes, code)
-    ? identityCodes[code]
-    : undefined;
-}
+export const identityFailure = (code: unknown) => identityCodes.get(code);
 
 /** A server's reason is one line. Of a proxy's HTML page only the beginning is shown. */
 const MAX_BODY_BYTES = 1024;

@@ -1,6 +1,6 @@
 import { type OutgoingHttpHeaders, sensitiveHeaders } from 'node:http2';
 import { DuplexTransport, type Target, TUNNEL_CONTENT_TYPE, TUNNEL_PATH } from '@fairlead/protocol';
-import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'http2-wrapper';
+import type { IncomingHttpHeaders } from 'http2-wrapper';
 import { authorizationHeader } from '../identity/agent-token.ts';
 import { type Connect, ConnectAttempt } from './connect-attempt.ts';
 import { refusedByHttp } from './connect-error.ts';
@@ -32,12 +32,7 @@ export async function post(
   tls: TunnelTlsOptions,
   name: string,
   headers: OutgoingHttpHeaders,
-): Promise<{
-  readonly address: string;
-  readonly session: ClientHttp2Session;
-  readonly stream: ClientHttp2Stream;
-  readonly answer: IncomingHttpHeaders;
-}> {
+) {
   const { socket, peer, explain } = await openServerConnection(attempt, endpoint, tls, 'h2');
   const { address } = peer;
   attempt.begin(`waiting for the ${name} answer of ${address}`);

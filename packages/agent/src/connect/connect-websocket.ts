@@ -40,16 +40,9 @@ export const connectWebSocket: Connect = (endpoint, tls, options) =>
       });
       webSocket.once('error', (error: NodeJS.ErrnoException) => {
         // An error of the connection has a code. Without one, ws complains about the answer.
+        const text = `the server at ${peer.address} did not accept a Fairlead WebSocket: ${error.message}`;
         if (error.code !== undefined) reject(explain(error));
-        else reject(answerError(peer.address, error));
+        else reject(new ConnectError('protocol_mismatch', text, { cause: error }));
       });
     });
   });
-
-function answerError(address: string, error: Error): ConnectError {
-  return new ConnectError(
-    'protocol_mismatch',
-    `the server at ${address} did not accept a Fairlead WebSocket: ${error.message}`,
-    { cause: error },
-  );
-}

@@ -1,19 +1,14 @@
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect, type PeerCertificate, type SecureContextOptions, type TLSSocket } from 'node:tls';
+import { connect, type PeerCertificate, type SecureContextOptions } from 'node:tls';
 import { formatTarget, type Target } from '@fairlead/protocol';
 import type { ConnectAttempt } from './connect-attempt.ts';
 import type { ConnectError } from './connect-error.ts';
-import { closedEarly, fromTlsError, type TlsPeer } from './tls-error.ts';
+import { closedEarly, fromTlsError } from './tls-error.ts';
 import type { TlsSessionCache } from './tls-session-cache.ts';
 
 /** A TLS connection after the handshake. */
-export interface SecureConnection {
-  readonly socket: TLSSocket;
-  readonly peer: TlsPeer;
-  /** Explains an error that the socket reports later. */
-  explain(error: Error): ConnectError;
-}
+export type SecureConnection = Awaited<ReturnType<typeof startTls>>;
 
 /**
  * Makes a connection a TLS connection and verifies its server.
@@ -21,6 +16,7 @@ export interface SecureConnection {
  * @param options.protocols ALPN, in order of preference
  * @param options.isUnverified accepts any certificate. Only for a connection that carries no secret, and
  *   whose answer is checked in another way.
+ * @returns with `explain`, for an error that the socket reports later
  * @throws ConnectError
  */
 export async function startTls(
@@ -34,7 +30,7 @@ export async function startTls(
     readonly protocols: readonly string[];
     readonly isUnverified?: boolean | undefined;
   },
-): Promise<SecureConnection> {
+) {
   const { endpoint, sessions } = options;
   const peer = { address: formatTarget(endpoint), name: options.serverName ?? endpoint.host };
   attempt.begin(`waiting for the TLS handshake with ${peer.address}`);

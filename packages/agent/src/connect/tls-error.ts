@@ -10,7 +10,6 @@ const certificateAlert =
 const versionMismatch =
   /^ERR_SSL_(WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL|TLSV1_ALERT_PROTOCOL_VERSION|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST)$/;
 
-/** The server of a TLS connection. */
 export interface TlsPeer {
   /** `host:port`, for error texts. */
   readonly address: string;

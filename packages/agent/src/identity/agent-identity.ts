@@ -207,7 +207,6 @@ export class AgentIdentity {
     }
     const keyPem = pemOf(privateKey);
     await this.#store.write({ certPem, keyPem });
-    await this.#store.removeNewKey();
     this.#identity = { certificate, certPem, keyPem };
     this.#options.metrics.onCertificateRequest(request, true);
     this.#reportSuccess(request, certificate);

@@ -108,12 +108,10 @@ export class IdentityStore {
     await writeFileAtomically(this.#newKeyPath, keyPem, 0o600);
   }
 
-  async removeNewKey(): Promise<void> {
-    await rm(this.#newKeyPath, { force: true });
-  }
-
+  /** Writes the certificate, and removes the key of its request. */
   async write({ keyPem, certPem }: Pick<Identity, 'keyPem' | 'certPem'>): Promise<void> {
     await writeFileAtomically(this.files.cert.path, keyPem + certPem, 0o600);
+    await rm(this.#newKeyPath, { force: true });
   }
 
   /** Restricts the file to this user. @returns false if it does not exist */

@@ -3,7 +3,6 @@ import { readNamedFile } from '@fairlead/runtime/options';
 import { UsageError } from '@fairlead/runtime/process';
 import type { AgentOptions } from '../options.ts';
 
-/** Whether the options contain an enrollment token. */
 export const hasToken = ({ enrollmentToken, enrollmentTokenFile }: AgentOptions): boolean =>
   enrollmentToken !== undefined || enrollmentTokenFile !== undefined;
 

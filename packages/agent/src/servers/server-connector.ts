@@ -6,7 +6,6 @@ import { ServerTunnel, type TunnelContext } from './server-tunnel.ts';
 import type { TunnelSession } from './tunnel-session.ts';
 
 export interface ServerConnectorOptions {
-  /** The address to dial. */
   readonly endpoint: Target;
   readonly context: TunnelContext;
   /** Paces attempts that fail, and the first one after a tunnel is lost. */
@@ -171,7 +170,6 @@ export class ServerConnector {
     });
   }
 
-  /** Sets when the next attempt may begin. */
   #waitFor(ms: number): void {
     this.#nextAttemptAtMs = performance.now() + ms;
     this.#wake();

@@ -132,7 +132,6 @@ export class ServerTunnel {
     else this.close();
   }
 
-  /** Ends the tunnel and its streams. */
   close(): void {
     this.#isClosedByAgent = true;
     this.session.close();

@@ -74,7 +74,6 @@ export class ServerTunnels {
     return [...this.#configured.values(), ...this.#peers.values(), ...this.#retired];
   }
 
-  /** How many tunnels are ready. */
   get readyCount(): number {
     return this.connectors.reduce((sum, { readyCount }) => sum + readyCount, 0);
   }
@@ -92,7 +91,6 @@ export class ServerTunnels {
     return this.connectors.flatMap(({ sessions }) => sessions);
   }
 
-  /** Sets how many servers exist by their Leases. */
   setLeaseCount(count: number): void {
     this.#registry.setLeaseCount(count);
     this.#onChange();

@@ -13,28 +13,12 @@ import type { ServerConnection } from '../connect/connect-attempt.ts';
 import type { GrpcConnection } from '../connect/connect-grpc.ts';
 
 /** The session of a tunnel, for Fairlead's protocol and for Konnectivity's. */
-export type TunnelSession = Pick<
-  Session,
-  | 'isClosed'
-  | 'isDraining'
-  | 'isSilent'
-  | 'streamCount'
-  | 'isIdle'
-  | 'transportClosed'
-  | 'peerHello'
-  | 'minRttMs'
-  | 'receivedBytes'
-  | 'sentBytes'
-  | 'ping'
-  | 'drain'
-  | 'close'
-> & { readonly transport: Pick<Transport, 'kind'>; start(): unknown };
+export type TunnelSession = Session | GrpcSession;
 
 interface TunnelSessionOptions extends SessionOptions {
   readonly memory: MemoryBudget;
   /** For Konnectivity's protocol, which has no flow control per stream. */
   readonly stalledStreamTimeoutMs: number;
-  /** Notified of the packets of gRPC calls. */
   readonly packetObserver: PacketObserver;
 }
 
@@ -50,7 +34,7 @@ export function createSession(
 }
 
 /** A call to a Konnectivity server, with the interface of a session. */
-class GrpcSession extends ServingTunnel implements TunnelSession {
+class GrpcSession extends ServingTunnel {
   readonly peerHello: Hello;
   /** False: a call that is lost ends, and HTTP/2 reports nothing before. */
   readonly isSilent = false;

@@ -25,14 +25,12 @@ const lookupFailures: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'temporary failure in name resolution',
 };
 
-/** A failed connect to one address. */
 export function connectError(error: NodeJS.ErrnoException, address: string): TunnelError {
   const known = connectFailures[error.code ?? ''];
   const [code, text] = known ?? (['dial_failed', `connect: ${error.message}`] as const);
   return new TunnelError(code, `dial tcp ${address}: ${text}`, { cause: error });
 }
 
-/** A name that did not resolve. */
 export function lookupError(error: NodeJS.ErrnoException, host: string): TunnelError {
   const text = lookupFailures[error.code ?? ''] ?? error.message;
   return new TunnelError('dns_failed', `dial tcp: lookup ${host}: ${text}`, { cause: error });

@@ -28,7 +28,6 @@ export class Readiness {
     this.#options = options;
   }
 
-  /** An agent has connected. */
   onAgent(): void {
     this.#lastAgentAtMs = performance.now();
     this.#firstAgentAtMs ??= this.#lastAgentAtMs;

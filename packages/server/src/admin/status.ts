@@ -31,7 +31,6 @@ export interface WorkerStatus {
   readonly pid: number | null;
   /** ISO 8601; null until the process is replaced. */
   readonly startedAt: string | null;
-  /** How often the process was replaced. */
   readonly replacements: number;
   readonly state: 'starting' | 'no answer' | 'not ready' | 'ready' | 'ended';
   /** Why the worker is not ready. */

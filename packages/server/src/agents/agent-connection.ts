@@ -88,7 +88,6 @@ export abstract class AgentConnection implements Backend {
   /** Sends the agent the current number and addresses of servers. */
   announceServers(): void {}
 
-  /** Closes the connection if its peer is denied now. */
   closeIfDenied(): void {
     const reason = this.host.whyDenied(this.peer);
     if (reason !== undefined) this.close(new TunnelError('unauthorized', reason));

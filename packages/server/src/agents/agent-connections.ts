@@ -55,7 +55,6 @@ export class AgentConnections {
     }
   }
 
-  /** Closes the connections of peers that are denied now. */
   closeDenied(): void {
     for (const connection of this.#connections) connection.closeIfDenied();
   }

@@ -16,6 +16,7 @@ import { Http2Connections } from '../http2/http2-connections.ts';
 import { lingeringClose, refuseHttp1 } from '../listeners/refusal.ts';
 import { TlsListener, type TlsListenerOptions } from '../listeners/tls-listener.ts';
 import { type AgentPeer, peerOf } from './agent-peer.ts';
+import { authorizationsOf } from './auth/agent-token.ts';
 import type { TokenAuthenticator } from './auth/token-authenticator.ts';
 import { Http2Tunnels } from './http2-tunnels.ts';
 import { WebSocketTunnels } from './websocket-tunnels.ts';
@@ -57,12 +58,13 @@ export type IdentifyByToken = (token: string | undefined) => Promise<AgentPeer>;
 export interface AgentRequestHandler {
   /**
    * Verifies the token of a request, if agents need one.
+   * @param rawHeaders alternating names and values
    * @throws TunnelError with which the caller refuses the request
    */
-  identify(authorizations: () => readonly string[]): AgentPeer | Promise<AgentPeer>;
+  identify(rawHeaders: readonly string[]): AgentPeer | Promise<AgentPeer>;
   onTunnel(transport: Transport, peer: AgentPeer): void;
   /** A Konnectivity agent calls `AgentService/Connect`; no response is sent yet. HTTP/2 only. */
-  onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void;
+  readonly onAgentCall?: AgentListenerOptions['onAgentCall'] | undefined;
   /** No complete request arrived before the deadline; the connection is closed. */
   onSilent(): void;
 }
@@ -103,12 +105,11 @@ export class AgentListener extends TlsListener {
         idleTimeoutMs: options.headTimeoutMs,
         streamWindowBytes: HTTP2_WINDOW_BYTES,
         maxConcurrentStreams: maxTunnelsPerConnection,
-        ...(options.memory && { memory: options.memory }),
+        memory: options.memory,
       }),
     );
   }
 
-  /** Stops accepting; open tunnels go on. */
   override stop(): void {
     super.stop();
     this.#webSockets.drain();
@@ -131,25 +132,20 @@ export class AgentListener extends TlsListener {
       return;
     }
     if (!tokens) handshakes?.end(socket);
-    const identify = (authorizations: () => readonly string[]) =>
-      tokens ? this.#identify(socket, peer, authorizations(), tokens) : peer;
-    const silent = () => {
+    const identify = (rawHeaders: readonly string[]) =>
+      tokens ? this.#identify(socket, peer, authorizationsOf(rawHeaders), tokens) : peer;
+    const onSilent = () => {
       onRefused('timeout');
       const what = 'no request for a tunnel in time';
       logger.info({ listener: 'agent', address: peer.address, reason: what }, 'connection closed');
     };
     if (socket.alpnProtocol === TUNNEL_ALPN) {
       const byToken: IdentifyByToken = async (token) =>
-        identify(() => (token === undefined ? [] : [`Bearer ${token}`]));
+        identify(token === undefined ? [] : ['authorization', `Bearer ${token}`]);
       onTunnel(new DuplexTransport(socket, 'tls'), peer, tokens && byToken);
     } else if (socket.alpnProtocol === 'h2') {
-      this.#http2.take(socket, {
-        identify,
-        onTunnel,
-        ...(onAgentCall && { onAgentCall }),
-        onSilent: silent,
-      });
-    } else this.#webSockets.take(socket, { identify, onTunnel, onSilent: silent });
+      this.#http2.take(socket, { identify, onTunnel, onAgentCall, onSilent });
+    } else this.#webSockets.take(socket, { identify, onTunnel, onSilent });
   }
 
   /** Verifies the token of a request. @throws TunnelError */
@@ -178,13 +174,9 @@ export class AgentListener extends TlsListener {
 
   /** Sends the peer the reason in the protocol that it chose by ALPN (spec 10.4), and closes. */
   #refuse(socket: TLSSocket, error: TunnelError): void {
-    if (socket.alpnProtocol === 'h2') {
-      this.#http2.refuse(socket, error);
-    } else if (socket.alpnProtocol === TUNNEL_ALPN) {
-      lingeringClose(socket, refusalFrame(error));
-    } else {
-      refuseHttp1(socket, error);
-    }
+    if (socket.alpnProtocol === 'h2') this.#http2.refuse(socket, error);
+    else if (socket.alpnProtocol === TUNNEL_ALPN) lingeringClose(socket, refusalFrame(error));
+    else refuseHttp1(socket, error);
   }
 }
 

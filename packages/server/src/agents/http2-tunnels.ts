@@ -12,7 +12,6 @@ import { isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import type { Http2Connections, Http2Handler } from '../http2/http2-connections.ts';
 import { refuseHttp2 } from '../listeners/refusal.ts';
 import type { AgentRequestHandler } from './agent-listener.ts';
-import { authorizationsOf } from './auth/agent-token.ts';
 
 /**
  * Tunnels in HTTP/2 streams (spec 10.3): the bodies of a POST and of its response carry the frames. The calls
@@ -31,20 +30,18 @@ export class Http2Tunnels {
   take(socket: TLSSocket, handler: AgentRequestHandler): void {
     const { identify, onTunnel, onAgentCall, onSilent } = handler;
     const onRequest: Http2Handler['onRequest'] = async (stream, headers, rawHeaders) => {
-      const authorizations = () => authorizationsOf(rawHeaders);
       if (isGrpc(headers)) {
         if (onAgentCall && headers[':path'] === CONNECT_METHOD) {
           if (stream.session) this.#grpcSessions.add(stream.session as ServerHttp2Session);
           try {
-            const peer = await identify(authorizations);
+            const peer = await identify(rawHeaders);
             if (isOpen(stream)) onAgentCall(stream, headers, peer);
           } catch (thrown) {
             refuseGrpc(stream, toGrpcError(toTunnelError(thrown)));
           }
         } else {
           const served = onAgentCall ? `only ${CONNECT_METHOD}` : 'no gRPC';
-          const text = `${served} is served here`;
-          refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', text));
+          refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', `${served} is served here`));
         }
         return;
       }
@@ -52,7 +49,7 @@ export class Http2Tunnels {
       try {
         const error = refusalOfRequest(headers);
         if (error) throw error;
-        const peer = await identify(authorizations);
+        const peer = await identify(rawHeaders);
         if (!isOpen(stream)) return;
         stream.respond({ ':status': 200, 'content-type': TUNNEL_CONTENT_TYPE });
         onTunnel(new DuplexTransport(stream, 'http2'), peer);
@@ -88,19 +85,17 @@ const isOpen = (stream: ServerHttp2Stream): boolean => !stream.destroyed && !str
 
 function refusalOfRequest(headers: IncomingHttpHeaders): TunnelError | undefined {
   const { ':method': method, ':path': path, 'content-type': type } = headers;
-  if (path !== TUNNEL_PATH) {
-    return new TunnelError(
-      'bad_request',
-      `there is nothing at ${path}; tunnels are at ${TUNNEL_PATH}`,
-    );
-  }
-  if (method !== 'POST')
+  if (path !== TUNNEL_PATH) return wrongPath(path);
+  if (method !== 'POST') {
     return new TunnelError('method_not_allowed', `a tunnel is a POST, not ${method}`);
-  if (type !== TUNNEL_CONTENT_TYPE) {
-    return new TunnelError(
-      'bad_request',
-      `a tunnel has content type ${TUNNEL_CONTENT_TYPE}, not ${type}`,
-    );
   }
-  return undefined;
+  if (type === TUNNEL_CONTENT_TYPE) return undefined;
+  const text = `a tunnel has content type ${TUNNEL_CONTENT_TYPE}, not ${type}`;
+  return new TunnelError('bad_request', text);
+}
+
+/** The refusal of a request for another path than that of tunnels. */
+export function wrongPath(path: string | undefined): TunnelError {
+  const text = `there is nothing at ${path}; tunnels are at ${TUNNEL_PATH}`;
+  return new TunnelError('bad_request', text);
 }

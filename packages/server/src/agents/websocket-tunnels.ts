@@ -13,7 +13,7 @@ import {
 import { WebSocketServer } from 'ws';
 import { refuseHttp1 } from '../listeners/refusal.ts';
 import type { AgentRequestHandler } from './agent-listener.ts';
-import { authorizationsOf } from './auth/agent-token.ts';
+import { wrongPath } from './http2-tunnels.ts';
 
 /**
  * Tunnels in WebSockets (spec 10.2). A `node:http` server that does not listen parses the requests. Since its
@@ -77,7 +77,7 @@ export class WebSocketTunnels {
     try {
       const error = refusalOfRequest(request);
       if (error) throw error;
-      const peer = await identify(() => authorizationsOf(request.rawHeaders));
+      const peer = await identify(request.rawHeaders);
       if (socket.destroyed) return;
       this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
         onTunnel(new WebSocketTransport(webSocket, socket, 'server'), peer);
@@ -101,16 +101,9 @@ export class WebSocketTunnels {
 
 function refusalOfRequest({ url, headers }: IncomingMessage): TunnelError | undefined {
   const path = url?.split('?')[0];
-  if (path !== TUNNEL_PATH) {
-    return new TunnelError(
-      'bad_request',
-      `there is nothing at ${path}; tunnels are at ${TUNNEL_PATH}`,
-    );
-  }
+  if (path !== TUNNEL_PATH) return wrongPath(path);
   const offered = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
   if (offered?.includes(TUNNEL_SUBPROTOCOL)) return undefined;
-  return new TunnelError(
-    'bad_request',
-    `the WebSocket must offer the subprotocol ${TUNNEL_SUBPROTOCOL}`,
-  );
+  const text = `the WebSocket must offer the subprotocol ${TUNNEL_SUBPROTOCOL}`;
+  return new TunnelError('bad_request', text);
 }

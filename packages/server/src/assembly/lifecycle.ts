@@ -88,16 +88,13 @@ export function createLifecycle(
     openFrontEnd: () => frontEndSide.listen(),
     /** Serves an agent's TCP connection that the primary has accepted. */
     takeAgent: (socket: Socket) => listener.take(socket),
-    /** The other methods of `FairleadServer`. */
-    running: {
-      drain,
-      close,
-      reload: () => {
-        accessLog?.reopen();
-        files.check();
-      },
-      describe: () =>
-        `${counted(connections.serving.length, 'agent')}, ${counted(activeStreams(), 'stream')}`,
+    drain,
+    close,
+    reload: () => {
+      accessLog?.reopen();
+      files.check();
     },
+    describe: () =>
+      `${counted(connections.serving.length, 'agent')}, ${counted(activeStreams(), 'stream')}`,
   };
 }

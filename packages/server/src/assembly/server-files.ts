@@ -1,9 +1,10 @@
 import { FileReloader, type Logger } from '@fairlead/runtime/process';
-import { AgentDenyList, CertificateExpiry, type TlsFiles } from '@fairlead/runtime/tls';
+import { AgentDenyList, CertificateExpiry, namedFile, type TlsFiles } from '@fairlead/runtime/tls';
 import type { Registry } from 'prom-client';
 import type { AgentPeer } from '../agents/agent-peer.ts';
+import { readTicketSecret } from '../agents/session-ticket-keys.ts';
 import { FrontEndPolicy } from '../front-end/front-end-policy.ts';
-import { loadAgentPortTls, loadFrontEndTls } from '../listeners/tls.ts';
+import { certificateOf, loadPortTls } from '../listeners/tls.ts';
 import type { ServerOptions } from '../options.ts';
 import type { AgentSide } from './agent-side.ts';
 import type { FrontEndSide } from './front-end-side.ts';
@@ -94,12 +95,25 @@ export class ServerFiles {
   }
 
   #loadAgentTls(): TlsFiles {
-    return this.#warned(loadAgentPortTls(this.#options, this.#ticketSecret, this.agentTls));
+    const { clusterCert, clusterKey, clusterCaCert, tlsTicketKeyFile } = this.#options;
+    const identity = certificateOf('cluster', clusterCert, clusterKey);
+    const ca = namedFile('--cluster-ca-cert', clusterCaCert);
+    const keyFile = namedFile('--tls-ticket-key-file', tlsTicketKeyFile);
+    const secret = () => (keyFile ? readTicketSecret(keyFile) : this.#ticketSecret);
+    const spec = { identity, ca, inUse: this.agentTls };
+    return this.#warned(loadPortTls(this.#options, 'agent port', spec, secret));
   }
 
   #loadFrontEndTls(): TlsFiles | undefined {
-    const tls = loadFrontEndTls(this.#options, this.#ticketSecret, this.frontEndTls);
-    return tls && this.#warned(tls);
+    const { serverCert, serverKey, serverCaCert } = this.#options;
+    const identity = certificateOf('server', serverCert, serverKey);
+    if (!identity) return undefined;
+    const spec = {
+      identity,
+      ca: namedFile('--server-ca-cert', serverCaCert),
+      inUse: this.frontEndTls,
+    };
+    return this.#warned(loadPortTls(this.#options, 'front end', spec, () => this.#ticketSecret));
   }
 
   #warned(tls: TlsFiles): TlsFiles {

@@ -32,10 +32,10 @@ export function leaseNameOf(serverId: string): string | undefined {
   return name.length <= 253 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(name) ? name : undefined;
 }
 
-/** Publishes this server's Lease, and watches the Leases of the others. */
-export type ServerLeases = Awaited<ReturnType<typeof createServerLeases>>;
-
-/** @throws UsageError if the kubeconfig or the service account of this process cannot be used */
+/**
+ * Publishes this server's Lease, and watches the Leases of the others.
+ * @throws UsageError if the kubeconfig or the service account of this process cannot be used
+ */
 export async function createServerLeases(
   options: ServerOptions,
   logger: Logger,

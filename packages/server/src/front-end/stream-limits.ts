@@ -38,14 +38,7 @@ const defaults: Required<StreamLimitOptions> = {
 };
 
 /** One stream's share of the limits. */
-export interface StreamLease {
-  /** The dial has ended, in success or failure. */
-  onDialEnd(): void;
-  /** The client closed its connection during the dial. */
-  onAbandoned(): void;
-  /** The stream has ended. */
-  end(): void;
-}
+export type StreamLease = ReturnType<StreamLimits['admit']>;
 
 /** How many streams callers may have, and how fast they may open them. Callers are known by `callerName`. */
 export class StreamLimits {
@@ -67,19 +60,21 @@ export class StreamLimits {
   }
 
   /** @throws TunnelError `limit_reached` that names the limit */
-  admit(caller: string): StreamLease {
+  admit(caller: string) {
     this.#check(caller);
     if (this.#options.maxOpensPerSecond !== Number.POSITIVE_INFINITY) this.#opens.take(caller);
     this.#streams++;
     this.#pendingDials++;
     this.#streamsByCaller.set(caller, this.#streamsOf(caller) + 1);
     let isPending = true;
+    /** The dial has ended, in success or failure. */
     const onDialEnd = () => {
       if (isPending) this.#pendingDials--;
       isPending = false;
     };
     return {
       onDialEnd,
+      /** The client closed its connection during the dial. */
       onAbandoned: () => this.#abandoned.take(caller),
       end: () => {
         onDialEnd();

@@ -23,7 +23,7 @@ export interface Http2Options {
   /** Per connection; default 10,000. */
   readonly maxConcurrentStreams?: number;
   /** Counts the bytes that connections hold because their peers do not read. */
-  readonly memory?: MemoryBudget;
+  readonly memory?: MemoryBudget | undefined;
 }
 
 /** Serves the requests of one connection. */

@@ -36,7 +36,6 @@ export class FrontEndDenial extends TunnelError {}
 
 /** What an answer says beside the error. */
 export interface RefusalDetails {
-  /** The target that the request named. */
   readonly target?: Target | undefined;
   /** The methods for an `allow` header. */
   readonly allow?: string | undefined;

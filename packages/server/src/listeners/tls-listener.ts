@@ -25,7 +25,6 @@ export interface TlsListenerOptions {
 export interface TlsListenerKind {
   /** The listener's name in logs. */
   readonly name: 'agent' | 'frontend';
-  /** The flag that chose the port. */
   readonly flag: string;
   readonly alpn: string[];
   /** Whether a certificate is requested. It is not verified here: see `onConnection`. */

@@ -52,7 +52,6 @@ export class UdsListener {
     });
   }
 
-  /** Stops accepting. */
   stop(): void {
     if (!this.#server.listening) return;
     const { shared } = this.#options;
@@ -61,7 +60,6 @@ export class UdsListener {
     this.#server.close();
   }
 
-  /** Closes every connection at once. */
   destroyAll(): void {
     for (const socket of [...this.#connections]) socket.destroy();
   }

@@ -68,10 +68,8 @@ export function checkAuthentication(options: ServerOptions): void {
     '--agent-service-account': options.agentServiceAccount,
     '--authentication-audience': options.authenticationAudience,
   };
-  const flags = Object.keys(needed);
-  const missing = Object.entries(needed)
-    .filter(([, value]) => value === undefined)
-    .map(([name]) => name);
+  const flags = Object.keys(needed) as (keyof typeof needed)[];
+  const missing = flags.filter((flag) => needed[flag] === undefined);
   if (missing.length === 0) return;
   if (missing.length < flags.length) {
     throw new UsageError(

@@ -27,7 +27,6 @@ export const serverKubernetesOptions = {
   }),
 };
 
-/** @throws UsageError */
 export function checkLease({ enableLeaseController, serverId }: ServerOptions): void {
   if (enableLeaseController && leaseNameOf(serverId) === undefined) {
     throw new UsageError(

@@ -35,7 +35,6 @@ export const routingOptions = {
   }),
 };
 
-/** @throws UsageError */
 export function checkStrategies(options: ServerOptions): void {
   if (options.proxyStrategies.length === 0) {
     throw new UsageError('--proxy-strategies is empty: give at least "default"');

@@ -28,16 +28,9 @@ export function workerServerId(serverId: string, worker: number): string {
 }
 
 /** The port for agents of each worker alone, in the order of workers; none without --advertise-agent-address. */
-export function workerAgentPorts({
-  workers: count,
-  workerAgentPort,
-  advertiseAgentAddress,
-  agentBindAddress: address,
-}: Pick<
-  ServerOptions,
-  'workers' | 'workerAgentPort' | 'advertiseAgentAddress' | 'agentBindAddress'
->) {
-  if (count === 1 || advertiseAgentAddress === undefined) return [];
+export function workerAgentPorts(options: ServerOptions) {
+  const { workers: count, workerAgentPort, agentBindAddress: address } = options;
+  if (count === 1 || options.advertiseAgentAddress === undefined) return [];
   return Array.from({ length: count }, (_, index) => ({
     name: 'worker-agent-port',
     port: workerAgentPort === 0 ? 0 : workerAgentPort + index,

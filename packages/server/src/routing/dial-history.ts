@@ -1,6 +1,5 @@
 import { formatTarget, type Target } from '@fairlead/protocol';
 
-/** The result of one dial. */
 export interface DialRecord {
   /** With `--workers`: the worker that dialed. */
   readonly worker?: number;

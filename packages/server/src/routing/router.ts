@@ -46,9 +46,7 @@ export class Router {
   }
 
   /** The backends among which `pick` picks, the preferred ones first, in linear time: for diagnosis. */
-  matches(
-    target: Target,
-  ): { readonly strategy: StrategyName; readonly backends: readonly Backend[] } | undefined {
+  matches(target: Target) {
     for (const strategy of this.#names) {
       for (const pool of strategies[strategy](this.#backends, target)) {
         const backends = pool.eligible();

@@ -9,24 +9,20 @@ import net, { type AddressInfo } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { type ListenerAddress, listenError } from '@fairlead/runtime/net';
 
-/** A bound socket. */
-export interface BoundSocket {
+/** libuv's handle of a bound socket. */
+interface Handle {
   /** In this process, for workers to inherit. */
   readonly fd: number;
   /** Closes the socket in this process; workers still accept connections. */
   close(): void;
-}
-
-/** libuv's handle of a bound socket. */
-interface Handle extends BoundSocket {
   /** Fills in address and port. */
   getsockname(out: object): number;
 }
 
+export type BoundSocket = Pick<Handle, 'fd' | 'close'>;
+
 /** @throws StartupError naming flag, address and reason */
-export async function bindTcp(
-  place: ListenerAddress,
-): Promise<BoundSocket & { readonly address: AddressInfo }> {
+export async function bindTcp(place: ListenerAddress) {
   const { host, port } = place;
   try {
     const at = host === undefined ? undefined : await dns.lookup(host);
@@ -47,8 +43,7 @@ export async function bindTcp(
 
 /** Creates the socket file before it returns. `close` removes the file if it still exists. */
 export async function bindUds(path: string): Promise<BoundSocket> {
-  const handle = createHandle(path, -1, -1);
-  return { fd: handle.fd, close: () => handle.close() };
+  return createHandle(path, -1, -1);
 }
 
 function createHandle(address: string | null, port: number, type: 4 | 6 | -1): Handle {

@@ -20,7 +20,6 @@ export class MergedMetrics {
   /** Sums of the workers that have ended. */
   #retired: Promise<readonly MetricObject[]> = Promise.resolve([]);
 
-  /** @param ownRegistry the primary's own metrics */
   constructor(ownRegistry: Registry) {
     this.#ownRegistry = ownRegistry;
   }

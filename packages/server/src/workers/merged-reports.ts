@@ -3,7 +3,6 @@ import { type AdminReply, jsonReply } from '@fairlead/runtime/admin';
 import type { AgentStatus, ServerStatus, WorkerStatus } from '../admin/status.ts';
 import type { WhyReport } from '../admin/why.ts';
 
-/** A worker's report. */
 export interface WorkerReply {
   readonly worker: number;
   readonly reply: AdminReply;

@@ -58,7 +58,6 @@ class Primary implements RunningProgram {
   /** While the first workers start: called for each that serves or has failed. */
   #onFirst: ((failed: WorkerEnd | undefined) => void) | undefined;
   #isUp = false;
-  /** The time of the last readiness probe. */
   #probedAtMs = -Infinity;
   #isDraining = false;
 
@@ -197,7 +196,6 @@ class Primary implements RunningProgram {
     for (const worker of this.#workers) worker.send({ type: 'openFrontEnd' });
   }
 
-  /** The options of a worker's server. */
   #optionsOf(worker: number): ServerOptions {
     const options = this.#options;
     const { workers, serverId, serverCount, maxTunnelWindow, maxStreamWindow } = options;

@@ -43,7 +43,6 @@ export class SharedPorts {
     }
   }
 
-  /** The file descriptors for a worker. */
   fdsOf(worker: number): SharedFds {
     return {
       frontEnd: this.#frontEnd?.fd,

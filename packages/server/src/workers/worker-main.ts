@@ -102,7 +102,7 @@ class Worker {
         break;
       case 'reload':
         this.#log.reopen();
-        this.#server.lifecycle.running.reload();
+        this.#server.lifecycle.reload();
         break;
       case 'drain':
         if (message.isWatched) this.#server.readiness.noteProbe();
@@ -159,7 +159,7 @@ class Worker {
     if (this.#isDraining) return;
     this.#isDraining = true;
     try {
-      await this.#server.lifecycle.running.drain();
+      await this.#server.lifecycle.drain();
     } catch (err) {
       await exitFatal(this.#log, err, 'drain');
     }

@@ -26,7 +26,6 @@ export class WorkerSlot {
     this.#spawn = spawn;
   }
 
-  /** Starts the worker process. */
   start(): void {
     this.process = this.#spawn(this);
   }

@@ -9,7 +9,6 @@ export interface EgressProxy {
   readonly name: string;
   readonly host: string;
   readonly port: number;
-  /** Whether the connection to the proxy uses TLS. */
   readonly secure: boolean;
   /** The value of Proxy-Authorization (RFC 7617). */
   readonly authorization: string | undefined;

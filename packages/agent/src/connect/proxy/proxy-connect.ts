@@ -33,10 +33,8 @@ export async function openSocket(attempt: ConnectAttempt, endpoint: Target): Pro
   }
 }
 
-async function openProxy(
-  attempt: ConnectAttempt,
-  { host, port, secure, tls = {} }: EgressProxy,
-): Promise<{ socket: Duplex; isHttp2: boolean }> {
+async function openProxy(attempt: ConnectAttempt, proxy: EgressProxy) {
+  const { host, port, secure, tls = {} } = proxy;
   const endpoint = { host, port };
   const socket = await attempt.dial(endpoint);
   if (!secure) return { socket, isHttp2: false };

@@ -63,7 +63,6 @@ function networkOf(uri: string): ClaimConstraints['networks'][number] | undefine
   return isPossible ? { network, maxPrefixBits } : undefined;
 }
 
-/** Splits claims into those that the constraints cover and the others. */
 export function splitClaims(claims: AgentIdentifiers, constraints: ClaimConstraints): AgentClaims {
   const coversCidr = (claimed: IpNetwork): boolean =>
     constraints.networks.some(

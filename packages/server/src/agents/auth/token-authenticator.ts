@@ -25,7 +25,6 @@ export interface TokenAuthenticatorOptions {
   };
   /** Asks the Kubernetes API about a token. Rejects if the API gives no verdict. */
   review(token: string): Promise<TokenReview>;
-  /** Called with the outcome of each question to the API. */
   onReview?(outcome: ReviewOutcome): void;
   /** Releases what `review` uses. */
   close?(): void;
