@@ -17,35 +17,27 @@ import type { TargetPolicy } from './streams/target-policy.ts';
 export class AgentFiles {
   /** The agent's own ports, which the policy denies. Filled when they are bound. */
   readonly ownPorts = new Set<number>();
+  policy: TargetPolicy;
+  /**
+   * For connections to servers: the same object until the files change, because TLS sessions are kept per object;
+   * empty before `watchCertificates`.
+   */
+  tls: TunnelTlsOptions = {};
   readonly #options: AgentOptions;
   readonly #logger: Logger;
   readonly #expiry: CertificateExpiry;
   readonly #reloader: FileReloader;
-  #policy: TargetPolicy;
   #identity: AgentIdentity | undefined;
   #loaded: TlsFiles | undefined;
-  #tls: TunnelTlsOptions = {};
 
   /** @throws UsageError for a policy file that cannot be used */
   constructor(options: AgentOptions, logger: Logger, registry: Registry) {
     this.#options = options;
     this.#logger = logger;
-    this.#policy = readPolicy(options, this.ownPorts);
+    this.policy = readPolicy(options, this.ownPorts);
     const shared = { logger, registry, metricPrefix: 'fairlead_agent_' };
     this.#expiry = new CertificateExpiry(shared);
     this.#reloader = new FileReloader({ ...shared, intervalMs: options.reloadInterval });
-  }
-
-  /**
-   * The TLS options for connections to servers: the same object until the files change, because TLS sessions are kept
-   * per object; empty before `watchCertificates`.
-   */
-  get tls(): TunnelTlsOptions {
-    return this.#tls;
-  }
-
-  get policy(): TargetPolicy {
-    return this.#policy;
   }
 
   /** Watches the policy file, which is already in use. */
@@ -53,7 +45,7 @@ export class AgentFiles {
     const { policyFile } = this.#options;
     if (policyFile === undefined) return;
     const reload = () => {
-      this.#policy = readPolicy(this.#options, this.ownPorts);
+      this.policy = readPolicy(this.#options, this.ownPorts);
     };
     this.#reloader.add({ name: 'policy', paths: [policyFile], reload });
   }
@@ -99,7 +91,7 @@ export class AgentFiles {
       inUse: this.#loaded,
     });
     this.#loaded = loaded;
-    this.#tls = { ...loaded.context, serverName };
+    this.tls = { ...loaded.context, serverName };
     for (const warning of loaded.warnings) this.#logger.warn(warning);
     this.#expiry.update(loaded.expiries.map((file) => this.#withWarnMs(file)));
     const files = [cert, key, ca].filter((file) => file !== undefined);

@@ -242,17 +242,10 @@ export const agentOptions = defineOptions({
     if (options.proxyServerHost.length === 0) {
       throw new UsageError('--proxy-server-host is empty. Set it to the host of a server');
     }
+    const { healthServerPort, healthServerHost, adminServerPort, adminBindAddress } = options;
     checkDistinctPorts([
-      {
-        name: 'health-server-port',
-        port: options.healthServerPort,
-        address: options.healthServerHost,
-      },
-      {
-        name: 'admin-server-port',
-        port: options.adminServerPort,
-        address: options.adminBindAddress,
-      },
+      { name: 'health-server-port', port: healthServerPort, address: healthServerHost },
+      { name: 'admin-server-port', port: adminServerPort, address: adminBindAddress },
     ]);
     if (options.reconnectMin > options.reconnectMax) {
       throw new UsageError('--reconnect-min must not be above --reconnect-max');

@@ -8,7 +8,12 @@ export { type RelayOptions, type RelayResult, relay } from './relay/relay.ts';
 export { resetSocket } from './relay/reset-socket.ts';
 export { Liveness, type LivenessOptions } from './session/liveness.ts';
 export { Session, type SessionHandler, type SessionOptions } from './session/session.ts';
-export type { OpeningHandler, StreamHandler, TunnelStream } from './session/stream.ts';
+export type {
+  OpeningHandler,
+  RelayedStream,
+  StreamHandler,
+  TunnelStream,
+} from './session/stream.ts';
 export { streamToDuplex } from './session/stream-duplex.ts';
 export {
   HTTP2_WINDOW_BYTES,

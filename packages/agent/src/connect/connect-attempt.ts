@@ -37,18 +37,14 @@ export type Connect<C extends ServerConnection = Transport> = (
 
 /** One attempt to connect: has a deadline, names the current step, and destroys what a failure leaves. */
 export class ConnectAttempt {
-  readonly proxy: EgressProxy | undefined;
-  readonly serverName: string | undefined;
-  readonly #timeoutMs: number;
+  readonly options: ConnectOptions;
   readonly #abort = new AbortController();
   readonly #owned = new Set<{ destroy(): unknown }>();
   #step = 'connecting';
   #failure: ConnectFailure = 'handshake_timeout';
 
-  private constructor({ proxy, serverName, timeoutMs }: ConnectOptions) {
-    this.proxy = proxy;
-    this.serverName = serverName;
-    this.#timeoutMs = timeoutMs;
+  private constructor(options: ConnectOptions) {
+    this.options = options;
   }
 
   /** Runs the steps of an attempt within its deadline; a failure destroys the resources they own. */
@@ -106,7 +102,8 @@ export class ConnectAttempt {
     this.begin(`connecting to ${name}`, 'dial_timeout');
     try {
       const { signal } = this.#abort;
-      return this.own(await dialTarget(endpoint, { timeoutMs: this.#timeoutMs, signal }));
+      const { timeoutMs } = this.options;
+      return this.own(await dialTarget(endpoint, { timeoutMs, signal }));
     } catch (error) {
       throw fromDialError(error, name);
     }
@@ -115,7 +112,7 @@ export class ConnectAttempt {
   #expired(): ConnectError {
     return new ConnectError(
       this.#failure,
-      `no answer within ${this.#timeoutMs} ms while ${this.#step}`,
+      `no answer within ${this.options.timeoutMs} ms while ${this.#step}`,
     );
   }
 }

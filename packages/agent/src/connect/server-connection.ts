@@ -27,7 +27,7 @@ export async function openServerConnection(
   const { serverName, ...credentials } = tls;
   const connection = await startTls(attempt, await openSocket(attempt, endpoint), {
     endpoint,
-    serverName: serverName ?? attempt.serverName,
+    serverName: serverName ?? attempt.options.serverName,
     context: { minVersion: 'TLSv1.3', ...credentials },
     sessions: TlsSessionCache.for(tls),
     protocols: [protocol],

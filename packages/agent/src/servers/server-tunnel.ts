@@ -32,6 +32,8 @@ export class ServerTunnel {
   readonly session: TunnelSession;
   /** Resolves when the tunnel is ready, or has ended before. */
   readonly decided: Promise<void>;
+  /** Whether the agent refused it because it already has a tunnel to that server (spec 2.9). */
+  isDuplicate = false;
   readonly #address: string;
   readonly #context: TunnelContext;
   readonly #owner: ServerConnector;
@@ -49,7 +51,6 @@ export class ServerTunnel {
   /** Runs until the server accepts the agent. */
   #acceptTimer: NodeJS.Timeout | undefined;
   #readyAtMs = -Infinity;
-  #isDuplicate = false;
   #isClosedByAgent = false;
   #isRetired = false;
   /** The server has used up its stream IDs and continues with another tunnel (spec 6.2). */
@@ -107,11 +108,6 @@ export class ServerTunnel {
     return this.#firstHello?.serverId;
   }
 
-  /** Whether the agent refused it because it already has a tunnel to that server (spec 2.9). */
-  get isDuplicate(): boolean {
-    return this.#isDuplicate;
-  }
-
   /** Whether the server can open streams, and neither side drains. */
   get isReady(): boolean {
     return this.#isAccepted && !this.session.isDraining;
@@ -161,7 +157,7 @@ export class ServerTunnel {
   #refuse(hello: Hello): TunnelError | undefined {
     this.#firstHello = hello;
     const duplicate = this.#context.registry.refuseDuplicate(hello);
-    this.#isDuplicate = duplicate !== undefined;
+    this.isDuplicate = duplicate !== undefined;
     return duplicate ?? this.#readToken(hello);
   }
 
@@ -260,7 +256,7 @@ export class ServerTunnel {
     };
     clearTimeout(this.#acceptTimer);
     const failure = this.#failureOf(error);
-    if (this.#isDuplicate) logger.debug(fields, 'duplicate tunnel closed');
+    if (this.isDuplicate) logger.debug(fields, 'duplicate tunnel closed');
     else if (failure) {
       // The same line as for a transport whose own answer refuses the agent.
       const { server, serverId } = fields;
@@ -278,7 +274,7 @@ export class ServerTunnel {
 
   /** Why the server did not accept the agent; undefined if it did, or if the agent closed the tunnel. */
   #failureOf(error: TunnelError | undefined): ConnectError | undefined {
-    if (this.#isAccepted || this.#isDuplicate || this.#isClosedByAgent) return undefined;
+    if (this.#isAccepted || this.isDuplicate || this.#isClosedByAgent) return undefined;
     if (this.#tokenFailure) return this.#tokenFailure;
     const isLate = error?.code === 'hello_timeout';
     const reason = identityFailure(error?.code) ?? (isLate ? 'handshake_timeout' : 'not_taken');

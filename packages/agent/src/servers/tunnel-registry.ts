@@ -7,9 +7,10 @@ import type { TunnelSession } from './tunnel-session.ts';
  * number and the addresses of all servers.
  */
 export class TunnelRegistry {
+  /** Agent addresses of servers, `host:port`, as the servers wrote them. */
+  peers: readonly string[] = [];
   readonly #sessions = new Set<TunnelSession>();
   readonly #countSource: AgentOptions['serverCountSource'];
-  #peers: readonly string[] = [];
   #announcedCount = 0;
   #leaseCount: number | undefined;
 
@@ -38,7 +39,7 @@ export class TunnelRegistry {
     if (hellos.length === 0) return;
     this.#announcedCount = Math.max(...hellos.map(({ serverCount }) => serverCount ?? 1));
     const lists = hellos.flatMap(({ peers }) => (peers ? [peers] : []));
-    if (lists.length > 0) this.#peers = [...new Set(lists.flat())].slice(0, HELLO_LIMITS.peers);
+    if (lists.length > 0) this.peers = [...new Set(lists.flat())].slice(0, HELLO_LIMITS.peers);
   }
 
   /** Servers with a tunnel that does not drain; a server without an ID counts once per tunnel. */
@@ -50,11 +51,6 @@ export class TunnelRegistry {
   get serverCount(): number {
     const leaseCount = this.#leaseCount ?? this.#announcedCount;
     return this.#countSource === 'max' ? Math.max(leaseCount, this.#announcedCount) : leaseCount;
-  }
-
-  /** Agent addresses of servers, `host:port`, as the servers wrote them. */
-  get peers(): readonly string[] {
-    return this.#peers;
   }
 
   /** Whether a tunnel to this server exists that does not drain, other than the given one. */

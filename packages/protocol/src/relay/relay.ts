@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { corkUntilTickEnd } from '../event-loop/tick-cork.ts';
 import { leaseChunk, releaseChunk } from '../flow/chunk-lease.ts';
 import { ChunkQueue } from '../flow/chunk-queue.ts';
-import type { StreamHandler, TunnelStream } from '../session/stream.ts';
+import type { RelayedStream, StreamHandler } from '../session/stream.ts';
 import { type ErrorCode, TunnelError } from '../wire/errors.ts';
 import { isHttp2Stream, resetHttp2Stream, wasReset } from './http2-reset.ts';
 import { resetSocket } from './reset-socket.ts';
@@ -36,7 +36,7 @@ type RelaySocket = Duplex & { [kRelay]?: Relay };
  * are not copied, except small writes to a stalled socket. Bytes that were put back with `unshift` come first.
  * The socket must allow half-open connections, and no other code may use it after the call.
  */
-export function relay(socket: Duplex, stream: TunnelStream, options: RelayOptions): void {
+export function relay(socket: Duplex, stream: RelayedStream, options: RelayOptions): void {
   new Relay(socket, stream, options).start();
 }
 
@@ -44,7 +44,7 @@ class Relay implements StreamHandler {
   readonly #socket: RelaySocket;
   /** Whether the relay alone uses the chunks it reads. The chunks of an HTTP/2 stream are parts of its session's reads. */
   readonly #isSocket: boolean;
-  readonly #stream: TunnelStream;
+  readonly #stream: RelayedStream;
   readonly #options: RelayOptions;
   #bytesFromSocket = 0;
   #bytesToSocket = 0;
@@ -66,7 +66,7 @@ class Relay implements StreamHandler {
     this.#credit();
   };
 
-  constructor(socket: Duplex, stream: TunnelStream, options: RelayOptions) {
+  constructor(socket: Duplex, stream: RelayedStream, options: RelayOptions) {
     this.#socket = socket;
     this.#isSocket = socket instanceof Socket;
     this.#stream = stream;

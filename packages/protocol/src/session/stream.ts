@@ -58,6 +58,9 @@ export interface TunnelStream {
   consumed(bytes: number): void;
 }
 
+/** A stream that is accepted: what a relay needs. */
+export type RelayedStream = Omit<TunnelStream, 'id' | 'target' | 'accept' | 'refuse'>;
+
 /** What the streams of a session have in common. */
 export interface StreamHost extends WindowLimits {
   readonly writer: TunnelWriter;

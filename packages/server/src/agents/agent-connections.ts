@@ -35,10 +35,7 @@ export class AgentConnections {
     return [...this.#connections].filter(({ state }) => state === 'serving');
   }
 
-  /**
-   * Starts a session with an agent that was admitted.
-   * @param identify given if the agent's token is expected in HELLO (spec 2.12)
-   */
+  /** Starts a session with an agent that was admitted. */
   addTunnel(transport: Transport, peer: AgentPeer, identify?: IdentifyByToken): void {
     this.#add(new TunnelConnection(this.#host, transport, peer, identify));
   }

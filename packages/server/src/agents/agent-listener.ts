@@ -36,10 +36,7 @@ export interface AgentListenerOptions extends TlsListenerOptions {
   readonly logger: Logger;
   /** The reason to refuse a peer whose certificate or token is valid; undefined to accept it. */
   whyDenied?(peer: AgentPeer): string | undefined;
-  /**
-   * A peer that was admitted has opened a tunnel.
-   * @param identify given if the agent's token is expected in HELLO (spec 2.12)
-   */
+  /** A peer that was admitted has opened a tunnel. */
   onTunnel(transport: Transport, peer: AgentPeer, identify?: IdentifyByToken): void;
   /** A Konnectivity agent that was admitted calls; no response is sent yet. Without it: UNIMPLEMENTED. */
   onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void;
@@ -49,7 +46,7 @@ export interface AgentListenerOptions extends TlsListenerOptions {
 }
 
 /**
- * Verifies a peer's token. Counts and logs a refusal.
+ * Verifies a peer's token; given if the token is expected in HELLO (spec 2.12). Counts and logs a refusal.
  * @throws TunnelError with which the caller refuses the peer
  */
 export type IdentifyByToken = (token: string | undefined) => Promise<AgentPeer>;

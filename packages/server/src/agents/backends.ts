@@ -16,7 +16,8 @@ export class Backends {
   >();
   readonly all = new BackendPool();
   readonly withDefaultRoute = new BackendPool();
-  readonly #hosts = new Map<string, BackendPool>();
+  /** By canonical host or address. */
+  readonly hosts = new Map<string, BackendPool>();
   readonly #networks = new PrefixTable<BackendPool>();
   readonly #counts = { destHost: 0, destCIDR: 0, defaultRoute: 0, default: 0 };
   readonly #onChange: (isAdded: boolean) => void;
@@ -55,14 +56,9 @@ export class Backends {
     for (const member of this.#entries.get(backend)?.members ?? []) member.pool.refresh(member);
   }
 
-  /** By canonical host or address. */
-  get hosts(): ReadonlyMap<string, BackendPool> {
-    return this.#hosts;
-  }
-
   /** Backends that claim exactly this host or address, in any spelling. */
   forHost(host: string): BackendPool | undefined {
-    return this.#hosts.get(parseIpAddress(host)?.text ?? canonicalName(host));
+    return this.hosts.get(parseIpAddress(host)?.text ?? canonicalName(host));
   }
 
   /** Backends that claim a network of this address, the longest prefix first; none for a name. */
@@ -103,10 +99,10 @@ export class Backends {
   }
 
   #poolOfHost(name: string): BackendPool {
-    let pool = this.#hosts.get(name);
+    let pool = this.hosts.get(name);
     if (!pool) {
-      pool = new BackendPool(() => this.#hosts.delete(name));
-      this.#hosts.set(name, pool);
+      pool = new BackendPool(() => this.hosts.delete(name));
+      this.hosts.set(name, pool);
     }
     return pool;
   }

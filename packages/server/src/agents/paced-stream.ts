@@ -1,10 +1,4 @@
-import type {
-  OpeningHandler,
-  StreamHandler,
-  Target,
-  TunnelError,
-  TunnelStream,
-} from '@fairlead/protocol';
+import type { OpeningHandler, RelayedStream, StreamHandler, TunnelError } from '@fairlead/protocol';
 
 /** What one waiting stream may send before the next one. */
 const quantumBytes = 65_536;
@@ -73,8 +67,8 @@ export type TunnelPace = Readonly<Record<'toAgent' | 'fromAgent', Pace>>;
  * A stream within its tunnel's bandwidth limit. Towards the agent, `write` makes the writer wait; from the
  * agent, credit is returned later. The stream buffers nothing and does not affect other tunnels.
  */
-export class PacedStream implements TunnelStream {
-  readonly #stream: TunnelStream;
+export class PacedStream implements RelayedStream {
+  readonly #stream: RelayedStream;
   readonly #pace: TunnelPace;
   #handler: StreamHandler | OpeningHandler | undefined;
   /** The stream itself asked the writer to wait. */
@@ -83,17 +77,9 @@ export class PacedStream implements TunnelStream {
   #uncreditedBytes = 0;
   #isWaitingToCredit = false;
 
-  constructor(stream: TunnelStream, pace: TunnelPace) {
+  constructor(stream: RelayedStream, pace: TunnelPace) {
     this.#stream = stream;
     this.#pace = pace;
-  }
-
-  get id(): number {
-    return this.#stream.id;
-  }
-
-  get target(): Target {
-    return this.#stream.target;
   }
 
   get pendingBytes(): number {
@@ -123,14 +109,6 @@ export class PacedStream implements TunnelStream {
       },
       onClose: (error) => handler.onClose(error),
     });
-  }
-
-  accept(): void {
-    this.#stream.accept();
-  }
-
-  refuse(error: TunnelError): void {
-    this.#stream.refuse(error);
   }
 
   write(chunk: Buffer): boolean {

@@ -23,7 +23,6 @@ export class TunnelConnection extends AgentConnection {
   /** The agent's last HELLO, without its token. */
   #hello: Hello | undefined;
 
-  /** @param identify given if the agent's token is expected in HELLO (spec 2.12) */
   constructor(
     host: AgentConnectionHost,
     transport: Transport,

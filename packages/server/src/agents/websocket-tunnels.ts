@@ -54,7 +54,6 @@ export class WebSocketTunnels {
   take(socket: TLSSocket, handler: AgentRequestHandler): void {
     const deadline = setTimeout(() => {
       handler.onSilent();
-      this.#settle(socket);
       socket.destroy();
     }, this.#headTimeoutMs);
     this.#waiting.set(socket, { handler, deadline });
@@ -64,10 +63,7 @@ export class WebSocketTunnels {
 
   /** Closes the connections without a complete request. */
   drain(): void {
-    for (const socket of [...this.#waiting.keys()]) {
-      this.#settle(socket);
-      socket.destroy();
-    }
+    for (const socket of this.#waiting.keys()) socket.destroy();
   }
 
   async #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {

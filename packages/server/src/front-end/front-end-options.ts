@@ -2,9 +2,9 @@ import type { PacketObserver } from '@fairlead/konnectivity';
 import type {
   ErrorCode,
   MemoryBudget,
+  RelayedStream,
   Target,
   TunnelError,
-  TunnelStream,
 } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime/process';
 import type { Caller } from './caller.ts';
@@ -37,7 +37,7 @@ export type Dial = (target: Target, caller: Caller, signal: AbortSignal) => Prom
 
 /** A stream whose target is connected. */
 export interface DialedStream {
-  readonly stream: TunnelStream;
+  readonly stream: RelayedStream;
   readonly agentId: string;
 }
 

@@ -2,10 +2,10 @@ import type { Duplex } from 'node:stream';
 import {
   formatTarget,
   largestOf,
+  type RelayedStream,
   relay,
   type Target,
   TunnelError,
-  type TunnelStream,
   toTunnelError,
 } from '@fairlead/protocol';
 import { type Caller, callerName } from './caller.ts';
@@ -32,7 +32,7 @@ export interface ConnectRequest {
   /** When the request was complete, by `performance.now()`. */
   readonly startedAtMs: number;
   /** Answers that the target is connected, through that stream. */
-  accept(stream: TunnelStream): void;
+  accept(stream: RelayedStream): void;
   /** Answers with the error and ends the client's side; without a target if the authority is invalid. */
   refuse(error: TunnelError, target?: Target): void;
   /** Bytes of the client that were received and not passed on. Default: what the Duplex holds. */
@@ -125,6 +125,8 @@ export class ProxiedStreams {
 
 /** One stream from its request to its end: dial, answer, relay, log. */
 class ProxiedStream {
+  /** The client's bytes that waited here at the last `count()`. */
+  heldBytes = 0;
   readonly #options: FrontEndOptions;
   readonly #request: ConnectRequest;
   readonly #target: Target;
@@ -132,7 +134,6 @@ class ProxiedStream {
   readonly #onEnd: (stream: ProxiedStream) => void;
   readonly #abort = new AbortController();
   #dialed: DialedStream | undefined;
-  #heldBytes = 0;
   #isReset = false;
 
   constructor(
@@ -207,7 +208,7 @@ class ProxiedStream {
     const { observer, memory } = this.#options;
     const { protocol } = this.#request;
     this.#lease.end();
-    memory?.release(this.#heldBytes);
+    memory?.release(this.heldBytes);
     this.#onEnd(this);
     if (this.#dialed) observer.onStreamEnd(protocol, summary);
     else observer.onDialEnd(protocol, summary.durationMs, summary.error);
@@ -241,28 +242,23 @@ class ProxiedStream {
     else this.#abort.abort(error);
   }
 
-  /** The client's bytes that waited here at the last `count()`. */
-  get heldBytes(): number {
-    return this.#heldBytes;
-  }
-
   count(): void {
     if (this.#isReset) return;
     const request = this.#request;
     const heldBytes = request.undeliveredBytes?.() ?? request.duplex.readableLength;
-    const change = heldBytes - this.#heldBytes;
-    this.#heldBytes = heldBytes;
+    const change = heldBytes - this.heldBytes;
+    this.heldBytes = heldBytes;
     // May reset this stream.
     if (change > 0) this.#options.memory?.hold(change);
     else if (change < 0) this.#options.memory?.release(-change);
   }
 
   resetForMemory(): void {
-    const reason = `the client sent ${this.#heldBytes} bytes that were not read`;
+    const reason = `the client sent ${this.heldBytes} bytes that were not read`;
     // Released at once, before the stream has ended: otherwise further streams would be reset to keep the cap.
     this.#isReset = true;
-    this.#options.memory?.release(this.#heldBytes);
-    this.#heldBytes = 0;
+    this.#options.memory?.release(this.heldBytes);
+    this.heldBytes = 0;
     this.destroy(new TunnelError('memory_limit', reason));
   }
 }

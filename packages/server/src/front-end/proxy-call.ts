@@ -7,7 +7,7 @@ import {
   type PacketStream,
   type PacketStreamHandler,
 } from '@fairlead/konnectivity';
-import { TunnelError, type TunnelStream } from '@fairlead/protocol';
+import { type RelayedStream, TunnelError } from '@fairlead/protocol';
 import type { Caller } from './caller.ts';
 import type { GrpcObserver } from './front-end-options.ts';
 import type { ProxiedStreams } from './proxied-streams.ts';
@@ -49,7 +49,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
   /** The client has closed: bytes from the target are discarded. */
   #closedByClient = false;
   #isHeldUp = false;
-  #stream: TunnelStream | undefined;
+  #stream: RelayedStream | undefined;
   #onRoom: (() => void) | undefined;
   /** Runs while the target's bytes wait; `#afterHeadStart` is the write that waits. */
   #headStartTimer: NodeJS.Timeout | undefined;
@@ -173,7 +173,7 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     });
   }
 
-  #accept(stream: TunnelStream): void {
+  #accept(stream: RelayedStream): void {
     if (this.#phase !== 'dialing') return;
     this.#phase = 'open';
     this.#stream = stream;

@@ -33,9 +33,10 @@ type Done = (error?: Error | null) => void;
  * likes. At the cap, the connection that holds most is closed.
  */
 export class EagerSocket extends Duplex {
+  /** Written and, as far as is known, not taken by the peer. */
+  heldBytes = 0;
   readonly #socket: Socket;
   readonly #memory: MemoryBudget | undefined;
-  #heldBytes = 0;
   #maxBacklogBytes = maxBacklogBytesBeforeRequest;
   /** What waits while earlier writes wait for the peer. */
   readonly #backlog = new Backlog();
@@ -78,11 +79,6 @@ export class EagerSocket extends Duplex {
       this.#heldWrite = undefined;
       this.#send(done);
     });
-  }
-
-  /** Written and, as far as is known, not taken by the peer. */
-  get heldBytes(): number {
-    return this.#heldBytes;
   }
 
   /** From now on the peer may have answers to read. */
@@ -154,8 +150,8 @@ export class EagerSocket extends Duplex {
     clearTimeout(this.#unreadTimer);
     this.#socket.destroy();
     this.#backlog.takeAll();
-    this.#memory?.release(this.#heldBytes);
-    this.#heldBytes = 0;
+    this.#memory?.release(this.heldBytes);
+    this.heldBytes = 0;
     done(error);
   }
 
@@ -170,8 +166,8 @@ export class EagerSocket extends Duplex {
 
   #count(): void {
     if (!this.#memory || this.destroyed) return;
-    const bytes = this.#waitingBytes - this.#heldBytes;
-    this.#heldBytes += bytes;
+    const bytes = this.#waitingBytes - this.heldBytes;
+    this.heldBytes += bytes;
     if (bytes > 0) this.#memory.hold(bytes);
     else this.#memory.release(-bytes);
   }
@@ -213,15 +209,11 @@ class Backlog {
   /** The first of `#chunks` after the last complete group. */
   #groupFrom = 0;
   #groupBytes = 0;
-  #bytes = 0;
-
-  get bytes(): number {
-    return this.#bytes;
-  }
+  bytes = 0;
 
   push(chunk: Buffer): void {
     this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
+    this.bytes += chunk.length;
     this.#groupBytes += chunk.length;
     if (this.#chunks.length - this.#groupFrom < groupLength) return;
     if (this.#groupBytes < groupLength * smallBytes) {
@@ -235,7 +227,7 @@ class Backlog {
   takeAll(): Buffer[] {
     const chunks = this.#chunks;
     this.#chunks = [];
-    this.#groupFrom = this.#groupBytes = this.#bytes = 0;
+    this.#groupFrom = this.#groupBytes = this.bytes = 0;
     return chunks;
   }
 }

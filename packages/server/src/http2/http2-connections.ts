@@ -67,9 +67,10 @@ const maxResets = 800;
  * a new one, and its open streams go on (RFC 9113 section 6.8).
  */
 export class Http2Connections {
+  /** Those that are open. `close()` drains one: it sends GOAWAY, and open streams go on. */
+  readonly sessions = new Set<ServerHttp2Session>();
   readonly #options: Http2Options;
   readonly #server: Http2Server;
-  readonly #sessions = new Set<ServerHttp2Session>();
   readonly #sockets = new Set<EagerSocket>();
   readonly #socketOf = new WeakMap<ServerHttp2Session, EagerSocket>();
   /** Passed from the 'session' event to `take`, within whose call the event comes. */
@@ -93,11 +94,6 @@ export class Http2Connections {
     options.memory?.addFinder(() => largestOf(this.#sockets));
   }
 
-  /** Those that are open. `close()` drains one: it sends GOAWAY, and open streams go on. */
-  get sessions(): ReadonlySet<ServerHttp2Session> {
-    return this.#sessions;
-  }
-
   /**
    * Takes a connection; bytes that were read from it must have been put back. A connection without a request is
    * closed at the deadline, whatever else it sends: SETTINGS, PINGs, half a block of headers.
@@ -113,8 +109,8 @@ export class Http2Connections {
     const session = this.#arrived!;
     this.#arrived = undefined;
     this.#socketOf.set(session, eager);
-    this.#sessions.add(session);
-    session.once('close', () => this.#sessions.delete(session));
+    this.sessions.add(session);
+    session.once('close', () => this.sessions.delete(session));
     session.setLocalWindowSize(connectionWindowBytes);
 
     const { headTimeoutMs, idleTimeoutMs } = this.#options;

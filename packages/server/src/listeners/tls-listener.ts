@@ -42,13 +42,14 @@ export interface TlsListenerKind {
 
 /** TCP with TLS: the agent port, and front ends over TCP. */
 export class TlsListener {
+  /** Where it listens, after `listen()`. */
+  address!: AddressInfo;
   readonly #options: TlsListenerOptions;
   readonly #kind: TlsListenerKind;
   readonly #logger: Logger;
   readonly #server: Server;
   /** All TCP connections, including those in their handshake. */
   readonly #connections = new Set<Socket>();
-  #address: AddressInfo | undefined;
 
   constructor(options: TlsListenerOptions, kind: TlsListenerKind, logger: Logger) {
     const { tls, handshakeTimeoutMs, keepAliveMs = 0, handshakes } = options;
@@ -83,13 +84,8 @@ export class TlsListener {
     const { host, port, fd } = this.#options;
     const { name, flag } = this.#kind;
     const at = { listener: name, flag, host, port, fd };
-    this.#address = await listen(this.#server, at, this.#logger);
-    return this.#address;
-  }
-
-  /** Where it listens, after `listen()`. */
-  get address(): AddressInfo {
-    return this.#address!;
+    this.address = await listen(this.#server, at, this.#logger);
+    return this.address;
   }
 
   /** Takes a TCP connection that another process accepted. */

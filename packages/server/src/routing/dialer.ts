@@ -1,4 +1,4 @@
-import { type Target, TunnelError, type TunnelStream, toTunnelError } from '@fairlead/protocol';
+import { type RelayedStream, type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
 import type { ServerMetrics } from '../admin/metrics.ts';
 import type { Backend } from '../agents/backend.ts';
 import { Pace, PacedStream, type TunnelPace } from '../agents/paced-stream.ts';
@@ -102,7 +102,7 @@ export class Dialer {
     }
   }
 
-  async #dialOn(backend: Backend, target: Target, signal: AbortSignal): Promise<TunnelStream> {
+  async #dialOn(backend: Backend, target: Target, signal: AbortSignal): Promise<RelayedStream> {
     const { maxStreamsPerTunnel, tunnelBytesPerSecond, observer } = this.#options;
     if (backend.load >= maxStreamsPerTunnel) {
       observer.onLimit('streams_per_tunnel');

@@ -47,6 +47,10 @@ export class WorkerProcess {
   readonly worker: number;
   readonly serverId: string;
   readonly startedAt = new Date();
+  /** Whether it serves agents. */
+  isStarted = false;
+  /** Whether it accepts clients. */
+  isFrontEndOpen = false;
   readonly #options: WorkerProcessOptions;
   readonly #child: ChildProcess;
   readonly #answers = new Map<number, (answer: unknown) => void>();
@@ -55,8 +59,6 @@ export class WorkerProcess {
   readonly #startTimer: NodeJS.Timeout;
   #lastId = 0;
   #missed = 0;
-  #isStarted = false;
-  #isFrontEndOpen = false;
   #startError: StartupError | undefined;
   #wasSilent = false;
   #hasEnded = false;
@@ -94,16 +96,6 @@ export class WorkerProcess {
 
   get pid(): number | undefined {
     return this.#child.pid;
-  }
-
-  /** Whether it serves agents. */
-  get isStarted(): boolean {
-    return this.#isStarted && !this.#hasEnded;
-  }
-
-  /** Whether it accepts clients. */
-  get isFrontEndOpen(): boolean {
-    return this.#isFrontEndOpen && !this.#hasEnded;
   }
 
   /** Whether at most one ping is unanswered. */
@@ -166,7 +158,7 @@ export class WorkerProcess {
     switch (message.type) {
       case 'started':
         clearTimeout(this.#startTimer);
-        this.#isStarted = true;
+        this.isStarted = true;
         this.#options.onStarted();
         break;
       case 'failed': {
@@ -182,7 +174,7 @@ export class WorkerProcess {
         this.#pendingAgents.delete(message.id);
         break;
       case 'frontEndOpen':
-        this.#isFrontEndOpen = true;
+        this.isFrontEndOpen = true;
         break;
       case 'udsStopped':
         this.#options.onUdsStopped();
@@ -201,6 +193,8 @@ export class WorkerProcess {
   #onExit(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    this.isStarted = false;
+    this.isFrontEndOpen = false;
     clearTimeout(this.#startTimer);
     for (const answer of this.#answers.values()) answer(undefined);
     // The worker may have begun their handshakes, so no other process can use them. The agents retry.

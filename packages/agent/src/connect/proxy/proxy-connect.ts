@@ -14,7 +14,7 @@ import type { EgressProxy } from './egress-proxy.ts';
  * @throws ConnectError; for any failure at the proxy `proxy_failed`, whose text names the proxy
  */
 export async function openSocket(attempt: ConnectAttempt, endpoint: Target): Promise<Duplex> {
-  const { proxy } = attempt;
+  const { proxy } = attempt.options;
   if (!proxy) return attempt.dial(endpoint);
   const authority = formatTarget(endpoint);
   try {

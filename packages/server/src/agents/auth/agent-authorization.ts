@@ -33,11 +33,7 @@ export function createAuthorizer(
     }
     if (mode === 'off') return { covered: claims, uncovered: parseAgentIdentifiers('') };
     const constraints = peer.certificate?.constraints ?? noConstraints;
-    const node = peer.token?.nodeName;
-    const split = splitClaims(
-      claims,
-      node === undefined ? constraints : withNode(constraints, node),
-    );
+    const split = splitClaims(claims, withNode(constraints, peer.token?.nodeName));
     const uncovered = claimTexts(split.uncovered);
     if (uncovered.length === 0) return split;
     for (const claim of uncovered) {

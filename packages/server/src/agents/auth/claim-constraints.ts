@@ -26,8 +26,9 @@ export const noConstraints: ClaimConstraints = {
   defaultRoute: false,
 };
 
-/** Adds the name of the node that the agent's token is bound to. */
-export function withNode(constraints: ClaimConstraints, nodeName: string): ClaimConstraints {
+/** Adds the name of the node that the agent's token is bound to, if any. */
+export function withNode(constraints: ClaimConstraints, nodeName?: string): ClaimConstraints {
+  if (nodeName === undefined) return constraints;
   return { ...constraints, hosts: new Set([...constraints.hosts, canonicalName(nodeName)]) };
 }
 
