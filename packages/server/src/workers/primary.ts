@@ -12,7 +12,7 @@ import { AgentPort } from './agent-port.ts';
 import { MergedMetrics } from './merged-metrics.ts';
 import { mergeStatus, mergeWhy, type WorkerReply } from './merged-reports.ts';
 import { SharedPorts } from './shared-ports.ts';
-import { type WorkerEnd, WorkerProcess } from './worker-process.ts';
+import { howOf, WorkerProcess } from './worker-process.ts';
 import { WorkerSlot } from './worker-slot.ts';
 
 const TICKET_SECRET_BYTES = 48;
@@ -55,8 +55,6 @@ class Primary implements RunningProgram {
     registers: [this.#registry],
   });
   #pingTimer: NodeJS.Timeout | undefined;
-  /** While the first workers start: called for each that serves or has failed. */
-  #onFirst: ((failed: WorkerEnd | undefined) => void) | undefined;
   #isUp = false;
   #probedAtMs = -Infinity;
   #isDraining = false;
@@ -146,22 +144,13 @@ class Primary implements RunningProgram {
 
   /** Resolves when all workers serve agents. @throws StartupError if one of them cannot */
   async #startFirst(): Promise<void> {
-    const { length } = this.#slots;
-    await new Promise<void>((resolve, reject) => {
-      let left = length;
-      this.#onFirst = (failed) => {
-        if (failed) reject(failed.startError ?? new Error(`a worker ended with ${howOf(failed)}`));
-        else if (--left === 0) resolve();
-      };
-      for (const slot of this.#slots) slot.start();
-    }).finally(() => {
-      this.#onFirst = undefined;
-    });
+    for (const slot of this.#slots) slot.start();
+    await Promise.all(this.#workers.map(({ started }) => started));
   }
 
   #spawn(slot: WorkerSlot): WorkerProcess {
     const { worker } = slot;
-    const started: WorkerProcess = new WorkerProcess({
+    return new WorkerProcess({
       logger: this.#logger,
       fds: this.#ports.fdsOf(worker),
       start: {
@@ -171,11 +160,6 @@ class Primary implements RunningProgram {
         workerAddresses: this.#workerAddresses,
         waitsUntilReady: this.#workers.some(({ isFrontEndOpen }) => isFrontEndOpen),
       },
-      onStarted: () => {
-        const { serverId, pid } = started;
-        this.#logger.info({ worker, serverId, pid }, 'worker started');
-        this.#onFirst?.(undefined);
-      },
       onUdsStopped: () => this.#ports.releaseUds(),
       onEnd: (end) => {
         this.#metrics.retire(worker);
@@ -183,11 +167,9 @@ class Primary implements RunningProgram {
         // If one of the first workers cannot start, the program ends.
         if (!this.#isUp) void slot.close();
         slot.onEnd(end);
-        this.#onFirst?.(end);
         this.#openFrontEnds();
       },
     });
-    return started;
   }
 
   /** If no worker accepts clients, there is no reason for the others to wait until they are ready. */
@@ -289,11 +271,4 @@ async function statusOf(slot: WorkerSlot, serverId: string): Promise<WorkerStatu
     state,
     ...(reason !== undefined && { reason }),
   };
-}
-
-/** The `how` label of a worker's end. */
-function howOf({ code, signal, startError, wasSilent }: WorkerEnd): string {
-  if (wasSilent) return 'silent';
-  if (startError) return 'not_started';
-  return signal ?? `exit_${code}`;
 }

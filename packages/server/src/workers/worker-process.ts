@@ -16,8 +16,6 @@ export interface WorkerProcessOptions {
   /** Of this process; the worker inherits them. */
   readonly fds: SharedFds;
   readonly start: Omit<WorkerStart, 'sockets'>;
-  /** The worker serves agents. */
-  onStarted(): void;
   onUdsStopped(): void;
   /** Called once, as the last callback. */
   onEnd(end: WorkerEnd): void;
@@ -31,6 +29,13 @@ export interface WorkerEnd {
   readonly startError: StartupError | undefined;
   /** Whether it was killed because it did not respond. */
   readonly wasSilent: boolean;
+}
+
+/** The `how` label of a worker's end. */
+export function howOf({ code, signal, startError, wasSilent }: WorkerEnd): string {
+  if (wasSilent) return 'silent';
+  if (startError) return 'not_started';
+  return signal ?? `exit_${code}`;
 }
 
 /** After stdin, stdout, stderr and the IPC channel. */
@@ -47,6 +52,8 @@ export class WorkerProcess {
   readonly worker: number;
   readonly serverId: string;
   readonly startedAt = new Date();
+  /** Resolves when it serves agents. Rejects with its StartupError, or with another error, if it ends before. */
+  readonly started: Promise<void>;
   /** Whether it serves agents. */
   isStarted = false;
   /** Whether it accepts clients. */
@@ -57,6 +64,7 @@ export class WorkerProcess {
   /** Agents' connections on their way to the worker. */
   readonly #pendingAgents = new Map<number, Socket>();
   readonly #startTimer: NodeJS.Timeout;
+  #settleStart: (failed?: WorkerEnd) => void = () => {};
   #lastId = 0;
   #missed = 0;
   #startError: StartupError | undefined;
@@ -68,6 +76,14 @@ export class WorkerProcess {
     const { fds, start } = options;
     this.worker = start.worker;
     this.serverId = start.options.serverId;
+    this.started = new Promise((resolve, reject) => {
+      this.#settleStart = (failed) => {
+        if (!failed) resolve();
+        else reject(failed.startError ?? new Error(`a worker ended with ${howOf(failed)}`));
+      };
+    });
+    // Nothing waits for a replacement.
+    this.started.catch(() => {});
     const { file, args, argv0, env } = workerCommand(start.worker);
     const inherited = Object.entries(fds).filter(([, fd]) => fd !== undefined);
     this.#child = spawn(file, args, {
@@ -156,11 +172,14 @@ export class WorkerProcess {
     // Any message shows that the worker responds.
     this.#missed = 0;
     switch (message.type) {
-      case 'started':
+      case 'started': {
         clearTimeout(this.#startTimer);
         this.isStarted = true;
-        this.#options.onStarted();
+        const { worker, serverId, pid } = this;
+        this.#options.logger.info({ worker, serverId, pid }, 'worker started');
+        this.#settleStart();
         break;
+      }
       case 'failed': {
         const { message: text, exitCode } = message;
         this.#startError = exitCode === 2 ? new UsageError(text) : new StartupError(text);
@@ -200,12 +219,9 @@ export class WorkerProcess {
     // The worker may have begun their handshakes, so no other process can use them. The agents retry.
     for (const socket of this.#pendingAgents.values()) socket.destroy();
     this.#pendingAgents.clear();
-    this.#options.onEnd({
-      code,
-      signal,
-      startError: this.#startError,
-      wasSilent: this.#wasSilent,
-    });
+    const end = { code, signal, startError: this.#startError, wasSilent: this.#wasSilent };
+    this.#options.onEnd(end);
+    this.#settleStart(end);
   }
 
   /** Does nothing if the worker has ended. */
