@@ -30,7 +30,8 @@ export class AgentIdentity {
   readonly #options: AgentIdentityOptions;
   readonly #store: IdentityStore;
   readonly #stop = new AbortController();
-  readonly #client: IssuerClient | undefined;
+  /** Set with --enrollment-server, which the options require with everything that needs the issuer. */
+  readonly #issuer!: IssuerClient;
   #identity: Identity | undefined;
 
   private constructor(options: AgentIdentityOptions, store: IdentityStore) {
@@ -38,7 +39,7 @@ export class AgentIdentity {
     this.#store = store;
     const { enrollmentServer: endpoint, handshakeTimeout } = options.options;
     if (endpoint === undefined) return;
-    this.#client = new IssuerClient({
+    this.#issuer = new IssuerClient({
       endpoint,
       timeoutMs: handshakeTimeout,
       proxy: options.proxies.for(endpoint),
@@ -136,11 +137,6 @@ export class AgentIdentity {
 
   close(): void {
     this.#stop.abort();
-  }
-
-  /** The options require --enrollment-server with everything that needs the issuer. */
-  get #issuer(): IssuerClient {
-    return this.#client!;
   }
 
   get #isExpired(): boolean {

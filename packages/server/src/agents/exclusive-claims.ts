@@ -30,7 +30,9 @@ export function conflictsOf({ claims }: Backend, { hosts }: Backends): ClaimConf
 }
 
 function conflictOf(name: string, pool: BackendPool | undefined): ClaimConflict | undefined {
-  const [first, ...others] = pool?.all() ?? [];
+  // Most names have one backend.
+  if (pool === undefined || pool.size < 2) return undefined;
+  const [first, ...others] = pool.all();
   if (!others.some((other) => identityOf(other.peer) !== identityOf(first!.peer))) return undefined;
   const kind = isIP(name) === 0 ? 'host' : `ipv${isIP(name)}`;
   return {

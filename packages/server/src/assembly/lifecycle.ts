@@ -49,12 +49,7 @@ export function createLifecycle(
     if (readiness.isWatched) await pause(Math.min(shutdownDelay, timeoutMs));
     // Not earlier: agents leave a server whose Lease is gone.
     void leases?.withdraw();
-    const timer = new AbortController();
-    const isTimeout = await Promise.race([
-      frontEnd.drain().then(() => false),
-      pause(untilMs - performance.now(), true, { signal: timer.signal }),
-    ]);
-    timer.abort();
+    const isTimeout = await timesOut(frontEnd.drain(), untilMs - performance.now());
     clearInterval(progress);
     if (isTimeout) logger.warn({ streams: activeStreams() }, 'open streams are cut');
     await close();
@@ -97,4 +92,13 @@ export function createLifecycle(
     describe: () =>
       `${counted(connections.serving.length, 'agent')}, ${counted(activeStreams(), 'stream')}`,
   };
+}
+
+/** @returns true if the time was over first */
+async function timesOut(work: Promise<void>, ms: number): Promise<boolean> {
+  const timer = new AbortController();
+  const timeUp = pause(ms, true, { signal: timer.signal });
+  const isTimeout = await Promise.race([work.then(() => false), timeUp]);
+  timer.abort();
+  return isTimeout;
 }

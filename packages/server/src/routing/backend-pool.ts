@@ -34,6 +34,7 @@ function isEmpty(members: MembersByState): boolean {
  * member knows its index, and a removed member is replaced by the last one of its list.
  */
 export class BackendPool {
+  size = 0;
   readonly #covered: MembersByState = { ready: [], draining: [], silent: [] };
   /** Created when needed: with `--agent-authorization=enforce` it never is. */
   #uncovered: MembersByState | undefined;
@@ -51,7 +52,7 @@ export class BackendPool {
 
   remove(member: PoolMember): void {
     this.#take(member);
-    if (isEmpty(this.#covered) && (!this.#uncovered || isEmpty(this.#uncovered))) this.#onEmpty();
+    if (this.size === 0) this.#onEmpty();
   }
 
   /** Moves a member after its backend began to drain, became silent or answered again. */
@@ -98,12 +99,14 @@ export class BackendPool {
 
   #insert(member: PoolMember): void {
     const list = this.#listOf(member);
+    this.size++;
     member.index = list.length;
     list.push(member);
   }
 
   #take(member: PoolMember): void {
     const list = this.#listOf(member);
+    this.size--;
     const last = list.pop()!;
     if (last === member) return;
     list[member.index] = last;

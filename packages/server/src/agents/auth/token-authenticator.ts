@@ -140,10 +140,7 @@ class ReviewCache {
 
   get(key: string): TokenReview | undefined {
     const entry = this.#entries.get(key);
-    if (!entry) return undefined;
-    if (entry.untilMs > this.#now()) return entry.review;
-    this.#entries.delete(key);
-    return undefined;
+    return entry && entry.untilMs > this.#now() ? entry.review : undefined;
   }
 
   /** @param untilMs milliseconds since the epoch; a review that has expired is not kept */
