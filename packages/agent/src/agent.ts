@@ -103,7 +103,7 @@ async function createParts(
   return { options, logger, tunnels, admin, files, identity, leaseCount };
 }
 
-/** Starts, drains and closes the parts of an agent, in order. */
+/** Starts, drains and closes the parts of an agent, in order. The public functions need no `this`. */
 class Agent implements FairleadAgent {
   addresses!: FairleadAgent['addresses'];
   ended = new Promise<never>(() => {});
@@ -137,16 +137,16 @@ class Agent implements FairleadAgent {
     return this.#parts.tunnels.readyCount > 0;
   }
 
-  describe(): string {
+  readonly describe = (): string => {
     const { readyCount, serverCount, streamCount } = this.#parts.tunnels;
     return `connected to ${readyCount} of ${counted(serverCount, 'server')}, ${counted(streamCount, 'stream')}`;
-  }
+  };
 
-  reload(): void {
+  readonly reload = (): void => {
     this.#parts.files.check();
-  }
+  };
 
-  async drain(): Promise<void> {
+  readonly drain = async (): Promise<void> => {
     const { options, logger, tunnels } = this.#parts;
     const untilMs = performance.now() + options.gracefulShutdownTimeout;
     const progress = logDraining(logger, untilMs, () => tunnels.streamCount);
@@ -155,16 +155,16 @@ class Agent implements FairleadAgent {
     const streams = tunnels.streamCount;
     if (streams > 0) logger.warn({ streams }, 'open streams are cut');
     await this.close();
-  }
+  };
 
-  async close(): Promise<void> {
+  readonly close = async (): Promise<void> => {
     const { tunnels, admin, files, identity, leaseCount } = this.#parts;
     identity?.close();
     const leasesClosed = leaseCount?.close();
     files.close();
     await tunnels.close();
     await Promise.all([admin.close(), leasesClosed]);
-  }
+  };
 
   #connect(): void {
     const { files, tunnels, identity } = this.#parts;
