@@ -11,9 +11,6 @@ import { type NamedFile, readCertificateFile, readKeyFile } from '@fairlead/runt
 
 const FLAG = '--identity-dir';
 
-/** The files of the agent's certificate and key, and of the CA that it verifies servers with. */
-type IdentityFiles = Readonly<Record<'cert' | 'key' | 'ca', NamedFile>>;
-
 /** A certificate with its chain and key, all in PEM. */
 export interface Identity {
   readonly certificate: X509Certificate;
@@ -27,7 +24,8 @@ export interface Identity {
  * `new.key` is the key of its request: the issuer may already have redeemed the token for that key.
  */
 export class IdentityStore {
-  readonly files: IdentityFiles;
+  /** The agent's certificate and key, and the CA that it verifies servers with. */
+  readonly files: Readonly<Record<'cert' | 'key' | 'ca', NamedFile>>;
   readonly #newKeyPath: string;
   readonly #logger: Logger;
 
