@@ -4,13 +4,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { Changes } from '../changes.ts';
 import { sharedTestPki } from '../pki/certificates.ts';
 import { makeTemporaryDirectory } from '../processes/temporary-directory.ts';
 import type { Started } from '../targets/listener.ts';
-import { ApiStatus, matches } from './api-status.ts';
-import { type GivenLease, type LeaseEvent, LeaseStore } from './lease-store.ts';
-import { type GivenSecret, SecretStore } from './secret-store.ts';
+import { ApiStatus } from './api-status.ts';
+import { type LeaseEvent, LeaseStore } from './lease-store.ts';
+import { type Given, matches, type ObjectStore, type StoredObject } from './object-store.ts';
+import { SecretStore } from './secret-store.ts';
 
 /** The owner of a token, as in the status of a TokenReview. */
 export interface TokenOwner {
@@ -140,11 +142,7 @@ export class KubernetesApi implements Started {
 
   /** Sends a bookmark to all watches. */
   bookmark(): void {
-    const metadata = { resourceVersion: String(this.leases.version) };
-    const object = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec: {} };
-    for (const { response } of this.#watchers) {
-      response.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
-    }
+    for (const { response } of this.#watchers) this.#bookmark(response);
   }
 
   /** Ends all watches without an error, as the API does after their timeout. */
@@ -178,7 +176,7 @@ export class KubernetesApi implements Started {
     const request = { method: message.method ?? '', url, token };
     this.requests.push(request);
     try {
-      const body = await bodyOf(message);
+      const body: unknown = JSON.parse((await text(message)) || '{}');
       if (token === undefined || !this.callers.has(token)) {
         throw new ApiStatus(401, 'Unauthorized', 'Unauthorized');
       }
@@ -201,55 +199,44 @@ export class KubernetesApi implements Started {
     response: ServerResponse,
   ): object | undefined {
     if (url.pathname === reviewPath && method === 'POST') return this.#review(body);
-    const [, secretNamespace, secretName] = secretPath.exec(url.pathname) ?? [];
-    if (secretNamespace !== undefined) {
-      return this.#answerOfSecrets({ method, url }, secretNamespace, secretName, body);
-    }
-    const [, namespace, name] = leasePath.exec(url.pathname) ?? [];
+    const secret = secretPath.exec(url.pathname);
+    const [, namespace, name] = secret ?? leasePath.exec(url.pathname) ?? [];
     if (namespace === undefined) throw new ApiStatus(404, 'NotFound', 'no such path');
-    const selector = url.searchParams.get('labelSelector') ?? '';
+    const store = (secret ? this.secrets : this.leases) as ObjectStore<StoredObject>;
+    const given = body as Given<StoredObject>;
     if (name === undefined) {
-      if (method === 'POST') return this.leases.create(namespace, body as GivenLease);
-      if (url.searchParams.get('watch') === 'true') {
-        const watcher = { namespace, selector, response };
-        if (url.searchParams.get('sendInitialEvents') === 'true') this.#watchList(watcher);
-        else this.#watch(watcher, Number(url.searchParams.get('resourceVersion')));
-        return undefined;
-      }
-      const metadata = { resourceVersion: String(this.leases.version) };
-      return {
-        apiVersion: 'coordination.k8s.io/v1',
-        kind: 'LeaseList',
-        metadata,
-        items: this.leases.all(namespace, selector),
-      };
+      if (method === 'POST') return store.create(namespace, given);
+      return secret
+        ? this.#listSecrets(namespace, url.searchParams)
+        : this.#listLeases(namespace, url.searchParams, response);
     }
-    if (method === 'PUT') return this.leases.update(namespace, name, body as GivenLease);
-    if (method === 'DELETE') {
-      this.leases.delete(namespace, name, (body as { preconditions?: object }).preconditions);
-      return success;
-    }
-    return this.leases.get(namespace, name);
+    if (method === 'PUT') return store.update(namespace, name, given);
+    if (method !== 'DELETE') return store.get(namespace, name);
+    store.delete(namespace, name, (body as { preconditions?: object }).preconditions);
+    return { apiVersion: 'v1', kind: 'Status', status: 'Success' };
   }
 
-  #answerOfSecrets(
-    { method, url }: Pick<ApiRequestRecord, 'method' | 'url'>,
+  #listLeases(
     namespace: string,
-    name: string | undefined,
-    body: unknown,
-  ): object {
-    if (name === undefined) {
-      if (method === 'POST') return this.secrets.create(namespace, body as GivenSecret);
-      const { items, next } = this.secrets.page(namespace, url.searchParams);
-      const metadata = { resourceVersion: '1', ...(next !== '' && { continue: next }) };
-      return { apiVersion: 'v1', kind: 'SecretList', metadata, items };
+    query: URLSearchParams,
+    response: ServerResponse,
+  ): object | undefined {
+    const selector = query.get('labelSelector') ?? '';
+    if (query.get('watch') === 'true') {
+      const watcher = { namespace, selector, response };
+      if (query.get('sendInitialEvents') === 'true') this.#watchList(watcher);
+      else this.#watch(watcher, Number(query.get('resourceVersion')));
+      return undefined;
     }
-    if (method === 'PUT') return this.secrets.update(namespace, name, body as GivenSecret);
-    if (method === 'DELETE') {
-      this.secrets.delete(namespace, name, (body as { preconditions?: object }).preconditions);
-      return success;
-    }
-    return this.secrets.get(namespace, name);
+    const metadata = { resourceVersion: String(this.leases.version) };
+    const items = this.leases.all(namespace, selector);
+    return { apiVersion: 'coordination.k8s.io/v1', kind: 'LeaseList', metadata, items };
+  }
+
+  #listSecrets(namespace: string, query: URLSearchParams): object {
+    const { items, next } = this.secrets.page(namespace, query);
+    const metadata = { resourceVersion: '1', ...(next !== '' && { continue: next }) };
+    return { apiVersion: 'v1', kind: 'SecretList', metadata, items };
   }
 
   #watch(watcher: Watcher, since: number): void {
@@ -270,10 +257,13 @@ export class KubernetesApi implements Started {
     for (const object of this.leases.all(watcher.namespace, watcher.selector)) {
       watcher.response.write(`${JSON.stringify({ type: 'ADDED', object })}\n`);
     }
-    const annotations = { 'k8s.io/initial-events-end': 'true' };
+    this.#bookmark(watcher.response, { 'k8s.io/initial-events-end': 'true' });
+  }
+
+  #bookmark(response: ServerResponse, annotations?: object): void {
     const metadata = { resourceVersion: String(this.leases.version), annotations };
     const object = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec: {} };
-    watcher.response.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
+    response.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
   }
 
   #tell({ namespace, selector, response }: Watcher, { type, object }: LeaseEvent): void {
@@ -309,8 +299,6 @@ export class KubernetesApi implements Started {
   }
 }
 
-const success = { apiVersion: 'v1', kind: 'Status', status: 'Success' };
-
 function kindOf({ method, url }: ApiRequestRecord): string {
   const secret = secretPath.exec(url.pathname);
   if (secret) return `${method} ${secret[2] === undefined ? 'secrets' : 'secret'}`;
@@ -325,13 +313,5 @@ function statusOf({ code, reason, message }: ApiStatus): object {
 }
 
 function send(response: ServerResponse, code: number, answer: object): void {
-  const body = JSON.stringify(answer);
-  response.writeHead(code, { 'content-type': 'application/json' });
-  response.end(body);
-}
-
-async function bodyOf(message: IncomingMessage): Promise<unknown> {
-  let text = '';
-  for await (const chunk of message) text += chunk;
-  return text === '' ? {} : JSON.parse(text);
+  response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
 }
