@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { type FrontEndAddress, openFrontEnd } from './front-end-address.ts';
 
@@ -14,6 +15,7 @@ export interface ConnectReply {
   readonly earlyBytes: number;
 }
 
+const headEnd = '\r\n\r\n';
 const maxHeadBytes = 65_536;
 
 /** The bytes of a CONNECT request head. */
@@ -55,23 +57,54 @@ export async function connectThrough(request: {
 }
 
 async function readReply(socket: Socket): Promise<ConnectReply> {
-  const answer = new ByteReader(socket);
-  try {
-    const headEnd = await answer.find('\r\n\r\n', maxHeadBytes);
-    const { status, reason, headers } = parseHead(answer.take(headEnd + 4).toString('latin1'));
-    if (status === 200) {
-      const earlyBytes = answer.release();
-      return { status, reason, headers, body: '', socket, earlyBytes };
+  let bytes = Buffer.alloc(0);
+  /** @returns false at the end of the connection */
+  const readMore = async () => {
+    const chunk = await readSome(socket);
+    if (chunk) bytes = Buffer.concat([bytes, chunk]);
+    return chunk !== undefined;
+  };
+  const readUntil = async (isComplete: () => boolean) => {
+    while (!isComplete()) {
+      if (await readMore()) continue;
+      const got = JSON.stringify(bytes.toString('latin1'));
+      throw new Error(`the connection ended before the answer was complete, after ${got}`);
     }
-    const length = headers['content-length'];
-    const body = length === undefined ? await answer.rest() : await answer.exactly(Number(length));
-    answer.stop();
-    // A refused connection can end with an error, which must not end the process.
-    socket.on('error', () => {});
-    return { status, reason, headers, body: body.toString('utf8'), socket, earlyBytes: 0 };
-  } catch (error) {
-    answer.stop();
-    throw error;
+  };
+  await readUntil(() => {
+    if (bytes.includes(headEnd)) return true;
+    if (bytes.length > maxHeadBytes) throw new Error(`no head within ${maxHeadBytes} bytes`);
+    return false;
+  });
+  const bodyStart = bytes.indexOf(headEnd) + headEnd.length;
+  const head = parseHead(bytes.toString('latin1', 0, bodyStart));
+  if (head.status === 200) {
+    const early = bytes.subarray(bodyStart);
+    if (early.length > 0) socket.unshift(early);
+    return { ...head, body: '', socket, earlyBytes: early.length };
+  }
+  const length = head.headers['content-length'];
+  const bodyEnd = length === undefined ? undefined : bodyStart + Number(length);
+  if (bodyEnd !== undefined) await readUntil(() => bytes.length >= bodyEnd);
+  else while (await readMore());
+  // A refused connection can end with an error, which must not end the process.
+  socket.on('error', () => {});
+  const body = bytes.toString('utf8', bodyStart, bodyEnd);
+  return { ...head, body, socket, earlyBytes: 0 };
+}
+
+/** The next bytes, without making the socket flow; undefined at its end. Rejects with its error. */
+async function readSome(socket: Socket): Promise<Buffer | undefined> {
+  for (;;) {
+    const chunk: Buffer | null = socket.read();
+    if (chunk) return chunk;
+    if (socket.errored) throw socket.errored;
+    if (socket.readableEnded || socket.destroyed) return undefined;
+    const heard = new AbortController();
+    const events = ['readable', 'end', 'close'].map((event) =>
+      once(socket, event, { signal: heard.signal }),
+    );
+    await Promise.race(events).finally(() => heard.abort());
   }
 }
 
@@ -88,95 +121,6 @@ function parseHead(head: string): Pick<ConnectReply, 'status' | 'reason' | 'head
     headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
   }
   return { status: Number(match[1]), reason: match[2] ?? '', headers };
-}
-
-/** Reads a socket step by step without losing what follows. */
-class ByteReader {
-  readonly #socket: Socket;
-  #bytes = Buffer.alloc(0);
-  #ended = false;
-  #error: Error | undefined;
-  #wake = () => {};
-
-  constructor(socket: Socket) {
-    this.#socket = socket;
-    // With 'data', the socket would stay paused when its next owner adds a listener.
-    socket.on('readable', this.#onReadable);
-    socket.on('end', this.#onEnd);
-    socket.on('error', this.#onError);
-    socket.on('close', this.#onEnd);
-  }
-
-  /** Waits for `text`. Rejects at the end, or if it is not in the first bytes. @returns its position */
-  async find(text: string, maxBytes: number): Promise<number> {
-    for (;;) {
-      const position = this.#bytes.indexOf(text);
-      if (position >= 0) return position;
-      if (this.#bytes.length > maxBytes) throw new Error(`no head within ${maxBytes} bytes`);
-      await this.#more();
-    }
-  }
-
-  take(length: number): Buffer {
-    const taken = this.#bytes.subarray(0, length);
-    this.#bytes = this.#bytes.subarray(length);
-    return taken;
-  }
-
-  async exactly(length: number): Promise<Buffer> {
-    while (this.#bytes.length < length) await this.#more();
-    return this.take(length);
-  }
-
-  async rest(): Promise<Buffer> {
-    while (!this.#ended) await this.#more();
-    return this.take(this.#bytes.length);
-  }
-
-  /** Puts the unread bytes back into the socket. @returns their number */
-  release(): number {
-    this.stop();
-    const { length } = this.#bytes;
-    if (length > 0) this.#socket.unshift(this.#bytes);
-    return length;
-  }
-
-  /** Stops reading and discards the unread bytes. */
-  stop(): void {
-    this.#socket.off('readable', this.#onReadable);
-    this.#socket.off('end', this.#onEnd);
-    this.#socket.off('error', this.#onError);
-    this.#socket.off('close', this.#onEnd);
-  }
-
-  async #more(): Promise<void> {
-    if (this.#error) throw this.#error;
-    if (this.#ended) {
-      const got = JSON.stringify(this.#bytes.toString('latin1'));
-      throw new Error(`the connection ended before the answer was complete, after ${got}`);
-    }
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    if (this.#error) throw this.#error;
-  }
-
-  #onReadable = () => {
-    for (let chunk = this.#socket.read(); chunk; chunk = this.#socket.read()) {
-      this.#bytes = Buffer.concat([this.#bytes, chunk]);
-    }
-    this.#wake();
-  };
-
-  #onEnd = () => {
-    this.#ended = true;
-    this.#wake();
-  };
-
-  #onError = (error: Error) => {
-    this.#error = error;
-    this.#wake();
-  };
 }
 
 /**
@@ -199,8 +143,7 @@ export async function exchangeRaw(
   socket.on('error', (error: NodeJS.ErrnoException) => {
     closedBy = error.code ?? error.message;
   });
-  const closed = new Promise((resolve) => socket.once('close', resolve));
   socket.write(bytes);
-  await closed;
+  await new Promise((resolve) => socket.once('close', resolve));
   return { text, closedBy };
 }

@@ -80,35 +80,21 @@ export class LinkDirection {
     return this.queuedBytes > this.#options.queueBytes;
   }
 
-  /** Adds bytes, even if the link is full. */
-  send(to: LinkReceiver, chunk: Buffer): void {
-    for (let start = 0; start < chunk.length; start += this.#sliceBytes) {
-      this.#push(to, chunk.subarray(start, start + this.#sliceBytes));
+  /** Adds bytes, even if the link is full, or an end or a reset after them. */
+  send(to: LinkReceiver, what: Item['what']): void {
+    if (typeof what === 'string') this.#push(to, what);
+    else {
+      for (let start = 0; start < what.length; start += this.#sliceBytes) {
+        this.#push(to, what.subarray(start, start + this.#sliceBytes));
+      }
     }
-    this.#schedule();
-  }
-
-  /** Adds an end after the receiver's bytes. */
-  sendEnd(to: LinkReceiver): void {
-    this.#push(to, 'end');
-    this.#schedule();
-  }
-
-  /** Adds a reset after the receiver's bytes. */
-  sendReset(to: LinkReceiver): void {
-    this.#push(to, 'reset');
-    this.#schedule();
+    this.wake();
   }
 
   /** Requests one `onRoom`. */
   awaitRoom(receiver: LinkReceiver): void {
     this.#waiting.add(receiver);
-    this.#schedule();
-  }
-
-  /** Continues when the clock runs again. */
-  wake(): void {
-    this.#schedule();
+    this.wake();
   }
 
   /** Discards all items. */
@@ -130,8 +116,8 @@ export class LinkDirection {
     this.#items.push({ to, what, dueMs: this.#wireFreeMs + this.#options.delayMs });
   }
 
-  /** Sets the timer for the next item or the next `onRoom`. */
-  #schedule(): void {
+  /** Sets the timer for the next item or the next `onRoom`. Called also when the clock runs again. */
+  wake(): void {
     if (this.#options.clock.stopped) return;
     const nextDueMs = this.#items[this.#head]?.dueMs ?? Number.POSITIVE_INFINITY;
     const roomMs = this.#waiting.size > 0 ? this.#roomMs() : Number.POSITIVE_INFINITY;
@@ -156,7 +142,7 @@ export class LinkDirection {
       this.#waiting.clear();
       for (const receiver of waiting) receiver.onRoom();
     }
-    this.#schedule();
+    this.wake();
   };
 
   #deliverDue(): void {

@@ -131,8 +131,8 @@ class Flow implements LinkReceiver {
       direction.send(this, chunk);
       this.regulate();
     });
-    source.once('end', () => direction.sendEnd(this));
-    source.once('error', () => direction.sendReset(this));
+    source.once('end', () => direction.send(this, 'end'));
+    source.once('error', () => direction.send(this, 'reset'));
     destination.on('drain', () => this.regulate());
     this.regulate();
   }

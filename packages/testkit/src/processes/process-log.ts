@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { Changes } from '../changes.ts';
 
 /** One line of a program's log: pino's JSON, or only `msg` for a line that is not JSON. */
 export interface LogLine {
@@ -10,20 +11,14 @@ export interface LogLine {
 /** The log of a running process. */
 export class ProcessLog {
   readonly lines: LogLine[] = [];
-  readonly #watchers = new Set<(line: LogLine) => void>();
+  /** Notified after new lines. */
+  readonly changes = new Changes();
   #rest = '';
 
-  /** Adds the lines of the stream. */
-  collect(stream: Readable): void {
+  constructor(stream: Readable) {
     stream.setEncoding('utf8');
     stream.on('data', (text: string) => this.#onText(text));
     stream.on('end', () => this.#onText(this.#rest === '' ? '' : '\n'));
-  }
-
-  /** Calls `watcher` for each future line, until the returned function is called. */
-  watch(watcher: (line: LogLine) => void): () => void {
-    this.#watchers.add(watcher);
-    return () => this.#watchers.delete(watcher);
   }
 
   /** All lines as JSON. */
@@ -34,12 +29,8 @@ export class ProcessLog {
   #onText(text: string): void {
     const rows = (this.#rest + text).split('\n');
     this.#rest = rows.pop()!;
-    for (const row of rows) {
-      if (row === '') continue;
-      const line = parseRow(row);
-      this.lines.push(line);
-      for (const watcher of [...this.#watchers]) watcher(line);
-    }
+    this.lines.push(...rows.filter((row) => row !== '').map(parseRow));
+    this.changes.notify();
   }
 }
 

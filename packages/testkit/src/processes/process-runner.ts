@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { defaultTimeoutMs } from '../eventually.ts';
 import type { Started } from '../targets/listener.ts';
 import { type LogLine, ProcessLog } from './process-log.ts';
 
@@ -63,8 +64,6 @@ export interface ProcessExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Long enough for a busy machine. */
-const defaultWaitMs = 60_000;
 /** Time for a drain before the second SIGTERM, which ends Fairlead's programs at once. */
 const secondTermAfterMs = 5_000;
 const killAfterMs = 35_000;
@@ -81,7 +80,7 @@ export class RunningProcess implements Started {
   /** Settles when the process has ended and its output is read; never rejects. */
   readonly exit: Promise<ProcessExit>;
   readonly #child: ChildProcess;
-  readonly #log = new ProcessLog();
+  readonly #log: ProcessLog;
   #stdout = '';
   #ended: ProcessExit | undefined;
 
@@ -90,13 +89,14 @@ export class RunningProcess implements Started {
     this.name = name;
     this.pid = child.pid!;
     alive.add(child);
-    this.#log.collect(child.stderr!);
+    this.#log = new ProcessLog(child.stderr!);
     child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text;
     });
     this.exit = once(child, 'close').then(([code, signal]) => {
       alive.delete(child);
       this.#ended = { code, signal };
+      this.#log.changes.notify();
       return this.#ended;
     });
   }
@@ -156,26 +156,22 @@ export class RunningProcess implements Started {
    */
   waitForLog(
     wanted: string | ((line: LogLine) => boolean),
-    timeoutMs = defaultWaitMs,
+    timeoutMs = defaultTimeoutMs,
   ): Promise<LogLine> {
     const accepts = typeof wanted === 'string' ? (line: LogLine) => line.msg === wanted : wanted;
-    const past = this.#log.lines.find(accepts);
-    if (past) return Promise.resolve(past);
-    return new Promise((resolve, reject) => {
-      const finish = (line: LogLine | undefined, problem: string) => {
-        clearTimeout(timer);
-        unwatch();
-        if (line) resolve(line);
-        else reject(new Error(`${this.name}: ${problem} ${wanted}\n${this.describe()}`));
-      };
-      const unwatch = this.#log.watch((line) => {
-        if (accepts(line)) finish(line, '');
-      });
-      const timer = setTimeout(
-        () => finish(undefined, `no log line within ${timeoutMs} ms for`),
-        timeoutMs,
-      );
-      this.exit.then(() => finish(undefined, 'ended without a log line for'));
+    let at = 0;
+    // Each line once, because the predicate can count its calls.
+    const next = () => {
+      for (let line = this.logs[at]; line; line = this.logs[at]) {
+        at++;
+        if (accepts(line)) return line;
+      }
+      if (!this.#ended) return undefined;
+      throw new Error(`${this.name}: ended without a log line for ${wanted}\n${this.describe()}`);
+    };
+    return this.#log.changes.until(next, `${this.name}: a log line for ${wanted}`, {
+      timeout: timeoutMs,
+      detail: () => `\n${this.describe()}`,
     });
   }
 
@@ -183,7 +179,7 @@ export class RunningProcess implements Started {
    * Waits for the `listening` line of the listener. Rejects as `waitForLog` does.
    * @returns its TCP address and port, or the path of its Unix domain socket; the rest is empty
    */
-  async waitForListener(listener: string, timeoutMs = defaultWaitMs) {
+  async waitForListener(listener: string, timeoutMs = defaultTimeoutMs) {
     const line = await this.waitForLog(
       (candidate) => candidate.msg === 'listening' && candidate.listener === listener,
       timeoutMs,

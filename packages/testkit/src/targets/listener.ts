@@ -62,6 +62,10 @@ export class Listener implements Endpoint {
     return this.#connections;
   }
 
+  get openConnections(): number {
+    return this.sockets.size;
+  }
+
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const socket of this.sockets) socket.destroy();

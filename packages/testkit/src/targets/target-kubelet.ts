@@ -38,11 +38,5 @@ async function startHttpTarget(server: Server, options: EndpointOptions): Promis
   const routes = new KubeletRoutes(webSockets);
   server.on('request', routes.onRequest);
   server.on('upgrade', routes.onUpgrade);
-  const listener = await Listener.start(server, options);
-  return {
-    host: listener.host,
-    port: listener.port,
-    stats: routes.stats,
-    close: () => listener.close(),
-  };
+  return Object.assign(await Listener.start(server, options), { stats: routes.stats });
 }
