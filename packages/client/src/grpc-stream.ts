@@ -1,13 +1,15 @@
+import { randomInt } from 'node:crypto';
+import {
+  decodePacket,
+  encodeDataHead,
+  encodePacket,
+  MessageDecoder,
+  PROXY_METHOD,
+} from '@fairlead/konnectivity';
+import { formatTarget } from '@fairlead/protocol';
 import type { ClientHttp2Session, ClientHttp2Stream } from 'http2-wrapper';
 import { ClientError, toClientError } from './client-error.ts';
 import type { ClientHandler, ClientStream } from './client-stream.ts';
-import {
-  encodeCloseRequest,
-  encodeDataHead,
-  encodeDialRequest,
-  type PacketHandler,
-  PacketReader,
-} from './grpc-packet.ts';
 import { cancelHttp2Stream, connectionErrorOf, openHttp2Session } from './http2-session.ts';
 import type { Route } from './route.ts';
 
@@ -17,11 +19,11 @@ const maxRandom = 2 ** 31;
  * A stream over Konnectivity's gRPC ProxyService, on a connection of its own, like kube-apiserver in GRPC
  * mode.
  */
-export class GrpcStream implements ClientStream, PacketHandler {
+export class GrpcStream implements ClientStream {
   readonly #session: ClientHttp2Session;
   readonly #stream: ClientHttp2Stream;
   readonly #handler: ClientHandler;
-  #connectId = 0;
+  #connectId = 0n;
   #error: Error | undefined;
 
   constructor(route: Route, handler: ClientHandler) {
@@ -29,7 +31,7 @@ export class GrpcStream implements ClientStream, PacketHandler {
     this.#session = openHttp2Session(route);
     const stream = this.#session.request({
       ':method': 'POST',
-      ':path': '/ProxyService/Proxy',
+      ':path': PROXY_METHOD,
       'content-type': 'application/grpc',
       te: 'trailers',
     });
@@ -43,33 +45,25 @@ export class GrpcStream implements ClientStream, PacketHandler {
         );
       }
     });
-    const packets = new PacketReader(this);
-    stream.on('data', (chunk: Buffer) => packets.push(chunk));
+    const messages = new MessageDecoder((message) => this.#onMessage(message));
+    stream.on('data', (chunk: Buffer) => {
+      try {
+        messages.push(chunk);
+      } catch (error) {
+        this.#fail(new ClientError('proxy_protocol', (error as Error).message, { cause: error }));
+      }
+    });
     stream.on('drain', () => handler.onDrain());
-    stream.on('error', this.#onError);
+    stream.on('error', (error) => {
+      this.#error ??= toClientError(error);
+    });
     stream.once('close', () => {
       this.#session.destroy();
       handler.onClose(connectionErrorOf(this.#session) ?? this.#error);
     });
-    stream.write(encodeDialRequest(route.target, Math.floor(Math.random() * maxRandom)));
-  }
-
-  onDialResponse(connectId: number, error: string): void {
-    if (error !== '') {
-      this.#error ??= new ClientError('dial_failed', error);
-      this.destroy();
-      return;
-    }
-    this.#connectId = connectId;
-    this.#handler.onOpen();
-  }
-
-  onData(payload: Buffer): void {
-    this.#handler.onData(payload);
-  }
-
-  onCloseResponse(): void {
-    this.#stream.end();
+    const address = formatTarget(route.target);
+    const random = BigInt(randomInt(maxRandom));
+    stream.write(encodePacket({ type: 'DIAL_REQ', protocol: 'tcp', address, random }));
   }
 
   write(chunk: Buffer): boolean {
@@ -86,14 +80,32 @@ export class GrpcStream implements ClientStream, PacketHandler {
   }
 
   end(): void {
-    this.#stream.write(encodeCloseRequest(this.#connectId));
+    this.#stream.write(encodePacket({ type: 'CLOSE_REQ', connectId: this.#connectId }));
   }
 
   destroy(): void {
     cancelHttp2Stream(this.#stream);
   }
 
-  readonly #onError = (error: Error): void => {
-    this.#error ??= toClientError(error);
-  };
+  #onMessage(message: Buffer): void {
+    const packet = decodePacket(message);
+    switch (packet?.type) {
+      case 'DIAL_RSP':
+        if (packet.error !== '') return this.#fail(new ClientError('dial_failed', packet.error));
+        this.#connectId = packet.connectId;
+        this.#handler.onOpen();
+        break;
+      case 'DATA':
+        this.#handler.onData(packet.data);
+        break;
+      case 'CLOSE_RSP':
+        this.#stream.end();
+        break;
+    }
+  }
+
+  #fail(error: ClientError): void {
+    this.#error ??= error;
+    this.destroy();
+  }
 }

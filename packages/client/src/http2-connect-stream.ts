@@ -1,14 +1,15 @@
+import { formatTarget } from '@fairlead/protocol';
 import type { ClientHttp2Stream } from 'http2-wrapper';
 import { type ClientError, toClientError, unanswered } from './client-error.ts';
 import type { ClientHandler, ClientStream } from './client-stream.ts';
 import { refusalOf } from './connect-answer.ts';
 import { cancelHttp2Stream, connectionErrorOf, sharedHttp2Session } from './http2-session.ts';
-import { authorityOf, type Route } from './route.ts';
+import type { Route } from './route.ts';
 
 /** Requests a stream to the route's target (RFC 9113, section 8.5). */
 export function requestConnect(route: Route): ClientHttp2Stream {
   return sharedHttp2Session(route).request(
-    { ':method': 'CONNECT', ':authority': authorityOf(route.target) },
+    { ':method': 'CONNECT', ':authority': formatTarget(route.target) },
     { endStream: false },
   );
 }

@@ -1,9 +1,4 @@
-/** A TCP address. */
-export interface TcpAddress {
-  /** A name or an IP address, IPv6 without brackets. */
-  readonly host: string;
-  readonly port: number;
-}
+import type { Target as TcpAddress } from '@fairlead/protocol';
 
 /** TCP, or a Unix domain socket. */
 export type Address = TcpAddress | { readonly path: string };
@@ -34,9 +29,4 @@ export interface Route {
   readonly connections?: number;
   /** Whether an HTTP/2 connection reads while its writes wait (`EagerSocket`); costs some CPU. */
   readonly isEager?: boolean;
-}
-
-/** `HOST:PORT`, as in CONNECT: IPv6 in brackets. */
-export function authorityOf({ host, port }: TcpAddress): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

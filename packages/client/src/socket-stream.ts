@@ -1,16 +1,17 @@
 import type { Socket } from 'node:net';
+import { formatTarget } from '@fairlead/protocol';
 import { toClientError, unanswered } from './client-error.ts';
 import type { ClientHandler, ClientStream } from './client-stream.ts';
 import { ConnectAnswer } from './connect-answer.ts';
 import { dialFrontEnd, readyEvent } from './dial-front-end.ts';
-import { authorityOf, type Route } from './route.ts';
+import type { Route } from './route.ts';
 
 /** All sockets read into this buffer. Handlers do not keep its bytes, so a read allocates nothing. */
 const readBuffer = Buffer.allocUnsafeSlow(65_536);
 
 /** The request of an HTTP/1.1 client. */
 export function connectRequest({ target }: Route): string {
-  const authority = authorityOf(target);
+  const authority = formatTarget(target);
   return `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`;
 }
 

@@ -8,13 +8,14 @@ export {
   toGrpcError,
   trailersOnly,
 } from './packets/grpc-status.ts';
-export { MAX_MESSAGE_BYTES } from './packets/message-decoder.ts';
+export { MAX_MESSAGE_BYTES, MessageDecoder } from './packets/message-decoder.ts';
 export {
   CONNECT_METHOD,
   type Packet,
   PROXY_METHOD,
   packetTypes,
 } from './packets/packet.ts';
+export { decodePacket, encodeDataHead, encodePacket } from './packets/packet-codec.ts';
 export {
   type PacketObserver,
   PacketStream,

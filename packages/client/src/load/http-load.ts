@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
+import { formatTarget } from '@fairlead/protocol';
 import autocannon from 'autocannon';
 import { ClientDuplex } from '../client-duplex.ts';
 import { ClientError } from '../client-error.ts';
-import { authorityOf } from '../route.ts';
 import { targetTlsOptions } from './http-tls.ts';
 import type { Load, OrderOf } from './load.ts';
 import type { Meter } from './meter.ts';
@@ -80,7 +80,7 @@ class HttpLoad implements Load {
     let refusal: Error | undefined;
     this.#run = autocannon(
       {
-        url: `${protocol}://${authorityOf(order.route.target)}${path}`,
+        url: `${protocol}://${formatTarget(order.route.target)}${path}`,
         connections: order.streams,
         duration: endlessSeconds,
         method: method as 'GET',
