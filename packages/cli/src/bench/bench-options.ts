@@ -11,6 +11,12 @@ const tcpModes = ['echo', 'open', 'upload', 'download'] as const;
 
 const path = { ...kinds.filePath, placeholder: 'FILE' };
 
+const highest = (figure: string) =>
+  option(kinds.duration({ minMs: 1 }), {
+    group: thresholds,
+    description: `Highest allowed ${figure}`,
+  });
+
 export const benchTable = defineOptions({
   program: 'fairlead bench',
   summary: 'Put load on a target through a running server, and measure',
@@ -133,26 +139,11 @@ export const benchTable = defineOptions({
       description: 'Do not print progress on stderr',
       default: false,
     }),
-    'fail-p50': option(kinds.duration({ minMs: 1 }), {
-      group: thresholds,
-      description: 'Highest allowed median latency',
-    }),
-    'fail-p90': option(kinds.duration({ minMs: 1 }), {
-      group: thresholds,
-      description: 'Highest allowed 90th percentile of the latency',
-    }),
-    'fail-p99': option(kinds.duration({ minMs: 1 }), {
-      group: thresholds,
-      description: 'Highest allowed 99th percentile of the latency',
-    }),
-    'fail-p999': option(kinds.duration({ minMs: 1 }), {
-      group: thresholds,
-      description: 'Highest allowed 99.9th percentile of the latency',
-    }),
-    'fail-max': option(kinds.duration({ minMs: 1 }), {
-      group: thresholds,
-      description: 'Highest allowed latency',
-    }),
+    'fail-p50': highest('median latency'),
+    'fail-p90': highest('90th percentile of the latency'),
+    'fail-p99': highest('99th percentile of the latency'),
+    'fail-p999': highest('99.9th percentile of the latency'),
+    'fail-max': highest('latency'),
     'fail-errors': option(kinds.ratio, {
       group: thresholds,
       description: 'Highest allowed share of failed requests, messages or opens',

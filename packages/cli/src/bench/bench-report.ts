@@ -13,63 +13,7 @@ export interface Verdict {
 }
 
 /** The content of `--json`. Fields can be added, but not renamed or removed. */
-export interface BenchReport {
-  readonly tool: 'fairlead bench';
-  readonly version: string;
-  readonly startedAt: string;
-  readonly proxy: string;
-  readonly proxyProtocol: string;
-  readonly target: string;
-  readonly mode: BenchMode;
-  readonly settings: {
-    readonly streams: number;
-    readonly connections: number | null;
-    readonly payloadBytes: number | null;
-    readonly ratePerSecond: number | null;
-    readonly durationMs: number;
-    readonly rampMs: number;
-    readonly warmUpMs: number;
-    readonly timeoutMs: number;
-  };
-  /** Whether a signal ended the load before `--duration`. */
-  readonly endedEarly: boolean;
-  readonly elapsedMs: number;
-  /** Answered requests, messages or opens; 0 for upload and download. */
-  readonly operations: number;
-  readonly operationsPerSecond: number;
-  /** Payload bytes. The message of an echo counts once. */
-  readonly bytes: number;
-  readonly bytesPerSecond: number;
-  readonly failures: number;
-  /** Failures as a share of all attempts. */
-  readonly failureRatio: number;
-  readonly errors: readonly {
-    readonly code: string;
-    readonly count: number;
-    readonly example: string;
-  }[];
-  /** Null if nothing was answered, and for upload and download. */
-  readonly latency: LatencyReport | null;
-  readonly distribution: readonly LatencyPoint[];
-  /** One for each second, and one for the rest. */
-  readonly samples: readonly {
-    /** Its end, from the beginning of the measurement. */
-    readonly atMs: number;
-    readonly operationsPerSecond: number;
-    readonly bytesPerSecond: number;
-    readonly failures: number;
-    /** Null if nothing was answered. */
-    readonly p50Us: number | null;
-    readonly p99Us: number | null;
-  }[];
-  readonly generator: {
-    readonly node: string;
-    /** Share of the time that this process was busy. Near 1, it limits the figures. */
-    readonly busy: number;
-  };
-  readonly thresholds: readonly Verdict[];
-  readonly passed: boolean;
-}
+export type BenchReport = ReturnType<typeof makeReport>;
 
 /** The raw results of one run. */
 export interface Measurement {
@@ -90,7 +34,7 @@ export function makeReport(
   flags: BenchFlags,
   version: string,
   { startedAt, endedEarly, meter, samples, distribution, busy }: Measurement,
-): BenchReport {
+) {
   const { mode, route, target, payloadBytes } = plan;
   const seconds = meter.elapsedMs / 1000;
   // Without operations, the attempts are streams: a broken stream is the only failure.
@@ -113,20 +57,27 @@ export function makeReport(
       warmUpMs: flags.warmUp,
       timeoutMs: flags.timeout,
     },
+    /** Whether a signal ended the load before `--duration`. */
     endedEarly,
     elapsedMs: meter.elapsedMs,
+    /** Answered requests, messages or opens; 0 for upload and download. */
     operations: meter.operations,
     operationsPerSecond: meter.operations / seconds,
+    /** Payload bytes. The message of an echo counts once. */
     bytes: meter.bytes,
     bytesPerSecond: meter.bytes / seconds,
     failures: meter.failures,
+    /** Failures as a share of all attempts. */
     failureRatio: tried === 0 ? 0 : meter.failures / tried,
     errors: Object.entries(meter.failuresByCode)
       .map(([code, { count, example }]) => ({ code, count, example }))
       .sort((a, b) => b.count - a.count),
+    /** Null if nothing was answered, and for upload and download. */
     latency: latencyOf(meter),
     distribution,
+    /** One for each second, and one for the rest. */
     samples: reportSamples(samples),
+    /** `busy`: share of the time that this process was busy. Near 1, it limits the figures. */
     generator: { node: process.version, busy },
   };
   const thresholds = judge(figures, flags);
@@ -143,12 +94,14 @@ function latencyOf(meter: MeterReport): LatencyReport | null {
   return Number.isFinite(p50Us) ? { p50Us, p90Us, p99Us, p999Us, maxUs, meanUs } : null;
 }
 
-function reportSamples(samples: readonly MeterSample[]): BenchReport['samples'] {
+function reportSamples(samples: readonly MeterSample[]) {
   let atMs = 0;
+  /** Null if nothing was answered. */
   const finite = (us: number) => (Number.isFinite(us) ? us : null);
   return samples.map(({ elapsedMs, operations, bytes, failures, p50Us, p99Us }) => {
     atMs += elapsedMs;
     return {
+      /** Its end, from the beginning of the measurement. */
       atMs,
       operationsPerSecond: (operations / elapsedMs) * 1000,
       bytesPerSecond: (bytes / elapsedMs) * 1000,
@@ -161,7 +114,12 @@ function reportSamples(samples: readonly MeterSample[]): BenchReport['samples'] 
 
 /** Compares the figures with every threshold that the flags set. */
 function judge(
-  figures: Pick<BenchReport, 'latency' | 'failureRatio' | 'operationsPerSecond' | 'bytesPerSecond'>,
+  figures: {
+    readonly latency: LatencyReport | null;
+    readonly failureRatio: number;
+    readonly operationsPerSecond: number;
+    readonly bytesPerSecond: number;
+  },
   flags: BenchFlags,
 ): Verdict[] {
   const { latency } = figures;

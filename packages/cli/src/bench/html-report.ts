@@ -1,7 +1,7 @@
 import { type BenchReport, hasOperations } from './bench-report.ts';
 import { formatBytes, formatCount, formatRatio, formatUs, operationNames } from './figures.ts';
 import { escapeXml, lineChart, type Series } from './line-chart.ts';
-import { notes, thresholdRow } from './summary.ts';
+import { errorRow, notes, rateRows, thresholdRow } from './summary.ts';
 
 const blue = '#0b6e99';
 const lightBlue = '#6bb5d3';
@@ -66,31 +66,24 @@ function settingRows({ settings, ...report }: BenchReport): [string, string][] {
 }
 
 function figureRows(report: BenchReport): [string, string][] {
-  const { latency, mode } = report;
-  const rows: [string, string][] = [
-    [
-      'measured',
-      `${(report.elapsedMs / 1000).toFixed(1)} s${report.endedEarly ? ', ended early' : ''}`,
-    ],
+  const { latency, elapsedMs, endedEarly, generator } = report;
+  const latencyRows: [string, number][] = latency
+    ? [
+        ['latency p50', latency.p50Us],
+        ['p90', latency.p90Us],
+        ['p99', latency.p99Us],
+        ['p99.9', latency.p999Us],
+        ['max', latency.maxUs],
+        ['mean', latency.meanUs],
+      ]
+    : [];
+  return [
+    ['measured', `${(elapsedMs / 1000).toFixed(1)} s${endedEarly ? ', ended early' : ''}`],
+    ...rateRows(report),
+    ...latencyRows.map(([name, us]): [string, string] => [name, formatUs(us)]),
+    errorRow(report),
+    ['generator busy', formatRatio(generator.busy)],
   ];
-  if (hasOperations(mode)) {
-    rows.push([
-      operationNames[mode],
-      `${formatCount(report.operations)}, ${formatCount(report.operationsPerSecond)}/s`,
-    ]);
-  }
-  rows.push([
-    'throughput',
-    `${formatBytes(report.bytesPerSecond)}/s, ${formatBytes(report.bytes)} in all`,
-  ]);
-  if (latency) {
-    rows.push(['latency p50', formatUs(latency.p50Us)], ['p90', formatUs(latency.p90Us)]);
-    rows.push(['p99', formatUs(latency.p99Us)], ['p99.9', formatUs(latency.p999Us)]);
-    rows.push(['max', formatUs(latency.maxUs)], ['mean', formatUs(latency.meanUs)]);
-  }
-  rows.push(['errors', `${formatCount(report.failures)} (${formatRatio(report.failureRatio)})`]);
-  rows.push(['generator busy', formatRatio(report.generator.busy)]);
-  return rows;
 }
 
 function charts(report: BenchReport): string[] {

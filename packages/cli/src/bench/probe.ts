@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import {
   ClientDuplex,
@@ -35,7 +36,7 @@ export async function probeTarget(
     } catch (error) {
       if (limits.signal.aborted || performance.now() >= deadlineMs) throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, retryPauseMs));
+    await delay(retryPauseMs);
   }
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { closeRoute } from '@fairlead/client';
 import { type Load, Meter, type MeterSample, startLoad } from '@fairlead/client/load';
 import { StartupError } from '@fairlead/runtime/process';
@@ -89,15 +90,6 @@ async function stopLoad(load: Load, { route }: BenchPlan): Promise<void> {
 }
 
 /** Resolves after that time, or when the signal is aborted. */
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  if (ms === 0 || signal?.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal?.addEventListener('abort', done);
-  });
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms > 0) await delay(ms, undefined, { signal }).catch(() => {});
 }

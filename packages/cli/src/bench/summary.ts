@@ -9,22 +9,11 @@ const rateTolerance = 0.98;
 /** The summary on stdout. */
 export function summaryText(report: BenchReport): string {
   const { mode, latency, errors } = report;
-  const name = operationNames[mode];
   const lines = [
     `${report.target} through ${report.proxy} (${report.proxyProtocol}): ${mode}, ${formatCount(report.settings.streams)} streams, ${(report.elapsedMs / 1000).toFixed(1)} s${report.endedEarly ? ', ended early' : ''}`,
     '',
   ];
-  if (hasOperations(mode)) {
-    lines.push(
-      row(name, `${formatCount(report.operations)}, ${formatCount(report.operationsPerSecond)}/s`),
-    );
-  }
-  lines.push(
-    row(
-      'throughput',
-      `${formatBytes(report.bytesPerSecond)}/s, ${formatBytes(report.bytes)} in all`,
-    ),
-  );
+  lines.push(...rateRows(report).map((cells) => row(...cells)));
   if (latency) {
     lines.push(
       row(
@@ -33,9 +22,7 @@ export function summaryText(report: BenchReport): string {
       ),
     );
   }
-  lines.push(
-    row('errors', `${formatCount(report.failures)} (${formatRatio(report.failureRatio)})`),
-  );
+  lines.push(row(...errorRow(report)));
   for (const { code, count, example } of errors) {
     lines.push(row('', `${formatCount(count)} ${code}: ${example}`));
   }
@@ -43,6 +30,23 @@ export function summaryText(report: BenchReport): string {
   lines.push(...report.thresholds.map((verdict) => row(...thresholdRow(verdict))));
   return `${lines.join('\n')}\n`;
 }
+
+/** Operations, if there are any, and throughput. */
+export function rateRows(report: BenchReport): [string, string][] {
+  const rows: [string, string][] = [
+    ['throughput', `${formatBytes(report.bytesPerSecond)}/s, ${formatBytes(report.bytes)} in all`],
+  ];
+  if (hasOperations(report.mode)) {
+    const rate = `${formatCount(report.operationsPerSecond)}/s`;
+    rows.unshift([operationNames[report.mode], `${formatCount(report.operations)}, ${rate}`]);
+  }
+  return rows;
+}
+
+export const errorRow = ({ failures, failureRatio }: BenchReport): [string, string] => [
+  'errors',
+  `${formatCount(failures)} (${formatRatio(failureRatio)})`,
+];
 
 /** Remarks about the figures. */
 export function notes({

@@ -1,3 +1,4 @@
+import type { AddressInfo, Server } from 'node:net';
 import { closeRoute, openDuplex, type Route } from '@fairlead/client';
 import { formatHostPort } from '@fairlead/runtime/net';
 import { defineOptions, kinds, option, type ParsedOptions } from '@fairlead/runtime/options';
@@ -6,7 +7,7 @@ import { commandEntry } from '../command-set.ts';
 import { explainFailure, isFrontEndFault } from '../explain-failure.ts';
 import { proxyOptions, proxyRoute } from '../proxy-options.ts';
 import { type ForwardSpec, parseForwardSpec } from './forward-spec.ts';
-import { ForwardedPort } from './forwarded-port.ts';
+import { forwardPort } from './forwarded-port.ts';
 
 const maxPorts = 100;
 /** Time for a target to end its side after the probe has. */
@@ -55,7 +56,7 @@ async function forward({
   const routeTo = ({ target }: ForwardSpec): Route => ({ ...frontEnd, by, target, isEager: true });
   // One object for each route, because shared connections belong to the object.
   const routes = specs.map(routeTo);
-  const ports: ForwardedPort[] = [];
+  const ports: Server[] = [];
   try {
     await probe(routes[0]!, flags, print);
     for (const [at, spec] of specs.entries()) {
@@ -96,9 +97,9 @@ async function start(
   route: Route,
   { address, timeout, quiet }: ForwardFlags,
   print: (text: string) => void,
-): Promise<ForwardedPort> {
+): Promise<Server> {
   let bound = localPort;
-  const port = new ForwardedPort({
+  const server = await forwardPort({
     route,
     host: address,
     port: localPort,
@@ -108,9 +109,9 @@ async function start(
     },
     onFailure: (error) => print(`connection for ${bound}: ${explainFailure(error, route)}`),
   });
-  const listener = await port.listen();
+  const listener = server.address() as AddressInfo;
   bound = listener.port;
   const local = formatHostPort({ host: listener.address, port: listener.port });
   process.stdout.write(`Forwarding from ${local} -> ${formatHostPort(target)}\n`);
-  return port;
+  return server;
 }

@@ -1,5 +1,4 @@
-import type { AddressInfo, Server, Socket } from 'node:net';
-import { createServer } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ClientError, openDuplex, type Route, toClientError } from '@fairlead/client';
 import { isHttp2Stream, resetHttp2Stream, resetSocket, wasReset } from '@fairlead/protocol';
@@ -18,51 +17,37 @@ interface ForwardedPortOptions {
   onFailure(error: Error): void;
 }
 
-/** A local port whose connections become streams to one target. */
-export class ForwardedPort {
-  readonly #options: ForwardedPortOptions;
-  readonly #server: Server;
+/**
+ * Opens a local port whose connections become streams to one target.
+ * @throws StartupError
+ */
+export async function forwardPort(options: ForwardedPortOptions): Promise<Server> {
+  const { host, port, onFailure } = options;
+  // A connection is not read before its stream is open. Early bytes wait in the kernel.
+  const settings = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
+  const server = createServer(settings, (socket) => void serve(socket, options));
+  await bind(server, { flag: `local port ${port}`, host, port });
+  return server.on('error', onFailure);
+}
 
-  constructor(options: ForwardedPortOptions) {
-    this.#options = options;
-    // A connection is not read before its stream is open. Early bytes wait in the kernel.
-    const settings = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
-    this.#server = createServer(settings, (socket) => void this.#serve(socket));
+async function serve(
+  socket: Socket,
+  { route, timeoutMs, onConnection, onFailure }: ForwardedPortOptions,
+): Promise<void> {
+  onConnection();
+  // The client can disconnect while the stream is being opened.
+  socket.on('error', () => {});
+  let stream: Duplex;
+  try {
+    stream = await openDuplex(route, timeoutMs);
+  } catch (error) {
+    onFailure(error as Error);
+    resetSocket(socket);
+    return;
   }
-
-  /** @throws StartupError */
-  async listen(): Promise<AddressInfo> {
-    const { host, port } = this.#options;
-    const address = await bind(this.#server, { flag: `local port ${port}`, host, port });
-    this.#server.on('error', (error) => this.#options.onFailure(error));
-    return address;
-  }
-
-  /** Stops accepting connections. */
-  close(): void {
-    this.#server.close();
-  }
-
-  async #serve(socket: Socket): Promise<void> {
-    const { route, timeoutMs, onConnection, onFailure } = this.#options;
-    onConnection();
-    // The client can disconnect while the stream is being opened.
-    socket.on('error', () => {});
-    let stream: Duplex;
-    try {
-      stream = await openDuplex(route, timeoutMs);
-    } catch (error) {
-      onFailure(error as Error);
-      resetSocket(socket);
-      return;
-    }
-    stream.on('error', () => {});
-    if (socket.destroyed) {
-      abort(stream);
-      return;
-    }
-    join(socket, stream, onFailure);
-  }
+  stream.on('error', () => {});
+  if (socket.destroyed) abort(stream);
+  else join(socket, stream, onFailure);
 }
 
 /** Joins connection and stream: bytes, ends and failures in both directions. */
