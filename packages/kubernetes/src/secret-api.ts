@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { ApiClient } from './api/api-client.ts';
-import { readAnswer } from './api/api-error.ts';
 import { ObjectApi } from './api/object-api.ts';
 
 /** Objects per page of a list; kubectl uses the same number. */
@@ -21,24 +20,11 @@ const secretSchema = z.looseObject({
 
 export type Secret = z.infer<typeof secretSchema>;
 
-const secretListSchema = z.object({
-  metadata: z.object({ continue: z.string().default('') }).default({ continue: '' }),
-  items: z
-    .array(secretSchema)
-    .nullish()
-    .transform((items) => items ?? []),
-});
-
 /** The Secrets of a namespace. All methods throw ApiError. */
 export class SecretApi extends ObjectApi<Secret> {
-  readonly #api: ApiClient;
-  readonly #path: string;
-
   constructor({ api, namespace }: { readonly api: ApiClient; readonly namespace: string }) {
     const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/secrets`;
     super({ api, apiVersion: 'v1', kind: 'Secret', path, schema: secretSchema });
-    this.#api = api;
-    this.#path = path;
   }
 
   /** All pages of the list. */
@@ -47,11 +33,13 @@ export class SecretApi extends ObjectApi<Secret> {
     const limit = String(pageLength);
     let from = '';
     do {
-      const query = { labelSelector, limit, ...(from !== '' && { continue: from }) };
-      const answer = await this.#api.request({ method: 'GET', path: this.#path, query });
-      const { items, metadata } = readAnswer(secretListSchema, answer, 'Secrets');
-      secrets.push(...items);
-      from = metadata.continue;
+      const page = await this.page({
+        labelSelector,
+        limit,
+        ...(from !== '' && { continue: from }),
+      });
+      secrets.push(...page.items);
+      from = page.continue;
     } while (from !== '');
     return secrets;
   }

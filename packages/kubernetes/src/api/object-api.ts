@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { ApiClient } from './api-client.ts';
 import { readAnswer } from './api-error.ts';
 
@@ -53,6 +53,21 @@ export class ObjectApi<T extends ApiObject> {
     const preconditions = { resourceVersion, ...(uid !== undefined && { uid }) };
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
     await api.request({ method: 'DELETE', path: `${directory}/${name}`, body, signal });
+  }
+
+  /** One page of the list; the whole list without a `limit` in the query. */
+  protected async page(query: Readonly<Record<string, string>>, signal?: AbortSignal) {
+    const { api, path, schema, kind } = this.#options;
+    const answer = await api.request({ method: 'GET', path, query, signal });
+    const listSchema = z.object({
+      metadata: z.object({
+        resourceVersion: z.string().default(''),
+        continue: z.string().default(''),
+      }),
+      items: z.array(schema).nullish(),
+    });
+    const { metadata, items } = readAnswer(listSchema, answer, `${kind}s`);
+    return { ...metadata, items: items ?? [] };
   }
 
   #read(answer: unknown): T {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { ApiClient } from '../api/api-client.ts';
-import { readAnswer, toApiError } from '../api/api-error.ts';
+import { toApiError } from '../api/api-error.ts';
 import { ObjectApi } from '../api/object-api.ts';
 
 const microTime = z.string().refine((text) => !Number.isNaN(Date.parse(text)));
@@ -26,14 +26,6 @@ export const leaseSchema = z.looseObject({
 });
 
 export type Lease = z.infer<typeof leaseSchema>;
-
-const leaseListSchema = z.object({
-  metadata: z.object({ resourceVersion: z.string().default('') }),
-  items: z
-    .array(leaseSchema)
-    .nullish()
-    .transform((items) => items ?? []),
-});
 
 /**
  * When a Lease expires by its own fields, in ms since the epoch: its duration after the last renewal, or
@@ -77,15 +69,11 @@ export class LeaseApi extends ObjectApi<Lease> {
   }
 
   /** @returns the Leases, and the version from which a watch continues */
-  async list(
+  list(
     labelSelector: string,
     signal: AbortSignal,
-  ): Promise<{ readonly leases: readonly Lease[]; readonly resourceVersion: string }> {
-    const answer = await this.#observe('list', () =>
-      this.#api.request({ method: 'GET', path: this.#path, query: { labelSelector }, signal }),
-    );
-    const { items, metadata } = readAnswer(leaseListSchema, answer, 'Leases');
-    return { leases: items, resourceVersion: metadata.resourceVersion };
+  ): Promise<{ readonly items: readonly Lease[]; readonly resourceVersion: string }> {
+    return this.#observe('list', () => this.page({ labelSelector }, signal));
   }
 
   /** Starts a watch. The body of the answer is one event per line. */

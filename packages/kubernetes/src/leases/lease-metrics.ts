@@ -15,33 +15,21 @@ export function leaseMetrics(
   registry: Registry,
   { totals, latencies }: { readonly totals: MetricNames; readonly latencies: MetricNames },
 ): LeaseRequestObserver {
-  const counters = new Map<string, Counter>();
-  for (const [kind, name] of Object.entries(totals)) {
-    counters.set(
-      kind,
-      new Counter({
-        name,
-        help: `Requests to ${kind} Leases, by the API's HTTP status; 0 means no answer`,
-        labelNames: ['http_response_code', 'reason'],
-        registers: [registry],
-      }),
-    );
-  }
-  const histograms = new Map<string, Histogram>();
-  for (const [kind, name] of Object.entries(latencies)) {
-    histograms.set(
-      kind,
-      new Histogram({
-        name,
-        help: `Time to ${kind} Leases`,
-        labelNames: ['http_response_code'],
-        buckets,
-        registers: [registry],
-      }),
-    );
-  }
+  const registers = [registry];
+  const counters = mapEntries(totals, (kind, name) => {
+    const help = `Requests to ${kind} Leases, by the API's HTTP status; 0 means no answer`;
+    const labelNames = ['http_response_code', 'reason'];
+    return new Counter({ name, help, labelNames, registers });
+  });
+  const histograms = mapEntries(latencies, (kind, name) => {
+    const labelNames = ['http_response_code'];
+    return new Histogram({ name, help: `Time to ${kind} Leases`, labelNames, buckets, registers });
+  });
   return (kind, { status, reason, durationMs }) => {
     counters.get(kind)?.inc({ http_response_code: status, reason });
     histograms.get(kind)?.observe({ http_response_code: status }, durationMs / 1_000);
   };
 }
+
+const mapEntries = <T>(names: MetricNames, make: (kind: string, name: string) => T) =>
+  new Map(Object.entries(names).map(([kind, name]) => [kind, make(kind, name)]));

@@ -106,7 +106,7 @@ export class LeaseWatch {
     const list = await leases.list(labelSelector, this.#stop.signal);
     this.#onAnswer();
     this.#leases.clear();
-    for (const lease of list.leases) this.#leases.set(lease.metadata.name, lease);
+    for (const lease of list.items) this.#leases.set(lease.metadata.name, lease);
     this.#resourceVersion = list.resourceVersion;
     this.#update();
   }
