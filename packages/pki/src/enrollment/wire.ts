@@ -25,24 +25,25 @@ export const enrollRequest = z.strictObject({ token: z.string(), csr: z.string()
 export const certificateReply = z.object({ certificate: z.string() });
 export type CertificateReply = z.infer<typeof certificateReply>;
 
-/** `isFinal`: a retry of the same request cannot succeed. */
-const refusals = {
-  bad_request: { isFinal: true },
-  token_unknown: { isFinal: true },
-  token_expired: { isFinal: true },
-  token_used: { isFinal: true },
-  certificate_refused: { isFinal: true },
-  rate_limited: { isFinal: false },
-  unavailable: { isFinal: false },
+/** The HTTP status of each refusal. */
+export const refusalStatus = {
+  bad_request: 400,
+  token_unknown: 401,
+  token_expired: 401,
+  token_used: 401,
+  certificate_refused: 403,
+  rate_limited: 429,
+  unavailable: 503,
 } as const;
 
 /** Why a request was refused, for programs. */
-export type RefusalCode = keyof typeof refusals;
+export type RefusalCode = keyof typeof refusalStatus;
 
-const codes = Object.keys(refusals) as [RefusalCode, ...RefusalCode[]];
+const codes = Object.keys(refusalStatus) as [RefusalCode, ...RefusalCode[]];
 
 /** The body of every answer other than 200. */
 export const refusalReply = z.object({ code: z.enum(codes), error: z.string().max(1000) });
 
 /** Whether a retry of the same request is refused too. */
-export const isFinalRefusal = (code: RefusalCode): boolean => refusals[code].isFinal;
+export const isFinalRefusal = (code: RefusalCode): boolean =>
+  code !== 'rate_limited' && code !== 'unavailable';

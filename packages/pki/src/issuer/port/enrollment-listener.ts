@@ -10,6 +10,7 @@ import {
   CA_PATH,
   ENROLL_PATH,
   enrollRequest,
+  isFinalRefusal,
   RENEW_PATH,
   renewRequest,
 } from '../../enrollment/index.ts';
@@ -144,9 +145,8 @@ export class EnrollmentListener {
       send(response, 200, path === CA_PATH ? 'application/x-pem-file' : 'application/json', body);
     } catch (error) {
       const { code, status, message, enrollment: enrolment } = this.#refusalOf(error, address);
-      const mayRetry = code === 'rate_limited' || code === 'unavailable';
-      if (mayRetry) response.setHeader('retry-after', '5');
-      else this.#limits.onFailure(source);
+      if (isFinalRefusal(code)) this.#limits.onFailure(source);
+      else response.setHeader('retry-after', '5');
       this.#options.metrics.refused.inc({ code });
       // An unknown path is not logged: it can contain anything, even a token.
       const asked = paths.includes(path) ? path : 'another path';

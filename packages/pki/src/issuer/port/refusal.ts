@@ -1,14 +1,4 @@
-import type { RefusalCode } from '../../enrollment/index.ts';
-
-const statuses: Readonly<Record<RefusalCode, number>> = {
-  bad_request: 400,
-  token_unknown: 401,
-  token_expired: 401,
-  token_used: 401,
-  certificate_refused: 403,
-  rate_limited: 429,
-  unavailable: 503,
-};
+import { type RefusalCode, refusalStatus } from '../../enrollment/wire.ts';
 
 /** A refused request. The text is sent to the peer and contains no secret. */
 export class Refusal extends Error {
@@ -25,7 +15,7 @@ export class Refusal extends Error {
     super(message);
     this.name = 'Refusal';
     this.code = code;
-    this.status = options.status ?? statuses[code];
+    this.status = options.status ?? refusalStatus[code];
     this.enrollment = options.enrollment;
   }
 }
