@@ -127,10 +127,6 @@ export class InFlightLimit {
     return this.#minRttMs;
   }
 
-  get latestRttMs(): number {
-    return this.#latestRttMs;
-  }
-
   /** The windowed maximum of the delivery rate. */
   get rateBytesPerMs(): number {
     return Math.max(this.#currentRate, this.#previousRate);
