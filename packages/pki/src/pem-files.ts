@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { writeNewFile } from '@fairlead/runtime/process';
 import { PkiError } from './pki-error.ts';
 
 /** One file to write. */
@@ -63,44 +64,39 @@ export async function writePemFiles(
 }
 
 async function createAll(files: readonly PemFile[]): Promise<void> {
-  const written: string[] = [];
   try {
-    for (const file of files) await create(file.path, file, written);
+    await writeNewFiles(files);
   } catch (error) {
-    await removeAll(written);
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     throw new PkiError('file_exists', `${(error as NodeJS.ErrnoException).path} already exists`);
   }
 }
 
 async function replaceAll(files: readonly PemFile[]): Promise<void> {
-  const written: string[] = [];
-  const besides = files.map((file) => ({ file, path: `${file.path}.${randomUUID()}.new` }));
+  const besides = files.map((file) => ({ ...file, path: `${file.path}.${randomUUID()}.new` }));
+  await writeNewFiles(besides);
   try {
-    for (const { file, path } of besides) await create(path, file, written);
-    for (const { file, path } of besides) await rename(path, file.path);
+    for (const [index, { path }] of files.entries()) await rename(besides[index]!.path, path);
   } catch (error) {
-    await removeAll(written);
+    await removeAll(besides);
     throw error;
   }
 }
 
-/** Fails if the path exists. Adds it to `written` before writing, so that a failed write is cleaned up. */
-async function create(path: string, file: PemFile, written: string[]): Promise<void> {
-  const handle = await open(path, 'wx', file.mode);
-  written.push(path);
-  try {
-    // The umask may have removed bits, and other users must be able to read the certificates.
-    await handle.chmod(file.mode);
-    await handle.writeFile(file.pem);
-    await handle.sync();
-  } finally {
-    await handle.close();
+/** Writes all files, or removes those that it wrote. */
+async function writeNewFiles(files: readonly PemFile[]): Promise<void> {
+  for (const [index, { path, pem, mode }] of files.entries()) {
+    try {
+      await writeNewFile(path, pem, mode);
+    } catch (error) {
+      await removeAll(files.slice(0, index));
+      throw error;
+    }
   }
 }
 
-const removeAll = (paths: readonly string[]): Promise<unknown> =>
-  Promise.all(paths.map((path) => rm(path, { force: true })));
+const removeAll = (files: readonly PemFile[]): Promise<unknown> =>
+  Promise.all(files.map(({ path }) => rm(path, { force: true })));
 
 const exists = (path: string): Promise<boolean> =>
   lstat(path).then(

@@ -10,21 +10,38 @@ import { dirname } from 'node:path';
  */
 export async function writeFileAtomically(path: string, text: string, mode: number): Promise<void> {
   const newPath = `${path}.${randomUUID()}.new`;
+  await writeNewFile(newPath, text, mode);
   try {
-    const file = await open(newPath, 'wx', mode);
-    try {
-      await file.chmod(mode);
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
     await rename(newPath, path);
   } catch (error) {
     await rm(newPath, { force: true });
     throw error;
   }
-  const directory = await open(dirname(path), 'r');
+  await syncDirectory(dirname(path));
+}
+
+/**
+ * Writes and syncs a new file with exactly this mode, regardless of the umask. If that fails, no new file stays.
+ *
+ * Rejects with Node's error, which has the code `EEXIST` if the path exists.
+ */
+export async function writeNewFile(path: string, text: string, mode: number): Promise<void> {
+  const file = await open(path, 'wx', mode);
+  try {
+    await file.chmod(mode);
+    await file.writeFile(text);
+    await file.sync();
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes changes of a directory's entries durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
   try {
     await directory.sync();
   } finally {

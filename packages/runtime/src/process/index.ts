@@ -1,4 +1,4 @@
-export { writeFileAtomically } from './atomic-file.ts';
+export { syncDirectory, writeFileAtomically, writeNewFile } from './atomic-file.ts';
 export { type Command, runCommand } from './command-line.ts';
 export { FileReloader } from './file-reloader.ts';
 export {

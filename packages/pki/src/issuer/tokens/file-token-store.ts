@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StartupError } from '@fairlead/runtime/process';
+import { StartupError, syncDirectory, writeNewFile } from '@fairlead/runtime/process';
 import type { z } from 'zod';
 import {
   type StoredToken,
@@ -81,7 +81,7 @@ export class FileTokenStore implements TokenStore {
   async remove(id: string): Promise<boolean> {
     const isRemoved = await this.#unlink(id + TOKEN_ENDING);
     await this.#unlink(id + CLAIM_ENDING);
-    await this.#sync();
+    await syncDirectory(this.#directory);
     return isRemoved;
   }
 
@@ -91,18 +91,15 @@ export class FileTokenStore implements TokenStore {
   async #create(name: string, value: TokenRecord | TokenClaim): Promise<boolean> {
     const path = join(this.#directory, name);
     const newPath = `${path}.${randomUUID()}${NEW_ENDING}`;
-    const file = await open(newPath, 'wx', 0o600);
+    await writeNewFile(newPath, `${JSON.stringify(value)}\n`, 0o600);
     try {
-      await file.writeFile(`${JSON.stringify(value)}\n`);
-      await file.sync();
       await link(newPath, path);
-      await this.#sync();
+      await syncDirectory(this.#directory);
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
       throw error;
     } finally {
-      await file.close();
       await unlink(newPath);
     }
   }
@@ -126,16 +123,6 @@ export class FileTokenStore implements TokenStore {
     } catch (error) {
       if (isMissing(error)) return false;
       throw error;
-    }
-  }
-
-  /** Makes changes of the directory durable. */
-  async #sync(): Promise<void> {
-    const directory = await open(this.#directory, 'r');
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
     }
   }
 }
