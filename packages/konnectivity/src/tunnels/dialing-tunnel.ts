@@ -24,9 +24,9 @@ export interface DialingTunnelHandler {
 const maxClosing = 4096;
 
 /** The server's end of an agent's call: dials through the agent, and streams to the dialed targets. */
-export class DialingTunnel extends PacketTunnel<DialedConnection> {
+export class DialingTunnel extends PacketTunnel<DialedConnection> implements DialedConnectionHost {
+  readonly halfCloseTimeoutMs: number;
   readonly #handler: DialingTunnelHandler;
-  readonly #connectionHost: DialedConnectionHost;
   readonly #dials = new Map<
     bigint,
     { readonly target: Target; settle(result: TunnelStream | TunnelError): void }
@@ -38,11 +38,7 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> {
   constructor(wire: PacketStream, handler: DialingTunnelHandler, options: DialingTunnelOptions) {
     super(wire, options);
     this.#handler = handler;
-    this.#connectionHost = {
-      ...this.host,
-      halfCloseTimeoutMs: options.halfCloseTimeoutMs ?? 60_000,
-      sendClose: ({ connectId }) => this.#sendClose(connectId),
-    };
+    this.halfCloseTimeoutMs = options.halfCloseTimeoutMs ?? 60_000;
   }
 
   /** Whether the agent has sent DRAIN. */
@@ -63,7 +59,7 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> {
   dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
     return new Promise((resolve, reject) => {
       if (this.isClosed) throw new TunnelError('tunnel_lost');
-      if (this.host.memory.isFull) throw new TunnelError('memory_limit');
+      if (this.memory.isFull) throw new TunnelError('memory_limit');
       if (signal.aborted) throw signal.reason;
       const random = randomBytes(8).readBigUInt64BE() >> 1n;
       const onAbort = () => {
@@ -130,7 +126,8 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> {
     }
   }
 
-  protected onConnectionClosed(connection: DialedConnection): void {
+  override onClosed(connection: DialedConnection): void {
+    super.onClosed(connection);
     if (this.connections.get(connection.connectId) === connection) {
       this.connections.delete(connection.connectId);
     }
@@ -147,14 +144,14 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> {
     if (!dial) {
       // The dial was canceled. Without CLOSE_REQ, the agent would keep the connection forever.
       this.#handler.onUnknownDial();
-      if (connectId !== 0n) this.#sendClose(connectId);
+      if (connectId !== 0n) this.sendClose({ connectId });
     } else if (error !== '') {
       dial.settle(dialErrorFromText(error));
     } else if (connectId === 0n || this.connections.has(connectId)) {
       const text = `the agent gave a new connection the number ${connectId}`;
       this.destroy(new TunnelError('protocol_error', text));
     } else {
-      const connection = new DialedConnection(dial.target, connectId, this.#connectionHost);
+      const connection = new DialedConnection(dial.target, connectId, this);
       this.#closing.delete(connectId);
       this.connections.set(connectId, connection);
       dial.settle(connection);
@@ -164,7 +161,7 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> {
   #onData(connectId: bigint, data: Buffer): void {
     const connection = this.connections.get(connectId);
     if (connection) connection.onData(data);
-    else if (connectId !== 0n && !this.#closing.has(connectId)) this.#sendClose(connectId);
+    else if (connectId !== 0n && !this.#closing.has(connectId)) this.sendClose({ connectId });
   }
 
   #onCloseResponse(connectId: bigint, error: string): void {
@@ -176,7 +173,7 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> {
     connection.onCloseResponse(error);
   }
 
-  #sendClose(connectId: bigint): void {
+  sendClose({ connectId }: { readonly connectId: bigint }): void {
     this.wire.send({ type: 'CLOSE_REQ', connectId });
     this.#closing.add(connectId);
     if (this.#closing.size <= maxClosing) return;

@@ -34,11 +34,12 @@ const wokenAtOnce = 8;
  * What both ends of an agent's gRPC call have in common: connections by number, one output queue, and liveness.
  * Subclasses handle the packets of their end.
  */
-export abstract class PacketTunnel<C extends Connection> {
+export abstract class PacketTunnel<C extends Connection> implements ConnectionHost {
   /** As in a Session, for code that shows both. */
   readonly transport = { kind: 'grpc' } as const;
   protected readonly wire: PacketStream;
-  protected readonly host: ConnectionHost;
+  readonly memory: MemoryBudget;
+  readonly stalledStreamTimeoutMs: number;
   protected readonly liveness: Liveness;
   /** Resolves when the call has ended, some time after `onClose`. From then on, no sent byte waits in this process. */
   readonly transportClosed: Promise<void>;
@@ -61,17 +62,8 @@ export abstract class PacketTunnel<C extends Connection> {
     this.transportClosed = new Promise((resolve) => {
       this.#resolveTransportClosed = resolve;
     });
-    this.host = {
-      memory: options.memory ?? new MemoryBudget(),
-      stalledStreamTimeoutMs: options.stalledStreamTimeoutMs ?? 5_000,
-      sendData: (connection, data) => this.#sendData(connection, data),
-      onFull: (connection) => this.#onFull(connection),
-      onNotFull: (connection) => this.#onNotFull(connection),
-      onClosed: (connection) => {
-        this.#waiting.delete(connection);
-        this.onConnectionClosed(connection as C);
-      },
-    };
+    this.memory = options.memory ?? new MemoryBudget();
+    this.stalledStreamTimeoutMs = options.stalledStreamTimeoutMs ?? 5_000;
     this.liveness = new Liveness(options, {
       sendPing: () => this.#probe(),
       onLost: () => this.destroy(new TunnelError('tunnel_silent')),
@@ -82,7 +74,7 @@ export abstract class PacketTunnel<C extends Connection> {
 
   /** Starts delivery and sends the first ping. Call it once. The owner is not called within the call. */
   start(): this {
-    this.#removeFinder = this.host.memory.addFinder(() => largestOf(this.connections.values()));
+    this.#removeFinder = this.memory.addFinder(() => largestOf(this.connections.values()));
     this.liveness.start();
     // At once, so that the round trip time is known.
     this.#probe();
@@ -126,13 +118,37 @@ export abstract class PacketTunnel<C extends Connection> {
     this.finish(error);
   }
 
+  // What its connections ask for.
+
+  sendData(connection: Connection, data: Buffer): boolean {
+    const hasRoom = this.wire.sendData(connection.connectId, data);
+    if (!hasRoom) this.#waiting.add(connection);
+    return hasRoom;
+  }
+
+  onFull(connection: Connection): void {
+    this.#full.add(connection);
+    if (this.#full.size > 1) return;
+    this.wire.pause();
+    this.#options.onHeldUp?.(true);
+  }
+
+  onNotFull(connection: Connection): void {
+    if (!this.#full.delete(connection) || this.#full.size > 0) return;
+    this.wire.resume();
+    this.#options.onHeldUp?.(false);
+  }
+
+  onClosed(connection: Connection): void {
+    this.#waiting.delete(connection);
+  }
+
   protected abstract readonly hasPendingDials: boolean;
   protected abstract onPacket(packet: Packet): void;
   /** The peer has ended the call, or its direction. */
   protected abstract onPeerEnd(): void;
   /** The peer does not react while dials wait for it. */
   protected abstract onUnresponsive(error: TunnelError): void;
-  protected abstract onConnectionClosed(connection: C): void;
   /** The tunnel has ended. Called exactly once, after the connections were closed. */
   protected abstract onFinish(error: TunnelError | undefined): void;
 
@@ -164,12 +180,6 @@ export abstract class PacketTunnel<C extends Connection> {
     clearTimeout(this.#lingerTimer);
   }
 
-  #sendData(connection: Connection, data: Buffer): boolean {
-    const hasRoom = this.wire.sendData(connection.connectId, data);
-    if (!hasRoom) this.#waiting.add(connection);
-    return hasRoom;
-  }
-
   /** Notifies a few connections at a time. All at once would queue a chunk for each of them. */
   #wakeSome(): void {
     let woken = 0;
@@ -181,18 +191,5 @@ export abstract class PacketTunnel<C extends Connection> {
     }
     // The notified connections may have nothing to write. Then no 'drain' would follow for the others.
     if (this.#waiting.size > 0 && this.wire.hasRoom) setImmediate(() => this.#wakeSome());
-  }
-
-  #onFull(connection: Connection): void {
-    this.#full.add(connection);
-    if (this.#full.size > 1) return;
-    this.wire.pause();
-    this.#options.onHeldUp?.(true);
-  }
-
-  #onNotFull(connection: Connection): void {
-    if (!this.#full.delete(connection) || this.#full.size > 0) return;
-    this.wire.resume();
-    this.#options.onHeldUp?.(false);
   }
 }

@@ -28,9 +28,8 @@ export interface ServingTunnelHandler {
 let lastConnectId = 0n;
 
 /** The agent's end of its call to a server: accepts dials and serves their connections. */
-export class ServingTunnel extends PacketTunnel<ServedConnection> {
+export class ServingTunnel extends PacketTunnel<ServedConnection> implements ServedConnectionHost {
   readonly #handler: ServingTunnelHandler;
-  readonly #connectionHost: ServedConnectionHost;
   /** Unanswered dials. */
   readonly #offered = new Map<bigint, ServedConnection>();
   /** Connections that are offered, open, or closed by the server but not by the target. */
@@ -42,16 +41,6 @@ export class ServingTunnel extends PacketTunnel<ServedConnection> {
   constructor(wire: PacketStream, handler: ServingTunnelHandler, options: PacketTunnelOptions) {
     super(wire, options);
     this.#handler = handler;
-    this.#connectionHost = {
-      ...this.host,
-      sendAccepted: (connection) => this.#accept(connection),
-      sendRefused: ({ random }, error) =>
-        wire.send({ type: 'DIAL_RSP', random, connectId: 0n, error: dialErrorText(error) }),
-      sendClosed: ({ connectId }, error) => {
-        this.connections.delete(connectId);
-        wire.send({ type: 'CLOSE_RSP', connectId, error: error ? dialErrorText(error) : '' });
-      },
-    };
   }
 
   get isDraining(): boolean {
@@ -116,7 +105,8 @@ export class ServingTunnel extends PacketTunnel<ServedConnection> {
     // Only a server dials, so nothing waits here.
   }
 
-  protected onConnectionClosed(connection: ServedConnection): void {
+  override onClosed(connection: ServedConnection): void {
+    super.onClosed(connection);
     this.#alive.delete(connection);
     this.connections.delete(connection.connectId);
     if (this.#offered.get(connection.random) === connection) {
@@ -136,25 +126,34 @@ export class ServingTunnel extends PacketTunnel<ServedConnection> {
     let target: Target;
     try {
       target = parseAddress(address);
-      if (this.host.memory.isFull) throw new TunnelError('memory_limit');
+      if (this.memory.isFull) throw new TunnelError('memory_limit');
     } catch (thrown) {
       const error = dialErrorText(toTunnelError(thrown));
       this.wire.send({ type: 'DIAL_RSP', random, connectId: 0n, error });
       return;
     }
-    const connection = new ServedConnection(target, random, this.#connectionHost);
+    const connection = new ServedConnection(target, random, this);
     this.#offered.set(random, connection);
     this.#alive.add(connection);
     this.#handler.onOpen(connection);
   }
 
-  #accept(connection: ServedConnection): void {
+  sendAccepted(connection: ServedConnection): void {
     this.#offered.delete(connection.random);
     lastConnectId += 1n;
     connection.connectId = lastConnectId;
     this.connections.set(lastConnectId, connection);
     const { connectId, random } = connection;
     this.wire.send({ type: 'DIAL_RSP', random, connectId, error: '' });
+  }
+
+  sendRefused({ random }: ServedConnection, error: TunnelError): void {
+    this.wire.send({ type: 'DIAL_RSP', random, connectId: 0n, error: dialErrorText(error) });
+  }
+
+  sendClosed({ connectId }: ServedConnection, error?: TunnelError): void {
+    this.connections.delete(connectId);
+    this.wire.send({ type: 'CLOSE_RSP', connectId, error: error ? dialErrorText(error) : '' });
   }
 
   #onData(connectId: bigint, data: Buffer): void {
