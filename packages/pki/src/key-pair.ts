@@ -65,8 +65,6 @@ const MAX_RSA_BITS = 8192;
 
 /** Whether TLS peers accept a leaf with such a key. */
 export function isFitPublicKey(key: KeyObject): boolean {
-  const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
-  if (key.asymmetricKeyType === 'ec') return Object.hasOwn(ecdsaSchemes, namedCurve ?? '');
-  const isRsa = key.asymmetricKeyType === 'rsa';
-  return isRsa && modulusLength >= MIN_RSA_BITS && modulusLength <= MAX_RSA_BITS;
+  const { modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+  return signatureScheme(key) !== undefined && modulusLength <= MAX_RSA_BITS;
 }
