@@ -1,70 +1,32 @@
-export { Changes } from './changes.ts';
-export {
-  type ConnectReply,
-  connectHead,
-  connectThrough,
-  exchangeRaw,
-} from './clients/connect-client.ts';
-export { type ClientTls, type FrontEndAddress, openFrontEnd } from './clients/front-end-address.ts';
-export { Http2ConnectClient } from './clients/http2-connect-client.ts';
-export { type EventuallyOptions, eventually } from './eventually.ts';
-export { ApiStatus } from './kubernetes/api-status.ts';
-export { KubernetesApi, type TokenOwner } from './kubernetes/kubernetes-api.ts';
-export type { StoredLease } from './kubernetes/lease-store.ts';
-export { type SlowLink, type SlowLinkOptions, startSlowLink } from './links/slow-link.ts';
-export {
-  type RelayListen,
-  type RelayOptions,
-  type RelayTls,
-  type RunningRelay,
-  startFarRelay,
-  startNearRelay,
-} from './links/tls-relay.ts';
-export { LogWatch } from './log-watch.ts';
-export { sharedTestPki, testPkiVariable } from './pki/certificates.ts';
-export { makeFairleadPki } from './pki/fairlead-pki.ts';
-export { makeOpensslPki } from './pki/openssl-pki.ts';
-export type { AuthorityFiles, CertificateFiles, TestPki } from './pki/test-pki.ts';
-export { pickPort } from './processes/pick-port.ts';
-export {
-  countOpenFiles,
-  readProcessStats,
-  watchProcess,
-} from './processes/proc-stats.ts';
-export type { LogLine } from './processes/process-log.ts';
-export {
-  closeAfter,
-  commandOf,
-  type ProcessExit,
-  type ProcessOptions,
-  programs,
-  RunningProcess,
-  testRunEnvironment,
-  workspaceRoot,
-} from './processes/process-runner.ts';
-export { makeTemporaryDirectory } from './processes/temporary-directory.ts';
-export {
-  type ByteReport,
-  countBytes,
-  readText,
-} from './targets/byte-report.ts';
-export type { KubeletStats } from './targets/kubelet-routes.ts';
-export type { Endpoint, EndpointOptions, Started } from './targets/listener.ts';
-export {
-  seededBuffer,
-  seededChunks,
-  seededReadable,
-  seededSha256,
-} from './targets/seeded-bytes.ts';
-export { startBlackholeTarget } from './targets/target-blackhole.ts';
-export { startEchoTarget } from './targets/target-echo.ts';
-export { startEarlyEndTarget, startLateAnswerTarget } from './targets/target-half-close.ts';
-export { startKubeletTarget, startPodTarget } from './targets/target-kubelet.ts';
-export { reserveRefusedPort } from './targets/target-refused.ts';
-export { startResetTarget } from './targets/target-reset.ts';
-export { readSinkReport, startSinkTarget } from './targets/target-sink.ts';
-export {
-  sourceRequest,
-  startRequestedSourceTarget,
-  startSourceTarget,
-} from './targets/target-source.ts';
+export * from './changes.ts';
+export * from './clients/connect-client.ts';
+export * from './clients/front-end-address.ts';
+export * from './clients/http2-connect-client.ts';
+export * from './eventually.ts';
+export * from './kubernetes/api-status.ts';
+export * from './kubernetes/kubernetes-api.ts';
+export * from './kubernetes/lease-store.ts';
+export * from './links/slow-link.ts';
+export * from './links/tls-relay.ts';
+export * from './log-watch.ts';
+export * from './pki/certificates.ts';
+export * from './pki/fairlead-pki.ts';
+export * from './pki/openssl-pki.ts';
+export * from './pki/test-pki.ts';
+export * from './processes/pick-port.ts';
+export * from './processes/proc-stats.ts';
+export * from './processes/process-log.ts';
+export * from './processes/process-runner.ts';
+export * from './processes/temporary-directory.ts';
+export * from './targets/byte-report.ts';
+export * from './targets/kubelet-routes.ts';
+export * from './targets/listener.ts';
+export * from './targets/seeded-bytes.ts';
+export * from './targets/target-blackhole.ts';
+export * from './targets/target-echo.ts';
+export * from './targets/target-half-close.ts';
+export * from './targets/target-kubelet.ts';
+export * from './targets/target-refused.ts';
+export * from './targets/target-reset.ts';
+export * from './targets/target-sink.ts';
+export * from './targets/target-source.ts';
