@@ -9,7 +9,6 @@ export interface CommandEntry {
   run(argv: readonly string[]): Promise<void>;
 }
 
-/** A command with options. */
 export const commandEntry = <D extends OptionDeclarations>(
   table: OptionTable<D>,
   run: (parsed: ParsedOptions<D>) => Promise<void>,

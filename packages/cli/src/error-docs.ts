@@ -13,7 +13,6 @@ there is one. OPEN_FAILED, RESET and GOAWAY carry the number ([spec.md](spec.md)
 | --- | --- | --- | --- | --- |
 `;
 
-/** The text of docs/errors.md. */
 export function errorDocs(): string {
   const rows = Object.keys(errorTable).map((code) => {
     const { wire, httpStatus, retryElsewhere, message } = errorTable[code as ErrorCode];

@@ -1,7 +1,6 @@
 import { createIssuer, issuerOptions } from '@fairlead/pki/issuer';
 import { release, runProgram } from '@fairlead/runtime/process';
 
-/** `fairlead issuer`. */
 export const runIssuerCommand = (argv: readonly string[]): Promise<void> =>
   runProgram(
     {

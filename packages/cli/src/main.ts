@@ -1,4 +1,3 @@
-/** The entry point of `fairlead`. */
 import { runFairlead } from './fairlead.ts';
 
 // Not awaited, because V8's code cache needs CommonJS, which has no top-level await.

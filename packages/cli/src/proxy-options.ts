@@ -59,7 +59,6 @@ export function proxyRoute(flags: ProxyFlags, warn: (text: string) => void): Omi
   return { address, tls: readTls(flags, warn), by: 'connect' };
 }
 
-/** The front end in messages. */
 export function proxyName({ address }: Pick<Route, 'address'>): string {
   return 'path' in address ? `unix:${address.path}` : `https://${formatHostPort(address)}`;
 }

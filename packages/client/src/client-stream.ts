@@ -1,10 +1,8 @@
-/** Receives the events of a `ClientStream`. */
 export interface ClientHandler {
   /** The target accepted the stream, or for `forward` the connection is open. */
   onOpen(): void;
   /** The bytes are overwritten after the call. */
   onData(chunk: Buffer): void;
-  /** The caller can write again. */
   onDrain(): void;
   /** The last event, once. */
   onClose(error?: Error): void;

@@ -32,7 +32,6 @@ export async function readRefusal(
   return refusalOf(status, code === undefined ? undefined : String(code), body);
 }
 
-/** A stream over HTTP/2 CONNECT. */
 export class Http2ConnectStream implements ClientStream {
   readonly #stream: ClientHttp2Stream;
   #error: Error | undefined;

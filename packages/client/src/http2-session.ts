@@ -67,7 +67,6 @@ class SharedSessions {
 
 const shared = new Map<Route, SharedSessions>();
 
-/** The connection for the next stream of the route. */
 export function sharedHttp2Session(route: Route): ClientHttp2Session {
   let sessions = shared.get(route);
   if (!sessions) {

@@ -1,6 +1,5 @@
 import type { Target as TcpAddress } from '@fairlead/protocol';
 
-/** TCP, or a Unix domain socket. */
 export type Address = TcpAddress | { readonly path: string };
 
 /** TLS between client and front end: PEM texts. */
@@ -15,7 +14,6 @@ export interface ClientTls {
 
 /** How a client reaches a target. Plain data, so that it can be sent to another process. */
 export interface Route {
-  /** Where the client connects. */
   readonly address: Address;
   readonly tls?: ClientTls;
   /**

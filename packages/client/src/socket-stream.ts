@@ -9,7 +9,6 @@ import type { Route } from './route.ts';
 /** All sockets read into this buffer. Handlers do not keep its bytes, so a read allocates nothing. */
 const readBuffer = Buffer.allocUnsafeSlow(65_536);
 
-/** The request of an HTTP/1.1 client. */
 export function connectRequest({ target }: Route): string {
   const authority = formatTarget(target);
   return `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`;

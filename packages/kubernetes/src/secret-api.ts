@@ -27,7 +27,6 @@ export class SecretApi extends ObjectApi<Secret> {
     super({ api, apiVersion: 'v1', kind: 'Secret', path, schema: secretSchema });
   }
 
-  /** All pages of the list. */
   async list(labelSelector: string): Promise<Secret[]> {
     const secrets: Secret[] = [];
     const limit = String(pageLength);

@@ -34,7 +34,6 @@ export interface AuthorityOptions {
   readonly now?: Date;
 }
 
-/** A CA certificate with its private key. */
 export class Authority {
   readonly certificate: X509Certificate;
   readonly privateKey: KeyObject;
@@ -87,7 +86,6 @@ export class Authority {
     this.chainPem = chainOf(certificate, others).join('');
   }
 
-  /** The certificate in PEM. */
   get certPem(): string {
     return this.certificate.toString();
   }

@@ -17,9 +17,7 @@ export interface InitialPkiOptions {
   readonly days?: number;
   /** Lifetime of the authorities; default 3650, and 1825 for an issuer's. */
   readonly caDays?: number;
-  /** DNS names of the server. */
   readonly hosts?: readonly string[];
-  /** Addresses of the server. */
   readonly ips?: readonly string[];
 }
 

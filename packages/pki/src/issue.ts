@@ -47,7 +47,6 @@ export interface IssueOptions extends CertifyOptions {
   readonly keyType?: KeyType;
 }
 
-/** A certificate without its private key. */
 export interface SignedCertificate {
   /** The leaf in PEM, followed by its authority's chain (Authority.chainPem). */
   readonly certPem: string;

@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path';
 import { writeNewFile } from '@fairlead/runtime/process';
 import { PkiError } from './pki-error.ts';
 
-/** One file to write. */
 export interface PemFile {
   readonly path: string;
   readonly pem: string;

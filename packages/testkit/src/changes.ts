@@ -7,7 +7,6 @@ type Truthy<Result> = Exclude<Result, false | 0 | '' | null | undefined>;
 
 /** Lets tests wait for a state that events change, without polling as `eventually` does. */
 export class Changes {
-  /** The checks of all waits. */
   readonly #looks = new Set<() => void>();
   #isLookPlanned = false;
 

@@ -6,7 +6,6 @@ import { eventually } from './eventually.ts';
 export interface ControlledTime {
   /** Moves time on by `ms` and runs the timers that fall due, with the promises that they settle. */
   advance(ms: number): Promise<void>;
-  /** Number of timers that have not fired. */
   readonly pendingTimers: number;
 }
 

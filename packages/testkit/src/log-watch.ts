@@ -7,7 +7,6 @@ const shownLines = 30;
 /** A log in memory, as the destination of a logger: `createLogger('debug', log)`. Tests wait for its lines. */
 export class LogWatch {
   readonly lines: LogLine[] = [];
-  /** The lines as they were written. */
   readonly written: string[] = [];
   readonly #changes = new Changes();
 
@@ -18,7 +17,6 @@ export class LogWatch {
     this.#changes.notify();
   }
 
-  /** The lines so far with this `msg`. */
   of(msg: string): LogLine[] {
     return this.lines.filter((line) => line.msg === msg);
   }

@@ -6,7 +6,6 @@ import { kinds, option } from '@fairlead/runtime/options';
 import { printable, StartupError, UsageError } from '@fairlead/runtime/process';
 import { cutText } from './cut-text.ts';
 
-/** The options of commands that query a running server. */
 export const adminOptions = {
   admin: option(kinds.httpUrl, {
     group: 'Server',

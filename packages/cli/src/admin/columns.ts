@@ -3,7 +3,6 @@ import { cutText } from './cut-text.ts';
 /** A longer cell is cut, unless it is the last of its row, so that one name does not widen the table. */
 const maxCellChars = 64;
 
-/** The lines of a table with aligned columns. */
 export function columns(rows: readonly (readonly string[])[]): string[] {
   const cut = rows.map((row) =>
     row.map((cell, index) => (index < row.length - 1 ? cutText(cell, maxCellChars) : cell)),

@@ -24,7 +24,6 @@ async function status({
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : describe(printableAll(report)));
 }
 
-/** `fairlead status`. */
 export const runStatusCommand = commandEntry(table, status).run;
 
 function describe(report: ServerStatus): string {

@@ -31,7 +31,6 @@ async function why({
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : explain(printableAll(report)));
 }
 
-/** `fairlead why HOST:PORT`. */
 export const runWhyCommand = commandEntry(table, why).run;
 
 function explain({ target, policy, routing, dials }: WhyReport): string {

@@ -39,7 +39,6 @@ async function bench({ options: flags }: ParsedOptions<typeof benchTable.options
   process.exitCode = report.passed ? 0 : 1;
 }
 
-/** `fairlead bench`. */
 export const runBenchCommand = commandEntry(benchTable, bench).run;
 
 function writeResults(report: BenchReport, jsonPath: string | undefined): void {

@@ -6,7 +6,6 @@ const load = 'Load';
 const output = 'Output';
 const thresholds = 'Thresholds (exit code 1 if missed)';
 
-/** The loads for a `tcp://` target. */
 const tcpModes = ['echo', 'open', 'upload', 'download'] as const;
 
 const path = { ...kinds.filePath, placeholder: 'FILE' };

@@ -9,14 +9,11 @@ import type { BenchFlags } from './bench-options.ts';
 /** The kind of load, as in reports. */
 export type BenchMode = 'http' | 'https' | 'echo' | 'open' | 'upload' | 'download';
 
-/** The validated flags. */
 export interface BenchPlan {
   readonly mode: BenchMode;
   readonly order: LoadOrder;
   readonly route: Route;
-  /** The target in messages. */
   readonly target: string;
-  /** TLS with the target, if it is HTTPS. */
   readonly targetTls?: HttpTls;
   readonly payloadBytes?: number;
 }

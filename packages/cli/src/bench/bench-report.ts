@@ -15,7 +15,6 @@ export interface Verdict {
 /** The content of `--json`. Fields can be added, but not renamed or removed. */
 export type BenchReport = ReturnType<typeof makeReport>;
 
-/** The raw results of one run. */
 export interface Measurement {
   readonly startedAt: Date;
   readonly endedEarly: boolean;

@@ -37,5 +37,4 @@ async function serve({
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(0));
 }
 
-/** `fairlead bench-target`. */
 export const runBenchTargetCommand = commandEntry(table, serve).run;

@@ -11,7 +11,6 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US', { maximumFractionDigits: decimals });
 }
 
-/** Bytes in decimal units. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes.toFixed(0)} B`;
   const units = ['kB', 'MB', 'GB', 'TB'];

@@ -1,5 +1,3 @@
-/** Line charts as inline SVG. */
-
 export interface Series {
   readonly name: string;
   readonly color: string;

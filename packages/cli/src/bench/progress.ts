@@ -31,7 +31,6 @@ export class Progress {
     this.#options = options;
   }
 
-  /** Shows what happens before the measurement. */
   phase(text: string): void {
     this.#show(text);
   }

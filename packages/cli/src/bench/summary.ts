@@ -6,7 +6,6 @@ const busyLimit = 0.9;
 /** Below this share of `--rate`, the summary has a note. */
 const rateTolerance = 0.98;
 
-/** The summary on stdout. */
 export function summaryText(report: BenchReport): string {
   const { mode, latency, errors } = report;
   const lines = [
@@ -31,7 +30,6 @@ export function summaryText(report: BenchReport): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** Operations, if there are any, and throughput. */
 export function rateRows(report: BenchReport): [string, string][] {
   const rows: [string, string][] = [
     ['throughput', `${formatBytes(report.bytesPerSecond)}/s, ${formatBytes(report.bytes)} in all`],
@@ -48,7 +46,6 @@ export const errorRow = ({ failures, failureRatio }: BenchReport): [string, stri
   `${formatCount(failures)} (${formatRatio(failureRatio)})`,
 ];
 
-/** Remarks about the figures. */
 export function notes({
   generator,
   settings,

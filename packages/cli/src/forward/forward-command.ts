@@ -70,7 +70,6 @@ async function forward({
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(0));
 }
 
-/** `fairlead forward`. */
 export const runForwardCommand = commandEntry(table, forward).run;
 
 /** Throws if the front end fails, and only warns if the target fails, because it can start later. */

@@ -2,7 +2,6 @@ import type { TcpAddress } from '@fairlead/client';
 import { parseHostPort } from '@fairlead/runtime/net';
 import { UsageError } from '@fairlead/runtime/process';
 
-/** A local port and its target. */
 export interface ForwardSpec {
   /** 0 lets the system pick one. */
   readonly localPort: number;

@@ -35,7 +35,6 @@ const table = defineOptions({
   },
 });
 
-/** `fairlead pki init`. */
 export const pkiInit = commandEntry(table, async ({ options }) => {
   const { out, force, host: hosts, ip: ips, keyType, days, caDays } = options;
   const pki = await withFlagsNamed(() =>

@@ -76,7 +76,6 @@ const table = defineOptions({
   },
 });
 
-/** `fairlead pki issue`. */
 export const pkiIssue = commandEntry(table, async ({ options: flags, positionals: [kindText] }) => {
   const kind = readKind(kindText);
   refuseMisplaced(kind, flags);

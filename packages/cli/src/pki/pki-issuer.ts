@@ -26,7 +26,6 @@ const table = defineOptions({
   },
 });
 
-/** `fairlead pki issuer`. */
 export const pkiIssuer = commandEntry(table, async ({ options }) => {
   const { ca, out, host: hosts, ip: ips, force, keyType, days, caDays } = options;
   const { authority, server } = await withFlagsNamed(async () =>

@@ -56,7 +56,6 @@ const table = defineOptions({
   check: checkTokenStoreOptions,
 });
 
-/** `fairlead token create`. */
 export const tokenCreate = commandEntry(table, async ({ options }) => {
   const { agentId, host: hosts, ip: ips, cidr: cidrs, defaultRoute, ttl, json } = options;
   const grant: AgentGrant = { agentId, hosts, ips, cidrs, defaultRoute };

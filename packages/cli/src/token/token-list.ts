@@ -17,7 +17,6 @@ const table = defineOptions({
   check: checkTokenStoreOptions,
 });
 
-/** `fairlead token list`. */
 export const tokenList = commandEntry(table, async ({ options }) => {
   const listed = await withTokenStore(options, 'find', (store) => store.list());
   const tokens = [...listed].sort((a, b) => a.record.createdAt.localeCompare(b.record.createdAt));

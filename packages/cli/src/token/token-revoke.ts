@@ -13,7 +13,6 @@ const table = defineOptions({
   check: checkTokenStoreOptions,
 });
 
-/** `fairlead token revoke ID`. */
 export const tokenRevoke = commandEntry(table, async ({ options, positionals: [given = ''] }) => {
   // Accepts a whole token, but never prints its secret.
   const [id = ''] = given.split('.');

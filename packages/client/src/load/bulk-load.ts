@@ -36,7 +36,6 @@ export function startBulkUp(
   return slots.start();
 }
 
-/** Reads from sources and counts the bytes. */
 export function startBulkDown(order: LoadOrder, meter: Meter): Load {
   const slots = new StreamSlots(order, meter, (slot) => {
     let isFirst = true;
@@ -53,7 +52,6 @@ export function startBulkDown(order: LoadOrder, meter: Meter): Load {
   return slots.start();
 }
 
-/** Reads the first bytes of sources and stops reading. */
 export function startStalled(order: LoadOrder, meter: Meter): Load {
   const slots = new StreamSlots(order, meter, (slot) => {
     let isFirst = true;

@@ -3,7 +3,6 @@ import type { Route } from '../route.ts';
 /** What all loads have in common. Plain data, so that it can be sent to another process. */
 interface LoadBase {
   readonly route: Route;
-  /** Streams at once. */
   readonly streams: number;
   /** The time over which the streams are opened, one after the other. All at once if left out. */
   readonly rampMs?: number;
@@ -21,7 +20,6 @@ interface LoadBase {
   readonly ratePerSecond?: number;
 }
 
-/** What a load generator does. */
 export type LoadOrder = LoadBase &
   (
     | {
@@ -51,7 +49,6 @@ export type LoadOrder = LoadBase &
         readonly kind: 'http';
         /** TLS with the target; `true` accepts any certificate. */
         readonly tls: boolean | HttpTls;
-        /** Whether each request has a connection of its own. */
         readonly reconnect: boolean;
         /** `/` if left out. */
         readonly path?: string;
@@ -63,7 +60,6 @@ export type LoadOrder = LoadBase &
       }
   );
 
-/** The member of `LoadOrder` with these kinds. */
 export type OrderOf<Kind extends LoadOrder['kind']> = Extract<LoadOrder, { readonly kind: Kind }>;
 
 /** TLS with an HTTP target: PEM texts. */
@@ -72,11 +68,9 @@ export interface HttpTls {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
-  /** Whether any certificate of the target is accepted. */
   readonly takesAny?: boolean;
 }
 
-/** A running load. */
 export interface Load {
   /** Resolves when every stream carries data. Rejects if a stream fails, unless `isLasting`. */
   readonly running: Promise<void>;

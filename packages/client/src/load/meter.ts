@@ -6,7 +6,6 @@ export interface MeterReport extends LatencyReport {
   readonly bytes: number;
   readonly operations: number;
   readonly failures: number;
-  /** The text of the first failure. */
   readonly firstFailure?: string;
   /**
    * By `ClientError.code`, or `error` for an error without one: how many, and the text of the first.
@@ -27,7 +26,6 @@ export interface MeterSample {
   readonly maxUs: number;
 }
 
-/** Counts what a load or a target does. */
 export class Meter {
   /** Latencies since the last sample, or since `begin` if no samples are taken. */
   readonly latency = new Latency();

@@ -26,7 +26,6 @@ export class StreamPace {
     this.#offsetMs = (index / streams) * (this.#intervalMs ?? 0);
   }
 
-  /** Whether operations wait for their time. */
   get isPaced(): boolean {
     return this.#intervalMs !== undefined;
   }

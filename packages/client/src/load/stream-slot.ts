@@ -47,7 +47,6 @@ export class StreamSlot {
     else this.#timer = setTimeout(open, Math.max(pauseMs, delayMs));
   }
 
-  /** An answer has arrived. */
   onAnswer(): void {
     this.waitingSinceMs = undefined;
     this.#failuresInARow = 0;

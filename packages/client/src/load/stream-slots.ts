@@ -61,7 +61,6 @@ export class StreamSlots implements Load {
     return this;
   }
 
-  /** The stream has carried data. */
   started(slot: StreamSlot): void {
     slot.onAnswer();
     if (slot.hasStarted) return;

@@ -13,7 +13,6 @@ const patterns: readonly (readonly [RegExp, ErrorCode])[] = [
   [/missing port|too many colons|invalid port|unknown port|want HOST:PORT/i, 'bad_target'],
 ];
 
-/** The error for the text of a DIAL_RSP. */
 export function dialErrorFromText(text: string): TunnelError {
   const code = patterns.find(([pattern]) => pattern.test(text))?.[1] ?? 'dial_failed';
   return new TunnelError(code, cleanText(text));

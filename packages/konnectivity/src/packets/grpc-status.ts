@@ -32,7 +32,6 @@ export function goStatusName(status: GrpcStatus): string {
   return words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
 }
 
-/** The reason why a call failed. */
 export class GrpcError extends Error {
   readonly status: GrpcStatus;
 

@@ -24,12 +24,10 @@ export class MessageDecoder {
     this.#onMessage = onMessage;
   }
 
-  /** Whether a message is incomplete. */
   get isInMessage(): boolean {
     return this.#parts.bytes > 0;
   }
 
-  /** Held bytes of an incomplete message. */
   get heldBytes(): number {
     return this.#parts.bytes;
   }

@@ -109,7 +109,6 @@ export class PacketStream {
     this.#decoder.maxMessageBytes = bytes;
   }
 
-  /** Whether `sendData` has room. */
   get hasRoom(): boolean {
     return this.#stream.writableLength < highWaterBytes;
   }

@@ -48,7 +48,6 @@ export type Packet =
   | { readonly type: 'DIAL_CLS'; readonly random: bigint }
   | { readonly type: 'DRAIN' };
 
-/** A packet without bytes of a connection. */
 export type ControlPacket = Exclude<Packet, { readonly type: 'DATA' }>;
 
 /** The path of the front end's method, through which clients dial. */

@@ -22,7 +22,6 @@ export interface ConnectionHost {
   /** While any connection is full, nothing is read from the tunnel. */
   onFull(connection: Connection): void;
   onNotFull(connection: Connection): void;
-  /** The connection has ended. */
   onClosed(connection: Connection): void;
 }
 
@@ -85,7 +84,6 @@ export abstract class Connection implements TunnelStream {
   abstract refuse(error: TunnelError): void;
   abstract end(): void;
   abstract reset(error: TunnelError): void;
-  /** Bytes of the peer arrived. */
   protected onActivity(): void {}
 
   write(chunk: Buffer): boolean {
@@ -107,7 +105,6 @@ export abstract class Connection implements TunnelStream {
     this.reset(new TunnelError('memory_limit', `the stream held ${this.#heldBytes} bytes`));
   }
 
-  /** DATA from the peer. */
   onData(data: Buffer): void {
     if (this.isClosed || this.peerEnded || data.length === 0) return;
     this.onActivity();

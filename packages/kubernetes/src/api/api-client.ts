@@ -57,7 +57,6 @@ export class ApiClient {
     this.#settings = readClusterSettings(options);
   }
 
-  /** The URL of the API, for logs. */
   get server(): string {
     return this.#settings.server;
   }

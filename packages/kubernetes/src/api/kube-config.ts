@@ -77,7 +77,6 @@ export interface ClusterSettings {
     readonly servername?: string;
     readonly rejectUnauthorized?: false;
   };
-  /** Value of the Authorization header. */
   readonly authorization?: string;
   readonly plugin?: CredentialPlugin;
 }

@@ -21,7 +21,6 @@ const answerSchema = z.object({
 /** The API's verdict on a token (authentication.k8s.io/v1 TokenReview). */
 export interface TokenReview {
   readonly isAuthenticated: boolean;
-  /** Why the token is not authenticated. */
   readonly error: string | undefined;
   /** The requested audiences that the token is valid for. */
   readonly audiences: readonly string[];

@@ -64,7 +64,6 @@ export class LeaseWatch {
     this.#options = options;
   }
 
-  /** Starts watching in the background. */
   start(): void {
     this.#running = this.#run();
   }

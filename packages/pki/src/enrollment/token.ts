@@ -15,7 +15,6 @@ const SECRET_CHARACTERS = 32;
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
 const FORM = new RegExp(`^([a-z2-7]{${ID_CHARACTERS}})\\.[a-z2-7]{${SECRET_CHARACTERS}}$`);
 
-/** Makes a random token. */
 export function makeToken(): Token {
   const id = randomText(ID_CHARACTERS);
   return { id, text: `${id}.${randomText(SECRET_CHARACTERS)}` };

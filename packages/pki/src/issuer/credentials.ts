@@ -13,7 +13,6 @@ import type { IssuerOptions } from './options.ts';
 /** What the issuer signs with, and the TLS context of its port (`context`). */
 export interface IssuerCredentials extends TlsFiles {
   readonly authority: Authority;
-  /** The CAs, in PEM. */
   readonly caPem: string;
 }
 

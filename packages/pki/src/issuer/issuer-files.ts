@@ -67,7 +67,6 @@ export class IssuerFiles {
     this.#reloader.add({ name: 'agent deny list', paths: [agentDenylist], reload });
   }
 
-  /** Checks the files now. */
   check(): void {
     this.#reloader?.check();
   }

@@ -11,13 +11,11 @@ import { openTokenStore } from './tokens/open-token-store.ts';
 import { TokenCleaner } from './tokens/token-cleaner.ts';
 
 export interface FairleadIssuer {
-  /** Where it listens. */
   readonly addresses: { readonly enrollment: AddressInfo; readonly health: AddressInfo };
   /** Accepts no more connections, completes the open requests, then closes. */
   drain(): Promise<void>;
   /** Checks its files now; it also does so by itself when they change. */
   reload(): void;
-  /** Closes immediately. */
   close(): Promise<void>;
 }
 

@@ -1,6 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 
-/** The issuer's metrics. */
 export class IssuerMetrics {
   readonly registry = new Registry();
   readonly issued = new Counter({

@@ -1,4 +1,3 @@
-/** The options of `fairlead issuer`. */
 import {
   checkDistinctPorts,
   configOptions,

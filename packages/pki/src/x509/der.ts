@@ -18,7 +18,6 @@ export const sequence = (...children: Asn1[]): Asn1 =>
 export const set = (...children: Asn1[]): Asn1 =>
   asn1.create(Class.UNIVERSAL, Type.SET, true, children);
 
-/** An OBJECT IDENTIFIER from its dotted form. */
 export const oid = (dotted: string): Asn1 => primitive(Type.OID, asn1.oidToDer(dotted).getBytes());
 
 /** An INTEGER from big-endian two's complement bytes without a redundant first byte. */
@@ -51,7 +50,6 @@ export const contextBytes = (tag: number, bytes: Uint8Array): Asn1 =>
 export const contextExplicit = (tag: number, child: Asn1): Asn1 =>
   asn1.create(Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, true, [child]);
 
-/** Serializes to DER. */
 export const encode = (value: Asn1): Buffer => Buffer.from(asn1.toDer(value).getBytes(), 'latin1');
 
 /**

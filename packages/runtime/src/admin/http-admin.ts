@@ -37,12 +37,10 @@ const maxHeadBytes = 8 * 1024;
  */
 const maxPerState = 128;
 
-/** A reply in JSON. */
 export function jsonReply(status: number, value: unknown): AdminReply {
   return { status, contentType: 'application/json', body: `${JSON.stringify(value)}\n` };
 }
 
-/** A reply of one line of text. */
 export function textReply(status: number, line: string): AdminReply {
   return { status, contentType: 'text/plain; charset=utf-8', body: `${line}\n` };
 }
@@ -64,7 +62,6 @@ export function healthRoutes(
   return { '/healthz': () => textReply(200, 'ok'), '/ready': ready, '/readyz': ready };
 }
 
-/** `/metrics` in Prometheus's text format. */
 export function metricsRoutes(registry: Pick<Registry, 'contentType' | 'metrics'>): AdminRoutes {
   return {
     '/metrics': async () => ({

@@ -29,7 +29,6 @@ export function parseHostPort(text: string): HostPort | undefined {
   return host !== undefined && port <= 65_535 ? { host, port } : undefined;
 }
 
-/** Writes the text that `parseHostPort` reads. */
 export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

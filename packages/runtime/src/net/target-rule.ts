@@ -48,7 +48,6 @@ export function parseTargetRule(text: string): TargetRule | undefined {
   return { text, host, ports: { first, last } };
 }
 
-/** The schema of a rule in a policy file. */
 export const targetRuleSchema: z.ZodType<TargetRule, unknown> = z
   .string('must be a text, such as "10.0.0.0/8" or "*.example:443"')
   .transform((text, context) => {

@@ -1,7 +1,6 @@
 export interface TokenBucketOptions {
   /** Tokens in a full bucket. */
   readonly burst: number;
-  /** Tokens that are added every second. */
   readonly perSecond: number;
 }
 
@@ -18,7 +17,6 @@ export class TokenBuckets {
     this.#now = now;
   }
 
-  /** Whether a token is left. */
   has(key: string): boolean {
     const bucket = this.#refilled(key);
     return !bucket || bucket.tokens >= 1;

@@ -44,7 +44,6 @@ function reads<T>(read: (text: string) => T | undefined, complaint: string): z.Z
   });
 }
 
-/** Any text on one line. */
 export const text: OptionKind<string> = kind({
   placeholder: 'TEXT',
   schema: z.string().regex(/^[^\r\n\0]*$/, 'must be one line'),
@@ -70,7 +69,6 @@ export const boolean: OptionKind<boolean> = kind({
   isBoolean: true,
 });
 
-/** A whole number from `min` to `max`. */
 export function integer(min: number, max: number): OptionKind<number> {
   return kind({
     placeholder: 'NUMBER',
@@ -81,7 +79,6 @@ export function integer(min: number, max: number): OptionKind<number> {
   });
 }
 
-/** A number, also with decimals, from `min` to `max`. */
 export function decimal(min: number, max: number): OptionKind<number> {
   return kind({
     placeholder: 'NUMBER',
@@ -124,7 +121,6 @@ export const ratio: OptionKind<number> = kind({
 /** A port to listen on; 0 lets the system pick one. */
 export const listenPort: OptionKind<number> = { ...integer(0, 65_535), placeholder: 'PORT' };
 
-/** A port to connect to. */
 export const remotePort: OptionKind<number> = { ...integer(1, 65_535), placeholder: 'PORT' };
 
 /**
@@ -152,7 +148,6 @@ export function duration(
   });
 }
 
-/** A size, as bytes. */
 export function byteSize(minBytes: number, maxBytes: number): OptionKind<number> {
   return kind({
     placeholder: 'SIZE',
@@ -166,7 +161,6 @@ export function byteSize(minBytes: number, maxBytes: number): OptionKind<number>
   });
 }
 
-/** One of the given words. */
 export function oneOf<const W extends string>(...words: readonly W[]): OptionKind<W> {
   return kind<W>({
     placeholder: words.join('|'),
@@ -182,7 +176,6 @@ export const host: OptionKind<string> = kind({
   emptyIsUnset: true,
 });
 
-/** A host and a port to connect to. */
 export const hostPort: OptionKind<HostPort> = kind({
   placeholder: 'HOST:PORT',
   schema: reads(parseHostPort, 'is not HOST:PORT (IPv6 as [ADDRESS]:PORT)'),
@@ -235,7 +228,6 @@ export function filledList<T>(item: OptionKind<T>, complaint: string): OptionKin
   };
 }
 
-/** A cipher suite by Go's name. */
 export const cipherSuite: OptionKind<string> = kind({
   placeholder: 'SUITE',
   schema: z
@@ -246,7 +238,6 @@ export const cipherSuite: OptionKind<string> = kind({
     ),
 });
 
-/** The lowest TLS version, by Go's name. */
 export const tlsVersion: OptionKind<TlsVersionName> = {
   ...oneOf(...tlsVersionNames),
   placeholder: 'VERSION',

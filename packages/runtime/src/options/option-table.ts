@@ -95,7 +95,6 @@ export function refusedOption<T>(kind: OptionKind<T>, spec: InertSpec<NoInfer<T>
   return { standing: 'refused', default: undefined, ...spec, kind: kind as OptionKind<unknown> };
 }
 
-/** `agent-port` -> `agentPort`. */
 type CamelCase<S extends string> = S extends `${infer Head}-${infer Tail}`
   ? `${Head}${Capitalize<CamelCase<Tail>>}`
   : S;
@@ -112,7 +111,6 @@ export type OptionValues<D extends OptionDeclarations> = {
   readonly [K in LiveName<D> as CamelCase<K>]: D[K] extends LiveOption<infer T> ? T : never;
 };
 
-/** The type of a table's parsed options. */
 export type OptionsOf<T> = T extends OptionTable<infer D> ? OptionValues<D> : never;
 
 /** Where a value comes from, in order of precedence. */

@@ -1,4 +1,3 @@
-/** Version and commit of a bundle. */
 export interface BuildStamp {
   readonly version: string;
   /** Undefined if the sources were not in a repository. */

@@ -55,7 +55,6 @@ export function readCommandLine<D extends OptionDeclarations>(
   return wants === undefined ? parseOptions(table, input) : undefined;
 }
 
-/** The arguments and the environment of this process. */
 export function processInput(): ParseInput {
   return { argv: process.argv.slice(2), env: process.env };
 }

@@ -74,7 +74,6 @@ export class FileReloader {
     this.#poll ??= setInterval(() => this.check(), this.#intervalMs).unref();
   }
 
-  /** Checks all files now. */
   check(): void {
     for (const watched of this.#watched) this.#checkOne(watched);
   }

@@ -9,7 +9,6 @@ import { createLog, type Logger, type LogSettings, type ProgramLog } from './log
 import { type Release, stampedCommit } from './release.ts';
 import { ServiceManager } from './service-manager.ts';
 
-/** A program that has started. */
 export interface RunningProgram {
   /**
    * Called once, at the first SIGTERM or SIGINT: accept no new work, let open work finish within the program's

@@ -61,7 +61,6 @@ export class ServiceManager {
     this.#send('READY=1', ...this.#status());
   }
 
-  /** Reports that the program is draining. */
   stopping(): void {
     this.#describe = () => undefined;
     this.#send('STOPPING=1', 'STATUS=Draining');

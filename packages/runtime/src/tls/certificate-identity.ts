@@ -22,7 +22,6 @@ export function peerCertificate(socket: TLSSocket): X509Certificate | undefined 
   return der && new X509Certificate(der);
 }
 
-/** The subject on one line. */
 export const subjectOf = ({ subject }: X509Certificate): string => subject.replaceAll('\n', ', ');
 
 /** Whether a text can be a token's ID: the alphabet of RFC 4648 section 6, in lower case. */

@@ -22,7 +22,6 @@ export class HandshakeLimit {
     return this.#waiting.size;
   }
 
-  /** Counts a new TCP connection. */
   begin(socket: Socket): void {
     const key = endpointsOf(socket);
     this.#waiting.set(key, socket);

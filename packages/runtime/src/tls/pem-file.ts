@@ -9,7 +9,6 @@ export interface NamedFile {
   readonly path: string;
 }
 
-/** The file of a flag that can be omitted. */
 export const namedFile = (flag: string, path: string | undefined): NamedFile | undefined =>
   path === undefined ? undefined : { flag, path };
 

@@ -1,4 +1,3 @@
-/** Loads and checks the TLS files that flags name. */
 import type { X509Certificate } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
 import { UsageError } from '../process/startup-error.ts';
@@ -39,7 +38,6 @@ export interface TlsFiles {
   readonly context: SecureContextOptions;
   /** One line for each certificate that has expired or is not valid yet. It is used nevertheless. */
   readonly warnings: readonly string[];
-  /** The earliest expiry in each file. */
   readonly expiries: readonly FileExpiry[];
   readonly certificates: readonly FileCertificates[];
 }

@@ -18,7 +18,6 @@ export interface ConnectReply {
 const headEnd = '\r\n\r\n';
 const maxHeadBytes = 65_536;
 
-/** The bytes of a CONNECT request head. */
 export function connectHead(
   target: string,
   headers: Readonly<Record<string, string>> = {},

@@ -84,7 +84,6 @@ export class Http2ConnectClient implements Started {
     return { status, headers: received, body, stream };
   }
 
-  /** Destroys the connection and all its streams. */
   async close(): Promise<void> {
     this.session.destroy();
     this.#agent.destroy();

@@ -1,4 +1,3 @@
-/** An error answer of the Kubernetes API. */
 export class ApiStatus extends Error {
   readonly code: number;
   readonly reason: string;

@@ -17,7 +17,6 @@ import { SecretStore } from './secret-store.ts';
 /** The owner of a token, as in the status of a TokenReview. */
 export interface TokenOwner {
   readonly username: string;
-  /** The audiences of the token. */
   readonly audiences: readonly string[];
   readonly extra?: Readonly<Record<string, readonly string[]>>;
   /** Whether the answer omits the audiences, like an authenticator without support for them. */
@@ -34,7 +33,6 @@ interface Watcher {
   readonly response: ServerResponse;
 }
 
-/** A recorded request. */
 export interface ApiRequestRecord {
   readonly method: string;
   readonly url: URL;
@@ -110,7 +108,6 @@ export class KubernetesApi implements Started {
     return path;
   }
 
-  /** The content of a kubeconfig file for a user. */
   kubeconfigFor(user: object): object {
     const ca = Buffer.from(this.#ca).toString('base64');
     return {
@@ -140,7 +137,6 @@ export class KubernetesApi implements Started {
     }
   }
 
-  /** Sends a bookmark to all watches. */
   bookmark(): void {
     for (const { response } of this.#watchers) this.#bookmark(response);
   }

@@ -4,7 +4,6 @@ import { type Given, ObjectStore, type StoredObject } from './object-store.ts';
 
 export interface StoredSecret extends StoredObject {
   readonly type: string;
-  /** In Base64. */
   readonly data: Readonly<Record<string, string>>;
 }
 

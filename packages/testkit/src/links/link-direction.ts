@@ -20,7 +20,6 @@ export interface LinkDirectionOptions {
 
 interface Item {
   readonly to: LinkReceiver;
-  /** Bytes, an end, or a reset. */
   readonly what: Buffer | 'end' | 'reset';
   /** Link time at which it leaves the link. */
   readonly dueMs: number;
@@ -69,7 +68,6 @@ export class LinkDirection {
     return this.#heldBytes;
   }
 
-  /** Bytes in the queue. */
   get queuedBytes(): number {
     const waitMs = this.#wireFreeMs - this.#options.clock.now();
     return waitMs > 0 ? waitMs * this.#bytesPerMs : 0;
@@ -91,13 +89,11 @@ export class LinkDirection {
     this.wake();
   }
 
-  /** Requests one `onRoom`. */
   awaitRoom(receiver: LinkReceiver): void {
     this.#waiting.add(receiver);
     this.wake();
   }
 
-  /** Discards all items. */
   clear(): void {
     clearTimeout(this.#timer);
     this.#timerMs = Number.POSITIVE_INFINITY;

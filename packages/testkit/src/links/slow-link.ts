@@ -4,7 +4,6 @@ import { LinkClock } from './link-clock.ts';
 import { LinkDirection, type LinkReceiver } from './link-direction.ts';
 
 export interface SlowLinkOptions extends EndpointOptions {
-  /** The address behind the link. */
   readonly to: { readonly host: string; readonly port: number };
   /** Propagation delay in one direction, in ms. A round trip takes twice as long. */
   readonly delayMs: number;
@@ -18,9 +17,7 @@ export interface SlowLinkOptions extends EndpointOptions {
   readonly queueBytes?: number;
 }
 
-/** A TCP proxy with delay and limited rate. */
 export interface SlowLink extends Endpoint {
-  /** Open connections. */
   readonly connections: number;
   /** Bytes in both directions, in queues or on the wire. */
   readonly heldBytes: number;
@@ -137,7 +134,6 @@ class Flow implements LinkReceiver {
     this.regulate();
   }
 
-  /** Reads `source`, or stops reading it. */
   regulate(): void {
     if (this.#clock.stopped || this.#destination.writableNeedDrain) {
       this.source.pause();

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A certificate and its key, as files and as PEM text. */
 export interface CertificateFiles {
   readonly certFile: string;
   readonly keyFile: string;
@@ -22,7 +21,6 @@ export interface AuthorityFiles {
   readonly expiredClient: CertificateFiles;
 }
 
-/** The certificates for tests of tunnels. */
 export interface TestPki {
   readonly directory: string;
   /** Between clients and the server's front end. */

@@ -1,12 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Memory and CPU time of a process. */
 interface ProcessStats {
   /** `performance.now()` of this reading. */
   readonly atMs: number;
-  /** Resident memory. */
   readonly rssBytes: number;
-  /** The highest resident memory so far. */
   readonly peakRssBytes: number;
   /** User and system time so far, all threads; a clock of 10 ms ticks. */
   readonly cpuMs: number;

@@ -8,7 +8,6 @@ export interface LogLine {
   readonly [key: string]: unknown;
 }
 
-/** The log of a running process. */
 export class ProcessLog {
   readonly lines: LogLine[] = [];
   /** Notified after new lines. */
@@ -21,7 +20,6 @@ export class ProcessLog {
     stream.on('end', () => this.#onText(this.#rest === '' ? '' : '\n'));
   }
 
-  /** All lines as JSON. */
   toString(): string {
     return this.lines.map((line) => JSON.stringify(line)).join('\n');
   }

@@ -136,7 +136,6 @@ export class RunningProcess implements Started {
     return this.#log.lines;
   }
 
-  /** What the program has printed on stdout so far. */
   get stdout(): string {
     return this.#stdout;
   }
@@ -191,7 +190,6 @@ export class RunningProcess implements Started {
     };
   }
 
-  /** Writes a line to the program's stdin. */
   say(line: string): void {
     this.#child.stdin?.write(`${line}\n`);
   }

@@ -6,7 +6,6 @@ export interface Started {
   close(): Promise<void>;
 }
 
-/** A listening TCP endpoint. */
 export interface Endpoint extends Started {
   readonly host: string;
   readonly port: number;
@@ -57,7 +56,6 @@ export class Listener implements Endpoint {
     return new Listener(server, host);
   }
 
-  /** Connections accepted so far. */
   get connections(): number {
     return this.#connections;
   }

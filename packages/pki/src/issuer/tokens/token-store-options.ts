@@ -24,7 +24,6 @@ export const tokenStoreOptions = {
   kubeconfig: kubernetesOptions.kubeconfig,
 };
 
-/** Selects a token store. */
 export interface TokenStoreOptions {
   readonly tokenDir: string | undefined;
   readonly tokenNamespace: string | undefined;

@@ -46,7 +46,6 @@ export interface StoredToken {
 
 /** Keeps tokens. Several processes and threads may use a store at once; `claim` decides between them. */
 export interface TokenStore {
-  /** Adds a token with a new ID. */
   add(record: TokenRecord): Promise<void>;
   get(id: string): Promise<StoredToken | undefined>;
   list(): Promise<readonly StoredToken[]>;
@@ -58,7 +57,6 @@ export interface TokenStore {
   claim(id: string, claim: TokenClaim): Promise<TokenClaim | undefined>;
   /** @returns false if there is no such token */
   remove(id: string): Promise<boolean>;
-  /** Closes its connections. */
   close(): void;
 }
 
@@ -74,7 +72,6 @@ export class TokenStoreError extends StartupError {
   }
 }
 
-/** The record of a new token. */
 export function recordOf(
   token: Token,
   grant: AgentGrant,

@@ -151,7 +151,6 @@ function splitList(text: string): string[] {
     .filter((item) => item !== '');
 }
 
-/** @returns warnings */
 function checkInert(option: InertOption, raw: RawValue): string[] {
   if (option.standing === 'ignored') return [`${raw.origin} has no effect: ${option.reason}`];
   const text = raw.texts.join(',');
