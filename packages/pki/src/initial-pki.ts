@@ -25,24 +25,13 @@ export interface InitialPkiOptions {
  * Two authorities, neither of which trusts the other's clients: an agent cannot pass as a client of the
  * front end, nor a client as an agent. The keys are the names of directories and files.
  */
-export interface InitialPki {
-  readonly frontend: {
-    readonly ca: Authority;
-    readonly server: IssuedCertificate;
-    readonly client: IssuedCertificate;
-  };
-  readonly agent: {
-    readonly ca: Authority;
-    readonly server: IssuedCertificate;
-    readonly agent: IssuedCertificate;
-  };
-}
+export type InitialPki = Awaited<ReturnType<typeof createInitialPki>>;
 
 /**
  * Makes the first certificates of an installation, in memory. The server's certificates also name
  * `localhost`, `127.0.0.1` and `::1`. Throws as createAuthority and issueCertificate do.
  */
-export async function createInitialPki(options: InitialPkiOptions = {}): Promise<InitialPki> {
+export async function createInitialPki(options: InitialPkiOptions = {}) {
   const { keyType = 'ec', days = 365, caDays = 3650 } = options;
   const common = { keyType, days };
   const server = {

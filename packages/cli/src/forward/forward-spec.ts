@@ -1,19 +1,14 @@
-import type { TcpAddress } from '@fairlead/client';
 import { parseHostPort } from '@fairlead/runtime/net';
 import { UsageError } from '@fairlead/runtime/process';
 
-export interface ForwardSpec {
-  /** 0 lets the system pick one. */
-  readonly localPort: number;
-  readonly target: TcpAddress;
-}
+export type ForwardSpec = ReturnType<typeof parseForwardSpec>;
 
 /**
- * Reads `LOCAL:HOST:PORT`. `:HOST:PORT` lets the system pick the local port, and `HOST:PORT` uses the port
+ * Reads `LOCAL:HOST:PORT`. `:HOST:PORT` lets the system pick the local port (0), and `HOST:PORT` uses the port
  * of the target, like kubectl.
  * @throws UsageError
  */
-export function parseForwardSpec(written: string): ForwardSpec {
+export function parseForwardSpec(written: string) {
   const match = /^(?:(\d{0,5}):)?((?:\[[^\]]*\]|[^:[\]]+):\d+)$/.exec(written);
   const target = match ? parseHostPort(match[2]!) : undefined;
   const localPort = match?.[1] === undefined ? (target?.port ?? 0) : Number(match[1]);

@@ -1,14 +1,6 @@
 import { createHistogram } from 'node:perf_hooks';
 
-/** Durations in microseconds; Infinity if nothing was measured. */
-export interface LatencyReport {
-  readonly p50Us: number;
-  readonly p90Us: number;
-  readonly p99Us: number;
-  readonly p999Us: number;
-  readonly maxUs: number;
-  readonly meanUs: number;
-}
+export type LatencyReport = ReturnType<Latency['report']>;
 
 /** A point of the distribution: `percentile` percent of the durations are at most `us`. */
 export interface LatencyPoint {
@@ -34,7 +26,8 @@ export class Latency {
     this.#histogram.reset();
   }
 
-  report(): LatencyReport {
+  /** Durations in microseconds; Infinity if nothing was measured. */
+  report() {
     const histogram = this.#histogram;
     const toUs = (ns: number) => (histogram.count === 0 ? Number.POSITIVE_INFINITY : ns / 1000);
     const us = (percentile: number) => toUs(histogram.percentile(percentile));

@@ -1,30 +1,7 @@
-import { Latency, type LatencyPoint, type LatencyReport } from './latency.ts';
+import { Latency, type LatencyPoint } from './latency.ts';
 
-/** What happened between `begin` and `end`. */
-export interface MeterReport extends LatencyReport {
-  readonly elapsedMs: number;
-  readonly bytes: number;
-  readonly operations: number;
-  readonly failures: number;
-  readonly firstFailure?: string;
-  /**
-   * By `ClientError.code`, or `error` for an error without one: how many, and the text of the first.
-   */
-  readonly failuresByCode: Readonly<
-    Record<string, { readonly count: number; readonly example: string }>
-  >;
-}
-
-/** What happened since the last sample. */
-export interface MeterSample {
-  readonly elapsedMs: number;
-  readonly bytes: number;
-  readonly operations: number;
-  readonly failures: number;
-  readonly p50Us: number;
-  readonly p99Us: number;
-  readonly maxUs: number;
-}
+export type MeterReport = ReturnType<Meter['end']>;
+export type MeterSample = ReturnType<Meter['sample']>;
 
 export class Meter {
   /** Latencies since the last sample, or since `begin` if no samples are taken. */
@@ -59,7 +36,7 @@ export class Meter {
   }
 
   /** What happened since the last sample, or since `begin`. */
-  sample(): MeterSample {
+  sample() {
     const last = this.#sampled;
     const atMs = performance.now();
     const { p50Us, p99Us, maxUs } = this.latency.report();
@@ -79,7 +56,8 @@ export class Meter {
     };
   }
 
-  end(): MeterReport {
+  /** What happened since `begin`. */
+  end() {
     const elapsedMs = performance.now() - this.#beganMs;
     this.#total.add(this.latency);
     this.latency.reset();
@@ -89,6 +67,7 @@ export class Meter {
       operations: this.operations,
       failures: this.#failureCount,
       ...(this.#firstFailure === undefined ? {} : { firstFailure: this.#firstFailure }),
+      /** By `ClientError.code`, or `error` for an error without one; `example` is the text of the first. */
       failuresByCode: Object.fromEntries(this.#failures),
       ...this.#total.report(),
     };

@@ -1,13 +1,6 @@
 import type { RequestOptions } from 'node:https';
 import type { CredentialPlugin } from './kube-config.ts';
 
-/** A plugin's credentials: a header, or a client certificate. */
-interface PluginCredentials {
-  readonly authorization?: string;
-  readonly cert?: string;
-  readonly key?: string;
-}
-
 type User = Parameters<
   import('@kubernetes/client-node/dist/exec_auth.js').ExecAuth['applyAuthentication']
 >[0];
@@ -21,8 +14,11 @@ type User = Parameters<
 export class PluginRunner {
   #authenticator: Promise<Authenticator> | undefined;
 
-  /** @throws Error with the message of the program or the provider */
-  async run({ userName, exec, oidc }: CredentialPlugin): Promise<PluginCredentials> {
+  /**
+   * @returns a header, or a client certificate
+   * @throws Error with the message of the program or the provider
+   */
+  async run({ userName, exec, oidc }: CredentialPlugin) {
     this.#authenticator ??= loadAuthenticator(exec !== undefined);
     const authenticator = await this.#authenticator;
     const options: RequestOptions & { headers: Record<string, string> } = { headers: {} };

@@ -19,26 +19,14 @@ const answerSchema = z.object({
 });
 
 /** The API's verdict on a token (authentication.k8s.io/v1 TokenReview). */
-export interface TokenReview {
-  readonly isAuthenticated: boolean;
-  readonly error: string | undefined;
-  /** The requested audiences that the token is valid for. */
-  readonly audiences: readonly string[];
-  readonly username: string;
-  /** Such as `authentication.kubernetes.io/node-name`; the first value of each. */
-  readonly extra: ReadonlyMap<string, string>;
-}
+export type TokenReview = Awaited<ReturnType<typeof reviewToken>>;
 
 /**
  * Asks the API whose token this is. Needs the permission to create tokenreviews (ClusterRole
  * system:auth-delegator).
  * @throws ApiError if the API gives no verdict
  */
-export async function reviewToken(
-  api: ApiClient,
-  token: string,
-  audience: string,
-): Promise<TokenReview> {
+export async function reviewToken(api: ApiClient, token: string, audience: string) {
   const answer = await api.request({
     method: 'POST',
     path: '/apis/authentication.k8s.io/v1/tokenreviews',
@@ -49,6 +37,7 @@ export async function reviewToken(
     },
   });
   const { status } = readAnswer(answerSchema, answer, 'a TokenReview');
+  /** Such as `authentication.kubernetes.io/node-name`; the first value of each. */
   const extra = new Map<string, string>();
   for (const [name, values] of Object.entries(status.user?.extra ?? {})) {
     if (values?.[0] !== undefined) extra.set(name, values[0]);
@@ -56,6 +45,7 @@ export async function reviewToken(
   return {
     isAuthenticated: status.authenticated,
     error: status.error,
+    /** The requested audiences that the token is valid for. */
     audiences: status.audiences ?? [],
     username: status.user?.username ?? '',
     extra,

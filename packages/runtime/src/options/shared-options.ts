@@ -4,7 +4,7 @@
  */
 import { UsageError } from '../process/startup-error.ts';
 import { boolean, byteSize, duration, filePath, integer, oneOf, text } from './option-kinds.ts';
-import { ignoredOption, option } from './option-table.ts';
+import { ignoredOption, type OptionValues, option } from './option-table.ts';
 
 export const configOptions = {
   config: option(filePath, {
@@ -178,15 +178,15 @@ export const reloadOptions = {
 };
 
 /** @throws UsageError unless stream <= tunnel <= process */
-export function checkWindows(options: {
-  readonly maxStreamWindow: number;
-  readonly maxTunnelWindow: number;
-  readonly maxProcessWindow: number;
-}): void {
-  if (options.maxStreamWindow > options.maxTunnelWindow) {
+export function checkWindows({
+  maxStreamWindow,
+  maxTunnelWindow,
+  maxProcessWindow,
+}: OptionValues<typeof tunnelOptions>): void {
+  if (maxStreamWindow > maxTunnelWindow) {
     throw new UsageError('--max-stream-window must not be above --max-tunnel-window');
   }
-  if (options.maxTunnelWindow > options.maxProcessWindow) {
+  if (maxTunnelWindow > maxProcessWindow) {
     throw new UsageError('--max-tunnel-window must not be above --max-process-window');
   }
 }

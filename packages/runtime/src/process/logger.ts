@@ -5,18 +5,14 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import { type DestinationStream, type Level, type Logger, pino, stdTimeFunctions } from 'pino';
+import type { OptionValues } from '../options/option-table.ts';
+import type { logOptions } from '../options/shared-options.ts';
 import { UsageError } from './startup-error.ts';
 import { escapeJsonLine } from './text.ts';
 
 export type { Logger } from 'pino';
 
-/** The values of `logOptions`. */
-export interface LogSettings {
-  readonly logLevel: Level | undefined;
-  readonly v: number;
-  readonly logtostderr: boolean;
-  readonly logFile: string | undefined;
-}
+export type LogSettings = OptionValues<typeof logOptions>;
 
 export interface ProgramLog {
   readonly logger: Logger;

@@ -11,12 +11,6 @@ import type { Logger } from './logger.ts';
 /** systemd-notify waits until systemd has read the notification. */
 const sendTimeoutMs = 5_000;
 
-interface NotifyEnvironment {
-  NOTIFY_SOCKET?: string | undefined;
-  WATCHDOG_USEC?: string | undefined;
-  WATCHDOG_PID?: string | undefined;
-}
-
 /** Sends notifications in order; none without NOTIFY_SOCKET. */
 export class ServiceManager {
   readonly #logger: Logger;
@@ -30,7 +24,7 @@ export class ServiceManager {
   #timer: NodeJS.Timeout | undefined;
 
   /** Removes its variables from `env`, since child processes must not notify systemd. */
-  constructor(logger: Logger, env: NotifyEnvironment = process.env) {
+  constructor(logger: Logger, env: NodeJS.ProcessEnv = process.env) {
     this.#logger = logger;
     this.#socket = env.NOTIFY_SOCKET || undefined;
     this.#keepAliveMs = this.#socket === undefined ? undefined : keepAliveMs(env);
@@ -117,7 +111,7 @@ export class ServiceManager {
 }
 
 /** Half of systemd's timeout, as sd_watchdog_enabled(3) advises; undefined if it does not watch this process. */
-function keepAliveMs({ WATCHDOG_USEC, WATCHDOG_PID }: NotifyEnvironment): number | undefined {
+function keepAliveMs({ WATCHDOG_USEC, WATCHDOG_PID }: NodeJS.ProcessEnv): number | undefined {
   const microseconds = Number(WATCHDOG_USEC);
   if (!(microseconds > 0)) return undefined;
   if (WATCHDOG_PID && Number(WATCHDOG_PID) !== process.pid) return undefined;

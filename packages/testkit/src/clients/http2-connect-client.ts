@@ -4,7 +4,6 @@ import type {
   ClientHttp2Session,
   ClientHttp2Stream,
   IncomingHttpHeaders,
-  IncomingHttpStatusHeader,
   OutgoingHttpHeaders,
 } from 'http2-wrapper';
 import { readText } from '../targets/byte-report.ts';
@@ -63,20 +62,13 @@ export class Http2ConnectClient implements Started {
    * Rejects if the stream is reset or the connection lost before the answer.
    * @returns the answer, with the body of a refusal and the stream of a 200
    */
-  async connect(
-    target: string,
-    headers: OutgoingHttpHeaders = {},
-  ): Promise<{
-    readonly status: number;
-    readonly headers: IncomingHttpHeaders & IncomingHttpStatusHeader;
-    readonly body: string;
-    readonly stream: ClientHttp2Stream;
-  }> {
+  async connect(target: string, headers: OutgoingHttpHeaders = {}) {
     const stream = this.session.request(
       { ...headers, ':method': 'CONNECT', ':authority': target },
       { endStream: false },
     );
-    const [received] = await Promise.race([once(stream, 'response'), closedEarly(stream)]);
+    const answer = await Promise.race([once(stream, 'response'), closedEarly(stream)]);
+    const received: IncomingHttpHeaders = answer[0];
     // A later failure ends the stream, which its reader sees.
     stream.on('error', () => {});
     const status = Number(received[':status']);

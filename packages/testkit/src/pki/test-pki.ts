@@ -1,12 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-export interface CertificateFiles {
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly cert: string;
-  readonly key: string;
-}
+export type CertificateFiles = Awaited<ReturnType<typeof readCertificate>>;
 
 /** A CA with certificates for both ends of a connection. */
 export interface AuthorityFiles {
@@ -21,20 +16,16 @@ export interface AuthorityFiles {
   readonly expiredClient: CertificateFiles;
 }
 
-export interface TestPki {
-  readonly directory: string;
-  /** Between clients and the server's front end. */
-  readonly frontend: AuthorityFiles;
-  /** Between agents and the server; its client is the agent. */
-  readonly agent: AuthorityFiles;
-  /** Between API server and kubelet, inside the tunnel. */
-  readonly kubelet: AuthorityFiles;
-  /** A CA that no program trusts. */
-  readonly foreign: AuthorityFiles;
-}
-
+/**
+ * `frontend`: between clients and the server's front end. `agent`: between agents and the server; its client is
+ * the agent. `kubelet`: between API server and kubelet, inside the tunnel. `foreign`: a CA that no program trusts.
+ */
 export const authorityNames = ['frontend', 'agent', 'kubelet', 'foreign'] as const;
 export type AuthorityName = (typeof authorityNames)[number];
+
+export type TestPki = { readonly directory: string } & Readonly<
+  Record<AuthorityName, AuthorityFiles>
+>;
 
 /** The file name of the dialing side's certificate, as in `fairlead pki init`. */
 export function clientFileName(authority: AuthorityName): 'agent' | 'client' {
@@ -46,13 +37,7 @@ export async function readTestPki(directory: string): Promise<TestPki> {
   const [frontend, agent, kubelet, foreign] = await Promise.all(
     authorityNames.map((name) => readAuthority(join(directory, name), clientFileName(name))),
   );
-  return {
-    directory,
-    frontend: frontend!,
-    agent: agent!,
-    kubelet: kubelet!,
-    foreign: foreign!,
-  };
+  return { directory, frontend: frontend!, agent: agent!, kubelet: kubelet!, foreign: foreign! };
 }
 
 async function readAuthority(directory: string, clientName: string): Promise<AuthorityFiles> {
@@ -66,7 +51,7 @@ async function readAuthority(directory: string, clientName: string): Promise<Aut
   return { caFile, caKeyFile: join(directory, 'ca.key'), ca, server, client, expiredClient };
 }
 
-async function readCertificate(directory: string, name: string): Promise<CertificateFiles> {
+async function readCertificate(directory: string, name: string) {
   const certFile = join(directory, `${name}.crt`);
   const keyFile = join(directory, `${name}.key`);
   const [cert, key] = await Promise.all([readFile(certFile, 'utf8'), readFile(keyFile, 'utf8')]);

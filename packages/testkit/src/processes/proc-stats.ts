@@ -1,14 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-interface ProcessStats {
-  /** `performance.now()` of this reading. */
-  readonly atMs: number;
-  readonly rssBytes: number;
-  readonly peakRssBytes: number;
-  /** User and system time so far, all threads; a clock of 10 ms ticks. */
-  readonly cpuMs: number;
-}
-
 /** USER_HZ, which is 100 on every architecture that Node runs on. */
 const ticksPerSecond = 100;
 
@@ -16,7 +7,7 @@ const ticksPerSecond = 100;
  * Reads /proc/PID. Linux only.
  * @throws the system's error (ENOENT, ESRCH) if there is no such process
  */
-export function readProcessStats(pid: number): ProcessStats {
+export function readProcessStats(pid: number) {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   // The program's name is in parentheses and can contain spaces and parentheses. `state`, the third field
@@ -27,6 +18,7 @@ export function readProcessStats(pid: number): ProcessStats {
     atMs: performance.now(),
     rssBytes: statusBytes(status, 'VmRSS'),
     peakRssBytes: statusBytes(status, 'VmHWM'),
+    /** User and system time so far, all threads; a clock of 10 ms ticks. */
     cpuMs: ((Number(userTicks) + Number(systemTicks)) * 1000) / ticksPerSecond,
   };
 }

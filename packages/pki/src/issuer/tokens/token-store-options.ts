@@ -1,5 +1,5 @@
 /** The options that select the token store, for the tables of the issuer and of `fairlead token`. */
-import { kinds, kubernetesOptions, option } from '@fairlead/runtime/options';
+import { kinds, kubernetesOptions, type OptionValues, option } from '@fairlead/runtime/options';
 import { UsageError } from '@fairlead/runtime/process';
 
 const group = 'Tokens';
@@ -24,12 +24,7 @@ export const tokenStoreOptions = {
   kubeconfig: kubernetesOptions.kubeconfig,
 };
 
-export interface TokenStoreOptions {
-  readonly tokenDir: string | undefined;
-  readonly tokenNamespace: string | undefined;
-  /** For `tokenNamespace`; if undefined, the service account of the pod is used. */
-  readonly kubeconfig: string | undefined;
-}
+export type TokenStoreOptions = OptionValues<typeof tokenStoreOptions>;
 
 /** A DNS label (RFC 1123), as names of namespaces are. */
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
