@@ -61,24 +61,21 @@ export class Authority {
   ) {
     const scheme = signatureScheme(privateKey);
     if (!certificate.checkPrivateKey(privateKey)) {
-      throw new PkiError('authority_unusable', 'the key does not belong to the certificate');
+      throw unusable('the key does not belong to the certificate');
     }
     // Node (X509_check_ca) checks basicConstraints and keyUsage's keyCertSign.
     if (!certificate.ca) {
-      throw new PkiError('authority_unusable', 'the certificate is not a CA certificate');
+      throw unusable('the certificate is not a CA certificate');
     }
     if (scheme === undefined) {
-      throw new PkiError(
-        'authority_unusable',
-        'the key must be EC (P-256, P-384, P-521) or RSA of at least 2048 bits',
-      );
+      throw unusable('the key must be EC (P-256, P-384, P-521) or RSA of at least 2048 bits');
     }
     this.certificate = certificate;
     this.privateKey = privateKey;
     this.scheme = scheme;
     const read = readCertificate(certificate);
     if (read === undefined) {
-      throw new PkiError('authority_unusable', 'the certificate is not well-formed X.509 v3');
+      throw unusable('the certificate is not well-formed X.509 v3');
     }
     this.subject = read.subject;
     this.keyIdentifier = read.keyIdentifier ?? keyIdentifier(certificate.publicKey);
@@ -112,6 +109,8 @@ export class Authority {
     return this.#pathLength === undefined || this.#pathLength > 0;
   }
 }
+
+const unusable = (text: string): PkiError => new PkiError('authority_unusable', text);
 
 const isSelfSigned = (certificate: X509Certificate): boolean =>
   certificate.checkIssued(certificate);
@@ -156,8 +155,7 @@ async function makeAuthority(
   if (parent) {
     refuseOutside(now, parent.validity);
     if (!parent.maySignAuthorities) {
-      throw new PkiError(
-        'authority_unusable',
+      throw unusable(
         'the CA certificate does not allow a CA below it (pathlen:0); use a CA without that limit',
       );
     }
@@ -200,7 +198,7 @@ export async function loadAuthority(dir: string): Promise<Authority> {
   const privateKey = parsePrivateKey(keyText, keyFile);
   const certificate = certificates.find((candidate) => candidate.checkPrivateKey(privateKey));
   if (certificate === undefined) {
-    throw new PkiError('authority_unusable', `${keyFile} does not belong to ${certFile}`);
+    throw unusable(`${keyFile} does not belong to ${certFile}`);
   }
   try {
     return new Authority(certificate, privateKey, certificates);
@@ -216,7 +214,7 @@ async function readPem(file: string): Promise<string> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
-    throw new PkiError('authority_unusable', `${file} does not exist`);
+    throw unusable(`${file} does not exist`);
   }
 }
 
@@ -231,18 +229,18 @@ function parseCertificateFile(text: string, file: string): X509Certificate[] {
     if (certificates.length === 0) throw new Error('no PEM block');
     return certificates;
   } catch {
-    throw new PkiError('authority_unusable', `${file} contains no PEM certificate`);
+    throw unusable(`${file} contains no PEM certificate`);
   }
 }
 
 function parsePrivateKey(text: string, file: string): KeyObject {
   // Detected in the PEM, since Node's error for an encrypted key differs between versions.
   if (/^(-----BEGIN ENCRYPTED |Proc-Type: 4,ENCRYPTED)/m.test(text)) {
-    throw new PkiError('authority_unusable', `${file} is encrypted; decrypt it first`);
+    throw unusable(`${file} is encrypted; decrypt it first`);
   }
   try {
     return createPrivateKey(text);
   } catch {
-    throw new PkiError('authority_unusable', `${file} contains no PEM private key`);
+    throw unusable(`${file} contains no PEM private key`);
   }
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { AddressInfo, Server } from 'node:net';
 import type { Logger } from '../process/logger.ts';
 import { StartupError } from '../process/startup-error.ts';
@@ -34,13 +35,9 @@ export async function bind(
 ): Promise<AddressInfo> {
   const { port, host, fd } = listenerAddress;
   const at = fd === undefined ? { port, ...(host === undefined ? {} : { host }) } : { fd };
-  await new Promise<void>((resolve, reject) => {
-    const onError = (error: NodeJS.ErrnoException) => reject(listenError(listenerAddress, error));
-    server.once('error', onError);
-    server.listen(at, () => {
-      server.off('error', onError);
-      resolve();
-    });
+  server.listen(at);
+  await once(server, 'listening').catch((error: NodeJS.ErrnoException) => {
+    throw listenError(listenerAddress, error);
   });
   return server.address() as AddressInfo;
 }

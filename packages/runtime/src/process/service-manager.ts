@@ -6,7 +6,10 @@
  * It is another process of the unit, so the unit needs NotifyAccess=all.
  */
 import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import type { Logger } from './logger.ts';
+
+const runFile = promisify(execFile);
 
 /** systemd-notify waits until systemd has read the notification. */
 const sendTimeoutMs = 5_000;
@@ -87,14 +90,13 @@ export class ServiceManager {
     this.#sent = this.#sent.then(() => this.#run(socket, assignments));
   }
 
-  #run(socket: string, assignments: readonly string[]): Promise<void> {
+  async #run(socket: string, assignments: readonly string[]): Promise<void> {
     const env = { ...process.env, NOTIFY_SOCKET: socket };
-    return new Promise((resolve) => {
-      execFile('systemd-notify', assignments, { env, timeout: sendTimeoutMs }, (error) => {
-        if (error) this.#onFailure(assignments, error);
-        resolve();
-      });
-    });
+    try {
+      await runFile('systemd-notify', assignments, { env, timeout: sendTimeoutMs });
+    } catch (error) {
+      this.#onFailure(assignments, error as Error);
+    }
   }
 
   #onFailure(assignments: readonly string[], error: Error): void {
