@@ -61,42 +61,32 @@ const certificateAlert =
 export function toClientError(error: NodeJS.ErrnoException): ClientError {
   if (error instanceof ClientError) return error;
   const code = error.code ?? '';
-  const cause = { cause: error };
+  const failure = (kind: ClientErrorCode, text: string) =>
+    new ClientError(kind, text, { cause: error });
   const reason = unreachable[code];
   if (reason !== undefined && error.syscall !== 'read' && error.syscall !== 'write') {
-    return new ClientError('proxy_unreachable', reason, cause);
+    return failure('proxy_unreachable', reason);
   }
   const verdict = verdicts[code];
   if (verdict !== undefined) {
-    return new ClientError(
-      'proxy_certificate',
-      `the certificate of the peer was rejected: ${verdict} (${code})`,
-      cause,
-    );
+    const text = `the certificate of the peer was rejected: ${verdict} (${code})`;
+    return failure('proxy_certificate', text);
   }
   if (certificateAlert.test(code)) {
-    const alert = code.replace(/^.*_ALERT_/, '').replaceAll('_', ' ');
-    return new ClientError(
-      'client_certificate',
-      `the peer rejected the client certificate: ${alert.toLowerCase()}`,
-      cause,
-    );
+    const alert = code
+      .replace(/^.*_ALERT_/, '')
+      .replaceAll('_', ' ')
+      .toLowerCase();
+    return failure('client_certificate', `the peer rejected the client certificate: ${alert}`);
   }
   if (code.endsWith('_ALERT_NO_APPLICATION_PROTOCOL')) {
-    return new ClientError(
-      'proxy_protocol',
-      'the peer does not support this protocol (ALPN)',
-      cause,
-    );
+    return failure('proxy_protocol', 'the peer does not support this protocol (ALPN)');
   }
   if (code.startsWith('ERR_SSL_')) {
-    return new ClientError(
-      'proxy_protocol',
-      `the peer does not speak TLS, or another version of it (${code})`,
-      cause,
-    );
+    const text = `the peer does not speak TLS, or another version of it (${code})`;
+    return failure('proxy_protocol', text);
   }
-  return new ClientError('stream_lost', error.message, cause);
+  return failure('stream_lost', error.message);
 }
 
 /** The error of a connection that ended before the answer. */

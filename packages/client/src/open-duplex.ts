@@ -65,14 +65,10 @@ async function readSome(socket: Socket): Promise<Buffer | undefined> {
     if (socket.readableEnded) return undefined;
     if (socket.errored) throw socket.errored;
     if (socket.destroyed) return undefined;
-    await new Promise<void>((resolve) => {
-      const events = ['readable', 'end', 'error', 'close'] as const;
-      const wake = () => {
-        for (const event of events) socket.off(event, wake);
-        resolve();
-      };
-      for (const event of events) socket.on(event, wake);
-    });
+    const heard = new AbortController();
+    const { signal } = heard;
+    const events = ['readable', 'end', 'close'].map((event) => once(socket, event, { signal }));
+    await Promise.race(events).finally(() => heard.abort());
   }
 }
 

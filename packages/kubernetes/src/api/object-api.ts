@@ -22,33 +22,33 @@ interface ObjectApiOptions<T> {
 
 /** The objects of one kind in one namespace. All methods throw ApiError. */
 export class ObjectApi<T extends ApiObject> {
-  readonly #options: ObjectApiOptions<T>;
+  protected readonly options: ObjectApiOptions<T>;
 
   constructor(options: ObjectApiOptions<T>) {
-    this.#options = options;
+    this.options = options;
   }
 
   async get(name: string, signal: AbortSignal): Promise<T> {
-    const { api, path } = this.#options;
+    const { api, path } = this.options;
     return this.#read(await api.request({ method: 'GET', path: `${path}/${name}`, signal }));
   }
 
   async create(object: object, signal: AbortSignal): Promise<T> {
-    const { api, path, apiVersion, kind } = this.#options;
+    const { api, path, apiVersion, kind } = this.options;
     const body = { apiVersion, kind, ...object };
     return this.#read(await api.request({ method: 'POST', path, body, signal }));
   }
 
   /** Replaces an object; status 409 if it has changed since it was read. */
   async update(object: T, signal: AbortSignal): Promise<T> {
-    const { api, path: directory } = this.#options;
+    const { api, path: directory } = this.options;
     const path = `${directory}/${object.metadata.name}`;
     return this.#read(await api.request({ method: 'PUT', path, body: object, signal }));
   }
 
   /** Deletes an object; status 409 if it has changed since it was read. */
   async delete({ metadata }: T, signal: AbortSignal): Promise<void> {
-    const { api, path: directory } = this.#options;
+    const { api, path: directory } = this.options;
     const { name, uid, resourceVersion } = metadata;
     const preconditions = { resourceVersion, ...(uid !== undefined && { uid }) };
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
@@ -57,7 +57,7 @@ export class ObjectApi<T extends ApiObject> {
 
   /** One page of the list; the whole list without a `limit` in the query. */
   protected async page(query: Readonly<Record<string, string>>, signal?: AbortSignal) {
-    const { api, path, schema, kind } = this.#options;
+    const { api, path, schema, kind } = this.options;
     const answer = await api.request({ method: 'GET', path, query, signal });
     const listSchema = z.object({
       metadata: z.object({
@@ -71,6 +71,6 @@ export class ObjectApi<T extends ApiObject> {
   }
 
   #read(answer: unknown): T {
-    return readAnswer(this.#options.schema, answer, `a ${this.#options.kind}`);
+    return readAnswer(this.options.schema, answer, `a ${this.options.kind}`);
   }
 }

@@ -47,8 +47,6 @@ export type LeaseRequestObserver = (
 
 /** The Leases of a namespace. All methods throw ApiError. */
 export class LeaseApi extends ObjectApi<Lease> {
-  readonly #api: ApiClient;
-  readonly #path: string;
   readonly #onRequest: LeaseRequestObserver;
 
   constructor({
@@ -63,8 +61,6 @@ export class LeaseApi extends ObjectApi<Lease> {
     const apiVersion = 'coordination.k8s.io/v1';
     const path = `/apis/${apiVersion}/namespaces/${encodeURIComponent(namespace)}/leases`;
     super({ api, apiVersion, kind: 'Lease', path, schema: leaseSchema });
-    this.#api = api;
-    this.#path = path;
     this.#onRequest = onRequest;
   }
 
@@ -82,10 +78,11 @@ export class LeaseApi extends ObjectApi<Lease> {
     timeoutSeconds: number,
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
+    const { api, path } = this.options;
     return this.#observe('watch', () =>
-      this.#api.watch({
+      api.watch({
         method: 'GET',
-        path: this.#path,
+        path,
         query: {
           ...query,
           watch: 'true',
