@@ -1,8 +1,8 @@
 import { ClientError } from '../client-error.ts';
-import { openClientStream } from '../open-client-stream.ts';
 import type { Load, LoadOrder } from './load.ts';
 import type { Meter } from './meter.ts';
-import { StreamSlot, watchLateAnswers } from './stream-slot.ts';
+import { SlotLoad } from './slot-load.ts';
+import type { StreamSlot } from './stream-slot.ts';
 import { StreamSlots } from './stream-slots.ts';
 
 const byte = Buffer.from('x');
@@ -17,51 +17,29 @@ export function startOpens(order: LoadOrder, meter: Meter): Load {
   return new OpenLoad(order, meter);
 }
 
-class OpenLoad implements Load {
+class OpenLoad extends SlotLoad implements Load {
   readonly running: Promise<void>;
-  readonly #order: LoadOrder;
-  readonly #meter: Meter;
-  readonly #slots: readonly StreamSlot[];
-  readonly #checker: NodeJS.Timeout | undefined;
-  #openCount = 0;
-  #stopping = false;
   #onRunning = () => {};
-  #onEmpty = () => {};
 
   constructor(order: LoadOrder, meter: Meter) {
-    this.#order = order;
-    this.#meter = meter;
+    super(order, meter);
     this.running = new Promise((resolve) => {
       this.#onRunning = resolve;
     });
-    const { streams, rampMs = 0, timeoutMs } = order;
-    this.#slots = Array.from({ length: streams }, (_, at) => new StreamSlot(order, at));
-    for (const [at, slot] of this.#slots.entries()) {
+    const { streams, rampMs = 0 } = order;
+    for (const [at, slot] of this.slots.entries()) {
       slot.openLater(() => this.#next(slot), (rampMs * at) / streams);
     }
-    this.#checker = watchLateAnswers(this.#slots, timeoutMs);
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping = true;
-    clearInterval(this.#checker);
-    const empty = new Promise<void>((resolve) => {
-      this.#onEmpty = resolve;
-    });
-    for (const slot of this.#slots) slot.stop();
-    if (this.#openCount > 0) await empty;
   }
 
   #next(slot: StreamSlot): void {
-    if (!this.#stopping) slot.pace.next((sinceMs) => this.#openStream(slot, sinceMs));
+    if (!this.stopping) slot.pace.next((sinceMs) => this.#openIn(slot, sinceMs));
   }
 
-  #openStream(slot: StreamSlot, sinceMs: number): void {
-    const meter = this.#meter;
+  #openIn(slot: StreamSlot, sinceMs: number): void {
+    const { meter } = this;
     let isDone = false;
-    slot.waitingSinceMs = performance.now();
-    this.#openCount++;
-    slot.stream = openClientStream(this.#order.route, {
+    const handler = {
       onOpen: () => slot.stream?.write(byte),
       onData: () => {
         if (isDone) return;
@@ -71,27 +49,23 @@ class OpenLoad implements Load {
         slot.stream?.end();
       },
       onDrain() {},
-      onClose: (error) => {
-        this.#openCount--;
-        const reason = slot.onClosed() ?? error;
-        if (isDone) {
-          slot.onAnswer();
-          meter.operations++;
-          meter.bytes++;
-          this.#onRunning();
-        } else if (!this.#stopping) {
-          const text = 'closed before the byte came back';
-          meter.fail(reason ?? new ClientError('stream_lost', text));
-        }
-        if (this.#stopping) {
-          if (this.#openCount === 0) this.#onEmpty();
-        } else if (isDone || !this.#order.isLasting) {
-          // In the next tick, because a synchronous refusal would recurse.
-          setImmediate(() => this.#next(slot));
-        } else {
-          slot.openLater(() => this.#next(slot));
-        }
-      },
+    };
+    this.open(slot, handler, (reason) => {
+      if (isDone) {
+        slot.onAnswer();
+        meter.operations++;
+        meter.bytes++;
+        this.#onRunning();
+      } else if (!this.stopping) {
+        const text = 'closed before the byte came back';
+        meter.fail(reason ?? new ClientError('stream_lost', text));
+      }
+      if (isDone || !this.order.isLasting) {
+        // In the next tick, because a synchronous refusal would recurse.
+        setImmediate(() => this.#next(slot));
+      } else if (!this.stopping) {
+        slot.openLater(() => this.#next(slot));
+      }
     });
   }
 }

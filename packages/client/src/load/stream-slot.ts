@@ -5,24 +5,6 @@ import { StreamPace } from './stream-pace.ts';
 
 const firstPauseMs = 50;
 const longestPauseMs = 2000;
-/** Interval of the search for late answers. */
-const checkIntervalMs = 250;
-
-/**
- * Destroys streams of slots whose answer is more than `timeoutMs` late, at intervals.
- * @returns the timer, for `clearInterval`; undefined without a limit
- */
-export function watchLateAnswers(
-  slots: readonly StreamSlot[],
-  timeoutMs: number | undefined,
-): NodeJS.Timeout | undefined {
-  if (timeoutMs === undefined) return undefined;
-  return setInterval(() => {
-    const nowMs = performance.now();
-    for (const slot of slots) slot.checkWaiting(nowMs, timeoutMs);
-  }, checkIntervalMs);
-}
-
 /** One stream of a load at a time: a stream that has ended is replaced by the next one. */
 export class StreamSlot {
   readonly pace: StreamPace;
