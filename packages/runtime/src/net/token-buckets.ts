@@ -7,14 +7,11 @@ export interface TokenBucketOptions {
 /** One token bucket per key. */
 export class TokenBuckets {
   readonly #options: TokenBucketOptions;
-  readonly #now: () => number;
   /** Full buckets are not stored, which bounds the map to recently used keys. */
   readonly #buckets = new Map<string, { tokens: number; refilledAtMs: number }>();
 
-  /** @param now a monotonic clock in ms */
-  constructor(options: TokenBucketOptions, now: () => number = () => performance.now()) {
+  constructor(options: TokenBucketOptions) {
     this.#options = options;
-    this.#now = now;
   }
 
   has(key: string): boolean {
@@ -28,7 +25,7 @@ export class TokenBuckets {
     if (bucket) bucket.tokens = Math.max(0, bucket.tokens - 1);
     else {
       const tokens = this.#options.burst - 1;
-      this.#buckets.set(key, { tokens, refilledAtMs: this.#now() });
+      this.#buckets.set(key, { tokens, refilledAtMs: performance.now() });
     }
   }
 
@@ -41,7 +38,7 @@ export class TokenBuckets {
   #refilled(key: string): { tokens: number } | undefined {
     const bucket = this.#buckets.get(key);
     if (!bucket) return undefined;
-    const nowMs = this.#now();
+    const nowMs = performance.now();
     bucket.tokens += ((nowMs - bucket.refilledAtMs) / 1000) * this.#options.perSecond;
     bucket.refilledAtMs = nowMs;
     if (bucket.tokens < this.#options.burst) return bucket;
