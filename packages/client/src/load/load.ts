@@ -77,3 +77,15 @@ export interface Load {
   /** Ends all streams and resolves when they are closed. */
   stop(): Promise<void>;
 }
+
+/** The methods of an HTTP load. CONNECT is missing, because it opens a tunnel instead of an answer. */
+export const httpMethods: readonly string[] = [
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'TRACE',
+];
