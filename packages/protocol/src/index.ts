@@ -2,7 +2,7 @@ export { noteTick } from './event-loop/tick-clock.ts';
 export { corkUntilTickEnd } from './event-loop/tick-cork.ts';
 export { TickShare } from './event-loop/tick-share.ts';
 export { ChunkQueue } from './flow/chunk-queue.ts';
-export { largestOf, MemoryBudget } from './flow/memory-budget.ts';
+export { largestOf, MemoryBudget, type StalledStream } from './flow/memory-budget.ts';
 export { isHttp2Stream, resetHttp2Stream, wasReset } from './relay/http2-reset.ts';
 export { type RelayOptions, type RelayResult, relay } from './relay/relay.ts';
 export { resetSocket } from './relay/reset-socket.ts';

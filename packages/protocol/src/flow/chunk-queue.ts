@@ -63,6 +63,34 @@ export class ChunkQueue {
     this.#bytes -= bytes;
   }
 
+  /** Removes the first chunk. */
+  shift(): Buffer | undefined {
+    const chunk = this.#chunks.shift();
+    if (!chunk) return undefined;
+    if (this.#chunks.length === 0) this.#block = undefined;
+    const rest = this.#offset === 0 ? chunk : chunk.subarray(this.#offset);
+    this.#offset = 0;
+    this.#bytes -= rest.length;
+    return rest;
+  }
+
+  /** Removes the next bytes without copying them. The caller asks for `bytes` of the queue at most. */
+  takeEach(bytes: number, take: (piece: Buffer) => void): void {
+    for (let missing = bytes; missing > 0; ) {
+      const chunk = this.#chunks[0]!;
+      const left = chunk.length - this.#offset;
+      if (left <= missing) {
+        missing -= left;
+        take(this.shift()!);
+      } else {
+        take(chunk.subarray(this.#offset, this.#offset + missing));
+        this.#offset += missing;
+        this.#bytes -= missing;
+        missing = 0;
+      }
+    }
+  }
+
   /** Empties the queue, on which `takeInto` must not have been used. @returns its chunks, in order */
   takeAll(): Buffer[] {
     const chunks = this.#chunks;

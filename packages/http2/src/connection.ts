@@ -1,0 +1,426 @@
+import type { Socket } from 'node:net';
+import { largestOf, type StalledStream } from '@fairlead/protocol';
+import type { ConnectionHandler, ConnectionOptions } from './connection-options.ts';
+import { ConnectionWriter } from './connection-writer.ts';
+import { FloodGuard } from './flood-guard.ts';
+import { FrameReader, type FrameSink } from './frame-reader.ts';
+import {
+  DEFAULT_WINDOW_BYTES,
+  ErrorCode,
+  encodeFrame,
+  encodeNumbers,
+  Flag,
+  FrameType,
+  Http2Error,
+} from './frames.ts';
+import {
+  HeaderBlocks,
+  type HeaderSection,
+  parentOf,
+  requireConnection,
+  requireSize,
+} from './header-blocks.ts';
+import { encodeFields } from './hpack/encode-fields.ts';
+import { PacedReader } from './paced-reader.ts';
+import type { HeadBuilder } from './request-head.ts';
+import { decodeSettings, encodeSettings } from './settings.ts';
+import { Http2Stream, type StreamHost } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
+
+/** Enough for 80 Mbit/s to a client 100 ms away; most are on the same machine. */
+const STREAM_WINDOW_BYTES = 1_048_576;
+const MAX_CONCURRENT_STREAMS = 10_000;
+/** Granted again on arrival, so that a stalled stream does not stop the others. */
+const CONNECTION_WINDOW_BYTES = 16 * 1_048_576;
+/** Answers that may wait for a client that does not read. Before the first request, there is little to answer. */
+const MAX_CONTROL_BYTES = 1_048_576;
+const MAX_CONTROL_BYTES_BEFORE_REQUEST = 65_536;
+/** How long open streams, and a connection that ended with an error, may go on. */
+const CLOSE_MS = 2_000;
+const headTooLarge = encodeFields({ ':status': '431' });
+
+/** The server's end of an HTTP/2 connection (RFC 9113) on a TLS or plain socket. */
+export class Http2Connection implements FrameSink, StreamHost, StalledStream {
+  readonly streamWindowBytes: number;
+  readonly memory: StreamHost['memory'];
+  readonly writer: ConnectionWriter;
+  readonly #socket: Socket;
+  readonly #options: ConnectionOptions;
+  readonly #handler: ConnectionHandler;
+  readonly #reader: PacedReader;
+  readonly #frames = new FrameReader(this);
+  readonly #guard = new FloodGuard();
+  readonly #streams = new StreamTable();
+  readonly #pings: ((rttMs: number) => void)[] = [];
+  readonly #pingedAtMs: number[] = [];
+  readonly #blocks: HeaderBlocks;
+  /** The stream of the current DATA frame; undefined if it is no longer read. */
+  #dataStream: Http2Stream | undefined;
+  #dataFlags = 0;
+  #paddingBytes = 0;
+  #hasSettings = false;
+  #peerWindowBytes = DEFAULT_WINDOW_BYTES;
+  #receivedBytes = 0;
+  #creditBytes = CONNECTION_WINDOW_BYTES;
+  #isGoingAway = false;
+  #isClosed = false;
+  #timer: NodeJS.Timeout;
+
+  /**
+   * @param socket no other code reads or writes it
+   * @param received what was already read from the socket
+   */
+  constructor(
+    socket: Socket,
+    options: ConnectionOptions,
+    handler: ConnectionHandler,
+    received?: Buffer,
+  ) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#handler = handler;
+    this.memory = options.memory;
+    this.streamWindowBytes = options.streamWindowBytes ?? STREAM_WINDOW_BYTES;
+    this.writer = new ConnectionWriter(socket, options.memory);
+    this.#blocks = new HeaderBlocks(options.maxHeadBytes);
+    this.#timer = setTimeout(() => this.#onDeadline(), options.headTimeoutMs);
+    this.#sendSettings();
+    // 'close' follows.
+    socket.on('error', () => {});
+    socket.on('end', () => this.#end());
+    socket.on('close', () => this.#close());
+    this.#reader = new PacedReader(socket, this.#decode);
+    this.#reader.start(received);
+  }
+
+  /** Open streams. */
+  get openCount(): number {
+    return this.#streams.size;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get heldBytes(): number {
+    let bytes = this.writer.waitingControlBytes;
+    for (const stream of this.#streams.values()) bytes += stream.heldBytes;
+    return bytes;
+  }
+
+  /** Resets the stream that holds most, or ends the connection if its answers are what waits. */
+  resetForMemory(): void {
+    const largest = largestOf(this.#streams.values());
+    if ((largest?.heldBytes ?? 0) > this.writer.waitingControlBytes) largest!.resetForMemory();
+    else this.destroy();
+  }
+
+  /** @param onAnswer called with the round trip time when the client has answered */
+  ping(onAnswer: (rttMs: number) => void): void {
+    this.#pings.push(onAnswer);
+    this.#pingedAtMs.push(performance.now());
+    this.writer.sendControl(encodeFrame(FrameType.PING, 0, 0, Buffer.alloc(8)));
+  }
+
+  /** Sends GOAWAY: the client opens no more streams here. Open streams go on; then the connection ends. */
+  drain(): void {
+    if (this.#isGoingAway || this.#isClosed) return;
+    this.#sendGoAway(ErrorCode.NO_ERROR, '');
+    if (this.#streams.size === 0) this.#end();
+  }
+
+  /** Like `drain`, but open streams have only a short time. */
+  closeSoon(): void {
+    this.drain();
+    this.#destroyLater();
+  }
+
+  /** Ends the connection and all its streams at once. */
+  destroy(): void {
+    this.#socket.destroy();
+    this.#close();
+  }
+
+  onFrame(type: number, flags: number, streamId: number, payload: Buffer): void {
+    if (type !== FrameType.CONTINUATION) this.#blocks.requireComplete();
+    if (!this.#hasSettings && (type !== FrameType.SETTINGS || flags & Flag.ACK)) {
+      throw new Http2Error(ErrorCode.PROTOCOL_ERROR, 'the first frame is not SETTINGS');
+    }
+    switch (type) {
+      case FrameType.HEADERS:
+      case FrameType.CONTINUATION: {
+        const isFirst = type === FrameType.HEADERS;
+        const section = isFirst
+          ? this.#blocks.onHeaders(flags, streamId, payload)
+          : this.#blocks.onContinuation(flags, streamId, payload);
+        if (section) this.#onSection(section);
+        return;
+      }
+      case FrameType.SETTINGS:
+        return this.#onSettings(flags, streamId, payload);
+      case FrameType.WINDOW_UPDATE:
+        return this.#onWindowUpdate(streamId, payload);
+      case FrameType.RST_STREAM:
+        requireSize(payload, 4);
+        this.#streams.requireUsed(streamId);
+        this.#streams.get(streamId)?.onPeerReset(payload.readUInt32BE(0));
+        return;
+      case FrameType.PING:
+        return this.#onPing(flags, streamId, payload);
+      case FrameType.GOAWAY:
+        requireConnection(streamId);
+        if (payload.length < 8) throw new Http2Error(ErrorCode.FRAME_SIZE_ERROR);
+        this.#isGoingAway = true;
+        if (this.#streams.size === 0) this.#end();
+        return;
+      case FrameType.PRIORITY:
+        this.#spend();
+        return this.#onPriority(streamId, payload);
+      case FrameType.PUSH_PROMISE:
+        throw new Http2Error(ErrorCode.PROTOCOL_ERROR, 'a client cannot push');
+      default:
+        // RFC 9113 section 5.5: unknown types are ignored.
+        this.#spend();
+    }
+  }
+
+  onDataStart(flags: number, streamId: number, length: number): void {
+    this.#blocks.requireComplete();
+    this.#streams.requireUsed(streamId);
+    this.#creditBytes -= length;
+    if (this.#creditBytes < 0) throw new Http2Error(ErrorCode.FLOW_CONTROL_ERROR);
+    this.#receivedBytes += length;
+    if (length === 0 && !(flags & Flag.END_STREAM)) this.#spend();
+    this.#dataFlags = flags;
+    this.#paddingBytes = length;
+    this.#dataStream = this.#streams.get(streamId);
+    if (!this.#dataStream && !this.#streams.wasReset(streamId)) {
+      this.#resetStream(streamId, ErrorCode.STREAM_CLOSED);
+      return;
+    }
+    this.#tryStream(this.#dataStream, (stream) => stream.onDataStart(length));
+  }
+
+  onDataPiece(piece: Buffer): void {
+    this.#paddingBytes -= piece.length;
+    this.#dataStream?.onDataPiece(piece);
+  }
+
+  onDataEnd(): void {
+    if (this.#receivedBytes >= CONNECTION_WINDOW_BYTES / 2) {
+      this.#creditBytes += this.#receivedBytes;
+      this.#sendNumbers(FrameType.WINDOW_UPDATE, 0, this.#receivedBytes);
+      this.#receivedBytes = 0;
+    }
+    const stream = this.#dataStream;
+    this.#dataStream = undefined;
+    if (!stream || stream.isClosed) return;
+    if (this.#paddingBytes > 0) stream.onPadding(this.#paddingBytes);
+    if (this.#dataFlags & Flag.END_STREAM) this.#tryStream(stream, (it) => it.onPeerEnd());
+  }
+
+  onStreamClosed(stream: Http2Stream, wasReset: boolean): void {
+    this.#streams.delete(stream.id, wasReset);
+    if (this.#streams.size > 0 || this.#isClosed) return;
+    if (this.#isGoingAway) this.#end();
+    else if (this.#options.idleTimeoutMs !== undefined) {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#onDeadline(), this.#options.idleTimeoutMs);
+    }
+  }
+
+  #sendSettings(): void {
+    const { maxConcurrentStreams = MAX_CONCURRENT_STREAMS, maxHeadBytes } = this.#options;
+    const payload = encodeSettings({
+      MAX_CONCURRENT_STREAMS: maxConcurrentStreams,
+      INITIAL_WINDOW_SIZE: this.streamWindowBytes,
+      MAX_HEADER_LIST_SIZE: maxHeadBytes,
+    });
+    this.writer.sendControl(encodeFrame(FrameType.SETTINGS, 0, 0, payload));
+    const bytes = CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES;
+    this.#sendNumbers(FrameType.WINDOW_UPDATE, 0, bytes);
+  }
+
+  readonly #decode = (piece: Buffer): void => {
+    try {
+      this.#frames.push(piece);
+    } catch (error) {
+      if (!(error instanceof Http2Error)) throw error;
+      this.#fail(error);
+      return;
+    }
+    const maxBytes =
+      this.#streams.lastId > 0 ? MAX_CONTROL_BYTES : MAX_CONTROL_BYTES_BEFORE_REQUEST;
+    if (this.writer.waitingControlBytes > maxBytes) this.destroy();
+  };
+
+  /** A request, or the trailers of one. */
+  #onSection({ streamId, endStream, head, dependsOnItself }: HeaderSection): void {
+    const stream = this.#streams.get(streamId);
+    if (stream) this.#onTrailers(stream, endStream, head);
+    else if (streamId > this.#streams.lastId) this.#onRequest(streamId, endStream, head);
+    else if (!this.#streams.wasReset(streamId)) throw new Http2Error(ErrorCode.STREAM_CLOSED);
+    if (dependsOnItself) this.#resetStream(streamId, ErrorCode.PROTOCOL_ERROR);
+  }
+
+  #onTrailers(stream: Http2Stream, endStream: boolean, head: HeadBuilder): void {
+    if (!endStream || head.isTooLarge || head.trailersProblem() !== undefined) {
+      const code = stream.peerEnded ? ErrorCode.STREAM_CLOSED : ErrorCode.PROTOCOL_ERROR;
+      this.#resetStream(stream.id, code);
+    } else {
+      this.#tryStream(stream, (it) => it.onPeerEnd());
+    }
+  }
+
+  #onRequest(streamId: number, endStream: boolean, head: HeadBuilder): void {
+    this.#streams.use(streamId);
+    const { maxConcurrentStreams = MAX_CONCURRENT_STREAMS } = this.#options;
+    if (this.#isGoingAway || this.#streams.size >= maxConcurrentStreams) {
+      this.#resetStream(streamId, ErrorCode.REFUSED_STREAM);
+      return;
+    }
+    if (!head.isTooLarge && head.requestProblem() !== undefined) {
+      this.#resetStream(streamId, ErrorCode.PROTOCOL_ERROR);
+      return;
+    }
+    const stream = new Http2Stream(streamId, head, this.#peerWindowBytes, this);
+    this.#streams.add(stream);
+    clearTimeout(this.#timer);
+    if (endStream) this.#tryStream(stream, (it) => it.onPeerEnd());
+    if (stream.isClosed) return;
+    if (!head.isTooLarge) {
+      this.#handler.onRequest(stream);
+      return;
+    }
+    this.#spend();
+    stream.respond(headTooLarge, true);
+    stream.reset(ErrorCode.NO_ERROR);
+  }
+
+  #onSettings(flags: number, streamId: number, payload: Buffer): void {
+    requireConnection(streamId);
+    this.#hasSettings = true;
+    if (flags & Flag.ACK) return requireSize(payload, 0);
+    this.#spend();
+    const { maxFrameBytes, initialWindowBytes } = decodeSettings(payload);
+    if (maxFrameBytes !== undefined) this.writer.maxFrameBytes = maxFrameBytes;
+    if (initialWindowBytes !== undefined) {
+      const change = initialWindowBytes - this.#peerWindowBytes;
+      this.#peerWindowBytes = initialWindowBytes;
+      for (const stream of this.#streams.values()) {
+        if (!stream.addSendWindow(change)) throw new Http2Error(ErrorCode.FLOW_CONTROL_ERROR);
+      }
+    }
+    this.writer.sendControl(encodeNumbers(FrameType.SETTINGS, Flag.ACK, 0));
+  }
+
+  #onWindowUpdate(streamId: number, payload: Buffer): void {
+    requireSize(payload, 4);
+    const increment = payload.readUInt32BE(0) & 0x7fff_ffff;
+    if (streamId === 0) {
+      if (increment === 0) throw new Http2Error(ErrorCode.PROTOCOL_ERROR);
+      if (!this.writer.addWindow(increment)) throw new Http2Error(ErrorCode.FLOW_CONTROL_ERROR);
+      return;
+    }
+    this.#streams.requireUsed(streamId);
+    if (increment === 0) this.#resetStream(streamId, ErrorCode.PROTOCOL_ERROR);
+    else if (this.#streams.get(streamId)?.addSendWindow(increment) === false) {
+      this.#resetStream(streamId, ErrorCode.FLOW_CONTROL_ERROR);
+    }
+  }
+
+  #onPing(flags: number, streamId: number, payload: Buffer): void {
+    requireConnection(streamId);
+    requireSize(payload, 8);
+    if (flags & Flag.ACK) {
+      this.#pings.shift()?.(performance.now() - (this.#pingedAtMs.shift() ?? 0));
+      return;
+    }
+    this.writer.sendControl(encodeFrame(FrameType.PING, Flag.ACK, 0, payload));
+  }
+
+  #onPriority(streamId: number, payload: Buffer): void {
+    if (streamId === 0) throw new Http2Error(ErrorCode.PROTOCOL_ERROR);
+    if (payload.length !== 5) this.#resetStream(streamId, ErrorCode.FRAME_SIZE_ERROR);
+    else if (parentOf(payload, 0) === streamId) {
+      this.#resetStream(streamId, ErrorCode.PROTOCOL_ERROR);
+    }
+  }
+
+  /** Runs a step whose error resets the stream and not the connection. */
+  #tryStream(stream: Http2Stream | undefined, step: (stream: Http2Stream) => void): void {
+    if (!stream) return;
+    try {
+      step(stream);
+    } catch (error) {
+      if (!(error instanceof Http2Error)) throw error;
+      this.#dataStream = undefined;
+      this.#resetStream(stream.id, error.code);
+    }
+  }
+
+  /** Resets a stream because of what the client did. */
+  #resetStream(streamId: number, code: number): void {
+    this.#spend();
+    const stream = this.#streams.get(streamId);
+    this.#sendNumbers(FrameType.RST_STREAM, streamId, code);
+    if (stream) stream.close(new Http2Error(code), true);
+    else this.#streams.delete(streamId, true);
+  }
+
+  #spend(): void {
+    if (this.#guard.take()) return;
+    throw new Http2Error(ErrorCode.ENHANCE_YOUR_CALM, 'the client sends too much that is useless');
+  }
+
+  #sendNumbers(type: number, streamId: number, ...numbers: number[]): void {
+    this.writer.sendControl(encodeNumbers(type, 0, streamId, ...numbers));
+  }
+
+  #sendGoAway(code: number, reason: string): void {
+    this.#isGoingAway = true;
+    const payload = Buffer.alloc(8 + reason.length);
+    payload.writeUInt32BE(this.#streams.lastId, 0);
+    payload.writeUInt32BE(code, 4);
+    payload.write(reason, 8, 'latin1');
+    this.writer.sendControl(encodeFrame(FrameType.GOAWAY, 0, 0, payload));
+  }
+
+  /** A connection error (RFC 9113 section 5.4.1). */
+  #fail(error: Http2Error): void {
+    this.#sendGoAway(error.code, error.message);
+    this.#end();
+  }
+
+  #onDeadline(): void {
+    if (this.#streams.size > 0) return;
+    this.#handler.onSilent();
+    this.closeSoon();
+  }
+
+  /** Ends the connection after what was sent. The client has a short time to close its side. */
+  #end(): void {
+    if (this.#isClosed) return;
+    this.writer.end();
+    this.#destroyLater();
+    this.#close();
+  }
+
+  #destroyLater(): void {
+    const socket = this.#socket;
+    if (socket.destroyed) return;
+    const timer = setTimeout(() => socket.destroy(), CLOSE_MS);
+    socket.once('close', () => clearTimeout(timer));
+  }
+
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#reader.stop();
+    this.writer.close();
+    const error = new Http2Error(ErrorCode.NO_ERROR, 'the connection was closed');
+    for (const stream of [...this.#streams.values()]) stream.close(error);
+    this.#handler.onClose?.();
+  }
+}
