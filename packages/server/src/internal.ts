@@ -1,4 +1,5 @@
 // For tests of this package and for benches; not stable.
+export { Http1HeadReader } from './front-end/http1-head.ts';
 
 export { Readiness } from './admin/readiness.ts';
 export {
