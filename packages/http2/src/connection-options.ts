@@ -1,3 +1,4 @@
+import type { Http2Connection } from './connection.ts';
 import type { Http2Stream, StreamHost } from './stream.ts';
 
 export interface ConnectionOptions {
@@ -17,7 +18,7 @@ export interface ConnectionOptions {
 
 export interface ConnectionHandler {
   /** A request has arrived. Its body may follow. */
-  onRequest(stream: Http2Stream): void;
+  onRequest(stream: Http2Stream, connection: Http2Connection): void;
   /** No request came before the deadline, or none within the idle time; the connection is closed. */
   onSilent(): void;
   /** The connection has ended. Called exactly once, and last. */

@@ -40,6 +40,8 @@ export class ConnectionWriter {
   /** The frames of this tick, with their sizes. */
   #batch: Buffer[] = [];
   #batchBytes = 0;
+  /** Called when the batch has left. */
+  #sent: (() => void)[] = [];
   #windowBytes = DEFAULT_WINDOW_BYTES;
   /** The longest payload that the client accepts. */
   maxFrameBytes = FRAME_BYTES;
@@ -136,7 +138,7 @@ export class ConnectionWriter {
       const flags = isLast ? Flag.END_STREAM : 0;
       writeFrameHeader(head, 0, [bytes, FrameType.DATA, flags, stream.id]);
       this.#push(head);
-      stream.take(bytes, this.#push);
+      stream.take(bytes, this.#push, this.#sent);
       if (isLast) {
         stream.onEndSent();
         return false;
@@ -163,12 +165,24 @@ export class ConnectionWriter {
     if (bytes === 0) return;
     this.#batch = [];
     this.#batchBytes = 0;
+    const onLeft = this.#onLeft();
     if (bytes <= COPIED_BYTES) {
-      this.#socket.write(batch.length === 1 ? batch[0]! : Buffer.concat(batch, bytes));
+      this.#socket.write(batch.length === 1 ? batch[0]! : Buffer.concat(batch, bytes), onLeft);
       return;
     }
     this.#socket.cork();
+    const last = batch.pop()!;
     for (const chunk of batch) this.#socket.write(chunk);
+    this.#socket.write(last, onLeft);
     this.#socket.uncork();
+  }
+
+  #onLeft(): (() => void) | undefined {
+    if (this.#sent.length === 0) return undefined;
+    const sent = this.#sent;
+    this.#sent = [];
+    return () => {
+      for (const onSent of sent) onSent();
+    };
   }
 }

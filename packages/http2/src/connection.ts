@@ -289,7 +289,7 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     if (endStream) this.#tryStream(stream, (it) => it.onPeerEnd());
     if (stream.isClosed) return;
     if (!head.isTooLarge) {
-      this.#handler.onRequest(stream);
+      this.#handler.onRequest(stream, this);
       return;
     }
     this.#spend();

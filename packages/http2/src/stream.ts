@@ -63,6 +63,8 @@ export class Http2Stream implements StalledStream {
   #isDelivering = false;
   /** Written and not sent. */
   readonly #pending = new ChunkQueue();
+  /** Writes whose bytes have not left, and how much was pending up to each. */
+  readonly #waiting: { pendingBytes: number; onSent: () => void }[] = [];
   #wantsDrain = false;
   #hasResponded = false;
   /** No more writes follow. */
@@ -138,10 +140,15 @@ export class Http2Stream implements StalledStream {
     if (endStream) this.#onEndSent();
   }
 
-  /** Sends a chunk, which belongs to the stream from here on. @returns false if the caller must wait for `onDrain` */
-  write(chunk: Buffer): boolean {
+  /**
+   * Sends a chunk, which belongs to the stream from here on.
+   * @param onSent called when the bytes have left this process; not if the stream closes before
+   * @returns false if the caller must wait for `onDrain`
+   */
+  write(chunk: Buffer, onSent?: () => void): boolean {
     if (this.#isClosed || this.#isEnding) return true;
     this.#pending.push(chunk);
+    if (onSent) this.#waiting.push({ pendingBytes: this.#pending.bytes, onSent });
     this.#host.memory.hold(chunk.length);
     this.#host.writer.add(this);
     if (this.#pending.bytes < HIGH_WATER_BYTES) return true;
@@ -275,11 +282,15 @@ export class Http2Stream implements StalledStream {
     return this.#resetCode !== undefined;
   }
 
-  /** Moves the next bytes out. */
-  take(bytes: number, write: (piece: Buffer) => void): void {
+  /** Moves the next bytes out. @param sent receives the callbacks of writes whose last byte is among them */
+  take(bytes: number, write: (piece: Buffer) => void, sent: (() => void)[]): void {
     this.sendWindowBytes -= bytes;
     this.#pending.takeEach(bytes, write);
     this.#host.memory.release(bytes);
+    for (const waiting of this.#waiting) waiting.pendingBytes -= bytes;
+    while (this.#waiting[0] && this.#waiting[0].pendingBytes <= 0) {
+      sent.push(this.#waiting.shift()!.onSent);
+    }
   }
 
   /** Whether the next DATA frame, of `bytes`, can carry END_STREAM. */
@@ -340,6 +351,7 @@ export class Http2Stream implements StalledStream {
   #discardPending(): void {
     this.#host.memory.release(this.#pending.bytes);
     this.#pending.clear();
+    this.#waiting.length = 0;
     this.#trailers = undefined;
   }
 
