@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createSecureServer, type Http2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { CONNECT_METHOD, type Packet, PacketStream } from '@fairlead/konnectivity';
+import { createServer } from 'node:tls';
+import { encodeFields, Http2Connection, type Http2Stream } from '@fairlead/http2';
+import { CONNECT_METHOD, type Packet, PacketStream, ServerCall } from '@fairlead/konnectivity';
+import { MemoryBudget } from '@fairlead/protocol';
 import { sharedTestPki, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { loopback, startAgent } from '../support/fleet.ts';
@@ -16,21 +18,29 @@ async function startCrossingServer(t: Test, target: string) {
   const [ca, cert, key] = await Promise.all(
     [agent.caFile, agent.server.certFile, agent.server.keyFile].map((file) => readFile(file)),
   );
-  const http2 = createSecureServer({ ca, cert, key, requestCert: true, ALPNProtocols: ['h2'] });
-  const sessions = new Set<Http2Session>();
-  http2.on('session', (session) => sessions.add(session));
   const received: Packet[] = [];
+  let onEnded = () => {};
   const untilEnd = new Promise<void>((resolve) => {
-    http2.on('stream', (stream: ServerHttp2Stream, headers) => {
-      if (headers[':path'] !== CONNECT_METHOD) {
-        stream.respond({ ':status': 415 }, { endStream: true });
+    onEnded = resolve;
+  });
+  const connections = new Set<Http2Connection>();
+  const options = { headTimeoutMs: 60_000, maxHeadBytes: 16_384, memory: new MemoryBudget() };
+  const server = createServer({ ca, cert, key, requestCert: true, ALPNProtocols: ['h2'] });
+  server.on('secureConnection', (socket) => {
+    const onRequest = (stream: Http2Stream) => {
+      if (stream.request.path !== CONNECT_METHOD) {
+        stream.respond(encodeFields({ ':status': '415' }), true);
         return;
       }
       stream.respond(
-        { 'content-type': 'application/grpc', serverid: 'crossing', servercount: '1' },
-        { waitForTrailers: true },
+        encodeFields({
+          ':status': '200',
+          'content-type': 'application/grpc',
+          serverid: 'crossing',
+          servercount: '1',
+        }),
       );
-      const wire = new PacketStream(stream, 'server', { onPacket() {}, onError() {} });
+      const wire = new PacketStream(new ServerCall(stream), { onPacket() {}, onError() {} });
       wire.start({
         onPacket: (packet) => {
           received.push(packet);
@@ -44,17 +54,19 @@ async function startCrossingServer(t: Test, target: string) {
         },
         onDrain() {},
         onEnd: () => wire.end(),
-        onClose: () => resolve(),
+        onClose: () => onEnded(),
       });
-    });
+    };
+    const connection = new Http2Connection(socket, options, { onRequest, onSilent() {} });
+    connections.add(connection.start());
   });
-  http2.listen(0, loopback);
-  await once(http2, 'listening');
+  server.listen(0, loopback);
+  await once(server, 'listening');
   t.teardown(() => {
-    http2.close();
-    for (const session of sessions) session.destroy();
+    server.close();
+    for (const connection of connections) connection.destroy();
   });
-  return { port: (http2.address() as AddressInfo).port, received, untilEnd };
+  return { port: (server.address() as AddressInfo).port, received, untilEnd };
 }
 
 t.test('an idle agent that drains serves a dial that crosses its DRAIN', async (t) => {

@@ -64,18 +64,10 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
   #creditBytes = CONNECTION_WINDOW_BYTES;
   #isGoingAway = false;
   #isClosed = false;
-  #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
 
-  /**
-   * @param socket no other code reads or writes it
-   * @param received what was already read from the socket
-   */
-  constructor(
-    socket: Socket,
-    options: ConnectionOptions,
-    handler: ConnectionHandler,
-    received?: Buffer,
-  ) {
+  /** @param socket no other code reads or writes it */
+  constructor(socket: Socket, options: ConnectionOptions, handler: ConnectionHandler) {
     this.#socket = socket;
     this.#options = options;
     this.#handler = handler;
@@ -83,14 +75,20 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     this.streamWindowBytes = options.streamWindowBytes ?? STREAM_WINDOW_BYTES;
     this.writer = new ConnectionWriter(socket, options.memory);
     this.#blocks = new HeaderBlocks(options.maxHeadBytes);
-    this.#timer = setTimeout(() => this.#onDeadline(), options.headTimeoutMs);
+    this.#reader = new PacedReader(socket, this.#decode);
+  }
+
+  /** Starts to serve. Call it once. @param received what was already read from the socket */
+  start(received?: Buffer): this {
+    const socket = this.#socket;
+    this.#timer = setTimeout(() => this.#onDeadline(), this.#options.headTimeoutMs);
     this.#sendSettings();
     // 'close' follows.
     socket.on('error', () => {});
     socket.on('end', () => this.#end());
     socket.on('close', () => this.#close());
-    this.#reader = new PacedReader(socket, this.#decode);
     this.#reader.start(received);
+    return this;
   }
 
   /** Open streams. */

@@ -1,7 +1,6 @@
 import { ChunkQueue, type StalledStream } from '@fairlead/protocol';
 import type { ConnectionWriter } from './connection-writer.ts';
 import {
-  DEFAULT_WINDOW_BYTES,
   ErrorCode,
   encodeFrame,
   encodeNumbers,
@@ -70,11 +69,14 @@ export class Http2Stream implements StalledStream {
   /** No more writes follow. */
   #isEnding = false;
   #endSent = false;
+  /** Nothing more is read, and the stream closes when the end has been sent. */
+  #isFinishing = false;
   #trailers: Buffer | undefined;
   #peerEnded = false;
   #endDelivered = false;
   /** The code of a reset by this side that waits for the bytes before it. */
   #resetCode: number | undefined;
+  #wasResetForMemory = false;
   #isClosed = false;
   #closeError: Http2Error | undefined;
 
@@ -165,6 +167,18 @@ export class Http2Stream implements StalledStream {
   }
 
   /**
+   * Ends this direction after all written bytes, and lets the client know that it need not send more: RST_STREAM with
+   * NO_ERROR follows the end (RFC 9113 section 8.1). What the client still sends is dropped.
+   */
+  finish(trailers?: Buffer): void {
+    if (this.#isClosed) return;
+    this.#isFinishing = true;
+    this.#discardReceived();
+    this.end(trailers);
+    if (this.#endSent) this.#onEndSent();
+  }
+
+  /**
    * Ends both directions. Written bytes leave first, as far as the client's windows allow it at once.
    * Does nothing if the stream is closed.
    */
@@ -176,17 +190,28 @@ export class Http2Stream implements StalledStream {
     this.#host.writer.add(this);
   }
 
+  /** Whether `resetForMemory` ended the stream. */
+  get wasResetForMemory(): boolean {
+    return this.#wasResetForMemory;
+  }
+
   resetForMemory(): void {
+    this.#wasResetForMemory = true;
     this.#discardPending();
     this.reset(ErrorCode.ENHANCE_YOUR_CALM);
   }
 
   /** Gives the client credit for bytes that the consumer has taken. */
   consumed(bytes: number): void {
-    if (this.#isClosed || this.#resetCode !== undefined) return;
+    if (this.#isDropping) return;
     this.#unconsumedBytes -= bytes;
     this.#host.memory.release(bytes);
     this.#grant(bytes);
+  }
+
+  /** Whether what arrives is no longer read. */
+  get #isDropping(): boolean {
+    return this.#isClosed || this.#isFinishing || this.#resetCode !== undefined;
   }
 
   #grant(bytes: number): void {
@@ -209,12 +234,12 @@ export class Http2Stream implements StalledStream {
   }
 
   onDataPiece(piece: Buffer): void {
-    if (this.#isClosed || this.#resetCode !== undefined) return;
+    if (this.#isDropping) return;
     this.#receivedBytes += piece.length;
     this.#unconsumedBytes += piece.length;
     this.#host.memory.hold(piece.length);
     // To hold the bytes may have reset this stream.
-    if (this.#resetCode !== undefined) return;
+    if (this.#isDropping) return;
     if (this.#handler && !this.#isPaused && this.#held.bytes === 0 && !this.#isDelivering) {
       this.#handler.onData(piece);
     } else {
@@ -324,6 +349,12 @@ export class Http2Stream implements StalledStream {
   #onEndSent(): void {
     this.#isEnding = true;
     this.#endSent = true;
+    if (this.#isFinishing && !this.#isClosed) {
+      if (this.#peerEnded) return this.close();
+      const { NO_ERROR } = ErrorCode;
+      this.#host.writer.sendControl(encodeNumbers(FrameType.RST_STREAM, 0, this.id, NO_ERROR));
+      return this.close(undefined, true);
+    }
     this.#closeIfDone();
   }
 
@@ -363,4 +394,3 @@ export class Http2Stream implements StalledStream {
 }
 
 const empty = Buffer.alloc(0);
-export const initialSendWindowBytes = DEFAULT_WINDOW_BYTES;

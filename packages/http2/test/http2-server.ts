@@ -48,7 +48,7 @@ export async function startServer(
     const onSilent = () => {
       result.silentCount++;
     };
-    connections.push(new Http2Connection(socket, all, { onRequest, onSilent }));
+    connections.push(new Http2Connection(socket, all, { onRequest, onSilent }).start());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

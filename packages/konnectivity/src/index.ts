@@ -1,3 +1,4 @@
+export { ClientCall } from './packets/client-call.ts';
 export { countPackets } from './packets/count-packets.ts';
 export { dialErrorText } from './packets/dial-error-text.ts';
 export {
@@ -21,6 +22,7 @@ export {
   PacketStream,
   type PacketStreamHandler,
 } from './packets/packet-stream.ts';
+export { ServerCall } from './packets/server-call.ts';
 export {
   DialingTunnel,
   type DialingTunnelHandler,

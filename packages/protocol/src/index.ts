@@ -4,6 +4,11 @@ export { TickShare } from './event-loop/tick-share.ts';
 export { ChunkQueue } from './flow/chunk-queue.ts';
 export { largestOf, MemoryBudget, type StalledStream } from './flow/memory-budget.ts';
 export { isHttp2Stream, resetHttp2Stream, wasReset } from './relay/http2-reset.ts';
+export {
+  type ClientStream,
+  type ClientStreamHandler,
+  joinStreams,
+} from './relay/join-streams.ts';
 export { type RelayOptions, type RelayResult, relay } from './relay/relay.ts';
 export { resetSocket } from './relay/reset-socket.ts';
 export { Liveness, type LivenessOptions } from './session/liveness.ts';

@@ -1,5 +1,4 @@
 // For tests of this package and for benches; not stable.
-export { Http1HeadReader } from './front-end/http1-head.ts';
 
 export { Readiness } from './admin/readiness.ts';
 export {
@@ -15,8 +14,8 @@ export { Backends } from './agents/backends.ts';
 export { Pace } from './agents/paced-stream.ts';
 export { PeerList } from './cluster/peer-list.ts';
 export type { Caller } from './front-end/caller.ts';
+export { protocolOf } from './front-end/client-connections.ts';
 export { parseConnectTarget } from './front-end/connect-target.ts';
-export { protocolOf } from './front-end/first-bytes.ts';
 export { FrontEnd } from './front-end/front-end.ts';
 export type {
   Dial,
@@ -26,6 +25,7 @@ export type {
   StreamSummary,
 } from './front-end/front-end-options.ts';
 export { FrontEndPolicy } from './front-end/front-end-policy.ts';
+export { Http1HeadReader } from './front-end/http1-head.ts';
 export { StreamLimits } from './front-end/stream-limits.ts';
 export { UdsListener } from './listeners/uds-listener.ts';
 export { DialHistory } from './routing/dial-history.ts';

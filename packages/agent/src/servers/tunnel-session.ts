@@ -1,5 +1,10 @@
 import { constants } from 'node:http2';
-import { type PacketObserver, PacketStream, ServingTunnel } from '@fairlead/konnectivity';
+import {
+  ClientCall,
+  type PacketObserver,
+  PacketStream,
+  ServingTunnel,
+} from '@fairlead/konnectivity';
 import {
   type Hello,
   type MemoryBudget,
@@ -48,7 +53,7 @@ class GrpcSession extends ServingTunnel {
   constructor(connection: GrpcConnection, handler: SessionHandler, options: TunnelSessionOptions) {
     const { session, stream, serverId, serverCount } = connection;
     super(
-      new PacketStream(stream, 'client', options.packetObserver),
+      new PacketStream(new ClientCall(stream), options.packetObserver),
       {
         onOpen: (offered) => handler.onOpen(offered),
         onIdle: () => handler.onIdle?.(),

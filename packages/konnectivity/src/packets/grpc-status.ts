@@ -1,4 +1,4 @@
-import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
+import type { IncomingHttpHeaders } from 'node:http2';
 import { cleanText, type ErrorCode, TunnelError } from '@fairlead/protocol';
 
 /** gRPC's status codes, each at the index that is its number. */
@@ -68,7 +68,7 @@ export function toGrpcError(error: Error): GrpcError {
 }
 
 /** The trailers of a call. Without an error, the status is OK. */
-export function grpcTrailers(error?: GrpcError): OutgoingHttpHeaders {
+export function grpcTrailers(error?: GrpcError): Record<string, string> {
   if (!error) return { 'grpc-status': '0' };
   return {
     'grpc-status': String(statuses.indexOf(error.status)),
@@ -77,9 +77,9 @@ export function grpcTrailers(error?: GrpcError): OutgoingHttpHeaders {
 }
 
 /** The response headers that end a call before it begins (gRPC's Trailers-Only). */
-export function trailersOnly(error: GrpcError): OutgoingHttpHeaders {
+export function trailersOnly(error: GrpcError): Record<string, string> {
   return {
-    [constants.HTTP2_HEADER_STATUS]: 200,
+    ':status': '200',
     'content-type': 'application/grpc',
     ...grpcTrailers(error),
   };

@@ -1,13 +1,17 @@
 import { once } from 'node:events';
-import { connect, createServer, type ServerHttp2Stream } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { connect } from 'node:http2';
+import { type AddressInfo, createServer } from 'node:net';
+import { encodeFields, Http2Connection, type Http2Stream } from '@fairlead/http2';
 import {
+  ClientCall,
   CONNECT_METHOD,
   type GrpcError,
   type Packet,
   type PacketObserver,
   PacketStream,
+  ServerCall,
 } from '@fairlead/konnectivity';
+import { MemoryBudget } from '@fairlead/protocol';
 import { Changes } from '@fairlead/testkit';
 import type { Test } from 'tap';
 
@@ -21,23 +25,30 @@ export interface CallPair {
 
 /** Connects over loopback and closes both ends after the test. */
 export async function startCall(t: Test): Promise<CallPair> {
-  const http2 = createServer().listen(0, '127.0.0.1');
-  await once(http2, 'listening');
-  const session = connect(`http://127.0.0.1:${(http2.address() as AddressInfo).port}`);
+  let onStream = (_stream: Http2Stream) => {};
+  const opened = new Promise<Http2Stream>((resolve) => {
+    onStream = resolve;
+  });
+  const options = { headTimeoutMs: 60_000, maxHeadBytes: 16_384, memory: new MemoryBudget() };
+  const handler = { onRequest: (stream: Http2Stream) => onStream(stream), onSilent() {} };
+  const server = createServer((socket) => new Http2Connection(socket, options, handler).start());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   t.teardown(() => {
     session.destroy();
-    http2.close();
+    server.close();
   });
   session.on('error', () => {});
   const request = session.request(
     { ':method': 'POST', ':path': CONNECT_METHOD, 'content-type': 'application/grpc' },
     { endStream: false },
   );
-  const [stream] = (await once(http2, 'stream')) as [ServerHttp2Stream];
-  stream.respond({ ':status': 200 }, { waitForTrailers: true });
+  const stream = await opened;
+  stream.respond(encodeFields({ ':status': '200' }));
   return {
-    server: new PacketStream(stream, 'server', observer),
-    client: new PacketStream(request, 'client', observer),
+    server: new PacketStream(new ServerCall(stream), observer),
+    client: new PacketStream(new ClientCall(request), observer),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { StreamHandler, TunnelStream } from '../session/stream.ts';
+import type { RelayedStream, StreamHandler } from '../session/stream.ts';
 import { TunnelError } from '../wire/errors.ts';
 import type { RelayOptions } from './relay.ts';
 
@@ -32,7 +32,7 @@ export interface ClientStream {
  */
 export function joinStreams(
   client: ClientStream,
-  tunnel: TunnelStream,
+  tunnel: RelayedStream,
   options: RelayOptions,
 ): void {
   new JoinedStreams(client, tunnel, options).start();
@@ -41,7 +41,7 @@ export function joinStreams(
 /** The handler of the tunnel's stream. */
 class JoinedStreams implements StreamHandler {
   readonly #client: ClientStream;
-  readonly #tunnel: TunnelStream;
+  readonly #tunnel: RelayedStream;
   readonly #options: RelayOptions;
   #bytesFromClient = 0;
   #bytesToClient = 0;
@@ -52,7 +52,7 @@ class JoinedStreams implements StreamHandler {
   #tunnelClosed = false;
   #error: TunnelError | undefined;
 
-  constructor(client: ClientStream, tunnel: TunnelStream, options: RelayOptions) {
+  constructor(client: ClientStream, tunnel: RelayedStream, options: RelayOptions) {
     this.#client = client;
     this.#tunnel = tunnel;
     this.#options = options;

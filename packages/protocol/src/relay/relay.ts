@@ -5,12 +5,13 @@ import { leaseChunk, releaseChunk } from '../flow/chunk-lease.ts';
 import { ChunkQueue } from '../flow/chunk-queue.ts';
 import type { RelayedStream, StreamHandler } from '../session/stream.ts';
 import { type ErrorCode, TunnelError } from '../wire/errors.ts';
-import { isHttp2Stream, resetHttp2Stream, wasReset } from './http2-reset.ts';
 import { resetSocket } from './reset-socket.ts';
 
 export interface RelayOptions {
   /** The code of a failed socket: on the server it is the client's, on the agent the target's. */
   readonly resetCode: Extract<ErrorCode, 'client_reset' | 'target_reset'>;
+  /** Bytes that were already read from the socket. */
+  readonly first?: Buffer | undefined;
   /** Called once, when both the socket and the stream have closed. */
   onFinish?(result: RelayResult): void;
 }
@@ -42,7 +43,7 @@ export function relay(socket: Duplex, stream: RelayedStream, options: RelayOptio
 
 class Relay implements StreamHandler {
   readonly #socket: RelaySocket;
-  /** Whether the relay alone uses the chunks it reads. The chunks of an HTTP/2 stream are parts of its session's reads. */
+  /** Whether the relay alone uses the chunks it reads. */
   readonly #isSocket: boolean;
   readonly #stream: RelayedStream;
   readonly #options: RelayOptions;
@@ -81,6 +82,8 @@ class Relay implements StreamHandler {
     socket.on('error', onSocketError);
     socket.on('close', onSocketClose);
     this.#stream.attach(this);
+    const { first } = this.#options;
+    if (first && first.length > 0) this.onSocketData(first);
     if (socket.closed) this.onSocketClose();
     // The socket can end while the stream is being opened.
     else if (socket.readableEnded) this.onSocketEnd();
@@ -94,8 +97,6 @@ class Relay implements StreamHandler {
   }
 
   onSocketEnd(): void {
-    // An HTTP/2 stream that was reset still emits 'end', and then 'close'.
-    if (wasReset(this.#socket)) return;
     this.#socketEnded = true;
     this.#stream.end();
   }
@@ -107,7 +108,7 @@ class Relay implements StreamHandler {
   onSocketClose(): void {
     if (this.#socketClosed) return;
     this.#socketClosed = true;
-    if (!this.#socketEnded || !tookAll(this.#socket)) {
+    if (!this.#socketEnded || !this.#socket.writableFinished) {
       this.#fail(new TunnelError(this.#options.resetCode));
     } else if (!this.#streamClosed) {
       this.#creditUpTo(this.#bytesToSocket);
@@ -206,22 +207,10 @@ function onSocketClose(this: RelaySocket): void {
 /** Ends a socket so that its peer sees a failure and not an end, if the protocol has one. */
 function abort(socket: Duplex): void {
   if (socket.destroyed) return;
-  if (isHttp2Stream(socket)) {
-    resetHttp2Stream(socket);
-    return;
-  }
   // Only a plain TCP socket can send RST. TLS and Unix sockets have none.
   if (socket instanceof Socket && !('encrypted' in socket) && socket.remotePort !== undefined) {
     resetSocket(socket);
     return;
   }
   socket.destroy();
-}
-
-/** Whether a closed socket has taken all written bytes and the end. */
-function tookAll(socket: Duplex): boolean {
-  // If the peer ended first, an HTTP/2 stream is closed before it calls back for its last writes.
-  return isHttp2Stream(socket)
-    ? socket.writableEnded && !wasReset(socket)
-    : socket.writableFinished;
 }

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Http2Connection, Http2Stream } from '@fairlead/http2';
 import { GrpcError } from '@fairlead/konnectivity';
 import type { Hello, Transport } from '@fairlead/protocol';
 import { TokenBuckets } from '@fairlead/runtime/net';
@@ -41,9 +41,9 @@ export class AgentConnections {
   }
 
   /** Answers the call of a Konnectivity agent that was admitted. */
-  addCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void {
+  addCall(stream: Http2Stream, http2: Http2Connection, peer: AgentPeer): void {
     try {
-      this.#add(new KonnectivityConnection(this.#host, stream, headers, peer));
+      this.#add(new KonnectivityConnection(this.#host, stream, http2, peer));
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
       const fields = { address: peer.address, reason: error.message };

@@ -1,5 +1,5 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
+import type { Http2Connection, Http2Stream } from '@fairlead/http2';
 import {
   DuplexTransport,
   HTTP2_WINDOW_BYTES,
@@ -39,7 +39,7 @@ export interface AgentListenerOptions extends TlsListenerOptions {
   /** A peer that was admitted has opened a tunnel. */
   onTunnel(transport: Transport, peer: AgentPeer, identify?: IdentifyByToken): void;
   /** A Konnectivity agent that was admitted calls; no response is sent yet. Without it: UNIMPLEMENTED. */
-  onAgentCall?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: AgentPeer): void;
+  onAgentCall?(stream: Http2Stream, connection: Http2Connection, peer: AgentPeer): void;
   onRefused(reason: string): void;
   /** A TLS handshake succeeded; the peer can still be refused. */
   onHandshake(isResumed: boolean): void;

@@ -1,17 +1,19 @@
-import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import { CONNECT_METHOD, GrpcError, toGrpcError } from '@fairlead/konnectivity';
 import {
-  DuplexTransport,
-  TUNNEL_CONTENT_TYPE,
-  TUNNEL_PATH,
-  TunnelError,
-  toTunnelError,
-} from '@fairlead/protocol';
+  encodeFields,
+  type Http2Connection,
+  type Http2Stream,
+  type RequestHead,
+} from '@fairlead/http2';
+import { CONNECT_METHOD, GrpcError, toGrpcError } from '@fairlead/konnectivity';
+import { TUNNEL_CONTENT_TYPE, TUNNEL_PATH, TunnelError, toTunnelError } from '@fairlead/protocol';
 import { isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
-import type { Http2Connections, Http2Handler } from '../http2/http2-connections.ts';
+import type { Http2Connections } from '../http2/http2-connections.ts';
 import { refuseHttp2 } from '../listeners/refusal.ts';
 import type { AgentRequestHandler } from './agent-listener.ts';
+import { Http2Transport } from './http2-transport.ts';
+
+const accepted = encodeFields({ ':status': '200', 'content-type': TUNNEL_CONTENT_TYPE });
 
 /**
  * Tunnels in HTTP/2 streams (spec 10.3): the bodies of a POST and of its response carry the frames. The calls
@@ -19,8 +21,8 @@ import type { AgentRequestHandler } from './agent-listener.ts';
  */
 export class Http2Tunnels {
   readonly #http2: Http2Connections;
-  /** Sessions with calls of Konnectivity's agents. */
-  readonly #grpcSessions = new WeakSet<ServerHttp2Session>();
+  /** Connections with calls of Konnectivity's agents. */
+  readonly #withCalls = new WeakSet<Http2Connection>();
 
   constructor(http2: Http2Connections) {
     this.#http2 = http2;
@@ -29,13 +31,15 @@ export class Http2Tunnels {
   /** Serves a connection that was admitted. */
   take(socket: TLSSocket, handler: AgentRequestHandler): void {
     const { identify, onTunnel, onAgentCall, onSilent } = handler;
-    const onRequest: Http2Handler['onRequest'] = async (stream, headers, rawHeaders) => {
-      if (isGrpc(headers)) {
-        if (onAgentCall && headers[':path'] === CONNECT_METHOD) {
-          if (stream.session) this.#grpcSessions.add(stream.session as ServerHttp2Session);
+    const onRequest = async (stream: Http2Stream, connection: Http2Connection) => {
+      const { request } = stream;
+      const rawHeaders = request.fields.flat();
+      if (isGrpc(request)) {
+        if (onAgentCall && request.path === CONNECT_METHOD) {
+          this.#withCalls.add(connection);
           try {
             const peer = await identify(rawHeaders);
-            if (isOpen(stream)) onAgentCall(stream, headers, peer);
+            if (!stream.isClosed) onAgentCall(stream, connection, peer);
           } catch (thrown) {
             refuseGrpc(stream, toGrpcError(toTunnelError(thrown)));
           }
@@ -47,12 +51,12 @@ export class Http2Tunnels {
       }
       const startedAtMs = performance.now();
       try {
-        const error = refusalOfRequest(headers);
+        const error = refusalOfRequest(request);
         if (error) throw error;
         const peer = await identify(rawHeaders);
-        if (!isOpen(stream)) return;
-        stream.respond({ ':status': 200, 'content-type': TUNNEL_CONTENT_TYPE });
-        onTunnel(new DuplexTransport(stream, 'http2'), peer);
+        if (stream.isClosed) return;
+        stream.respond(accepted);
+        onTunnel(new Http2Transport(stream), peer);
       } catch (thrown) {
         refuseHttp2(stream, toTunnelError(thrown), startedAtMs);
       }
@@ -62,12 +66,12 @@ export class Http2Tunnels {
 
   /** Answers a request of a refused peer with the reason, and closes the connection. */
   refuse(socket: TLSSocket, error: TunnelError): void {
-    const onRequest: Http2Handler['onRequest'] = (stream, headers) => {
-      if (isGrpc(headers)) refuseGrpc(stream, toGrpcError(error));
+    const onRequest = (stream: Http2Stream, connection: Http2Connection) => {
+      if (isGrpc(stream.request)) refuseGrpc(stream, toGrpcError(error));
       else refuseHttp2(stream, error, performance.now());
-      if (stream.session) this.#http2.closeSoon(stream.session as ServerHttp2Session);
+      connection.closeSoon();
     };
-    this.#http2.take(socket, { onRequest, onSilent() {}, refusesAll: true });
+    this.#http2.take(socket, { onRequest, onSilent() {} });
   }
 
   /**
@@ -75,16 +79,15 @@ export class Http2Tunnels {
    * no GOAWAY: they would close their connection with all streams on it.
    */
   drain(): void {
-    for (const session of this.#http2.sessions) {
-      if (!this.#grpcSessions.has(session)) session.close();
+    for (const connection of this.#http2.open) {
+      if (!this.#withCalls.has(connection)) connection.drain();
     }
   }
 }
 
-const isOpen = (stream: ServerHttp2Stream): boolean => !stream.destroyed && !stream.closed;
-
-function refusalOfRequest(headers: IncomingHttpHeaders): TunnelError | undefined {
-  const { ':method': method, ':path': path, 'content-type': type } = headers;
+function refusalOfRequest(request: RequestHead): TunnelError | undefined {
+  const { method, path } = request;
+  const type = request.get('content-type');
   if (path !== TUNNEL_PATH) return wrongPath(path);
   if (method !== 'POST') {
     return new TunnelError('method_not_allowed', `a tunnel is a POST, not ${method}`);

@@ -1,5 +1,5 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { DialingTunnel, GrpcError, PacketStream } from '@fairlead/konnectivity';
+import type { Http2Connection, Http2Stream, RequestHead } from '@fairlead/http2';
+import { DialingTunnel, GrpcError, PacketStream, ServerCall } from '@fairlead/konnectivity';
 import { HELLO_LIMITS, type Target, type TunnelStream, toTunnelError } from '@fairlead/protocol';
 import { acceptGrpc } from '../http2/grpc-answer.ts';
 import { AgentConnection, type AgentConnectionHost } from './agent-connection.ts';
@@ -14,34 +14,32 @@ export class KonnectivityConnection extends AgentConnection {
 
   /**
    * @param stream not answered yet
-   * @param headers with the agent's metadata
    * @throws GrpcError before the call is answered: `INVALID_ARGUMENT` for metadata that cannot be used,
    *   `PERMISSION_DENIED` for a peer or for claims that are refused
    */
   constructor(
     host: AgentConnectionHost,
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
+    stream: Http2Stream,
+    http2: Http2Connection,
     peer: AgentPeer,
   ) {
     super(host, peer, 'grpc', 'authenticated');
     const { options, memory, callObserver: observer } = host;
-    const { agentId, agentIdentifiers } = readMetadata(headers);
+    const { agentId, agentIdentifiers } = readMetadata(stream.request);
     const claims = this.#authorize(agentId, agentIdentifiers);
     // Agents wait for these before anything else.
     const { serverCount } = host.servers();
     acceptGrpc(stream, { serverid: options.serverId, servercount: String(serverCount) });
     observer.onCallStart();
-    const http2 = stream.session;
     this.session = new DialingTunnel(
-      new PacketStream(stream, 'server', observer),
+      new PacketStream(new ServerCall(stream), observer),
       {
         onDraining: () => this.onDraining(),
         onUnknownDial: () => observer.onUnknownDial(),
         onClose: (error) => {
           observer.onCallEnd();
           // An agent makes one call per connection, which would only stay open.
-          if (error && http2 && !http2.destroyed) http2.destroy();
+          if (error) http2.closeSoon();
           this.onClose(error);
         },
       },
@@ -51,16 +49,11 @@ export class KonnectivityConnection extends AgentConnection {
         stalledStreamTimeoutMs: options.stalledStreamTimeout,
         halfCloseTimeoutMs: options.halfCloseTimeout,
         memory,
-        probe: (onAnswer) => {
-          if (!http2 || http2.destroyed) return;
-          http2.ping((error, rttMs) => {
-            if (!error) onAnswer(rttMs);
-          });
-        },
+        probe: (onAnswer) => http2.ping(onAnswer),
         onHeldUp: (isHeldUp) => observer.onHeldUp(isHeldUp),
       },
     );
-    this.serve(agentId, claims, headers['user-agent']);
+    this.serve(agentId, claims, stream.request.get('user-agent'));
     this.session.start();
   }
 
@@ -81,16 +74,16 @@ export class KonnectivityConnection extends AgentConnection {
 }
 
 /** @throws GrpcError `INVALID_ARGUMENT` that names the metadata */
-function readMetadata({
-  agentid: agentId,
-  agentidentifiers: agentIdentifiers,
-}: IncomingHttpHeaders) {
-  if (typeof agentId !== 'string' || agentId === '' || agentId.length > maxAgentIdChars) {
+function readMetadata({ fields }: RequestHead) {
+  const valuesOf = (wanted: string) =>
+    fields.filter(([name]) => name === wanted).map(([, value]) => value);
+  const [agentId = '', ...otherIds] = valuesOf('agentid');
+  if (agentId === '' || otherIds.length > 0 || agentId.length > maxAgentIdChars) {
     const text = `the metadata must have one agentID of 1 to ${maxAgentIdChars} characters`;
     throw new GrpcError('INVALID_ARGUMENT', text);
   }
-  if (agentIdentifiers === undefined) return { agentId, agentIdentifiers };
-  if (typeof agentIdentifiers !== 'string' || agentIdentifiers.length > maxIdentifiersChars) {
+  const [agentIdentifiers, ...others] = valuesOf('agentidentifiers');
+  if (others.length > 0 || (agentIdentifiers?.length ?? 0) > maxIdentifiersChars) {
     const text = `the metadata may have one agentIdentifiers of at most ${maxIdentifiersChars} characters`;
     throw new GrpcError('INVALID_ARGUMENT', text);
   }

@@ -1,16 +1,18 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { Http2Stream } from '@fairlead/http2';
+import { toGrpcError } from '@fairlead/konnectivity';
 import { TunnelError } from '@fairlead/protocol';
 import { peerAddress } from '@fairlead/runtime/net';
 import { refusalOfPeer } from '@fairlead/runtime/tls';
+import { isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import { Http2Connections } from '../http2/http2-connections.ts';
-import { lingeringClose, refuseHttp1 } from '../listeners/refusal.ts';
+import { refuseHttp1, refuseHttp2 } from '../listeners/refusal.ts';
 import { TlsListener, type TlsListenerOptions } from '../listeners/tls-listener.ts';
 import { UdsListener, type UdsListenerOptions } from '../listeners/uds-listener.ts';
 import { type Caller, callerOfTls } from './caller.ts';
-import { FirstBytes } from './first-bytes.ts';
+import { ClientConnections } from './client-connections.ts';
 import type { FrontEndOptions } from './front-end-options.ts';
-import { Http1Connections } from './http1-connections.ts';
 import { Http2Requests } from './http2-requests.ts';
 import { ProxiedStreams } from './proxied-streams.ts';
 
@@ -24,8 +26,7 @@ import { ProxiedStreams } from './proxied-streams.ts';
 export class FrontEnd {
   readonly #options: FrontEndOptions;
   readonly #streams: ProxiedStreams;
-  readonly #firstBytes: FirstBytes;
-  readonly #http1: Http1Connections;
+  readonly #clients: ClientConnections;
   readonly #http2: Http2Connections;
   readonly #http2Requests: Http2Requests;
   readonly #listeners: (TlsListener | UdsListener)[] = [];
@@ -34,8 +35,7 @@ export class FrontEnd {
   constructor(options: FrontEndOptions) {
     this.#options = options;
     this.#streams = new ProxiedStreams(options);
-    this.#firstBytes = new FirstBytes(options.headTimeoutMs);
-    this.#http1 = new Http1Connections(options, this.#streams);
+    this.#clients = new ClientConnections(options, this.#streams);
     this.#http2 = new Http2Connections(options);
     this.#http2Requests = new Http2Requests(options, this.#streams);
   }
@@ -63,10 +63,10 @@ export class FrontEnd {
             return;
           }
           options.handshakes?.end(socket);
-          const protocol = socket.alpnProtocol === 'h2' ? 'http2' : 'http1';
           // The handshake may have begun before the drain.
           if (this.#draining) socket.destroy();
-          else this.#serve(protocol, socket, callerOfTls(socket));
+          else if (socket.alpnProtocol === 'h2') this.#serveHttp2(socket, callerOfTls(socket));
+          else this.#clients.take(socket, callerOfTls(socket));
         },
       },
       logger,
@@ -79,9 +79,8 @@ export class FrontEnd {
   /** Listens on a Unix domain socket. @throws StartupError, or UsageError if the path cannot be used */
   async listenUds(options: UdsListenerOptions): Promise<void> {
     const caller: Caller = { kind: 'uds', organizations: [], address: options.path };
-    const onRefused = (error: TunnelError) => this.#streams.reportRefusal(error, caller);
     const listener = new UdsListener(options, this.#options.logger, (socket) =>
-      this.#firstBytes.read(socket, (protocol) => this.#serve(protocol, socket, caller), onRefused),
+      this.#clients.take(socket, caller, (received) => this.#serveHttp2(socket, caller, received)),
     );
     await listener.listen();
     this.#listeners.push(listener);
@@ -94,9 +93,8 @@ export class FrontEnd {
   async drain(): Promise<void> {
     this.#draining = true;
     for (const listener of this.#listeners) listener.stop();
-    this.#firstBytes.giveUp('shutting_down');
-    this.#http1.giveUp(new TunnelError('shutting_down'));
-    for (const session of this.#http2.sessions) session.close();
+    this.#clients.giveUp(new TunnelError('shutting_down'));
+    for (const connection of this.#http2.open) connection.drain();
     await this.#streams.drain();
   }
 
@@ -104,28 +102,33 @@ export class FrontEnd {
   async destroyAll(error = new TunnelError('shutting_down')): Promise<void> {
     const drained = this.drain();
     this.#streams.destroyAll(error);
-    for (const session of [...this.#http2.sessions]) session.destroy();
+    for (const connection of this.#http2.open) connection.destroy();
     for (const listener of this.#listeners) listener.destroyAll();
     await drained;
   }
 
-  #serve(protocol: 'http1' | 'http2', socket: Socket, caller: Caller): void {
-    if (protocol === 'http1') {
-      this.#http1.take(socket, caller);
-      return;
-    }
-    this.#http2.take(socket, {
-      onRequest: (stream, headers) => this.#http2Requests.serve(stream, headers, caller),
-      onSilent: () => this.#streams.reportRefusal(new TunnelError('request_timeout'), caller),
-    });
+  #serveHttp2(socket: Socket, caller: Caller, received?: Buffer): void {
+    const onSilent = () => this.#streams.reportRefusal(new TunnelError('request_timeout'), caller);
+    const onRequest = (stream: Http2Stream) => this.#http2Requests.serve(stream, caller);
+    this.#http2.take(socket, { onRequest, onSilent }, received);
   }
 
   /** Logs one line for each client whose certificate is missing or untrusted. */
   #refuseTls(socket: TLSSocket, reason: string): void {
     const fields = { listener: 'frontend', address: peerAddress(socket), reason };
     this.#options.logger.warn(fields, 'TLS client refused');
-    // HTTP/2 gets no answer, but an orderly end: a reset could reach the client before the handshake's last bytes.
-    if (socket.alpnProtocol === 'h2') lingeringClose(socket, '');
-    else refuseHttp1(socket, new TunnelError('unauthenticated', reason));
+    const error = new TunnelError('unauthenticated', reason);
+    if (socket.alpnProtocol !== 'h2') {
+      refuseHttp1(socket, error);
+      return;
+    }
+    this.#http2.take(socket, {
+      onRequest: (stream, connection) => {
+        if (isGrpc(stream.request)) refuseGrpc(stream, toGrpcError(error));
+        else refuseHttp2(stream, error, performance.now());
+        connection.closeSoon();
+      },
+      onSilent() {},
+    });
   }
 }

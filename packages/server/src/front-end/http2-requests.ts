@@ -1,12 +1,15 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { GrpcError, PacketStream, PROXY_METHOD } from '@fairlead/konnectivity';
-import { TunnelError } from '@fairlead/protocol';
+import { encodeFields, type Http2Stream } from '@fairlead/http2';
+import { GrpcError, PacketStream, PROXY_METHOD, ServerCall } from '@fairlead/konnectivity';
+import { joinStreams, TunnelError } from '@fairlead/protocol';
 import { acceptGrpc, isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import { type RefusalDetails, refuseHttp2 } from '../listeners/refusal.ts';
 import type { Caller } from './caller.ts';
+import { ConnectStream } from './connect-stream.ts';
 import type { FrontEndOptions, GrpcObserver } from './front-end-options.ts';
 import type { ProxiedStreams } from './proxied-streams.ts';
 import { ProxyCall } from './proxy-call.ts';
+
+const established = encodeFields({ ':status': '200' });
 
 /** Serves CONNECT and calls of Konnectivity's `ProxyService/Proxy`, as `--mode` allows; refuses other requests. */
 export class Http2Requests {
@@ -20,17 +23,17 @@ export class Http2Requests {
     this.#grpcObserver = options.observer.grpcCalls('Proxy');
   }
 
-  serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller): void {
-    if (isGrpc(headers)) this.#serveGrpc(stream, headers, caller);
-    else this.#serveConnect(stream, headers, caller);
+  serve(stream: Http2Stream, caller: Caller): void {
+    if (isGrpc(stream.request)) this.#serveGrpc(stream, caller);
+    else this.#serveConnect(stream, caller);
   }
 
-  #serveConnect(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller): void {
+  #serveConnect(stream: Http2Stream, caller: Caller): void {
     const startedAtMs = performance.now();
+    const { method, authority = '' } = stream.request;
     const refuse = (error: TunnelError, details: RefusalDetails) =>
       refuseHttp2(stream, error, startedAtMs, details);
     const servesConnect = this.#options.mode !== 'grpc';
-    const method = headers[':method'];
     if (method !== 'CONNECT' || !servesConnect) {
       const served = servesConnect ? 'CONNECT' : 'gRPC';
       const reason = `only ${served} is served here, not ${method}`;
@@ -39,33 +42,33 @@ export class Http2Requests {
       refuse(error, { allow: servesConnect ? 'CONNECT' : 'POST' });
       return;
     }
+    const client = new ConnectStream(stream);
     this.#streams.start({
       protocol: 'http2',
       caller,
-      authority: headers[':authority'] ?? '',
-      duplex: stream,
+      authority,
       startedAtMs,
-      accept: () => {
-        if (!stream.destroyed) stream.respond({ ':status': 200 });
+      watch: (onGone) => client.watch(onGone),
+      accept: (tunnelStream, options) => {
+        stream.respond(established);
+        joinStreams(client, tunnelStream, options);
+        stream.resume();
       },
       refuse: (error, target) => refuse(error, { target }),
     });
   }
 
-  #serveGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller): void {
+  #serveGrpc(stream: Http2Stream, caller: Caller): void {
     if (this.#options.mode === 'http-connect') {
       refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', 'gRPC is not served here'));
       return;
     }
-    if (headers[':path'] !== PROXY_METHOD) {
+    if (stream.request.path !== PROXY_METHOD) {
       refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', `only ${PROXY_METHOD} is served here`));
       return;
     }
     acceptGrpc(stream);
-    const observer = this.#grpcObserver;
-    observer.onCallStart();
-    stream.once('close', () => observer.onCallEnd());
-    const wire = new PacketStream(stream, 'server', observer);
-    new ProxyCall(wire, caller, this.#streams, observer, this.#options.headTimeoutMs);
+    const wire = new PacketStream(new ServerCall(stream), this.#grpcObserver);
+    new ProxyCall(wire, caller, this.#streams, this.#grpcObserver, this.#options.headTimeoutMs);
   }
 }

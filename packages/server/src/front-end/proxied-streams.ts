@@ -1,9 +1,8 @@
-import type { Duplex } from 'node:stream';
 import {
   formatTarget,
   largestOf,
   type RelayedStream,
-  relay,
+  type RelayOptions,
   type Target,
   TunnelError,
   toTunnelError,
@@ -27,15 +26,15 @@ export interface ConnectRequest {
   readonly caller: Caller;
   /** The target as the client wrote it. */
   readonly authority: string;
-  /** Carries the stream's bytes once accepted, from the first byte after the request. */
-  readonly duplex: Duplex;
   /** When the request was complete, by `performance.now()`. */
   readonly startedAtMs: number;
-  /** Answers that the target is connected, through that stream. */
-  accept(stream: RelayedStream): void;
+  /** Calls back when the client's connection has closed, unless the request was accepted or refused before. */
+  watch(onGone: (error?: TunnelError) => void): void;
+  /** Answers that the target is connected, and joins the client's bytes with those of the stream. */
+  accept(stream: RelayedStream, options: RelayOptions): void;
   /** Answers with the error and ends the client's side; without a target if the authority is invalid. */
   refuse(error: TunnelError, target?: Target): void;
-  /** Bytes of the client that were received and not passed on. Default: what the Duplex holds. */
+  /** Bytes of the client that were received, not passed on, and not yet counted against the memory's limit. */
   undeliveredBytes?(): number;
   /** For protocols without half-close: the client closed in order, although the relay saw a reset. */
   wasClosedByClient?(): boolean;
@@ -135,6 +134,7 @@ class ProxiedStream {
   readonly #abort = new AbortController();
   #dialed: DialedStream | undefined;
   #isReset = false;
+  #hasEnded = false;
 
   constructor(
     options: FrontEndOptions,
@@ -153,15 +153,12 @@ class ProxiedStream {
   /** Dials and starts the relay; does not throw. */
   async run(): Promise<void> {
     const { dial, observer } = this.#options;
-    const { caller, protocol, duplex, startedAtMs } = this.#request;
+    const { caller, protocol, startedAtMs } = this.#request;
     const { signal } = this.#abort;
-    // 'close' follows each 'error'.
-    duplex.on('error', () => {});
-    duplex.once('close', this.#onClientGone);
+    this.#request.watch(this.#onClientGone);
     observer.onDialStart(protocol);
     try {
       const dialed = await dial(this.#target, caller, signal);
-      duplex.off('close', this.#onClientGone);
       if (signal.aborted) {
         dialed.stream.reset(signal.reason);
         throw signal.reason;
@@ -169,7 +166,6 @@ class ProxiedStream {
       observer.onDialEnd(protocol, performance.now() - startedAtMs);
       this.#relay(dialed);
     } catch (thrown) {
-      duplex.off('close', this.#onClientGone);
       const error: TunnelError = signal.aborted ? signal.reason : toTunnelError(thrown);
       const durationMs = performance.now() - startedAtMs;
       this.#request.refuse(error, this.#target);
@@ -180,9 +176,8 @@ class ProxiedStream {
   #relay(dialed: DialedStream): void {
     this.#dialed = dialed;
     this.#lease.onDialEnd();
-    const { duplex, startedAtMs } = this.#request;
-    this.#request.accept(dialed.stream);
-    relay(duplex, dialed.stream, {
+    const { startedAtMs } = this.#request;
+    this.#request.accept(dialed.stream, {
       resetCode: 'client_reset',
       onFinish: ({ bytesFromSocket, bytesToSocket, error }) => {
         const isOrderly = error?.code === 'client_reset' && this.#request.wasClosedByClient?.();
@@ -197,16 +192,18 @@ class ProxiedStream {
   }
 
   /** Only a closed connection cancels a dial: a client that ended its own side still reads. */
-  #onClientGone = (): void => {
+  #onClientGone = (error?: TunnelError): void => {
+    if (this.#dialed || this.#hasEnded) return;
     this.#lease.onAbandoned();
     const reason = 'the client closed the connection during the dial';
-    this.#abort.abort(new TunnelError('cancelled', reason));
+    this.#abort.abort(error ?? new TunnelError('cancelled', reason));
   };
 
   /** The dial has failed, or the relay has ended. */
   #end(summary: StreamSummary): void {
     const { observer, memory } = this.#options;
     const { protocol } = this.#request;
+    this.#hasEnded = true;
     this.#lease.end();
     memory?.release(this.heldBytes);
     this.#onEnd(this);
@@ -244,8 +241,7 @@ class ProxiedStream {
 
   count(): void {
     if (this.#isReset) return;
-    const request = this.#request;
-    const heldBytes = request.undeliveredBytes?.() ?? request.duplex.readableLength;
+    const heldBytes = this.#request.undeliveredBytes?.() ?? 0;
     const change = heldBytes - this.heldBytes;
     this.heldBytes = heldBytes;
     // May reset this stream.

@@ -1,4 +1,3 @@
-import { Duplex } from 'node:stream';
 import {
   dialErrorText,
   GrpcError,
@@ -7,7 +6,14 @@ import {
   type PacketStream,
   type PacketStreamHandler,
 } from '@fairlead/konnectivity';
-import { type RelayedStream, TunnelError } from '@fairlead/protocol';
+import {
+  type ClientStream,
+  type ClientStreamHandler,
+  joinStreams,
+  type RelayedStream,
+  type RelayOptions,
+  TunnelError,
+} from '@fairlead/protocol';
 import type { Caller } from './caller.ts';
 import type { GrpcObserver } from './front-end-options.ts';
 import type { ProxiedStreams } from './proxied-streams.ts';
@@ -26,19 +32,21 @@ const hardCloseLingerMs = 250;
  */
 const clientHeadStartMs = 25;
 
+/** While the tunnel has not taken so much, no packets are read. */
+const highWaterBytes = 65_536;
+
 /** Before a connection exists only DIAL_REQ may come, and its longest part is a name. */
 const maxDialBytes = 4 * 1024;
 
 let lastConnectId = 0n;
 
 /**
- * One call of `ProxyService/Proxy`, which carries one stream: the packets of its dial, and then the
- * stream's bytes as a Duplex for the relay.
+ * One call of `ProxyService/Proxy`, which carries one stream: the packets of its dial, and then the stream's bytes.
  *
  * Konnectivity has no half-close. When the client closes, bytes that the target still sends are discarded. When the
  * target ends its side, the connection ends.
  */
-export class ProxyCall extends Duplex implements PacketStreamHandler {
+export class ProxyCall implements PacketStreamHandler, ClientStream {
   readonly #wire: PacketStream;
   readonly #caller: Caller;
   readonly #streams: ProxiedStreams;
@@ -50,10 +58,18 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
   #closedByClient = false;
   #isHeldUp = false;
   #stream: RelayedStream | undefined;
-  #onRoom: (() => void) | undefined;
-  /** Runs while the target's bytes wait; `#afterHeadStart` is the write that waits. */
+  #handler: ClientStreamHandler | undefined;
+  /** Called if the client closes before a handler is attached. */
+  #onGone: ((error?: TunnelError) => void) | undefined;
+  #isClosed = false;
+  /** Delivered and not consumed. */
+  #heldBytes = 0;
+  /** Since when the client's connection has no room; undefined while it has. */
+  #fullAtMs: number | undefined;
+  /** Runs while the target's bytes wait. */
   #headStartTimer: NodeJS.Timeout | undefined;
-  #afterHeadStart: (() => void) | undefined;
+  readonly #early: Buffer[] = [];
+  #endsEarly = false;
   /** Runs until DIAL_REQ comes, and again after the client has closed. */
   #timer: NodeJS.Timeout | undefined;
 
@@ -65,12 +81,12 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     observer: GrpcObserver,
     headTimeoutMs: number,
   ) {
-    super({ allowHalfOpen: true });
     this.#wire = wire;
     this.#caller = caller;
     this.#streams = streams;
     this.#observer = observer;
     wire.maxMessageBytes = maxDialBytes;
+    observer.onCallStart();
     this.#timer = setTimeout(() => this.#onSilent(), headTimeoutMs);
     wire.start(this);
   }
@@ -96,59 +112,62 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
   }
 
   onDrain(): void {
-    const onRoom = this.#onRoom;
-    this.#onRoom = undefined;
-    onRoom?.();
+    if (this.#fullAtMs === undefined || this.#headStartTimer) return;
+    this.#observer.onWritten(performance.now() - this.#fullAtMs);
+    this.#fullAtMs = undefined;
+    this.#handler?.onDrain();
   }
 
-  /** The client sends no more packets, not even CLOSE_REQ, so this closes the connection. */
+  /**
+   * The client sends no more packets, not even CLOSE_REQ, so this closes the connection. Clients on Node end a call
+   * before they reset it: a reset that came with the end is first.
+   */
   onEnd(): void {
-    if (this.#phase === 'open') this.#closeFromClient();
-    else this.#onClientGone();
+    if (this.#phase !== 'open') this.#onClientGone();
+    else setImmediate(() => !this.#isClosed && this.#closeFromClient());
   }
 
   onClose(): void {
-    this.onDrain();
+    this.#observer.onCallEnd();
     this.#onClientGone();
   }
 
-  override _read(): void {
-    this.#setHeldUp(false);
+  attach(handler: ClientStreamHandler): void {
+    this.#handler = handler;
   }
 
-  override _write(chunk: Buffer, encoding: BufferEncoding, callback: () => void): void {
+  write(chunk: Buffer): boolean {
     if (this.#headStartTimer) {
-      this.#afterHeadStart = () => this._write(chunk, encoding, callback);
-      return;
+      this.#early.push(chunk);
+      this.#fullAtMs ??= performance.now();
+      return false;
     }
     if (this.#closedByClient || this.#wire.sendData(this.#connectId, chunk)) {
-      callback();
       this.#observer.onWritten(0);
-      return;
+      return true;
     }
-    const startedAtMs = performance.now();
-    this.#onRoom = () => {
-      this.#observer.onWritten(performance.now() - startedAtMs);
-      callback();
-    };
+    this.#fullAtMs ??= performance.now();
+    return false;
   }
 
-  override _final(callback: () => void): void {
+  end(): void {
     if (this.#headStartTimer) {
-      this.#afterHeadStart = () => this._final(callback);
+      this.#endsEarly = true;
       return;
     }
     this.#finish('');
-    this.push(null);
-    callback();
+    if (!this.#closedByClient) this.#handler?.onEnd();
+    this.#close();
   }
 
-  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    clearTimeout(this.#timer);
-    clearTimeout(this.#headStartTimer);
-    this.#setHeldUp(false);
+  reset(): void {
     this.#finish('the connection was reset');
-    callback(error);
+    this.#close();
+  }
+
+  consumed(bytes: number): void {
+    this.#heldBytes -= bytes;
+    if (this.#heldBytes < highWaterBytes) this.#setHeldUp(false);
   }
 
   #onDialRequest(random: bigint, address: string): void {
@@ -164,17 +183,18 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
       protocol: 'grpc',
       caller: this.#caller,
       authority: address,
-      duplex: this,
       startedAtMs: performance.now(),
-      accept: (stream) => this.#accept(stream),
+      watch: (onGone) => {
+        this.#onGone = onGone;
+      },
+      accept: (stream, options) => this.#accept(stream, options),
       refuse: (error) => this.#refuse(error),
-      undeliveredBytes: () => this.readableLength + this.#wire.undeliveredBytes,
+      undeliveredBytes: () => this.#heldBytes + this.#wire.incompleteBytes,
       wasClosedByClient: () => this.#closedByClient,
     });
   }
 
-  #accept(stream: RelayedStream): void {
-    if (this.#phase !== 'dialing') return;
+  #accept(stream: RelayedStream, options: RelayOptions): void {
     this.#phase = 'open';
     this.#stream = stream;
     lastConnectId += 1n;
@@ -186,15 +206,18 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
       error: '',
     });
     this.#headStartTimer = setTimeout(() => this.#endHeadStart(), clientHeadStartMs);
+    joinStreams(this, stream, options);
   }
 
   #endHeadStart(): void {
     if (!this.#headStartTimer) return;
     clearTimeout(this.#headStartTimer);
     this.#headStartTimer = undefined;
-    const act = this.#afterHeadStart;
-    this.#afterHeadStart = undefined;
-    act?.();
+    for (const chunk of this.#early.splice(0)) {
+      if (!this.#closedByClient) this.#wire.sendData(this.#connectId, chunk);
+    }
+    if (this.#endsEarly) this.end();
+    else if (this.#wire.hasRoom) this.onDrain();
   }
 
   #refuse(error: TunnelError): void {
@@ -202,7 +225,8 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     this.#phase = 'closed';
     this.#sendFailure(this.#random, error);
     this.#wire.end();
-    this.destroy();
+    this.#onGone = undefined;
+    this.#close();
   }
 
   #sendFailure(random: bigint, error: TunnelError): void {
@@ -215,10 +239,12 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     } else if (connectId !== this.#connectId) {
       this.#sendClosed(connectId, 'mismatched connection IDs');
       this.#finish('mismatched connection IDs');
-      this.destroy(new TunnelError('bad_request', 'mismatched connection IDs'));
+      this.#close(new TunnelError('bad_request', 'mismatched connection IDs'));
     } else if (!this.#closedByClient) {
       this.#endHeadStart();
-      if (!this.push(data)) this.#setHeldUp(true);
+      this.#heldBytes += data.length;
+      this.#handler?.onData(data);
+      if (this.#heldBytes >= highWaterBytes) this.#setHeldUp(true);
     }
   }
 
@@ -241,7 +267,8 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     this.#endHeadStart();
     this.onDrain();
     this.#finish('');
-    this.push(null);
+    if (this.#isClosed) return;
+    this.#handler?.onEnd();
     this.#linger(Number.POSITIVE_INFINITY);
   }
 
@@ -251,24 +278,24 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     this.#timer = setTimeout(() => {
       const left = this.#stream?.pendingBytes ?? 0;
       if (left > 0 && left < pendingBytes) this.#linger(left);
-      else this.destroy(new TunnelError('client_reset', 'the client closed the connection'));
+      else this.#close(new TunnelError('client_reset', 'the client closed the connection'));
     }, ms);
   }
 
   /** The client disconnected, or cancelled its dial. */
   #onClientGone(): void {
-    if (this.#closedByClient || this.writableFinished) return;
+    if (this.#closedByClient || this.#isClosed) return;
     const wasOpen = this.#phase === 'open';
     this.#phase = 'closed';
     this.#wire.end();
-    this.destroy(wasOpen ? new TunnelError('client_reset') : undefined);
+    this.#close(wasOpen ? new TunnelError('client_reset') : undefined);
   }
 
   #onSilent(): void {
     this.#phase = 'closed';
     this.#streams.reportRefusal(new TunnelError('request_timeout'), this.#caller);
     this.#wire.end(new GrpcError('DEADLINE_EXCEEDED', 'no DIAL_REQ came before the deadline'));
-    this.destroy();
+    this.#close();
   }
 
   /** Tells the client that its connection has ended, and ends the call. */
@@ -278,8 +305,20 @@ export class ProxyCall extends Duplex implements PacketStreamHandler {
     this.#wire.end();
   }
 
+  /** The last step. @param error why the client's side failed */
+  #close(error?: TunnelError): void {
+    if (this.#isClosed) return;
+    this.#setHeldUp(false);
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#headStartTimer);
+    this.#headStartTimer = undefined;
+    if (this.#handler) this.#handler.onClose(error);
+    else this.#onGone?.(error);
+  }
+
   #setHeldUp(isHeldUp: boolean): void {
-    if (this.#isHeldUp === isHeldUp) return;
+    if (this.#isHeldUp === isHeldUp || this.#isClosed) return;
     this.#isHeldUp = isHeldUp;
     if (isHeldUp) this.#wire.pause();
     else this.#wire.resume();

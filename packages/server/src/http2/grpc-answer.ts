@@ -1,33 +1,25 @@
-import {
-  constants,
-  type IncomingHttpHeaders,
-  type OutgoingHttpHeaders,
-  type ServerHttp2Stream,
-} from 'node:http2';
+import { encodeFields, type Fields, type Http2Stream, type RequestHead } from '@fairlead/http2';
 import { type GrpcError, trailersOnly } from '@fairlead/konnectivity';
 
+const accepted = { ':status': '200', 'content-type': 'application/grpc' };
+const acceptedBlock = encodeFields(accepted);
+
 /** Whether a request is gRPC, whatever its message format. */
-export function isGrpc(headers: IncomingHttpHeaders): boolean {
-  const type = headers['content-type'];
+export function isGrpc(request: RequestHead): boolean {
+  const type = request.get('content-type');
   return (
-    headers[':method'] === 'POST' &&
+    request.method === 'POST' &&
     (type === 'application/grpc' || type?.startsWith('application/grpc+') === true)
   );
 }
 
 /** Starts an answer; the call's status follows in trailers. */
-export function acceptGrpc(stream: ServerHttp2Stream, metadata: OutgoingHttpHeaders = {}): void {
-  if (stream.destroyed || stream.closed) return;
-  stream.respond(
-    { ':status': 200, 'content-type': 'application/grpc', ...metadata },
-    { waitForTrailers: true },
-  );
+export function acceptGrpc(stream: Http2Stream, metadata?: Fields): void {
+  stream.respond(metadata ? encodeFields({ ...accepted, ...metadata }) : acceptedBlock);
 }
 
 /** Answers with a status only. */
-export function refuseGrpc(stream: ServerHttp2Stream, error: GrpcError): void {
-  if (stream.destroyed || stream.closed) return;
-  stream.respond(trailersOnly(error), { endStream: true });
-  stream.resume();
-  stream.close(constants.NGHTTP2_NO_ERROR);
+export function refuseGrpc(stream: Http2Stream, error: GrpcError): void {
+  stream.respond(encodeFields(trailersOnly(error)), true);
+  stream.finish();
 }

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
-import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import { encodeFields, type Http2Stream } from '@fairlead/http2';
 import {
   cleanText,
   type ErrorCode,
@@ -66,16 +66,15 @@ export function refuseHttp1(
  * @param startedAtMs when the request came, by `performance.now()`
  */
 export function refuseHttp2(
-  stream: ServerHttp2Stream,
+  stream: Http2Stream,
   error: TunnelError,
   startedAtMs: number,
   details: RefusalDetails = {},
 ): void {
-  if (stream.destroyed || stream.closed) return;
   const { headers, body } = answerOf(error, startedAtMs, details);
-  stream.respond({ ':status': error.httpStatus, ...headers });
-  stream.resume();
-  stream.end(body, () => stream.close(constants.NGHTTP2_NO_ERROR));
+  stream.respond(encodeFields({ ':status': String(error.httpStatus), ...headers }));
+  stream.write(Buffer.from(body));
+  stream.finish();
 }
 
 /** Says in one line what failed, where, and after how long. Header names are in lower case. */
