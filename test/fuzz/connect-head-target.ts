@@ -42,7 +42,7 @@ const observer = {
 export async function connectHead(): Promise<FuzzTarget & { close(): Promise<void> }> {
   const dialed: string[] = [];
   const frontEnd = new FrontEnd({
-    dial: async (target) => {
+    dial: (target) => {
       dialed.push(formatTarget(target));
       throw new TunnelError('no_agent');
     },

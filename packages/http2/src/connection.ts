@@ -59,6 +59,8 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
   #dataFlags = 0;
   #paddingBytes = 0;
   #hasSettings = false;
+  /** The client has acknowledged our SETTINGS. */
+  #isAcknowledged = false;
   #peerWindowBytes = DEFAULT_WINDOW_BYTES;
   #receivedBytes = 0;
   #creditBytes = CONNECTION_WINDOW_BYTES;
@@ -283,7 +285,7 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     }
     const stream = new Http2Stream(streamId, head, this.#peerWindowBytes, this);
     this.#streams.add(stream);
-    clearTimeout(this.#timer);
+    this.#endDeadline();
     if (endStream) this.#tryStream(stream, (it) => it.onPeerEnd());
     if (stream.isClosed) return;
     if (!head.isTooLarge) {
@@ -298,7 +300,12 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
   #onSettings(flags: number, streamId: number, payload: Buffer): void {
     requireConnection(streamId);
     this.#hasSettings = true;
-    if (flags & Flag.ACK) return requireSize(payload, 0);
+    if (flags & Flag.ACK) {
+      requireSize(payload, 0);
+      this.#isAcknowledged = true;
+      this.#endDeadline();
+      return;
+    }
     this.#spend();
     const { maxFrameBytes, initialWindowBytes } = decodeSettings(payload);
     if (maxFrameBytes !== undefined) this.writer.maxFrameBytes = maxFrameBytes;
@@ -390,7 +397,16 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     this.#end();
   }
 
+  /** The first request and the acknowledgement of SETTINGS share a deadline. */
+  #endDeadline(): void {
+    if (this.#isAcknowledged && this.#streams.lastId > 0) clearTimeout(this.#timer);
+  }
+
   #onDeadline(): void {
+    if (this.#streams.lastId > 0 && !this.#isAcknowledged) {
+      this.#fail(new Http2Error(ErrorCode.SETTINGS_TIMEOUT, 'SETTINGS were not acknowledged'));
+      return;
+    }
     if (this.#streams.size > 0) return;
     this.#handler.onSilent();
     this.closeSoon();

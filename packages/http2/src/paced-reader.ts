@@ -39,6 +39,7 @@ export class PacedReader {
   /** @param received what was already read from the socket */
   start(received: Buffer | undefined): void {
     this.#socket.on('data', (chunk: Buffer) => {
+      if (this.#isStopped) return;
       this.#unread = chunk;
       this.#read();
     });
@@ -46,10 +47,11 @@ export class PacedReader {
     this.#read();
   }
 
-  /** Discards what comes. */
+  /** From now on, what arrives is discarded. */
   stop(): void {
     this.#isStopped = true;
     this.#unread = undefined;
+    this.#socket.resume();
   }
 
   #read(): void {
@@ -69,6 +71,7 @@ export class PacedReader {
       this.#pieceBytes = Math.min(Math.max(next, MIN_PIECE_BYTES), MAX_PIECE_BYTES);
     }
     this.#isReading = false;
+    if (this.#isStopped) return;
     if (this.#unread || this.#isResting) this.#socket.pause();
     else this.#socket.resume();
   }

@@ -1,3 +1,4 @@
+export { Deadlines } from './event-loop/deadlines.ts';
 export { noteTick } from './event-loop/tick-clock.ts';
 export { corkUntilTickEnd } from './event-loop/tick-cork.ts';
 export { TickShare } from './event-loop/tick-share.ts';

@@ -9,7 +9,7 @@ export {
 export { AgentListener } from './agents/agent-listener.ts';
 export { constraintsOf, splitClaims } from './agents/auth/claim-constraints.ts';
 export { TokenAuthenticator } from './agents/auth/token-authenticator.ts';
-export type { Backend } from './agents/backend.ts';
+export type { Backend, BackendDialHandler } from './agents/backend.ts';
 export { Backends } from './agents/backends.ts';
 export { Pace } from './agents/paced-stream.ts';
 export { PeerList } from './cluster/peer-list.ts';
@@ -19,7 +19,7 @@ export { parseConnectTarget } from './front-end/connect-target.ts';
 export { FrontEnd } from './front-end/front-end.ts';
 export type {
   Dial,
-  DialedStream,
+  DialHandler,
   FrontEndOptions,
   GrpcObserver,
   StreamSummary,

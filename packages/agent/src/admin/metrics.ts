@@ -50,11 +50,14 @@ export class AgentMetrics {
     'Payload bytes of ended streams, by direction',
     ['direction'],
   );
+  readonly #bytesFromTarget = this.#bytes.labels('from_target');
+  readonly #bytesToTarget = this.#bytes.labels('to_target');
   readonly #streamEnds = this.#counter(
     'fairlead_agent_stream_ends_total',
     'Streams that have ended, by error code or "closed"',
     ['code'],
   );
+  readonly #closedStreams = this.#streamEnds.labels('closed');
   readonly #certificateRequests = this.#counter(
     'fairlead_agent_certificate_requests_total',
     'Certificate requests to the issuer, by request (enrol, renew) and outcome',
@@ -85,9 +88,10 @@ export class AgentMetrics {
 
   onStreamEnd(fromTarget: number, toTarget: number, error?: TunnelError): void {
     this.#streams.dec();
-    this.#streamEnds.inc({ code: error?.code ?? 'closed' });
-    this.#bytes.inc({ direction: 'from_target' }, fromTarget);
-    this.#bytes.inc({ direction: 'to_target' }, toTarget);
+    if (error) this.#streamEnds.inc({ code: error.code });
+    else this.#closedStreams.inc();
+    this.#bytesFromTarget.inc(fromTarget);
+    this.#bytesToTarget.inc(toTarget);
   }
 
   onConnectFailed(reason: string): void {

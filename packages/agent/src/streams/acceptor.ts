@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net';
 import {
+  Deadlines,
   formatTarget,
+  type RelayResult,
   relay,
-  type TunnelError,
+  TunnelError,
   type TunnelStream,
   toTunnelError,
 } from '@fairlead/protocol';
@@ -11,7 +13,7 @@ import type { AgentMetrics } from '../admin/metrics.ts';
 import type { AgentFiles } from '../agent-files.ts';
 import type { AgentOptions } from '../options.ts';
 import { DialQueue } from './dial-queue.ts';
-import { dialTarget, type Lookup } from './dial-target.ts';
+import { type Lookup, TargetDial, type TargetDialHandler } from './dial-target.ts';
 import type { AddressCheck } from './target-policy.ts';
 
 interface AcceptorOptions {
@@ -25,69 +27,103 @@ interface AcceptorOptions {
 
 /** Serves the streams that servers open: dials the target and connects stream and socket. */
 export class Acceptor {
-  readonly #options: AcceptorOptions;
-  readonly #dials = new DialQueue();
+  readonly options: AcceptorOptions;
+  readonly dials = new DialQueue();
+  readonly deadlines: Deadlines<TargetDial>;
 
   constructor(options: AcceptorOptions) {
-    this.#options = options;
+    this.options = options;
+    this.deadlines = new Deadlines(options.options.dialTimeout, (dial) => dial.onTimeout());
   }
 
   /** Accepts an offered stream. Any failure refuses or resets that stream and is logged; nothing is thrown. */
   accept(stream: TunnelStream): void {
-    const { metrics } = this.#options;
-    const abort = new AbortController();
-    const startedAtMs = performance.now();
-    const refuse = (thrown: unknown) => {
-      const error = toTunnelError(thrown, 'dial_failed');
-      metrics.onDialEnd(performance.now() - startedAtMs, error);
-      stream.refuse(error);
-      this.#log(stream, startedAtMs, {}, error);
-    };
-    stream.attach({ onClose: (error) => abort.abort(error) });
-    let check: AddressCheck;
-    try {
-      check = this.#options.files.policy.checkTarget(stream.target);
-    } catch (thrown) {
-      refuse(thrown);
-      return;
-    }
-    const join = (socket: Socket) => {
-      metrics.onDialEnd(performance.now() - startedAtMs);
-      stream.accept();
-      relay(socket, stream, {
-        resetCode: 'target_reset',
-        onFinish: ({ bytesFromSocket, bytesToSocket, error }) => {
-          metrics.onStreamEnd(bytesFromSocket, bytesToSocket, error);
-          this.#log(
-            stream,
-            startedAtMs,
-            { bytesFromTarget: bytesFromSocket, bytesToTarget: bytesToSocket },
-            error,
-          );
-        },
-      });
-    };
-    this.#dials.add(() => {
-      const { signal } = abort;
-      if (signal.aborted) {
-        refuse(signal.reason);
-        return;
-      }
-      const { options, lookup } = this.#options;
-      const dial = { timeoutMs: options.dialTimeout, signal, lookup, check };
-      dialTarget(stream.target, dial).then(join, refuse);
-    });
+    new AcceptedStream(this, stream).start();
+  }
+}
+
+/** One stream from its offer to its end. */
+class AcceptedStream implements TargetDialHandler {
+  readonly #acceptor: Acceptor;
+  readonly #stream: TunnelStream;
+  readonly #startedAtMs = performance.now();
+  #check: AddressCheck | undefined;
+  #dial: TargetDial | undefined;
+  #hasEnded = false;
+
+  constructor(acceptor: Acceptor, stream: TunnelStream) {
+    this.#acceptor = acceptor;
+    this.#stream = stream;
   }
 
-  #log(stream: TunnelStream, startedAtMs: number, bytes: object, error?: TunnelError): void {
+  start(): void {
+    const stream = this.#stream;
+    stream.attach(this);
+    try {
+      this.#check = this.#acceptor.options.files.policy.checkTarget(stream.target);
+    } catch (error) {
+      this.onFailed(toTunnelError(error, 'dial_failed'));
+      return;
+    }
+    this.#acceptor.dials.add(this);
+  }
+
+  /** It is this dial's turn. */
+  run(): void {
+    if (this.#hasEnded) return;
+    const { options, deadlines } = this.#acceptor;
+    const { lookup } = options;
+    this.#dial = new TargetDial(
+      this.#stream.target,
+      { lookup, check: this.#check },
+      this,
+      deadlines,
+    );
+    this.#dial.start();
+  }
+
+  /** The server reset the stream, or the tunnel was lost, before the target was connected. */
+  onClose(error?: TunnelError): void {
+    const reason = error ?? new TunnelError('cancelled');
+    if (this.#dial) this.#dial.cancel(reason);
+    else this.onFailed(reason);
+  }
+
+  onConnected(socket: Socket): void {
+    this.#hasEnded = true;
+    this.#acceptor.options.metrics.onDialEnd(performance.now() - this.#startedAtMs);
+    this.#stream.accept();
+    relay(socket, this.#stream, { resetCode: 'target_reset', onFinish: this.#onFinish });
+  }
+
+  onFailed(error: TunnelError): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#acceptor.options.metrics.onDialEnd(performance.now() - this.#startedAtMs, error);
+    this.#stream.refuse(error);
+    this.#log(undefined, error);
+  }
+
+  readonly #onFinish = (result: RelayResult): void => {
+    const { bytesFromSocket, bytesToSocket, error } = result;
+    this.#acceptor.options.metrics.onStreamEnd(bytesFromSocket, bytesToSocket, error);
+    this.#log(result, error);
+  };
+
+  #log(result: RelayResult | undefined, error: TunnelError | undefined): void {
+    const { logger } = this.#acceptor.options;
+    if (!error && !logger.isLevelEnabled('debug')) return;
     const fields = {
-      target: formatTarget(stream.target),
-      ...bytes,
-      durationMs: Math.round(performance.now() - startedAtMs),
+      target: formatTarget(this.#stream.target),
+      ...(result && {
+        bytesFromTarget: result.bytesFromSocket,
+        bytesToTarget: result.bytesToSocket,
+      }),
+      durationMs: Math.round(performance.now() - this.#startedAtMs),
       end: error?.code ?? 'closed',
       detail: error?.message,
     };
-    if (error) this.#options.logger.info(fields, 'stream');
-    else this.#options.logger.debug(fields, 'stream');
+    if (error) logger.info(fields, 'stream');
+    else logger.debug(fields, 'stream');
   }
 }

@@ -1,6 +1,10 @@
 /** How long dials may run in one tick. A dial costs the event loop about as much as 16 KiB of payload. */
 const MAX_MS_PER_TICK = 5;
 
+interface QueuedDial {
+  run(): void;
+}
+
 /**
  * Starts a few dials per tick, in order. One read from the tunnel can carry thousands of OPENs, if one client
  * opened them at once: starting all dials in that tick would delay the bytes of every other stream. Most
@@ -8,15 +12,15 @@ const MAX_MS_PER_TICK = 5;
  */
 export class DialQueue {
   /** Added since `#next` was filled, in order. */
-  #waiting: (() => void)[] = [];
+  #waiting: QueuedDial[] = [];
   /** The dials before those, in reverse order: `pop` releases each dial as soon as it has started. */
-  #next: (() => void)[] = [];
+  #next: QueuedDial[] = [];
   #isScheduled = false;
   readonly #pump = () => this.#onTick();
 
-  /** Calls `start` at the end of this tick, or of a later one. */
-  add(start: () => void): void {
-    this.#waiting.push(start);
+  /** Calls `dial.run` at the end of this tick, or of a later one. */
+  add(dial: QueuedDial): void {
+    this.#waiting.push(dial);
     this.#schedule();
   }
 
@@ -34,7 +38,7 @@ export class DialQueue {
         this.#next = this.#waiting.reverse();
         this.#waiting = [];
       }
-      this.#next.pop()?.();
+      this.#next.pop()?.run();
     } while (performance.now() < untilMs && this.#length > 0);
     if (this.#length > 0) this.#schedule();
   }

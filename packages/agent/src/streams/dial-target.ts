@@ -1,6 +1,12 @@
 import { promises as dns, type LookupAddress } from 'node:dns';
 import { connect, isIP, type Socket } from 'node:net';
-import { formatTarget, type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
+import {
+  type Deadlines,
+  formatTarget,
+  type Target,
+  TunnelError,
+  toTunnelError,
+} from '@fairlead/protocol';
 import { connectError, lookupError } from './dial-errors.ts';
 import type { AddressCheck } from './target-policy.ts';
 
@@ -12,11 +18,7 @@ const KEEP_ALIVE_DELAY_MS = 30_000;
 /** Resolves a name to all its addresses, in the order in which to try them. */
 export type Lookup = (host: string) => Promise<readonly LookupAddress[]>;
 
-export interface DialOptions {
-  /** For the lookup and all attempts together. */
-  readonly timeoutMs: number;
-  /** Ends the dial, with its reason if that is a TunnelError, else with `cancelled`. */
-  readonly signal?: AbortSignal | undefined;
+export interface TargetDialOptions {
   /** Default: getaddrinfo, which sorts by RFC 6724. */
   readonly lookup?: Lookup | undefined;
   /**
@@ -26,22 +28,31 @@ export interface DialOptions {
   readonly check?: AddressCheck | undefined;
 }
 
-/**
- * Connects to a target over TCP, racing all addresses of a name (RFC 8305).
- *
- * Node's autoSelectFamily abandons an address after 250 ms, and so loses slow ones. Here the earlier attempts
- * continue: the first to connect wins, the others are destroyed.
- *
- * @param target host: an IPv4 address, an IPv6 address without brackets, or a name
- * @returns a connected socket, half-close allowed, no-delay and keepalive on, nothing read yet.
- *   The caller must add its listeners in the same tick.
- * @throws TunnelError `target_refused`, `target_unreachable`, `target_reset`, `dns_failed`,
- *   `dial_timeout`, `dial_failed`, `cancelled`, or what `check` threw. No socket stays open.
- */
-export function dialTarget(target: Target, options: DialOptions): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    new Race(target, options, resolve, reject).start();
-  });
+export interface DialOptions extends TargetDialOptions {
+  /** For the lookup and all attempts together. */
+  readonly timeoutMs: number;
+  /** Ends the dial, with its reason if that is a TunnelError, else with `cancelled`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A `TargetDial` as a promise, with a timer of its own. @throws TunnelError, see `TargetDial` */
+export async function dialTarget(target: Target, options: DialOptions): Promise<Socket> {
+  const { timeoutMs, signal } = options;
+  const { promise, dial } = promiseDial(target, options);
+  const onAbort = () => {
+    const reason: unknown = signal?.reason;
+    dial.cancel(reason instanceof TunnelError ? reason : new TunnelError('cancelled'));
+  };
+  const timer = setTimeout(() => dial.onTimeout(), timeoutMs);
+  signal?.addEventListener('abort', onAbort);
+  if (signal?.aborted) onAbort();
+  else dial.start();
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
 }
 
 /**
@@ -61,65 +72,114 @@ export function interleaveFamilies(addresses: readonly LookupAddress[]): LookupA
 /** getaddrinfo, which sorts by RFC 6724. */
 export const systemLookup: Lookup = (host) => dns.lookup(host, { all: true, verbatim: true });
 
-/**
- * Whether the socket is connected to itself: without a listener, the kernel can pick the target's port as the
- * source port, and TCP's simultaneous open succeeds. Like Go's dialer, this counts as refused.
- */
-function isSelfConnect(socket: Socket): boolean {
-  return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
+/** Receives the result of a dial. */
+export interface TargetDialHandler {
+  /**
+   * The socket is connected: half-close allowed, no-delay and keepalive on, nothing read yet. It must get its listeners
+   * within the call.
+   */
+  onConnected(socket: Socket): void;
+  /** No socket stays open. */
+  onFailed(error: TunnelError): void;
 }
 
-class Race {
+const kAttempt = Symbol('attempt');
+type AttemptSocket = Socket & { [kAttempt]?: TargetDial | undefined };
+
+/**
+ * Connects to a target over TCP, racing all addresses of a name (RFC 8305).
+ *
+ * Node's autoSelectFamily abandons an address after 250 ms, and so loses slow ones. Here the earlier attempts
+ * continue: the first to connect wins, the others are destroyed.
+ *
+ * Fails with `target_refused`, `target_unreachable`, `target_reset`, `dns_failed`, `dial_timeout`, `dial_failed`, the
+ * error of `cancel`, or what `check` threw.
+ */
+export class TargetDial {
   readonly #target: Target;
-  readonly #options: DialOptions;
-  readonly #resolve: (socket: Socket) => void;
-  readonly #reject: (error: TunnelError) => void;
+  readonly #options: TargetDialOptions;
+  readonly #handler: TargetDialHandler;
+  readonly #deadlines: Deadlines<TargetDial> | undefined;
+  /** The attempts that run, with their addresses. */
   readonly #running = new Map<Socket, string>();
-  readonly #failures: TunnelError[] = [];
+  #failures: TunnelError[] | undefined;
   /** The addresses that are not tried yet; undefined until the lookup has ended. */
   #waiting: LookupAddress[] | undefined;
-  #deadline: NodeJS.Timeout | undefined;
   #stagger: NodeJS.Timeout | undefined;
-  #settled = false;
+  #hasEnded = false;
 
+  /**
+   * @param target host: an IPv4 address, an IPv6 address without brackets, or a name
+   * @param deadlines calls `onTimeout` in time; without it, the caller does
+   */
   constructor(
     target: Target,
-    options: DialOptions,
-    resolve: (socket: Socket) => void,
-    reject: (error: TunnelError) => void,
+    options: TargetDialOptions,
+    handler: TargetDialHandler,
+    deadlines?: Deadlines<TargetDial>,
   ) {
     this.#target = target;
     this.#options = options;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#handler = handler;
+    this.#deadlines = deadlines;
   }
 
   start(): void {
-    const { signal, timeoutMs } = this.#options;
-    if (signal?.aborted) {
-      this.#onAbort();
-      return;
-    }
-    signal?.addEventListener('abort', this.#onAbort);
-    this.#deadline = setTimeout(this.#onTimeout, timeoutMs);
-    const family = isIP(this.#target.host);
+    this.#deadlines?.add(this);
+    const { host } = this.#target;
+    const family = isIP(host);
     if (family !== 0) {
-      this.#begin([{ address: this.#target.host, family }]);
+      this.#begin([{ address: host, family }]);
       return;
     }
     const lookup = this.#options.lookup ?? systemLookup;
-    lookup(this.#target.host).then(
+    lookup(host).then(
       (addresses) => this.#begin(interleaveFamilies(addresses)),
-      (error: Error) => this.#fail(lookupError(error, this.#target.host)),
+      (error: Error) => this.#fail(lookupError(error, host)),
     );
   }
 
+  cancel(error: TunnelError): void {
+    this.#fail(error);
+  }
+
+  onTimeout(): void {
+    if (this.#waiting === undefined) {
+      const text = `dial tcp: lookup ${this.#target.host}: i/o timeout`;
+      this.#fail(new TunnelError('dial_timeout', text));
+      return;
+    }
+    const silent = [...this.#running.values()].map(
+      (address) => `dial tcp ${this.#nameOf(address)}: i/o timeout`,
+    );
+    const failed = (this.#failures ?? []).map(({ message }) => message);
+    this.#fail(new TunnelError('dial_timeout', [...silent, ...failed].join('; ')));
+  }
+
+  onConnect(socket: AttemptSocket): void {
+    if (isSelfConnect(socket)) {
+      socket.destroy(Object.assign(new Error('self-connect'), { code: 'ECONNREFUSED' }));
+      return;
+    }
+    socket[kAttempt] = undefined;
+    this.#running.delete(socket);
+    this.#end();
+    this.#handler.onConnected(socket);
+  }
+
+  onError(socket: AttemptSocket, error: NodeJS.ErrnoException): void {
+    const address = this.#running.get(socket) ?? '';
+    socket[kAttempt] = undefined;
+    this.#running.delete(socket);
+    this.#addFailure(connectError(error, this.#nameOf(address)));
+    this.#next();
+  }
+
   #begin(addresses: LookupAddress[]): void {
-    if (this.#settled) return;
+    if (this.#hasEnded) return;
     if (addresses.length === 0) {
-      this.#fail(
-        new TunnelError('dns_failed', `dial tcp: lookup ${this.#target.host}: no such host`),
-      );
+      const text = `dial tcp: lookup ${this.#target.host}: no such host`;
+      this.#fail(new TunnelError('dns_failed', text));
       return;
     }
     this.#waiting = addresses;
@@ -138,7 +198,7 @@ class Race {
       try {
         this.#attempt(candidate.address);
       } catch (error) {
-        this.#failures.push(toTunnelError(error, 'dial_failed'));
+        this.#addFailure(toTunnelError(error, 'dial_failed'));
         continue;
       }
       if (this.#waiting?.length) this.#stagger = setTimeout(this.#next, ATTEMPT_DELAY_MS);
@@ -147,75 +207,81 @@ class Race {
   };
 
   #attempt(address: string): void {
-    this.#options.check?.(address, this.#target.port);
-    const socket = connect({
+    const { port } = this.#target;
+    this.#options.check?.(address, port);
+    const socket: AttemptSocket = connect({
       host: address,
-      port: this.#target.port,
+      port,
       allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     });
-    this.#running.set(socket, formatTarget({ host: address, port: this.#target.port }));
-    const onError = (error: NodeJS.ErrnoException): void => {
-      const name = this.#running.get(socket) ?? address;
-      this.#running.delete(socket);
-      if (this.#settled) return;
-      this.#failures.push(connectError(error, name));
-      this.#next();
-    };
-    socket.once('error', onError);
-    socket.once('connect', () => {
-      if (isSelfConnect(socket)) {
-        socket.destroy(Object.assign(new Error('self-connect'), { code: 'ECONNREFUSED' }));
-        return;
-      }
-      socket.off('error', onError);
-      this.#running.delete(socket);
-      this.#settle();
-      this.#resolve(socket);
-    });
+    this.#running.set(socket, address);
+    socket[kAttempt] = this;
+    // Both stay: a destroyed socket can still report an error.
+    socket.on('error', onError);
+    socket.on('connect', onConnect);
+  }
+
+  #nameOf(address: string): string {
+    return formatTarget({ host: address, port: this.#target.port });
+  }
+
+  #addFailure(error: TunnelError): void {
+    this.#failures ??= [];
+    this.#failures.push(error);
   }
 
   /** The error if all attempts failed: the code of the first failure, as in Go, and the texts of all. */
   #failureOfAll(): TunnelError {
-    const [first] = this.#failures;
+    const [first, ...others] = this.#failures ?? [];
     if (first === undefined) return new TunnelError('dial_failed');
-    if (this.#failures.length === 1) return first;
-    const texts = this.#failures.map(({ message }) => message);
+    if (others.length === 0) return first;
+    const texts = [first, ...others].map(({ message }) => message);
     return new TunnelError(first.code, texts.join('; '), { cause: first });
   }
 
-  readonly #onTimeout = (): void => {
-    if (this.#waiting === undefined) {
-      this.#fail(
-        new TunnelError('dial_timeout', `dial tcp: lookup ${this.#target.host}: i/o timeout`),
-      );
-      return;
-    }
-    const silent = [...this.#running.values()].map((name) => `dial tcp ${name}: i/o timeout`);
-    const failed = this.#failures.map(({ message }) => message);
-    this.#fail(new TunnelError('dial_timeout', [...silent, ...failed].join('; ')));
-  };
-
-  readonly #onAbort = (): void => {
-    const reason: unknown = this.#options.signal?.reason;
-    this.#fail(reason instanceof TunnelError ? reason : new TunnelError('cancelled'));
-  };
-
   #fail(error: TunnelError): void {
-    if (this.#settled) return;
-    this.#settle();
-    this.#reject(error);
+    if (this.#hasEnded) return;
+    this.#end();
+    this.#handler.onFailed(error);
   }
 
-  #settle(): void {
-    this.#settled = true;
-    clearTimeout(this.#deadline);
+  #end(): void {
+    this.#hasEnded = true;
+    this.#deadlines?.delete(this);
     clearTimeout(this.#stagger);
-    this.#options.signal?.removeEventListener('abort', this.#onAbort);
-    // The error listeners stay: a destroyed socket can still report an error.
-    for (const loser of this.#running.keys()) loser.destroy();
+    for (const loser of this.#running.keys()) {
+      (loser as AttemptSocket)[kAttempt] = undefined;
+      loser.destroy();
+    }
     this.#running.clear();
   }
+}
+
+// All sockets share these listeners, so that an attempt costs no closures.
+
+function onConnect(this: AttemptSocket): void {
+  this[kAttempt]?.onConnect(this);
+}
+
+function onError(this: AttemptSocket, error: NodeJS.ErrnoException): void {
+  this[kAttempt]?.onError(this, error);
+}
+
+/**
+ * Whether the socket is connected to itself: without a listener, the kernel can pick the target's port as the
+ * source port, and TCP's simultaneous open succeeds. Like Go's dialer, this counts as refused.
+ */
+function isSelfConnect(socket: Socket): boolean {
+  return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
+}
+
+function promiseDial(target: Target, options: TargetDialOptions) {
+  let dial!: TargetDial;
+  const promise = new Promise<Socket>((onConnected, onFailed) => {
+    dial = new TargetDial(target, options, { onConnected, onFailed });
+  });
+  return { promise, dial };
 }

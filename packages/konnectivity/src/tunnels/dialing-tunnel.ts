@@ -20,6 +20,14 @@ export interface DialingTunnelHandler {
   onClose(error?: TunnelError): void;
 }
 
+/** Receives the result of a dial. */
+export interface DialResultHandler {
+  /** The agent has connected to the target. */
+  onOpened(stream: TunnelStream): void;
+  /** With the agent's error, `tunnel_lost`, `tunnel_silent`, or the error of `reset`. */
+  onFailed(error: TunnelError): void;
+}
+
 /** How many connections that this side has closed, and the agent has not confirmed, are remembered. */
 const maxClosing = 4096;
 
@@ -29,7 +37,7 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> implements Dia
   readonly #handler: DialingTunnelHandler;
   readonly #dials = new Map<
     bigint,
-    { readonly target: Target; settle(result: TunnelStream | TunnelError): void }
+    { readonly target: Target; readonly handler: DialResultHandler }
   >();
   /** Closed connections whose packets may still arrive, and are ignored. */
   readonly #closing = new Set<bigint>();
@@ -52,31 +60,24 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> implements Dia
   }
 
   /**
-   * Opens a stream. Resolves when the agent has reached the target.
-   * @param signal cancels the dial; its reason is a TunnelError
-   * @throws TunnelError the agent's error, `tunnel_lost`, `tunnel_silent`, `memory_limit`, or the signal's reason
+   * Opens a stream. One method of the handler is called later, once.
+   * @returns the attempt, which `reset` cancels
+   * @throws TunnelError `tunnel_lost`, `memory_limit`
    */
-  dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
-    return new Promise((resolve, reject) => {
-      if (this.isClosed) throw new TunnelError('tunnel_lost');
-      if (this.memory.isFull) throw new TunnelError('memory_limit');
-      if (signal.aborted) throw signal.reason;
-      const random = randomBytes(8).readBigUInt64BE() >> 1n;
-      const onAbort = () => {
+  dial(target: Target, handler: DialResultHandler): { reset(error: TunnelError): void } {
+    if (this.isClosed) throw new TunnelError('tunnel_lost');
+    if (this.memory.isFull) throw new TunnelError('memory_limit');
+    const random = randomBytes(8).readBigUInt64BE() >> 1n;
+    this.#dials.set(random, { target, handler });
+    this.wire.send({ type: 'DIAL_REQ', protocol: 'tcp', address: formatTarget(target), random });
+    this.liveness.expectAnswer();
+    return {
+      reset: (error) => {
+        if (!this.#dials.has(random)) return;
         this.wire.send({ type: 'DIAL_CLS', random });
-        settle(signal.reason as TunnelError);
-      };
-      const settle = (result: TunnelStream | TunnelError) => {
-        this.#dials.delete(random);
-        signal.removeEventListener('abort', onAbort);
-        if (result instanceof TunnelError) reject(result);
-        else resolve(result);
-      };
-      signal.addEventListener('abort', onAbort);
-      this.#dials.set(random, { target, settle });
-      this.wire.send({ type: 'DIAL_REQ', protocol: 'tcp', address: formatTarget(target), random });
-      this.liveness.expectAnswer();
-    });
+        this.#settle(random, error);
+      },
+    };
   }
 
   /** Ends the call in order, and its streams. The agent uses other servers. */
@@ -101,7 +102,7 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> implements Dia
         this.#onCloseResponse(packet.connectId, packet.error);
         break;
       case 'DIAL_CLS':
-        this.#dials.get(packet.random)?.settle(new TunnelError('dial_failed', 'dial closed'));
+        this.#settle(packet.random, new TunnelError('dial_failed', 'dial closed'));
         break;
       case 'DRAIN':
         if (this.#isDraining) break;
@@ -120,9 +121,9 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> implements Dia
   }
 
   protected onUnresponsive(error: TunnelError): void {
-    for (const [random, dial] of [...this.#dials]) {
+    for (const random of [...this.#dials.keys()]) {
       this.wire.send({ type: 'DIAL_CLS', random });
-      dial.settle(error);
+      this.#settle(random, error);
     }
   }
 
@@ -135,8 +136,15 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> implements Dia
 
   protected onFinish(error: TunnelError | undefined): void {
     const reason = error ?? new TunnelError('tunnel_lost');
-    for (const dial of [...this.#dials.values()]) dial.settle(reason);
+    for (const random of [...this.#dials.keys()]) this.#settle(random, reason);
     this.#handler.onClose(error);
+  }
+
+  #settle(random: bigint, result: TunnelStream | TunnelError): void {
+    const dial = this.#dials.get(random);
+    this.#dials.delete(random);
+    if (result instanceof TunnelError) dial?.handler.onFailed(result);
+    else dial?.handler.onOpened(result);
   }
 
   #onDialResponse(random: bigint, connectId: bigint, error: string): void {
@@ -146,7 +154,7 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> implements Dia
       this.#handler.onUnknownDial();
       if (connectId !== 0n) this.sendClose({ connectId });
     } else if (error !== '') {
-      dial.settle(dialErrorFromText(error));
+      this.#settle(random, dialErrorFromText(error));
     } else if (connectId === 0n || this.connections.has(connectId)) {
       const text = `the agent gave a new connection the number ${connectId}`;
       this.destroy(new TunnelError('protocol_error', text));
@@ -154,7 +162,7 @@ export class DialingTunnel extends PacketTunnel<DialedConnection> implements Dia
       const connection = new DialedConnection(dial.target, connectId, this);
       this.#closing.delete(connectId);
       this.connections.set(connectId, connection);
-      dial.settle(connection);
+      this.#settle(random, connection);
     }
   }
 

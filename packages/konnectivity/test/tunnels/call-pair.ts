@@ -5,13 +5,14 @@ import { encodeFields, Http2Connection, type Http2Stream } from '@fairlead/http2
 import {
   ClientCall,
   CONNECT_METHOD,
+  type DialingTunnel,
   type GrpcError,
   type Packet,
   type PacketObserver,
   PacketStream,
   ServerCall,
 } from '@fairlead/konnectivity';
-import { MemoryBudget } from '@fairlead/protocol';
+import { MemoryBudget, type Target, type TunnelStream } from '@fairlead/protocol';
 import { Changes } from '@fairlead/testkit';
 import type { Test } from 'tap';
 
@@ -50,6 +51,18 @@ export async function startCall(t: Test): Promise<CallPair> {
     server: new PacketStream(new ServerCall(stream), observer),
     client: new PacketStream(new ClientCall(request), observer),
   };
+}
+
+/** A dial as a promise. The signal's reason cancels it. */
+export function dialTunnel(
+  tunnel: DialingTunnel,
+  target: Target,
+  signal: AbortSignal,
+): Promise<TunnelStream> {
+  return new Promise((resolve, reject) => {
+    const attempt = tunnel.dial(target, { onOpened: resolve, onFailed: reject });
+    signal.addEventListener('abort', () => attempt.reset(signal.reason));
+  });
 }
 
 /** A peer, as an agent or a server, that sends only the packets of the test. */

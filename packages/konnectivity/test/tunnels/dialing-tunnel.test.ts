@@ -1,7 +1,7 @@
 import { DialingTunnel, type DialingTunnelOptions } from '@fairlead/konnectivity';
 import { MemoryBudget, TunnelError } from '@fairlead/protocol';
 import t, { type Test } from 'tap';
-import { RawPeer, startCall } from './call-pair.ts';
+import { dialTunnel, RawPeer, startCall } from './call-pair.ts';
 import { RecordingHandler } from './recording-handler.ts';
 
 const target = { host: 'fd00::1', port: 443 };
@@ -37,7 +37,7 @@ async function start(t: Test, options: Partial<DialingTunnelOptions> = {}) {
 type Started = Awaited<ReturnType<typeof start>>;
 
 async function dial({ tunnel, agent }: Started, connectId = 1n) {
-  const dialing = tunnel.dial(target, never);
+  const dialing = dialTunnel(tunnel, target, never);
   const { random } = await agent.take('DIAL_REQ');
   agent.send({ type: 'DIAL_RSP', random, connectId, error: '' });
   return dialing;
@@ -49,7 +49,7 @@ const data = (connectId: bigint, text: string) =>
 t.test('dials, carries bytes in both directions and ends with the target', async (t) => {
   const started = await start(t);
   const { tunnel, agent } = started;
-  const dialing = tunnel.dial(target, never);
+  const dialing = dialTunnel(tunnel, target, never);
   t.equal(tunnel.streamCount, 1);
   const request = await agent.take('DIAL_REQ');
   t.match(request, { protocol: 'tcp', address: '[fd00::1]:443' });
@@ -75,7 +75,10 @@ t.test('dials, carries bytes in both directions and ends with the target', async
 
 t.test('matches the answers of concurrent dials by their random numbers', async (t) => {
   const { tunnel, agent } = await start(t);
-  const dials = [tunnel.dial({ host: 'a', port: 1 }, never), tunnel.dial(target, never)];
+  const dials = [
+    dialTunnel(tunnel, { host: 'a', port: 1 }, never),
+    dialTunnel(tunnel, target, never),
+  ];
   const [first, second] = [await agent.take('DIAL_REQ'), await agent.take('DIAL_REQ')];
   agent.send({ type: 'DIAL_RSP', random: second.random, connectId: 1n, error: '' });
   agent.send({ type: 'DIAL_RSP', random: first.random, connectId: 2n, error: '' });
@@ -92,7 +95,7 @@ t.test('matches the answers of concurrent dials by their random numbers', async 
 
 t.test('a failed dial reports the reason', async (t) => {
   const { tunnel, agent } = await start(t);
-  const dialing = tunnel.dial(target, never);
+  const dialing = dialTunnel(tunnel, target, never);
   const { random } = await agent.take('DIAL_REQ');
   const error = 'dial tcp [fd00::1]:443: connect: connection refused';
   agent.send({ type: 'DIAL_RSP', random, connectId: 0n, error });
@@ -103,7 +106,7 @@ t.test('a failed dial reports the reason', async (t) => {
 t.test('an aborted dial is canceled, and the connection of a late answer is closed', async (t) => {
   const { tunnel, agent, events } = await start(t);
   const abort = new AbortController();
-  const dialing = tunnel.dial(target, abort.signal);
+  const dialing = dialTunnel(tunnel, target, abort.signal);
   const { random } = await agent.take('DIAL_REQ');
   abort.abort(new TunnelError('cancelled'));
   await t.rejects(dialing, { code: 'cancelled' });
@@ -206,7 +209,7 @@ t.test('at the memory cap dials fail, and above it the largest stream is reset',
   started.agent.send(data(1n, 'x'.repeat(30 * 1024)));
   started.agent.send(data(2n, 'x'.repeat(98 * 1024)));
   await large.until(() => large.bytes > 0);
-  await t.rejects(started.tunnel.dial(target, never), { code: 'memory_limit' });
+  await t.rejects(dialTunnel(started.tunnel, target, never), { code: 'memory_limit' });
   started.agent.send(data(2n, 'x'));
   await large.until(() => large.closes.length > 0);
   t.match(large.closes, [{ code: 'memory_limit' }]);
@@ -218,14 +221,14 @@ t.test('the end of the tunnel ends its dials and streams', async (t) => {
   const started = await start(t);
   const { tunnel, agent, closed } = started;
   const handler = new RecordingHandler(await dial(started));
-  const dialing = tunnel.dial(target, never);
+  const dialing = dialTunnel(tunnel, target, never);
   await agent.take('DIAL_REQ');
   agent.end();
   await t.rejects(dialing, { code: 'tunnel_lost' });
   t.match(handler.closes, [{ code: 'tunnel_lost' }]);
   t.match(await closed, { code: 'tunnel_lost' });
   await tunnel.transportClosed;
-  await t.rejects(tunnel.dial(target, never), { code: 'tunnel_lost' });
+  await t.rejects(dialTunnel(tunnel, target, never), { code: 'tunnel_lost' });
 });
 
 t.test('a tunnel without streams ends without an error from either side', async (t) => {
@@ -240,7 +243,7 @@ t.test('a tunnel without streams ends without an error from either side', async 
 
 t.test('handles DRAIN and DIAL_CLS of an agent', async (t) => {
   const { tunnel, agent, events } = await start(t);
-  const dialing = tunnel.dial(target, never);
+  const dialing = dialTunnel(tunnel, target, never);
   const { random } = await agent.take('DIAL_REQ');
   agent.send({ type: 'DRAIN' });
   agent.send({ type: 'DIAL_CLS', random });

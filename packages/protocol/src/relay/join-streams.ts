@@ -50,6 +50,7 @@ class JoinedStreams implements StreamHandler {
   #owedToTunnelBytes = 0;
   #clientClosed = false;
   #tunnelClosed = false;
+  #isFinished = false;
   #error: TunnelError | undefined;
 
   constructor(client: ClientStream, tunnel: RelayedStream, options: RelayOptions) {
@@ -115,7 +116,8 @@ class JoinedStreams implements StreamHandler {
   }
 
   #finishWhenDone(): void {
-    if (!this.#clientClosed || !this.#tunnelClosed) return;
+    if (!this.#clientClosed || !this.#tunnelClosed || this.#isFinished) return;
+    this.#isFinished = true;
     this.#options.onFinish?.({
       bytesFromSocket: this.#bytesFromClient,
       bytesToSocket: this.#bytesToClient,

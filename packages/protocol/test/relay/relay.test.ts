@@ -4,7 +4,12 @@ import http2 from 'node:http2';
 import net, { type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { duplexPair } from 'node:stream';
+import { encodeFields, Http2Connection, type Http2Stream } from '@fairlead/http2';
 import {
+  type ClientStream,
+  joinStreams,
+  MemoryBudget,
+  type RelayOptions,
   type RelayResult,
   relay,
   resetSocket,
@@ -65,8 +70,8 @@ class Finish {
 interface Chain {
   readonly pair: SessionPair;
   readonly client: Duplex;
-  /** The relayed end of the client's connection. */
-  readonly clientInner: Duplex;
+  /** Bytes that the server buffers for the client. */
+  readonly bufferedBytes: () => number;
   readonly target: net.Socket;
   readonly targetInner: net.Socket;
   readonly near: TunnelStream;
@@ -75,8 +80,13 @@ interface Chain {
   readonly onAgent: Finish;
 }
 
-/** client = relay = server === tunnel === agent = relay = target, with the given sockets of the client. */
-async function chain(t: Test, client: Duplex, clientInner: Duplex): Promise<Chain> {
+/** client = relay = server === tunnel === agent = relay = target. @param join relays the client's end */
+async function chain(
+  t: Test,
+  client: Duplex,
+  join: (near: TunnelStream, options: RelayOptions) => void,
+  bufferedBytes: () => number,
+): Promise<Chain> {
   const pair = await connectedPair(t, await tcpTransports(t));
   const { outer: target, inner: targetInner } = await socketPair(t);
   const [onServer, onAgent] = [new Finish(), new Finish()];
@@ -87,31 +97,49 @@ async function chain(t: Test, client: Duplex, clientInner: Duplex): Promise<Chai
     relay(targetInner, stream, { resetCode: 'target_reset', onFinish: onAgent.onFinish });
   };
   const near = await opened(pair.server);
-  relay(clientInner, near, { resetCode: 'client_reset', onFinish: onServer.onFinish });
-  return { pair, client, clientInner, target, targetInner, near, far: far!, onServer, onAgent };
+  join(near, { resetCode: 'client_reset', onFinish: onServer.onFinish });
+  return { pair, client, bufferedBytes, target, targetInner, near, far: far!, onServer, onAgent };
 }
 
-async function tcpChain(t: Test): Promise<Chain> {
+async function tcpChain(t: Test): Promise<Chain & { readonly clientInner: net.Socket }> {
   const { outer, inner } = await socketPair(t);
-  return chain(t, outer, inner);
+  const join = (near: TunnelStream, options: RelayOptions) => relay(inner, near, options);
+  return { ...(await chain(t, outer, join, () => inner.writableLength)), clientInner: inner };
 }
 
 /** A chain whose client uses HTTP/2 CONNECT. */
 async function http2Chain(t: Test): Promise<Chain> {
-  const server = http2.createServer();
+  let onStream = (_stream: Http2Stream) => {};
+  const offered = new Promise<Http2Stream>((resolve) => {
+    onStream = resolve;
+  });
+  const options = { headTimeoutMs: 60_000, maxHeadBytes: 16_384, memory: new MemoryBudget() };
+  const handler = { onRequest: (stream: Http2Stream) => onStream(stream), onSilent() {} };
+  const server = net.createServer((socket) => {
+    new Http2Connection(socket, options, handler).start();
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const client = http2.connect(`http://127.0.0.1:${port}`);
+  const client = http2.connect(`http://127.0.0.1:${port}`, { maxSessionMemory: 1_000 });
   t.teardown(() => {
     client.destroy();
     server.close();
   });
   const request = client.request({ ':method': 'CONNECT', ':authority': 'a:80' });
-  const [inner] = (await once(server, 'stream')) as [http2.ServerHttp2Stream];
-  inner.respond({ ':status': 200 }, { endStream: false });
+  const stream = await offered;
+  stream.respond(encodeFields({ ':status': '200' }));
   await once(request, 'response');
-  return chain(t, request, inner);
+  const clientStream: ClientStream = {
+    attach: (joined) => stream.attach(joined),
+    write: (chunk) => stream.write(chunk),
+    end: () => stream.end(),
+    reset: () => stream.reset(http2.constants.NGHTTP2_CONNECT_ERROR),
+    consumed: (bytes) => stream.consumed(bytes),
+  };
+  const join = (near: TunnelStream, relayOptions: RelayOptions) =>
+    joinStreams(clientStream, near, relayOptions);
+  return chain(t, request, join, () => stream.pendingBytes);
 }
 
 async function opened(session: Session): Promise<TunnelStream> {
@@ -222,7 +250,7 @@ for (const [leg, connect] of [
   });
 
   t.test(`${leg}: a stalled client stops the target, and receives all bytes later`, async (t) => {
-    const { client, target, targetInner, clientInner, near, far, onServer } = await connect(t);
+    const { client, target, targetInner, bufferedBytes, near, far, onServer } = await connect(t);
     client.pause();
     target.resume();
     const block = randomBytes(1_048_576);
@@ -237,7 +265,7 @@ for (const [leg, connect] of [
     });
     t.ok(target.writableLength > 0, 'the target waits');
     t.ok(far.pendingBytes <= 131_072 + 65_536, `the agent buffers ${far.pendingBytes}`);
-    t.ok(clientInner.writableLength <= 16 * 1_048_576, 'the server buffers at most a window');
+    t.ok(bufferedBytes() <= 16 * 1_048_576, 'the server buffers at most a window');
     t.equal(near.isClosed, false);
     const received = countIntact(client, block);
     client.resume();
@@ -316,12 +344,15 @@ t.test('chunks are released after they were sent to the socket or the tunnel', a
   }
 });
 
-t.test('bytes that were unshifted are sent first', async (t) => {
+t.test('bytes that were unshifted are sent first, after those that were read', async (t) => {
   const { outer, inner } = await socketPair(t);
   inner.unshift(Buffer.from('head '));
-  const { client, target } = await chain(t, outer, inner);
+  const first = Buffer.from('first ');
+  const join = (near: TunnelStream, options: RelayOptions) =>
+    relay(inner, near, { ...options, first });
+  const { client, target } = await chain(t, outer, join, () => inner.writableLength);
   client.end('body');
-  t.equal((await readAll(target)).toString(), 'head body');
+  t.equal((await readAll(target)).toString(), 'first head body');
 });
 
 t.test('a client that closed before relay() resets the stream', async (t) => {

@@ -121,11 +121,14 @@ export class ServerMetrics implements FrontEndObserver {
     'Streams that have ended, by error code or "closed"',
     'code',
   );
+  readonly #closedStreams = this.#streamEnds.labels('closed');
   readonly #bytes = this.#counter(
     'fairlead_server_stream_bytes_total',
     'Payload bytes of ended streams, by direction',
     'direction',
   );
+  readonly #bytesFromClient = this.#bytes.labels('from_client');
+  readonly #bytesToClient = this.#bytes.labels('to_client');
   readonly #retries = this.#counter(
     'fairlead_server_dial_retries_total',
     'Dials that were retried on a second agent, by the error code of the first',
@@ -207,9 +210,10 @@ export class ServerMetrics implements FrontEndObserver {
     this.#established.dec();
     if (protocol !== 'grpc') this.#httpConnections.dec();
     this.#durations.observe(durationMs / 1000);
-    this.#streamEnds.inc({ code: error?.code ?? 'closed' });
-    this.#bytes.inc({ direction: 'from_client' }, bytesFromClient);
-    this.#bytes.inc({ direction: 'to_client' }, bytesToClient);
+    if (error) this.#streamEnds.inc({ code: error.code });
+    else this.#closedStreams.inc();
+    this.#bytesFromClient.inc(bytesFromClient);
+    this.#bytesToClient.inc(bytesToClient);
   }
 
   onRefused(code: string): void {

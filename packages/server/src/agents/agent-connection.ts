@@ -5,7 +5,6 @@ import {
   type Session,
   type Target,
   TunnelError,
-  type TunnelStream,
 } from '@fairlead/protocol';
 import type { TokenBuckets } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
@@ -14,7 +13,7 @@ import type { ServerOptions } from '../options.ts';
 import { type AgentClaims, parseAgentIdentifiers } from './agent-identifiers.ts';
 import { type AgentPeer, peerFields } from './agent-peer.ts';
 import type { AuthorizeAgent } from './auth/agent-authorization.ts';
-import type { Backend } from './backend.ts';
+import type { Backend, BackendDialHandler } from './backend.ts';
 import type { Backends } from './backends.ts';
 import { conflictsOf } from './exclusive-claims.ts';
 
@@ -80,7 +79,7 @@ export abstract class AgentConnection implements Backend {
     return this.session.streamCount;
   }
 
-  abstract dial(target: Target, signal: AbortSignal): Promise<TunnelStream>;
+  abstract dial(target: Target, handler: BackendDialHandler): { reset(error: TunnelError): void };
 
   /** Asks the agent to use other servers; open streams go on, and new ones if there is no other way. */
   drain(): void {}

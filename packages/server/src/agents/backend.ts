@@ -1,4 +1,4 @@
-import type { Target, TunnelStream } from '@fairlead/protocol';
+import type { Target, TunnelError, TunnelStream } from '@fairlead/protocol';
 import type { AgentClaims } from './agent-identifiers.ts';
 import type { AgentPeer } from './agent-peer.ts';
 
@@ -14,9 +14,16 @@ export interface Backend {
   /** Streams that are dialing or open. */
   readonly load: number;
   /**
-   * Opens a stream; resolves when the agent has connected to the target.
-   * @param signal aborting it cancels the dial; its reason is a TunnelError
-   * @throws TunnelError
+   * Opens a stream. One method of the handler is called later, once.
+   * @returns the attempt, which `reset` cancels
+   * @throws TunnelError if no attempt can be made
    */
-  dial(target: Target, signal: AbortSignal): Promise<TunnelStream>;
+  dial(target: Target, handler: BackendDialHandler): { reset(error: TunnelError): void };
+}
+
+/** Receives the result of a dial. */
+export interface BackendDialHandler {
+  /** The agent has connected to the target. The stream must get its handler within the call. */
+  onOpened(stream: TunnelStream): void;
+  onFailed(error: TunnelError): void;
 }

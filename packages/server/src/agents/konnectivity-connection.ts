@@ -1,10 +1,11 @@
 import type { Http2Connection, Http2Stream, RequestHead } from '@fairlead/http2';
 import { DialingTunnel, GrpcError, PacketStream, ServerCall } from '@fairlead/konnectivity';
-import { HELLO_LIMITS, type Target, type TunnelStream, toTunnelError } from '@fairlead/protocol';
+import { HELLO_LIMITS, type Target, type TunnelError, toTunnelError } from '@fairlead/protocol';
 import { acceptGrpc } from '../http2/grpc-answer.ts';
 import { AgentConnection, type AgentConnectionHost } from './agent-connection.ts';
 import type { AgentClaims } from './agent-identifiers.ts';
 import type { AgentPeer } from './agent-peer.ts';
+import type { BackendDialHandler } from './backend.ts';
 
 const { idChars: maxAgentIdChars, identifiersChars: maxIdentifiersChars } = HELLO_LIMITS;
 
@@ -57,8 +58,8 @@ export class KonnectivityConnection extends AgentConnection {
     this.session.start();
   }
 
-  dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
-    return this.session.dial(target, signal);
+  dial(target: Target, handler: BackendDialHandler): { reset(error: TunnelError): void } {
+    return this.session.dial(target, handler);
   }
 
   #authorize(agentId: string, agentIdentifiers: string | undefined): AgentClaims {

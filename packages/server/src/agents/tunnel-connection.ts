@@ -12,6 +12,7 @@ import { release } from '@fairlead/runtime/process';
 import { AgentConnection, type AgentConnectionHost } from './agent-connection.ts';
 import type { IdentifyByToken } from './agent-listener.ts';
 import { type AgentPeer, identityOf } from './agent-peer.ts';
+import type { BackendDialHandler } from './backend.ts';
 
 /** Made once: an agent may try to open any number of streams. */
 const agentsOpenNoStreams = new TunnelError('unauthorized', 'agents open no streams');
@@ -65,24 +66,15 @@ export class TunnelConnection extends AgentConnection {
     return this.session.isSilent;
   }
 
-  dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
-    return new Promise((resolve, reject) => {
-      const onAbort = () => stream.reset(signal.reason as TunnelError);
-      const wasDraining = this.isDraining;
-      const stream = this.session.open(target, {
-        onOpened: () => {
-          signal.removeEventListener('abort', onAbort);
-          resolve(stream);
-        },
-        onClose: (error) => {
-          signal.removeEventListener('abort', onAbort);
-          reject(error ?? new TunnelError('tunnel_lost'));
-        },
-      });
-      signal.addEventListener('abort', onAbort);
-      // A tunnel that runs out of stream IDs drains (spec 3.12).
-      if (this.isDraining && !wasDraining) this.host.backends.refresh(this);
+  dial(target: Target, handler: BackendDialHandler): TunnelStream {
+    const wasDraining = this.isDraining;
+    const stream = this.session.open(target, {
+      onOpened: () => handler.onOpened(stream),
+      onClose: (error) => handler.onFailed(error ?? new TunnelError('tunnel_lost')),
     });
+    // A tunnel that runs out of stream IDs drains (spec 3.12).
+    if (this.isDraining && !wasDraining) this.host.backends.refresh(this);
+    return stream;
   }
 
   override drain(): void {

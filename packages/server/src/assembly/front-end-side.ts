@@ -33,7 +33,7 @@ export function createFrontEndSide(
   const accessLog =
     options.accessLog === undefined ? undefined : createFileLog('--access-log', options.accessLog);
   const frontEnd = new FrontEnd({
-    dial: (target, caller, signal) => dialer.dial(target, caller, signal),
+    dial: (target, caller, handler) => dialer.dial(target, caller, handler),
     logger,
     observer: metrics,
     mode: options.mode,

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { relay, TunnelError } from '@fairlead/protocol';
+import { Deadlines, relay, TunnelError } from '@fairlead/protocol';
 import { type RefusalDetails, refuseHttp1 } from '../listeners/refusal.ts';
 import type { Caller } from './caller.ts';
 import type { FrontEndOptions } from './front-end-options.ts';
@@ -43,13 +43,16 @@ type WaitingSocket = Socket & { [kOwner]?: ClientConnections };
 export class ClientConnections {
   readonly #options: FrontEndOptions;
   readonly #streams: ProxiedStreams;
-  /** In the order of their deadlines, which are equally far from their starts. */
   readonly #waiting = new Map<Socket, Waiting>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #deadlines: Deadlines<Socket>;
 
   constructor(options: FrontEndOptions, streams: ProxiedStreams) {
     this.#options = options;
     this.#streams = streams;
+    const reason = `no complete request head within ${options.headTimeoutMs} ms`;
+    this.#deadlines = new Deadlines(options.headTimeoutMs, (socket) =>
+      this.#abandon(socket, new TunnelError('request_timeout', reason)),
+    );
   }
 
   /**
@@ -65,7 +68,7 @@ export class ClientConnections {
     socket.on('end', onEnd);
     socket.on('error', onError);
     socket.on('close', onClose);
-    this.#timer ??= setTimeout(this.#onDeadline, this.#options.headTimeoutMs);
+    this.#deadlines.add(socket);
   }
 
   /** Refuses every connection whose request is not complete. */
@@ -149,22 +152,6 @@ export class ClientConnections {
     });
   }
 
-  /** The connections that have waited longest are first. */
-  #onDeadline = (): void => {
-    this.#timer = undefined;
-    const { headTimeoutMs } = this.#options;
-    const nowMs = performance.now();
-    for (const [socket, { startedAtMs }] of this.#waiting) {
-      const leftMs = startedAtMs + headTimeoutMs - nowMs;
-      if (leftMs > 0) {
-        this.#timer = setTimeout(this.#onDeadline, leftMs);
-        return;
-      }
-      const reason = `no complete request head within ${headTimeoutMs} ms`;
-      this.#abandon(socket, new TunnelError('request_timeout', reason));
-    }
-  };
-
   /** Stops waiting for a request. Half a request is answered; a silent connection is just closed. */
   #abandon(socket: Socket, error: TunnelError): void {
     if (socket.bytesRead > 0) {
@@ -190,12 +177,9 @@ export class ClientConnections {
     const waiting = this.#waiting.get(socket);
     if (!waiting) return undefined;
     this.#waiting.delete(socket);
+    this.#deadlines.delete(socket);
     socket.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
     socket.pause();
-    if (this.#waiting.size === 0) {
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
-    }
     return waiting;
   }
 }

@@ -28,17 +28,20 @@ export interface FrontEndOptions {
 }
 
 /**
- * Checks the policy, finds an agent, opens a stream, and resolves when the target is connected.
- *
- * Rejects with `TunnelError`. Aborting the signal cancels the dial; its reason is a `TunnelError`. Bytes of a target
- * that speaks first can arrive before the promise's reactions run: the stream holds them until the relay takes over.
+ * Checks the policy, finds an agent, and opens a stream. One method of the handler is called once, now or later; after
+ * `cancel`, it is `onFailed`, within the call.
  */
-export type Dial = (target: Target, caller: Caller, signal: AbortSignal) => Promise<DialedStream>;
+export type Dial = (target: Target, caller: Caller, handler: DialHandler) => PendingDial;
 
-/** A stream whose target is connected. */
-export interface DialedStream {
-  readonly stream: RelayedStream;
-  readonly agentId: string;
+export interface PendingDial {
+  cancel(error: TunnelError): void;
+}
+
+/** Receives the result of a dial. */
+export interface DialHandler {
+  /** The target is connected. The stream must get its handler within the call. */
+  onDialed(stream: RelayedStream, agentId: string): void;
+  onFailed(error: TunnelError): void;
 }
 
 /** The protocol that a client used for its request. */

@@ -3,6 +3,7 @@ import {
   largestOf,
   type RelayedStream,
   type RelayOptions,
+  type RelayResult,
   type Target,
   TunnelError,
   toTunnelError,
@@ -10,9 +11,10 @@ import {
 import { type Caller, callerName } from './caller.ts';
 import { parseConnectTarget } from './connect-target.ts';
 import type {
-  DialedStream,
+  DialHandler,
   FrontEndOptions,
   FrontEndProtocol,
+  PendingDial,
   StreamSummary,
 } from './front-end-options.ts';
 import { type StreamLease, StreamLimits } from './stream-limits.ts';
@@ -79,7 +81,7 @@ export class ProxiedStreams {
     if (this.#options.memory) {
       this.#countTimer ??= setInterval(this.#count, countEveryMs).unref();
     }
-    void stream.run();
+    stream.start();
   }
 
   /** Counts and logs a connection or a request that is refused before it names a valid target. */
@@ -123,7 +125,7 @@ export class ProxiedStreams {
 }
 
 /** One stream from its request to its end: dial, answer, relay, log. */
-class ProxiedStream {
+class ProxiedStream implements DialHandler {
   /** The client's bytes that waited here at the last `count()`. */
   heldBytes = 0;
   readonly #options: FrontEndOptions;
@@ -131,8 +133,10 @@ class ProxiedStream {
   readonly #target: Target;
   readonly #lease: StreamLease;
   readonly #onEnd: (stream: ProxiedStream) => void;
-  readonly #abort = new AbortController();
-  #dialed: DialedStream | undefined;
+  #pending: PendingDial | undefined;
+  /** Set when the target is connected. */
+  #stream: RelayedStream | undefined;
+  #agentId: string | undefined;
   #isReset = false;
   #hasEnded = false;
 
@@ -150,53 +154,49 @@ class ProxiedStream {
     this.#onEnd = onEnd;
   }
 
-  /** Dials and starts the relay; does not throw. */
-  async run(): Promise<void> {
+  start(): void {
     const { dial, observer } = this.#options;
-    const { caller, protocol, startedAtMs } = this.#request;
-    const { signal } = this.#abort;
+    const { caller, protocol } = this.#request;
     this.#request.watch(this.#onClientGone);
     observer.onDialStart(protocol);
     try {
-      const dialed = await dial(this.#target, caller, signal);
-      if (signal.aborted) {
-        dialed.stream.reset(signal.reason);
-        throw signal.reason;
-      }
-      observer.onDialEnd(protocol, performance.now() - startedAtMs);
-      this.#relay(dialed);
-    } catch (thrown) {
-      const error: TunnelError = signal.aborted ? signal.reason : toTunnelError(thrown);
-      const durationMs = performance.now() - startedAtMs;
-      this.#request.refuse(error, this.#target);
-      this.#end({ durationMs, bytesFromClient: 0, bytesToClient: 0, error });
+      this.#pending = dial(this.#target, caller, this);
+    } catch (error) {
+      this.onFailed(toTunnelError(error));
     }
   }
 
-  #relay(dialed: DialedStream): void {
-    this.#dialed = dialed;
+  onDialed(stream: RelayedStream, agentId: string): void {
+    const { protocol, startedAtMs } = this.#request;
+    this.#stream = stream;
+    this.#agentId = agentId;
     this.#lease.onDialEnd();
-    const { startedAtMs } = this.#request;
-    this.#request.accept(dialed.stream, {
-      resetCode: 'client_reset',
-      onFinish: ({ bytesFromSocket, bytesToSocket, error }) => {
-        const isOrderly = error?.code === 'client_reset' && this.#request.wasClosedByClient?.();
-        this.#end({
-          durationMs: performance.now() - startedAtMs,
-          bytesFromClient: bytesFromSocket,
-          bytesToClient: bytesToSocket,
-          ...(error && !isOrderly && { error }),
-        });
-      },
-    });
+    this.#options.observer.onDialEnd(protocol, performance.now() - startedAtMs);
+    this.#request.accept(stream, { resetCode: 'client_reset', onFinish: this.#onFinish });
   }
+
+  onFailed(error: TunnelError): void {
+    const durationMs = performance.now() - this.#request.startedAtMs;
+    this.#request.refuse(error, this.#target);
+    this.#end({ durationMs, bytesFromClient: 0, bytesToClient: 0, error });
+  }
+
+  #onFinish = ({ bytesFromSocket, bytesToSocket, error }: RelayResult): void => {
+    const isOrderly = error?.code === 'client_reset' && this.#request.wasClosedByClient?.();
+    this.#end({
+      durationMs: performance.now() - this.#request.startedAtMs,
+      bytesFromClient: bytesFromSocket,
+      bytesToClient: bytesToSocket,
+      ...(error && !isOrderly && { error }),
+    });
+  };
 
   /** Only a closed connection cancels a dial: a client that ended its own side still reads. */
   #onClientGone = (error?: TunnelError): void => {
-    if (this.#dialed || this.#hasEnded) return;
+    if (this.#stream || this.#hasEnded) return;
     this.#lease.onAbandoned();
     const reason = 'the client closed the connection during the dial';
-    this.#abort.abort(error ?? new TunnelError('cancelled', reason));
+    this.#pending?.cancel(error ?? new TunnelError('cancelled', reason));
   };
 
   /** The dial has failed, or the relay has ended. */
@@ -207,27 +207,28 @@ class ProxiedStream {
     this.#lease.end();
     memory?.release(this.heldBytes);
     this.#onEnd(this);
-    if (this.#dialed) observer.onStreamEnd(protocol, summary);
+    if (this.#stream) observer.onStreamEnd(protocol, summary);
     else observer.onDialEnd(protocol, summary.durationMs, summary.error);
     this.#log(summary);
   }
 
   /** Logs one line per stream; in the program's log an orderly end is worth no more than debug. */
   #log({ durationMs, bytesFromClient, bytesToClient, error }: StreamSummary): void {
+    const { logger, accessLog } = this.#options;
+    if (!error && !accessLog && !logger.isLevelEnabled('debug')) return;
     const { caller, protocol } = this.#request;
     const fields = {
       protocol,
       caller: callerName(caller),
       address: caller.address,
       target: formatTarget(this.#target),
-      agent: this.#dialed?.agentId,
+      agent: this.#agentId,
       bytesFromClient,
       bytesToClient,
       durationMs: Math.round(durationMs),
       end: error?.code ?? 'closed',
       detail: error?.message,
     };
-    const { logger, accessLog } = this.#options;
     accessLog?.info(fields, 'stream');
     if (error) logger.info(fields, 'stream');
     else logger.debug(fields, 'stream');
@@ -235,8 +236,8 @@ class ProxiedStream {
 
   /** Ends the stream in any state; a client that waits for its dial is refused. */
   destroy(error: TunnelError): void {
-    if (this.#dialed) this.#dialed.stream.reset(error);
-    else this.#abort.abort(error);
+    if (this.#stream) this.#stream.reset(error);
+    else this.#pending?.cancel(error);
   }
 
   count(): void {

@@ -1,4 +1,5 @@
 import { formatTarget, type Target } from '@fairlead/protocol';
+import { type Caller, callerName } from '../front-end/caller.ts';
 
 export interface DialRecord {
   /** With `--workers`: the worker that dialed. */
@@ -14,28 +15,39 @@ export interface DialRecord {
   readonly detail: string | undefined;
 }
 
+/** What a dial leaves; its texts are made when they are read. */
+interface DialResult extends Pick<DialRecord, 'agentId' | 'durationMs' | 'outcome' | 'detail'> {
+  readonly atMs: number;
+  readonly caller: Caller;
+}
+
 const maxTargets = 2_000;
 const maxPerTarget = 5;
 
 /** The last dials of the most recent targets, for diagnosis. */
 export class DialHistory {
   /** In the order of their last dial. */
-  readonly #recordsByTarget = new Map<string, DialRecord[]>();
+  readonly #resultsByTarget = new Map<string, DialResult[]>();
 
-  add(target: Target, record: DialRecord): void {
+  add(target: Target, result: DialResult): void {
     const key = formatTarget(target).toLowerCase();
-    const records = this.#recordsByTarget.get(key) ?? [];
-    this.#recordsByTarget.delete(key);
-    this.#recordsByTarget.set(key, records);
-    records.push(record);
-    if (records.length > maxPerTarget) records.shift();
-    if (this.#recordsByTarget.size <= maxTargets) return;
-    const [oldest] = this.#recordsByTarget.keys();
-    if (oldest !== undefined) this.#recordsByTarget.delete(oldest);
+    const results = this.#resultsByTarget.get(key) ?? [];
+    this.#resultsByTarget.delete(key);
+    this.#resultsByTarget.set(key, results);
+    results.push(result);
+    if (results.length > maxPerTarget) results.shift();
+    if (this.#resultsByTarget.size <= maxTargets) return;
+    const [oldest] = this.#resultsByTarget.keys();
+    if (oldest !== undefined) this.#resultsByTarget.delete(oldest);
   }
 
   /** The latest first. */
   of(target: Target): readonly DialRecord[] {
-    return (this.#recordsByTarget.get(formatTarget(target).toLowerCase()) ?? []).toReversed();
+    const results = this.#resultsByTarget.get(formatTarget(target).toLowerCase()) ?? [];
+    return results.toReversed().map(({ atMs, caller, ...result }) => ({
+      at: new Date(atMs).toISOString(),
+      caller: callerName(caller),
+      ...result,
+    }));
   }
 }

@@ -1,9 +1,15 @@
-import { type RelayedStream, type Target, TunnelError, toTunnelError } from '@fairlead/protocol';
+import {
+  Deadlines,
+  type Target,
+  TunnelError,
+  type TunnelStream,
+  toTunnelError,
+} from '@fairlead/protocol';
 import type { ServerMetrics } from '../admin/metrics.ts';
-import type { Backend } from '../agents/backend.ts';
+import type { Backend, BackendDialHandler } from '../agents/backend.ts';
 import { Pace, PacedStream, type TunnelPace } from '../agents/paced-stream.ts';
-import { type Caller, callerName } from '../front-end/caller.ts';
-import type { DialedStream } from '../front-end/front-end-options.ts';
+import type { Caller } from '../front-end/caller.ts';
+import type { DialHandler, PendingDial } from '../front-end/front-end-options.ts';
 import type { FrontEndPolicy } from '../front-end/front-end-policy.ts';
 import type { DialHistory } from './dial-history.ts';
 import type { Router } from './router.ts';
@@ -22,100 +28,148 @@ export interface DialerOptions {
   readonly observer: Pick<ServerMetrics, 'onPolicyDenied' | 'onRetry' | 'onLimit'>;
 }
 
-/**
- * Dials for the front end. The steps, from top to bottom: check the policy, start the deadline, pick a backend
- * and at most one other one, check the limits of its tunnel, open the stream, record the result.
- */
+/** Dials for the front end. */
 export class Dialer {
-  readonly #options: DialerOptions;
+  readonly options: DialerOptions;
+  readonly deadlines: Deadlines<BackendDial>;
   readonly #paces = new WeakMap<Backend, TunnelPace>();
 
   constructor(options: DialerOptions) {
-    this.#options = options;
+    this.options = options;
+    const text = `no answer from the agent within ${options.timeoutMs} ms`;
+    this.deadlines = new Deadlines(options.timeoutMs, (dial) =>
+      dial.cancel(new TunnelError('backend_dial_timeout', text)),
+    );
   }
 
-  /** See `Dial`. @throws TunnelError */
-  async dial(target: Target, caller: Caller, signal: AbortSignal): Promise<DialedStream> {
-    const startedAtMs = performance.now();
-    const record = (outcome: string, agentId?: string, detail?: string) =>
-      this.#options.history.add(target, {
-        at: new Date().toISOString(),
-        caller: callerName(caller),
-        agentId,
-        durationMs: Math.round(performance.now() - startedAtMs),
-        outcome,
-        detail,
-      });
-    try {
-      this.#checkPolicy(target, caller);
-      const dialed = await this.#dialInTime(target, signal);
-      record('ok', dialed.agentId);
-      return dialed;
-    } catch (thrown) {
-      const error = toTunnelError(thrown);
-      record(error.code, undefined, error.message);
-      throw error;
+  /** See `Dial`. */
+  dial(target: Target, caller: Caller, handler: DialHandler): PendingDial {
+    const dial = new BackendDial(this, target, caller, handler);
+    dial.start();
+    return dial;
+  }
+
+  /** The bandwidth limit of a backend; undefined: none. */
+  paceOf(backend: Backend): TunnelPace | undefined {
+    const { tunnelBytesPerSecond } = this.options;
+    if (tunnelBytesPerSecond === undefined) return undefined;
+    let pace = this.#paces.get(backend);
+    if (!pace) {
+      pace = { toAgent: new Pace(tunnelBytesPerSecond), fromAgent: new Pace(tunnelBytesPerSecond) };
+      this.#paces.set(backend, pace);
     }
+    return pace;
+  }
+}
+
+/**
+ * One dial. The steps, from top to bottom: check the policy, start the deadline, pick a backend and at most one other
+ * one, check the limits of its tunnel, open the stream, record the result.
+ */
+class BackendDial implements PendingDial, BackendDialHandler {
+  readonly #dialer: Dialer;
+  readonly #target: Target;
+  readonly #caller: Caller;
+  readonly #handler: DialHandler;
+  readonly #startedAtMs = performance.now();
+  #first: Backend | undefined;
+  #backend: Backend | undefined;
+  #attempt: { reset(error: TunnelError): void } | undefined;
+  /** Why the dial was canceled. */
+  #reason: TunnelError | undefined;
+  #hasEnded = false;
+
+  constructor(dialer: Dialer, target: Target, caller: Caller, handler: DialHandler) {
+    this.#dialer = dialer;
+    this.#target = target;
+    this.#caller = caller;
+    this.#handler = handler;
   }
 
-  #checkPolicy(target: Target, caller: Caller): void {
-    const { policy, observer } = this.#options;
+  start(): void {
+    const { policy, router, observer } = this.#dialer.options;
     try {
-      policy()?.check(caller, target);
+      policy()?.check(this.#caller, this.#target);
     } catch (error) {
       observer.onPolicyDenied();
-      throw error;
+      this.#fail(toTunnelError(error));
+      return;
     }
+    this.#first = router.pick(this.#target);
+    if (!this.#first) {
+      this.#fail(new TunnelError('no_agent'));
+      return;
+    }
+    this.#dialer.deadlines.add(this);
+    this.#tryOn(this.#first);
   }
 
-  async #dialInTime(target: Target, clientSignal: AbortSignal): Promise<DialedStream> {
-    const { timeoutMs } = this.#options;
-    const abort = new AbortController();
-    const timer = setTimeout(() => {
-      const text = `no answer from the agent within ${timeoutMs} ms`;
-      abort.abort(new TunnelError('backend_dial_timeout', text));
-    }, timeoutMs);
-    const onClientGone = () => abort.abort(clientSignal.reason);
-    clientSignal.addEventListener('abort', onClientGone);
-    try {
-      return await this.#dialWithRetry(target, abort.signal);
-    } finally {
-      clearTimeout(timer);
-      clientSignal.removeEventListener('abort', onClientGone);
-    }
+  cancel(error: TunnelError): void {
+    if (this.#hasEnded) return;
+    this.#reason = error;
+    this.#attempt?.reset(error);
+    this.#fail(error);
+  }
+
+  onOpened(stream: TunnelStream): void {
+    this.#end();
+    const backend = this.#backend!;
+    this.#record('ok', backend.agentId);
+    const pace = this.#dialer.paceOf(backend);
+    this.#handler.onDialed(pace ? new PacedStream(stream, pace) : stream, backend.agentId);
   }
 
   /** Tries a second backend if the first one is gone, silent or full; not after the target has answered. */
-  async #dialWithRetry(target: Target, signal: AbortSignal): Promise<DialedStream> {
-    const { router, observer } = this.#options;
-    const first = router.pick(target);
-    if (!first) throw new TunnelError('no_agent');
+  onFailed(error: TunnelError): void {
+    if (this.#hasEnded) return;
+    const { router, observer } = this.#dialer.options;
+    const isFirst = this.#backend === this.#first;
+    const isRetried = isFirst && error.retryElsewhere && !this.#reason;
+    const second = isRetried ? router.pick(this.#target, this.#first) : undefined;
+    if (!second) {
+      this.#fail(this.#reason ?? error);
+      return;
+    }
+    observer.onRetry(error);
+    this.#tryOn(second);
+  }
+
+  #tryOn(backend: Backend): void {
+    const { maxStreamsPerTunnel, observer } = this.#dialer.options;
+    this.#backend = backend;
+    this.#attempt = undefined;
     try {
-      return { stream: await this.#dialOn(first, target, signal), agentId: first.agentId };
-    } catch (thrown) {
-      const error = toTunnelError(thrown);
-      const isRetried = error.retryElsewhere && !signal.aborted;
-      const second = isRetried ? router.pick(target, first) : undefined;
-      if (!second) throw error;
-      observer.onRetry(error);
-      return { stream: await this.#dialOn(second, target, signal), agentId: second.agentId };
+      if (backend.load >= maxStreamsPerTunnel) {
+        observer.onLimit('streams_per_tunnel');
+        const text = `the tunnel has ${maxStreamsPerTunnel} streams already`;
+        throw new TunnelError('limit_reached', text);
+      }
+      this.#attempt = backend.dial(this.#target, this);
+    } catch (error) {
+      this.onFailed(toTunnelError(error));
     }
   }
 
-  async #dialOn(backend: Backend, target: Target, signal: AbortSignal): Promise<RelayedStream> {
-    const { maxStreamsPerTunnel, tunnelBytesPerSecond, observer } = this.#options;
-    if (backend.load >= maxStreamsPerTunnel) {
-      observer.onLimit('streams_per_tunnel');
-      const text = `the tunnel has ${maxStreamsPerTunnel} streams already`;
-      throw new TunnelError('limit_reached', text);
-    }
-    const stream = await backend.dial(target, signal);
-    if (tunnelBytesPerSecond === undefined) return stream;
-    const pace = this.#paces.get(backend) ?? {
-      toAgent: new Pace(tunnelBytesPerSecond),
-      fromAgent: new Pace(tunnelBytesPerSecond),
-    };
-    this.#paces.set(backend, pace);
-    return new PacedStream(stream, pace);
+  #fail(error: TunnelError): void {
+    if (this.#hasEnded) return;
+    this.#end();
+    this.#record(error.code, undefined, error.message);
+    this.#handler.onFailed(error);
+  }
+
+  #end(): void {
+    this.#hasEnded = true;
+    this.#dialer.deadlines.delete(this);
+  }
+
+  #record(outcome: string, agentId?: string, detail?: string): void {
+    this.#dialer.options.history.add(this.#target, {
+      atMs: Date.now(),
+      caller: this.#caller,
+      agentId,
+      durationMs: Math.round(performance.now() - this.#startedAtMs),
+      outcome,
+      detail,
+    });
   }
 }

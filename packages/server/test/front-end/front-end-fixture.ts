@@ -14,7 +14,6 @@ import { createLogger } from '@fairlead/runtime/process';
 import {
   type Caller,
   type Dial,
-  type DialedStream,
   FrontEnd,
   type FrontEndOptions,
   type GrpcObserver,
@@ -160,14 +159,13 @@ export async function startTunnel(t: Test, onOpen = connectTarget): Promise<Dial
     agent.destroy(new TunnelError('shutting_down'));
   });
   await ready.hello;
-  return (target, _caller, signal) =>
-    new Promise<DialedStream>((resolve, reject) => {
-      const stream = server.open(target, {
-        onOpened: () => resolve({ stream, agentId: 'agent-1' }),
-        onClose: (error) => reject(error),
-      });
-      signal.addEventListener('abort', () => stream.reset(signal.reason), { once: true });
+  return (target, _caller, handler) => {
+    const stream = server.open(target, {
+      onOpened: () => handler.onDialed(stream, 'agent-1'),
+      onClose: (error) => handler.onFailed(error ?? new TunnelError('tunnel_lost')),
     });
+    return { cancel: (error) => stream.reset(error) };
+  };
 }
 
 function awaitHello(): { readonly hello: Promise<void>; readonly handler: SessionHandler } {
@@ -213,13 +211,17 @@ export const passTime = <T>(time: ControlledTime, what: string, result: Promise<
 /** Dials that stay pending until they are cancelled. */
 export class PendingDial {
   /** The dials in the order of their start. */
-  readonly started: { readonly caller: Caller; readonly signal: AbortSignal }[] = [];
-  readonly dial: Dial = (_target, caller, signal) => {
-    this.started.push({ caller, signal });
-    return new Promise((_resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      this.#changes.notify();
-    });
+  readonly started: { readonly caller: Caller; canceled: TunnelError | undefined }[] = [];
+  readonly dial: Dial = (_target, caller, handler) => {
+    const dial: (typeof this.started)[number] = { caller, canceled: undefined };
+    this.started.push(dial);
+    this.#changes.notify();
+    return {
+      cancel: (error) => {
+        dial.canceled = error;
+        handler.onFailed(error);
+      },
+    };
   };
   readonly #changes = new Changes();
 
@@ -231,7 +233,8 @@ export class PendingDial {
 
 /** A dial that fails at once. */
 export function failingDial(code: ErrorCode, detail?: string): Dial {
-  return async () => {
-    throw new TunnelError(code, detail);
+  return (_target, _caller, handler) => {
+    handler.onFailed(new TunnelError(code, detail));
+    return { cancel() {} };
   };
 }

@@ -28,8 +28,12 @@ function twoAgents(firstDial: (signal: AbortSignal) => Promise<TunnelStream>, ti
     tunnelBytesPerSecond: undefined,
     observer: { onPolicyDenied() {}, onRetry: ({ code }) => retries.push(code), onLimit() {} },
   });
-  const signal = new AbortController().signal;
-  return { fakes, backends, tried, retries, run: () => dialer.dial(target, caller, signal) };
+  const run = () =>
+    new Promise<{ readonly stream: object; readonly agentId: string }>((resolve, reject) => {
+      const onDialed = (dialed: object, agentId: string) => resolve({ stream: dialed, agentId });
+      dialer.dial(target, caller, { onDialed, onFailed: reject });
+    });
+  return { fakes, backends, tried, retries, run };
 }
 
 const retriedCodes: readonly ErrorCode[] = [
@@ -100,7 +104,14 @@ function untilAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-t.test('has one deadline for both attempts', async (t: Test) => {
+/** Deadlines do not keep a process running. */
+function keepRunning(t: Test): void {
+  const timer = setInterval(() => {}, 60_000);
+  t.teardown(() => clearInterval(timer));
+}
+
+t.test('has one deadline for both attempts', async (t) => {
+  keepRunning(t);
   const { fakes, tried, run } = twoAgents(() => Promise.resolve(stream), 50);
   for (const fake of [fakes.a, fakes.b]) {
     fake.onDial = (_target, signal) => {
@@ -115,6 +126,7 @@ t.test('has one deadline for both attempts', async (t: Test) => {
 });
 
 t.test('does not retry after the deadline', async (t) => {
+  keepRunning(t);
   const { tried, run } = twoAgents(
     (signal) =>
       new Promise((_, reject) => {

@@ -1,5 +1,10 @@
-import type { Target, TunnelStream } from '@fairlead/protocol';
-import { type Backend, Backends, parseAgentIdentifiers } from '@fairlead/server/internal';
+import type { Target, TunnelError, TunnelStream } from '@fairlead/protocol';
+import {
+  type Backend,
+  type BackendDialHandler,
+  Backends,
+  parseAgentIdentifiers,
+} from '@fairlead/server/internal';
 
 /** A backend without a tunnel. */
 export class FakeBackend implements Backend {
@@ -21,9 +26,14 @@ export class FakeBackend implements Backend {
     this.claims = claims(covered, uncovered);
   }
 
-  dial(target: Target, signal: AbortSignal): Promise<TunnelStream> {
+  dial(target: Target, handler: BackendDialHandler): { reset(error: TunnelError): void } {
     this.dialed.push(target);
-    return this.onDial(target, signal);
+    const abort = new AbortController();
+    this.onDial(target, abort.signal).then(
+      (stream) => handler.onOpened(stream),
+      (error) => handler.onFailed(error),
+    );
+    return { reset: (error) => abort.abort(error) };
   }
 }
 
