@@ -266,7 +266,8 @@ for (const [name, frame] of [
     const grownBytes = process.memoryUsage().rss - before;
     // Client and server share this process, so this includes garbage of the client.
     t.ok(grownBytes < 96 * MiB, `${Math.round(grownBytes / MiB)} MiB more`);
-    await untilClosed(socket);
+    socket.resume();
+    await eventually('the connection is closed', () => socket.closed);
     await hasRecovered(t, server);
   });
 }

@@ -1,6 +1,10 @@
 import type { Http2Connection } from './connection.ts';
 import type { Http2Stream, StreamHost } from './stream.ts';
 
+/** Enough for 80 Mbit/s to a client 100 ms away; most are on the same machine. */
+export const STREAM_WINDOW_BYTES = 1_048_576;
+export const MAX_CONCURRENT_STREAMS = 10_000;
+
 export interface ConnectionOptions {
   /** From the start of the connection to its first request. */
   readonly headTimeoutMs: number;

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { ChunkQueue } from '@fairlead/protocol';
+import type { Http2Stream } from './stream.ts';
 import {
   DEFAULT_WINDOW_BYTES,
   Flag,
@@ -8,8 +9,7 @@ import {
   FrameType,
   MAX_WINDOW_BYTES,
   writeFrameHeader,
-} from './frames.ts';
-import type { Http2Stream } from './stream.ts';
+} from './wire/frames.ts';
 
 /** What may wait in the socket. Beyond it, streams wait for 'drain'. */
 const SOCKET_BYTES = 262_144;

@@ -1,9 +1,20 @@
 import type { Socket } from 'node:net';
 import { largestOf, type StalledStream } from '@fairlead/protocol';
-import type { ConnectionHandler, ConnectionOptions } from './connection-options.ts';
+import {
+  type ConnectionHandler,
+  type ConnectionOptions,
+  MAX_CONCURRENT_STREAMS,
+  STREAM_WINDOW_BYTES,
+} from './connection-options.ts';
 import { ConnectionWriter } from './connection-writer.ts';
 import { FloodGuard } from './flood-guard.ts';
-import { FrameReader, type FrameSink } from './frame-reader.ts';
+import { encodeFields } from './hpack/encode-fields.ts';
+import { CONNECTION_WINDOW_BYTES, IncomingData } from './incoming-data.ts';
+import { PacedReader } from './paced-reader.ts';
+import { Pings } from './pings.ts';
+import { Http2Stream, type StreamHost } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
+import { FrameReader, type FrameSink } from './wire/frame-reader.ts';
 import {
   DEFAULT_WINDOW_BYTES,
   ErrorCode,
@@ -12,26 +23,17 @@ import {
   Flag,
   FrameType,
   Http2Error,
-} from './frames.ts';
+} from './wire/frames.ts';
 import {
   HeaderBlocks,
   type HeaderSection,
   parentOf,
   requireConnection,
   requireSize,
-} from './header-blocks.ts';
-import { encodeFields } from './hpack/encode-fields.ts';
-import { PacedReader } from './paced-reader.ts';
-import type { HeadBuilder } from './request-head.ts';
-import { decodeSettings, encodeSettings } from './settings.ts';
-import { Http2Stream, type StreamHost } from './stream.ts';
-import { StreamTable } from './stream-table.ts';
+} from './wire/header-blocks.ts';
+import type { HeadBuilder } from './wire/request-head.ts';
+import { decodeSettings, encodeSettings } from './wire/settings.ts';
 
-/** Enough for 80 Mbit/s to a client 100 ms away; most are on the same machine. */
-const STREAM_WINDOW_BYTES = 1_048_576;
-const MAX_CONCURRENT_STREAMS = 10_000;
-/** Granted again on arrival, so that a stalled stream does not stop the others. */
-const CONNECTION_WINDOW_BYTES = 16 * 1_048_576;
 /** Answers that may wait for a client that does not read. Before the first request, there is little to answer. */
 const MAX_CONTROL_BYTES = 1_048_576;
 const MAX_CONTROL_BYTES_BEFORE_REQUEST = 65_536;
@@ -51,19 +53,13 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
   readonly #frames = new FrameReader(this);
   readonly #guard = new FloodGuard();
   readonly #streams = new StreamTable();
-  readonly #pings: ((rttMs: number) => void)[] = [];
-  readonly #pingedAtMs: number[] = [];
+  readonly #pings = new Pings();
   readonly #blocks: HeaderBlocks;
-  /** The stream of the current DATA frame; undefined if it is no longer read. */
-  #dataStream: Http2Stream | undefined;
-  #dataFlags = 0;
-  #paddingBytes = 0;
+  readonly #data: IncomingData;
   #hasSettings = false;
   /** The client has acknowledged our SETTINGS. */
   #isAcknowledged = false;
   #peerWindowBytes = DEFAULT_WINDOW_BYTES;
-  #receivedBytes = 0;
-  #creditBytes = CONNECTION_WINDOW_BYTES;
   #isGoingAway = false;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
@@ -77,6 +73,11 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     this.streamWindowBytes = options.streamWindowBytes ?? STREAM_WINDOW_BYTES;
     this.writer = new ConnectionWriter(socket, options.memory);
     this.#blocks = new HeaderBlocks(options.maxHeadBytes);
+    this.#data = new IncomingData(this.#streams, {
+      spend: () => this.#spend(),
+      resetStream: (streamId, code) => this.#resetStream(streamId, code),
+      grantConnection: (bytes) => this.#sendNumbers(FrameType.WINDOW_UPDATE, 0, bytes),
+    });
     this.#reader = new PacedReader(socket, this.#decode);
   }
 
@@ -91,11 +92,6 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     socket.on('close', () => this.#close());
     this.#reader.start(received);
     return this;
-  }
-
-  /** Open streams. */
-  get openCount(): number {
-    return this.#streams.size;
   }
 
   get isClosed(): boolean {
@@ -117,9 +113,7 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
 
   /** @param onAnswer called with the round trip time when the client has answered */
   ping(onAnswer: (rttMs: number) => void): void {
-    this.#pings.push(onAnswer);
-    this.#pingedAtMs.push(performance.now());
-    this.writer.sendControl(encodeFrame(FrameType.PING, 0, 0, Buffer.alloc(8)));
+    this.writer.sendControl(this.#pings.send(onAnswer));
   }
 
   /** Sends GOAWAY: the client opens no more streams here. Open streams go on; then the connection ends. */
@@ -148,14 +142,9 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     }
     switch (type) {
       case FrameType.HEADERS:
-      case FrameType.CONTINUATION: {
-        const isFirst = type === FrameType.HEADERS;
-        const section = isFirst
-          ? this.#blocks.onHeaders(flags, streamId, payload)
-          : this.#blocks.onContinuation(flags, streamId, payload);
-        if (section) this.#onSection(section);
-        return;
-      }
+        return this.#onSection(this.#blocks.onHeaders(flags, streamId, payload));
+      case FrameType.CONTINUATION:
+        return this.#onSection(this.#blocks.onContinuation(flags, streamId, payload));
       case FrameType.SETTINGS:
         return this.#onSettings(flags, streamId, payload);
       case FrameType.WINDOW_UPDATE:
@@ -168,13 +157,8 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
       case FrameType.PING:
         return this.#onPing(flags, streamId, payload);
       case FrameType.GOAWAY:
-        requireConnection(streamId);
-        if (payload.length < 8) throw new Http2Error(ErrorCode.FRAME_SIZE_ERROR);
-        this.#isGoingAway = true;
-        if (this.#streams.size === 0) this.#end();
-        return;
+        return this.#onGoAway(streamId, payload);
       case FrameType.PRIORITY:
-        this.#spend();
         return this.#onPriority(streamId, payload);
       case FrameType.PUSH_PROMISE:
         throw new Http2Error(ErrorCode.PROTOCOL_ERROR, 'a client cannot push');
@@ -186,37 +170,15 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
 
   onDataStart(flags: number, streamId: number, length: number): void {
     this.#blocks.requireComplete();
-    this.#streams.requireUsed(streamId);
-    this.#creditBytes -= length;
-    if (this.#creditBytes < 0) throw new Http2Error(ErrorCode.FLOW_CONTROL_ERROR);
-    this.#receivedBytes += length;
-    if (length === 0 && !(flags & Flag.END_STREAM)) this.#spend();
-    this.#dataFlags = flags;
-    this.#paddingBytes = length;
-    this.#dataStream = this.#streams.get(streamId);
-    if (!this.#dataStream && !this.#streams.wasReset(streamId)) {
-      this.#resetStream(streamId, ErrorCode.STREAM_CLOSED);
-      return;
-    }
-    this.#tryStream(this.#dataStream, (stream) => stream.onDataStart(length));
+    this.#data.onStart(flags, streamId, length);
   }
 
   onDataPiece(piece: Buffer): void {
-    this.#paddingBytes -= piece.length;
-    this.#dataStream?.onDataPiece(piece);
+    this.#data.onPiece(piece);
   }
 
   onDataEnd(): void {
-    if (this.#receivedBytes >= CONNECTION_WINDOW_BYTES / 2) {
-      this.#creditBytes += this.#receivedBytes;
-      this.#sendNumbers(FrameType.WINDOW_UPDATE, 0, this.#receivedBytes);
-      this.#receivedBytes = 0;
-    }
-    const stream = this.#dataStream;
-    this.#dataStream = undefined;
-    if (!stream || stream.isClosed) return;
-    if (this.#paddingBytes > 0) stream.onPadding(this.#paddingBytes);
-    if (this.#dataFlags & Flag.END_STREAM) this.#tryStream(stream, (it) => it.onPeerEnd());
+    this.#data.onEnd();
   }
 
   onStreamClosed(stream: Http2Stream, wasReset: boolean): void {
@@ -254,8 +216,10 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     if (this.writer.waitingControlBytes > maxBytes) this.destroy();
   };
 
-  /** A request, or the trailers of one. */
-  #onSection({ streamId, endStream, head, dependsOnItself }: HeaderSection): void {
+  /** A request, or the trailers of one; undefined while it is incomplete. */
+  #onSection(section: HeaderSection | undefined): void {
+    if (!section) return;
+    const { streamId, endStream, head, dependsOnItself } = section;
     const stream = this.#streams.get(streamId);
     if (stream) this.#onTrailers(stream, endStream, head);
     else if (streamId > this.#streams.lastId) this.#onRequest(streamId, endStream, head);
@@ -268,7 +232,7 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
       const code = stream.peerEnded ? ErrorCode.STREAM_CLOSED : ErrorCode.PROTOCOL_ERROR;
       this.#resetStream(stream.id, code);
     } else {
-      this.#tryStream(stream, (it) => it.onPeerEnd());
+      this.#onPeerEnd(stream);
     }
   }
 
@@ -286,7 +250,7 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     const stream = new Http2Stream(streamId, head, this.#peerWindowBytes, this);
     this.#streams.add(stream);
     this.#endDeadline();
-    if (endStream) this.#tryStream(stream, (it) => it.onPeerEnd());
+    if (endStream) this.#onPeerEnd(stream);
     if (stream.isClosed) return;
     if (!head.isTooLarge) {
       this.#handler.onRequest(stream, this);
@@ -319,6 +283,13 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     this.writer.sendControl(encodeNumbers(FrameType.SETTINGS, Flag.ACK, 0));
   }
 
+  #onGoAway(streamId: number, payload: Buffer): void {
+    requireConnection(streamId);
+    if (payload.length < 8) throw new Http2Error(ErrorCode.FRAME_SIZE_ERROR);
+    this.#isGoingAway = true;
+    if (this.#streams.size === 0) this.#end();
+  }
+
   #onWindowUpdate(streamId: number, payload: Buffer): void {
     requireSize(payload, 4);
     const increment = payload.readUInt32BE(0) & 0x7fff_ffff;
@@ -337,29 +308,25 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
   #onPing(flags: number, streamId: number, payload: Buffer): void {
     requireConnection(streamId);
     requireSize(payload, 8);
-    if (flags & Flag.ACK) {
-      this.#pings.shift()?.(performance.now() - (this.#pingedAtMs.shift() ?? 0));
-      return;
-    }
-    this.writer.sendControl(encodeFrame(FrameType.PING, Flag.ACK, 0, payload));
+    if (flags & Flag.ACK) this.#pings.onAnswer();
+    else this.writer.sendControl(encodeFrame(FrameType.PING, Flag.ACK, 0, payload));
   }
 
+  /** Priorities are not used. */
   #onPriority(streamId: number, payload: Buffer): void {
+    this.#spend();
     if (streamId === 0) throw new Http2Error(ErrorCode.PROTOCOL_ERROR);
     if (payload.length !== 5) this.#resetStream(streamId, ErrorCode.FRAME_SIZE_ERROR);
-    else if (parentOf(payload, 0) === streamId) {
+    else if (parentOf(payload, 0) === streamId)
       this.#resetStream(streamId, ErrorCode.PROTOCOL_ERROR);
-    }
   }
 
-  /** Runs a step whose error resets the stream and not the connection. */
-  #tryStream(stream: Http2Stream | undefined, step: (stream: Http2Stream) => void): void {
-    if (!stream) return;
+  /** The client has ended a stream, with HEADERS. */
+  #onPeerEnd(stream: Http2Stream): void {
     try {
-      step(stream);
+      stream.onPeerEnd();
     } catch (error) {
       if (!(error instanceof Http2Error)) throw error;
-      this.#dataStream = undefined;
       this.#resetStream(stream.id, error.code);
     }
   }

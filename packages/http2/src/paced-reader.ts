@@ -5,6 +5,8 @@ import { noteTick, TickShare } from '@fairlead/protocol';
 const MAX_PIECE_MS = 2;
 const MAX_PIECE_BYTES = 65_536;
 const MIN_PIECE_BYTES = 1_024;
+/** What a peer may still send after `stop`, so that it can read why. */
+const MAX_DISCARDED_BYTES = 1_048_576;
 
 /**
  * Reads a socket so that one connection does not use a whole tick of the event loop, whatever its peer sends: in pieces,
@@ -20,6 +22,7 @@ export class PacedReader {
   #isResting = false;
   #isReading = false;
   #isStopped = false;
+  #discardedBytes = 0;
 
   /** @param received what was already read from the socket */
   constructor(socket: Socket, onPiece: (piece: Buffer) => void) {
@@ -39,7 +42,11 @@ export class PacedReader {
   /** @param received what was already read from the socket */
   start(received: Buffer | undefined): void {
     this.#socket.on('data', (chunk: Buffer) => {
-      if (this.#isStopped) return;
+      if (this.#isStopped) {
+        this.#discardedBytes += chunk.length;
+        if (this.#discardedBytes > MAX_DISCARDED_BYTES) this.#socket.destroy();
+        return;
+      }
       this.#unread = chunk;
       this.#read();
     });
@@ -47,7 +54,7 @@ export class PacedReader {
     this.#read();
   }
 
-  /** From now on, what arrives is discarded. */
+  /** From now on, what arrives is discarded. A peer that sends much more is disconnected. */
   stop(): void {
     this.#isStopped = true;
     this.#unread = undefined;

@@ -1,5 +1,5 @@
-import { ErrorCode, Http2Error } from './frames.ts';
 import type { Http2Stream } from './stream.ts';
+import { ErrorCode, Http2Error } from './wire/frames.ts';
 
 /** How many streams that this side reset are remembered: frames that were under way are ignored. */
 const MAX_REMEMBERED = 1_000;

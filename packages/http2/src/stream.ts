@@ -8,8 +8,8 @@ import {
   FrameType,
   Http2Error,
   MAX_WINDOW_BYTES,
-} from './frames.ts';
-import type { RequestHead } from './request-head.ts';
+} from './wire/frames.ts';
+import type { RequestHead } from './wire/request-head.ts';
 
 /** `write` returns false while this much waits. */
 const HIGH_WATER_BYTES = 262_144;

@@ -1,4 +1,4 @@
-import { ErrorCode, Http2Error } from '../frames.ts';
+import { ErrorCode, Http2Error } from '../wire/frames.ts';
 import { decodeHuffman } from './huffman.ts';
 import { staticTable, type TableEntry } from './static-table.ts';
 

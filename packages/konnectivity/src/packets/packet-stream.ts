@@ -14,7 +14,7 @@ const maxDataBytes = 1024 * 1024;
  * How much may wait for a peer that does not read. Most control packets answer a packet of the peer, which could
  * otherwise fill the queue without limit.
  */
-const maxWaitingBytes = 4 * 1024 * 1024;
+const maxWaitingBytes = 2 * 1024 * 1024;
 
 /** The owner of a packet stream. No method is called before `start` or after `onClose`. */
 export interface PacketStreamHandler {

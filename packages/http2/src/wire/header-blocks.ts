@@ -1,5 +1,5 @@
+import { HpackDecoder } from '../hpack/hpack-decoder.ts';
 import { ErrorCode, Flag, FRAME_BYTES, Http2Error } from './frames.ts';
-import { HpackDecoder } from './hpack/hpack-decoder.ts';
 import { HeadBuilder } from './request-head.ts';
 
 /** A header block may be sent in so many pieces (CVE-2024-27316). */
