@@ -232,7 +232,7 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
       const code = stream.peerEnded ? ErrorCode.STREAM_CLOSED : ErrorCode.PROTOCOL_ERROR;
       this.#resetStream(stream.id, code);
     } else {
-      this.#onPeerEnd(stream);
+      this.#data.endStream(stream);
     }
   }
 
@@ -250,7 +250,7 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     const stream = new Http2Stream(streamId, head, this.#peerWindowBytes, this);
     this.#streams.add(stream);
     this.#endDeadline();
-    if (endStream) this.#onPeerEnd(stream);
+    if (endStream) this.#data.endStream(stream);
     if (stream.isClosed) return;
     if (!head.isTooLarge) {
       this.#handler.onRequest(stream, this);
@@ -319,16 +319,6 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     if (payload.length !== 5) this.#resetStream(streamId, ErrorCode.FRAME_SIZE_ERROR);
     else if (parentOf(payload, 0) === streamId)
       this.#resetStream(streamId, ErrorCode.PROTOCOL_ERROR);
-  }
-
-  /** The client has ended a stream, with HEADERS. */
-  #onPeerEnd(stream: Http2Stream): void {
-    try {
-      stream.onPeerEnd();
-    } catch (error) {
-      if (!(error instanceof Http2Error)) throw error;
-      this.#resetStream(stream.id, error.code);
-    }
   }
 
   /** Resets a stream because of what the client did. */

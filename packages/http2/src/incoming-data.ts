@@ -39,8 +39,9 @@ export class IncomingData {
     if (length === 0 && !(flags & Flag.END_STREAM)) this.#host.spend();
     this.#flags = flags;
     this.#paddingBytes = length;
-    this.#stream = this.#streams.get(streamId);
-    if (this.#stream) this.#try((stream) => stream.onDataStart(length));
+    const stream = this.#streams.get(streamId);
+    this.#stream = stream;
+    if (stream) this.#try(stream, () => stream.onDataStart(length));
     else if (!this.#streams.wasReset(streamId)) {
       this.#host.resetStream(streamId, ErrorCode.STREAM_CLOSED);
     }
@@ -60,16 +61,20 @@ export class IncomingData {
     const stream = this.#stream;
     if (stream && !stream.isClosed) {
       if (this.#paddingBytes > 0) stream.onPadding(this.#paddingBytes);
-      if (this.#flags & Flag.END_STREAM) this.#try((it) => it.onPeerEnd());
+      if (this.#flags & Flag.END_STREAM) this.endStream(stream);
     }
     this.#stream = undefined;
   }
 
+  /** The client has ended its direction. */
+  endStream(stream: Http2Stream): void {
+    this.#try(stream, () => stream.onPeerEnd());
+  }
+
   /** Runs a step whose error resets the stream and not the connection. */
-  #try(step: (stream: Http2Stream) => void): void {
-    const stream = this.#stream!;
+  #try(stream: Http2Stream, step: () => void): void {
     try {
-      step(stream);
+      step();
     } catch (error) {
       if (!(error instanceof Http2Error)) throw error;
       this.#stream = undefined;
