@@ -315,7 +315,7 @@ const failures: Record<string, { args: string[]; code: 1 | 2; message: RegExp }>
       ...['--proxy-protocol=http2', '--target', echoTarget],
     ],
     code: 1,
-    message: /rejects a client certificate.*--proxy-cert/,
+    message: /no client certificate.*--proxy-cert/,
   },
   'an expired client certificate': {
     args: [

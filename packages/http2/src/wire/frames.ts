@@ -68,7 +68,6 @@ export const FRAME_HEADER_BYTES = 9;
 export const FRAME_BYTES = 16_384;
 export const DEFAULT_WINDOW_BYTES = 65_535;
 export const MAX_WINDOW_BYTES = 2 ** 31 - 1;
-export const MAX_STREAM_ID = 2 ** 31 - 1;
 
 /** @returns where the payload begins */
 export function writeFrameHeader(
