@@ -11,10 +11,10 @@ import {
 } from './wire/frames.ts';
 import type { RequestHead } from './wire/request-head.ts';
 
-/** `write` returns false while this much waits. */
-const HIGH_WATER_BYTES = 262_144;
+/** `write` returns false while this much waits, or while memory is short. */
+const HIGH_WATER_BYTES = 131_072;
 /** `onDrain` is called when less than this waits. */
-const LOW_WATER_BYTES = 131_072;
+const LOW_WATER_BYTES = 65_536;
 
 /** The consumer of a stream. `onClose` is called exactly once, and last. */
 export interface Http2StreamHandler {
@@ -28,12 +28,20 @@ export interface Http2StreamHandler {
   onClose(error?: Http2Error): void;
 }
 
+/** Counts the bytes that streams hold. */
+export interface MemoryCount {
+  /** While it is, streams take no more bytes to send than they must. */
+  readonly isFull: boolean;
+  hold(bytes: number): void;
+  release(bytes: number): void;
+}
+
 /** What a stream needs of its connection. */
 export interface StreamHost {
   readonly writer: ConnectionWriter;
   /** How far the client may send ahead of the consumer. */
   readonly streamWindowBytes: number;
-  readonly memory: { hold(bytes: number): void; release(bytes: number): void };
+  readonly memory: MemoryCount;
   /** The stream is closed and sends nothing more. @param wasReset whether this side reset it */
   onStreamClosed(stream: Http2Stream, wasReset: boolean): void;
 }
@@ -153,7 +161,7 @@ export class Http2Stream implements StalledStream {
     if (onSent) this.#waiting.push({ pendingBytes: this.#pending.bytes, onSent });
     this.#host.memory.hold(chunk.length);
     this.#host.writer.add(this);
-    if (this.#pending.bytes < HIGH_WATER_BYTES) return true;
+    if (this.#pending.bytes < HIGH_WATER_BYTES && !this.#host.memory.isFull) return true;
     this.#wantsDrain = true;
     return false;
   }

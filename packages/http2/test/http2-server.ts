@@ -12,6 +12,7 @@ export const ok = encodeFields({ ':status': '200' });
 
 /** Counts what connections hold, and can be given a limit. */
 export class CountingMemory {
+  readonly isFull = false;
   heldBytes = 0;
   maxBytes = 0;
 

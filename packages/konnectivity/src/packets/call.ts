@@ -11,8 +11,11 @@ export interface Call {
   /** Stops delivery after the current chunk. HTTP/2's window then stops the peer. */
   pause(): void;
   resume(): void;
-  /** The buffer belongs to the stream from here on. All bytes of one tick of the event loop leave together. */
-  write(bytes: Buffer): void;
+  /**
+   * The buffer belongs to the stream from here on. All bytes of one tick of the event loop leave together.
+   * @param onLeft called when the bytes have left this process
+   */
+  write(bytes: Buffer, onLeft?: () => void): void;
   /** Ends this direction after all written bytes. On the server's side, the trailers carry the error. */
   end(error?: GrpcError): void;
   /** Ends the call at once. */

@@ -51,9 +51,9 @@ export class ClientCall implements Call {
     this.#stream.resume();
   }
 
-  write(bytes: Buffer): void {
+  write(bytes: Buffer, onLeft?: () => void): void {
     corkUntilTickEnd(this.#stream);
-    this.#stream.write(bytes);
+    this.#stream.write(bytes, onLeft);
   }
 
   end(): void {

@@ -11,10 +11,10 @@ const highWaterBytes = 256 * 1024;
 const maxDataBytes = 1024 * 1024;
 
 /**
- * How much may wait for a peer that does not read. Most control packets answer a packet of the peer, which could
+ * Control packets that may wait for a peer that does not read. Most of them answer a packet of the peer, which could
  * otherwise fill the queue without limit.
  */
-const maxWaitingBytes = 2 * 1024 * 1024;
+const maxWaitingPackets = 65_536;
 
 /** The owner of a packet stream. No method is called before `start` or after `onClose`. */
 export interface PacketStreamHandler {
@@ -50,6 +50,10 @@ export class PacketStream {
   #error: GrpcError | undefined;
   #receivedBytes = 0;
   #sentBytes = 0;
+  #waitingPackets = 0;
+  readonly #onPacketLeft = () => {
+    this.#waitingPackets--;
+  };
 
   constructor(call: Call, observer: PacketObserver) {
     this.#call = call;
@@ -106,12 +110,13 @@ export class PacketStream {
   /** Sends a packet. All packets of one tick of the event loop leave together. */
   send(packet: ControlPacket): void {
     if (this.#isOver) return;
-    if (this.#call.pendingBytes >= maxWaitingBytes) {
-      const text = `the peer does not read: ${maxWaitingBytes} bytes wait for it`;
+    if (this.#waitingPackets >= maxWaitingPackets) {
+      const text = `the peer does not read: ${maxWaitingPackets} packets wait for it`;
       this.destroy(new GrpcError('RESOURCE_EXHAUSTED', text));
       return;
     }
-    this.#write(encodePacket(packet));
+    this.#waitingPackets++;
+    this.#write(encodePacket(packet), this.#onPacketLeft);
     this.#observer.onPacket('sent', packet.type);
   }
 
@@ -151,9 +156,9 @@ export class PacketStream {
     return this.#ending || this.#call.isClosed;
   }
 
-  #write(bytes: Buffer): void {
+  #write(bytes: Buffer, onLeft?: () => void): void {
     this.#sentBytes += bytes.length;
-    this.#call.write(bytes);
+    this.#call.write(bytes, onLeft);
   }
 
   #onData(chunk: Buffer): void {

@@ -36,8 +36,8 @@ export class ServerCall implements Call {
     this.#stream.resume();
   }
 
-  write(bytes: Buffer): void {
-    this.#stream.write(bytes);
+  write(bytes: Buffer, onLeft?: () => void): void {
+    this.#stream.write(bytes, onLeft);
   }
 
   /** What the peer still sends is dropped: the answer is complete (RFC 9113 section 8.1). */
