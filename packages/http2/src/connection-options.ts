@@ -1,5 +1,6 @@
 import type { Http2Connection } from './connection.ts';
-import type { Http2Stream, StreamHost } from './stream.ts';
+import type { Http2Stream } from './stream.ts';
+import type { StreamHost } from './stream-host.ts';
 
 /** Enough for 80 Mbit/s to a client 100 ms away; most are on the same machine. */
 export const STREAM_WINDOW_BYTES = 1_048_576;

@@ -12,7 +12,8 @@ import { encodeFields } from './hpack/encode-fields.ts';
 import { CONNECTION_WINDOW_BYTES, IncomingData } from './incoming-data.ts';
 import { PacedReader } from './paced-reader.ts';
 import { Pings } from './pings.ts';
-import { Http2Stream, type StreamHost } from './stream.ts';
+import { Http2Stream } from './stream.ts';
+import type { StreamHost } from './stream-host.ts';
 import { StreamTable } from './stream-table.ts';
 import { FrameReader, type FrameSink } from './wire/frame-reader.ts';
 import {
