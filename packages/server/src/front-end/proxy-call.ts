@@ -70,6 +70,7 @@ export class ProxyCall implements PacketStreamHandler, ClientStream {
   #headStartTimer: NodeJS.Timeout | undefined;
   readonly #early: Buffer[] = [];
   #endsEarly = false;
+  #endDelivered = false;
   /** Runs until DIAL_REQ comes, and again after the client has closed. */
   #timer: NodeJS.Timeout | undefined;
 
@@ -134,6 +135,7 @@ export class ProxyCall implements PacketStreamHandler, ClientStream {
 
   attach(handler: ClientStreamHandler): void {
     this.#handler = handler;
+    if (this.#isClosed) handler.onClose();
   }
 
   write(chunk: Buffer): boolean {
@@ -156,7 +158,7 @@ export class ProxyCall implements PacketStreamHandler, ClientStream {
       return;
     }
     this.#finish('');
-    if (!this.#closedByClient) this.#handler?.onEnd();
+    this.#deliverEnd();
     this.#close();
   }
 
@@ -268,7 +270,7 @@ export class ProxyCall implements PacketStreamHandler, ClientStream {
     this.onDrain();
     this.#finish('');
     if (this.#isClosed) return;
-    this.#handler?.onEnd();
+    this.#deliverEnd();
     this.#linger(Number.POSITIVE_INFINITY);
   }
 
@@ -303,6 +305,13 @@ export class ProxyCall implements PacketStreamHandler, ClientStream {
     if (this.#phase === 'open') this.#sendClosed(this.#connectId, error);
     this.#phase = 'closed';
     this.#wire.end();
+  }
+
+  /** The client sends nothing more: the target gets the end, once. */
+  #deliverEnd(): void {
+    if (this.#endDelivered) return;
+    this.#endDelivered = true;
+    this.#handler?.onEnd();
   }
 
   /** The last step. @param error why the client's side failed */

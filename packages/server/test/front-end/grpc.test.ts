@@ -1,4 +1,5 @@
 import { PROXY_METHOD } from '@fairlead/konnectivity';
+import type { TunnelStream } from '@fairlead/protocol';
 import {
   reserveRefusedPort,
   seededBuffer,
@@ -166,6 +167,22 @@ t.test('a dial is cancelled by DIAL_CLS, the end of the call or a reset', async 
     t.equal(error?.code, 'cancelled', name);
     t.equal(pending.started[0]!.canceled?.code, 'cancelled', name);
   }
+});
+
+t.test('a stream ends if target and client close right after the dial', async (t) => {
+  const onOpen = (stream: TunnelStream) => {
+    stream.attach({ onData() {}, onEnd() {}, onDrain() {}, onClose() {} });
+    stream.accept();
+    stream.write(Buffer.from('bye'));
+    stream.end();
+  };
+  const { peer, until } = await start(t, await startTunnel(t, onOpen));
+  const call = open(peer);
+  const connectId = await dial(call, 'a:1');
+  // Before the client's head start is over.
+  call.send({ type: 'CLOSE_REQ', connectId });
+  const end = await until(({ ends }) => ends[0]);
+  t.equal(end.error, undefined);
 });
 
 t.test('a client that disconnects resets its stream', async (t) => {
