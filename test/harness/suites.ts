@@ -86,7 +86,8 @@ export const suites = {
     purpose: 'docker-compose.yml, built and run',
     folders: ['test/compose'],
     jobs: 1,
-    fileTimeoutS: 400,
+    // It builds the images, which installs the packages four times.
+    fileTimeoutS: 1_200,
     missing: () => lacks('docker', ['info'], 'no Docker engine answers (see DOCKER_HOST)'),
   },
   binaries: {
