@@ -16,7 +16,7 @@ import {
 import t, { type Test } from 'tap';
 import { agentFlags, type Flags, loopback, serverFlags, testPki } from '../programs/fixture.ts';
 
-/** The user and group ID of the user nobody. */
+/** The user and group ID of the system's unprivileged user. */
 const unprivilegedId = 65_534;
 
 /** Where the programs see the test's directory. Only root can enter the parents of its real path. */

@@ -259,7 +259,7 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     }
     this.#spend();
     stream.respond(headTooLarge, true);
-    stream.reset(ErrorCode.NO_ERROR);
+    stream.finish();
   }
 
   #onSettings(flags: number, streamId: number, payload: Buffer): void {

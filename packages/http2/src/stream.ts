@@ -75,10 +75,6 @@ export class Http2Stream implements StalledStream {
     return this.#peerEnded;
   }
 
-  get hasResponded(): boolean {
-    return this.#hasResponded;
-  }
-
   /** Written bytes that are not yet handed to the socket. */
   get pendingBytes(): number {
     return this.#pending.bytes;

@@ -64,14 +64,9 @@ export class Http2Tunnels {
     this.#http2.take(socket, { onRequest, onSilent });
   }
 
-  /** Answers a request of a refused peer with the reason, and closes the connection. */
+  /** Refuses a peer that was not admitted. */
   refuse(socket: TLSSocket, error: TunnelError): void {
-    const onRequest = (stream: Http2Stream, connection: Http2Connection) => {
-      if (isGrpc(stream.request)) refuseGrpc(stream, toGrpcError(error));
-      else refuseHttp2(stream, error, performance.now());
-      connection.closeSoon();
-    };
-    this.#http2.take(socket, { onRequest, onSilent() {} });
+    this.#http2.refuse(socket, error);
   }
 
   /**

@@ -1,8 +1,5 @@
-import type { Http2Error, Http2Stream } from '@fairlead/http2';
+import { ErrorCode, type Http2Error, type Http2Stream } from '@fairlead/http2';
 import { type ClientStream, type ClientStreamHandler, TunnelError } from '@fairlead/protocol';
-
-/** RFC 9113 section 8.5: the connection of a CONNECT failed. */
-const CONNECT_ERROR = 10;
 
 /** The bytes of an HTTP/2 CONNECT. */
 export class ConnectStream implements ClientStream {
@@ -36,8 +33,9 @@ export class ConnectStream implements ClientStream {
     this.#stream.end();
   }
 
+  /** The connection of a CONNECT failed (RFC 9113 section 8.5). */
   reset(): void {
-    this.#stream.reset(CONNECT_ERROR);
+    this.#stream.reset(ErrorCode.CONNECT_ERROR);
   }
 
   consumed(bytes: number): void {

@@ -1,13 +1,11 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Http2Stream } from '@fairlead/http2';
-import { toGrpcError } from '@fairlead/konnectivity';
 import { TunnelError } from '@fairlead/protocol';
 import { peerAddress } from '@fairlead/runtime/net';
 import { refusalOfPeer } from '@fairlead/runtime/tls';
-import { isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import { Http2Connections } from '../http2/http2-connections.ts';
-import { refuseHttp1, refuseHttp2 } from '../listeners/refusal.ts';
+import { refuseHttp1 } from '../listeners/refusal.ts';
 import { TlsListener, type TlsListenerOptions } from '../listeners/tls-listener.ts';
 import { UdsListener, type UdsListenerOptions } from '../listeners/uds-listener.ts';
 import { type Caller, callerOfTls } from './caller.ts';
@@ -118,17 +116,7 @@ export class FrontEnd {
     const fields = { listener: 'frontend', address: peerAddress(socket), reason };
     this.#options.logger.warn(fields, 'TLS client refused');
     const error = new TunnelError('unauthenticated', reason);
-    if (socket.alpnProtocol !== 'h2') {
-      refuseHttp1(socket, error);
-      return;
-    }
-    this.#http2.take(socket, {
-      onRequest: (stream, connection) => {
-        if (isGrpc(stream.request)) refuseGrpc(stream, toGrpcError(error));
-        else refuseHttp2(stream, error, performance.now());
-        connection.closeSoon();
-      },
-      onSilent() {},
-    });
+    if (socket.alpnProtocol === 'h2') this.#http2.refuse(socket, error);
+    else refuseHttp1(socket, error);
   }
 }

@@ -108,8 +108,8 @@ export class ProxiedStreams {
   }
 
   /**
-   * While a dial or a target takes its time, a client can fill the window of each of its HTTP/2 streams. Node has
-   * no event for that, so all streams are counted at intervals.
+   * While a dial or a target takes its time, sockets and incomplete gRPC messages hold bytes. Node has no event for
+   * that, so all streams are counted at intervals.
    */
   #count = (): void => {
     for (const stream of this.#open) stream.count();

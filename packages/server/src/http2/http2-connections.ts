@@ -1,6 +1,9 @@
 import type { Socket } from 'node:net';
 import { type ConnectionHandler, type ConnectionOptions, Http2Connection } from '@fairlead/http2';
-import { largestOf, MemoryBudget } from '@fairlead/protocol';
+import { toGrpcError } from '@fairlead/konnectivity';
+import { largestOf, MemoryBudget, type TunnelError } from '@fairlead/protocol';
+import { refuseHttp2 } from '../listeners/refusal.ts';
+import { isGrpc, refuseGrpc } from './grpc-answer.ts';
 
 export interface Http2Options extends Omit<ConnectionOptions, 'memory'> {
   /** Counts the bytes that connections hold; without it they are not limited together. */
@@ -32,5 +35,17 @@ export class Http2Connections {
     });
     this.#open.add(connection);
     connection.start(received);
+  }
+
+  /** Answers the requests of a refused peer with the reason, and closes the connection. */
+  refuse(socket: Socket, error: TunnelError): void {
+    this.take(socket, {
+      onRequest: (stream, connection) => {
+        if (isGrpc(stream.request)) refuseGrpc(stream, toGrpcError(error));
+        else refuseHttp2(stream, error, performance.now());
+        connection.closeSoon();
+      },
+      onSilent() {},
+    });
   }
 }
