@@ -111,8 +111,8 @@ for (const keyType of ['ec', 'rsa'] as const) {
     for (const [name, [port, credentials]] of Object.entries(ports)) {
       t.match(
         await probe(port, {}, credentials),
-        { protocol: 'TLSv1.3' },
-        `${name}: TLS 1.3 is the default`,
+        { protocol: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256' },
+        `${name}: TLS 1.3 with AES-128 is the default`,
       );
       t.match(
         await probe(port, { maxVersion: 'TLSv1.2' }, credentials),
