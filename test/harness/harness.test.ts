@@ -121,9 +121,15 @@ t.test('a file that crashes fails, and its processes end with it', async (t) => 
 });
 
 t.test('a file that hangs is ended at its limit, with its processes', async (t) => {
-  const { output, stayers } = await run(t, ['hangs'], { TIMEOUT_S: '3' });
-  t.match(output, /not ok: the file took longer than 3 s/);
-  await checkDead(t, stayers);
+  for (const limitS of [3, 30, 300]) {
+    const { output, stayers } = await run(t, ['hangs'], { TIMEOUT_S: String(limitS) });
+    t.match(output, new RegExp(`not ok: the file took longer than ${limitS} s`));
+    // On a busy machine, the file may not have come as far as to start its process.
+    if (stayers.length === 0) continue;
+    await checkDead(t, stayers);
+    return;
+  }
+  t.fail('the file did not start its process within any limit');
 });
 
 for (const [signal, code] of [

@@ -16,6 +16,8 @@ export interface RunContext {
   readonly directory: string;
   /** The environment of each test file, without what this module adds. */
   readonly env: NodeJS.ProcessEnv;
+  /** How long the processes of a file that ended can take to end too. */
+  readonly settleS: number;
 }
 
 /** One test file, and how long it can take. */
@@ -37,7 +39,6 @@ export interface FileResult {
 
 const outputLimit = 32_768;
 const killAfterMs = 10_000;
-const settleMs = 3_000;
 const lifeline = new URL('./lifeline.js', import.meta.url).href;
 
 /** The processes of the test files that run now. */
@@ -50,7 +51,7 @@ export function killRunning(): void {
 
 /** Runs one test file in a process group and a temporary directory of its own. */
 export async function runFile(
-  { root, id, directory, env }: RunContext,
+  { root, id, directory, env, settleS }: RunContext,
   { file, timeoutS }: FileJob,
   number: number,
 ): Promise<FileResult> {
@@ -100,7 +101,7 @@ export async function runFile(
   ];
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   for (const timer of timers) clearTimeout(timer);
-  const leftovers = await endLeftovers(mark);
+  const leftovers = await endLeftovers(mark, settleS);
   // The output ends only now: a process that was left behind held it open.
   if (child.stdout!.readable || child.stderr!.readable) await once(child, 'close');
   running.delete(child);
@@ -134,9 +135,9 @@ function compiled(root: string, file: string): string {
   return join(root, 'build', file.replace(/\.ts$/, '.js'));
 }
 
-/** Gives children that end a moment to do so, then kills the others. @returns those killed */
-async function endLeftovers(mark: Mark): Promise<Leftover[]> {
-  const untilMs = performance.now() + settleMs;
+/** Gives children that end the time to do so, then kills the others. @returns those killed */
+async function endLeftovers(mark: Mark, settleS: number): Promise<Leftover[]> {
+  const untilMs = performance.now() + settleS * 1_000;
   let found = findLeftovers(mark);
   while (found.length > 0 && performance.now() < untilMs) {
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly jobs?: number | undefined;
   /** Seconds for each file, instead of what the suite says. */
   readonly timeoutS?: number | undefined;
+  /** Seconds that the processes of a file can take to end after it. */
+  readonly settleS?: number | undefined;
   readonly report: Report;
 }
 
@@ -30,6 +32,7 @@ export async function runSuites({
   grep,
   jobs,
   timeoutS,
+  settleS = 30,
   report,
 }: RunOptions): Promise<void> {
   const id = randomBytes(6).toString('hex');
@@ -62,7 +65,13 @@ export async function runSuites({
         continue;
       }
       const queue = [...list];
-      const context: RunContext = { root, id, directory, env: { ...env, ...suite.env } };
+      const context: RunContext = {
+        root,
+        id,
+        directory,
+        env: { ...env, ...suite.env },
+        settleS,
+      };
       const work = async () => {
         for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
           report.fileStarts(file);
