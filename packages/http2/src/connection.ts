@@ -391,8 +391,9 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     clearTimeout(this.#timer);
     this.#reader.stop();
     this.writer.close();
-    const error = new Http2Error(ErrorCode.NO_ERROR, 'the connection was closed');
-    for (const stream of [...this.#streams.values()]) stream.close(error);
+    for (const stream of [...this.#streams.values()]) {
+      stream.close(new Http2Error(ErrorCode.NO_ERROR, 'the connection was closed'));
+    }
     this.#handler.onClose?.();
   }
 }

@@ -157,7 +157,7 @@ export class TargetDial {
   }
 
   onConnect(socket: AttemptSocket): void {
-    if (isSelfConnect(socket)) {
+    if (isSelfConnect(socket, this.#target.port)) {
       socket.destroy(Object.assign(new Error('self-connect'), { code: 'ECONNREFUSED' }));
       return;
     }
@@ -274,8 +274,8 @@ function onError(this: AttemptSocket, error: NodeJS.ErrnoException): void {
  * Whether the socket is connected to itself: without a listener, the kernel can pick the target's port as the
  * source port, and TCP's simultaneous open succeeds. Like Go's dialer, this counts as refused.
  */
-function isSelfConnect(socket: Socket): boolean {
-  return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
+function isSelfConnect(socket: Socket, port: number): boolean {
+  return socket.localPort === port && socket.localAddress === socket.remoteAddress;
 }
 
 function promiseDial(target: Target, options: TargetDialOptions) {

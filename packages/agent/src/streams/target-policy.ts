@@ -81,15 +81,16 @@ export class TargetPolicy {
     if (denying) throw denied(`"${denying.text}" denies ${shown}`);
     if (this.#ownPorts.has(port) && isOwn(address))
       throw denied(`${shown} is the agent's own port`);
+    const reached = withEmbedded(address);
     for (const sensitive of sensitiveNetworks) {
-      const isSensitive = withEmbedded(address).some((each) => networkContains(sensitive, each));
+      if (!reached.some((each) => networkContains(sensitive, each))) continue;
       const isOpened = allow.some(
         (rule) =>
           rule.host.kind === 'network' &&
           networkContains(sensitive, rule.host.network) &&
           covers(rule),
       );
-      if (isSensitive && !isOpened) {
+      if (!isOpened) {
         throw denied(
           `${shown} is link-local or cloud metadata, and no allow rule names a network within ${sensitive.text}`,
         );

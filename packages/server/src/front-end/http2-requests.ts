@@ -1,7 +1,7 @@
 import { encodeFields, type Http2Stream } from '@fairlead/http2';
 import { GrpcError, PacketStream, PROXY_METHOD, ServerCall } from '@fairlead/konnectivity';
 import { joinStreams, TunnelError } from '@fairlead/protocol';
-import { acceptGrpc, isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
+import { grpcHead, isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import { type RefusalDetails, refuseHttp2 } from '../listeners/refusal.ts';
 import type { Caller } from './caller.ts';
 import { ConnectStream } from './connect-stream.ts';
@@ -67,8 +67,7 @@ export class Http2Requests {
       refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', `only ${PROXY_METHOD} is served here`));
       return;
     }
-    acceptGrpc(stream);
-    const wire = new PacketStream(new ServerCall(stream), this.#grpcObserver);
+    const wire = new PacketStream(new ServerCall(stream, grpcHead), this.#grpcObserver);
     new ProxyCall(wire, caller, this.#streams, this.#grpcObserver, this.#options.headTimeoutMs);
   }
 }

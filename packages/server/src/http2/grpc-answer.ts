@@ -2,7 +2,8 @@ import { encodeFields, type Fields, type Http2Stream, type RequestHead } from '@
 import { type GrpcError, trailersOnly } from '@fairlead/konnectivity';
 
 const accepted = { ':status': '200', 'content-type': 'application/grpc' };
-const acceptedBlock = encodeFields(accepted);
+/** The head of an answer without metadata. */
+export const grpcHead = encodeFields(accepted);
 
 /** Whether a request is gRPC, whatever its message format. */
 export function isGrpc(request: RequestHead): boolean {
@@ -13,9 +14,9 @@ export function isGrpc(request: RequestHead): boolean {
   );
 }
 
-/** Starts an answer; the call's status follows in trailers. */
-export function acceptGrpc(stream: Http2Stream, metadata?: Fields): void {
-  stream.respond(metadata ? encodeFields({ ...accepted, ...metadata }) : acceptedBlock);
+/** Starts an answer at once; the call's status follows in trailers. */
+export function acceptGrpc(stream: Http2Stream, metadata: Fields): void {
+  stream.respond(encodeFields({ ...accepted, ...metadata }));
 }
 
 /** Answers with a status only. */
