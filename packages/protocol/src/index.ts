@@ -4,7 +4,6 @@ export { corkUntilTickEnd } from './event-loop/tick-cork.ts';
 export { TickShare } from './event-loop/tick-share.ts';
 export { ChunkQueue } from './flow/chunk-queue.ts';
 export { largestOf, MemoryBudget, type StalledStream } from './flow/memory-budget.ts';
-export { isHttp2Stream, resetHttp2Stream, wasReset } from './relay/http2-reset.ts';
 export {
   type ClientStream,
   type ClientStreamHandler,

@@ -1,8 +1,9 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ClientError, openDuplex, type Route, toClientError } from '@fairlead/client';
-import { isHttp2Stream, resetHttp2Stream, resetSocket, wasReset } from '@fairlead/protocol';
+import { resetSocket } from '@fairlead/protocol';
 import { bind } from '@fairlead/runtime/net';
+import { isHttp2Stream, resetHttp2Stream, wasReset } from './http2-reset.ts';
 
 const resetText = 'the connection was reset by the target or on the way to it';
 

@@ -83,17 +83,15 @@ class Relay implements StreamHandler {
     socket.on('close', onSocketClose);
     this.#stream.attach(this);
     const { first } = this.#options;
-    if (first && first.length > 0) this.onSocketData(first);
+    const hasRoom = !first || first.length === 0 || this.#toStream(first);
     if (socket.closed) this.onSocketClose();
     // The socket can end while the stream is being opened.
     else if (socket.readableEnded) this.onSocketEnd();
-    else if (!socket.destroyed) socket.resume();
+    else if (hasRoom && !socket.destroyed) socket.resume();
   }
 
   onSocketData(chunk: Buffer): void {
-    this.#bytesFromSocket += chunk.length;
-    if (this.#isSocket) leaseChunk(chunk);
-    if (!this.#stream.write(chunk)) this.#socket.pause();
+    if (!this.#toStream(chunk)) this.#socket.pause();
   }
 
   onSocketEnd(): void {
@@ -142,6 +140,13 @@ class Relay implements StreamHandler {
       abort(this.#socket);
     }
     this.#finishWhenDone();
+  }
+
+  /** @returns false if the stream has no room for more */
+  #toStream(chunk: Buffer): boolean {
+    this.#bytesFromSocket += chunk.length;
+    if (this.#isSocket) leaseChunk(chunk);
+    return this.#stream.write(chunk);
   }
 
   #write(chunk: Buffer): void {

@@ -9,6 +9,7 @@ import {
   type ClientStream,
   joinStreams,
   MemoryBudget,
+  type RelayedStream,
   type RelayOptions,
   type RelayResult,
   relay,
@@ -353,6 +354,22 @@ t.test('bytes that were unshifted are sent first, after those that were read', a
   const { client, target } = await chain(t, outer, join, () => inner.writableLength);
   client.end('body');
   t.equal((await readAll(target)).toString(), 'first head body');
+});
+
+t.test('a socket is not read while the bytes that were already read find no room', async (t) => {
+  const { inner } = await socketPair(t);
+  let handler: StreamHandler | undefined;
+  const stream = {
+    attach(attached: StreamHandler) {
+      handler = attached;
+    },
+    write: () => false,
+    reset() {},
+  } as unknown as RelayedStream;
+  relay(inner, stream, { resetCode: 'client_reset', first: Buffer.from('first') });
+  t.equal(inner.isPaused(), true);
+  handler!.onDrain();
+  t.equal(inner.isPaused(), false);
 });
 
 t.test('a client that closed before relay() resets the stream', async (t) => {
