@@ -12,7 +12,7 @@ interface ScriptCoverage {
 }
 
 /** The compiled packages. Other code does not count. */
-const ourCode = /\/packages\/[a-z]+\/dist\//;
+const ourCode = /\/packages\/[a-z0-9]+\/dist\//;
 
 /**
  * Tracks which code has run, with V8's block coverage, without an instrumented build or a native addon. A block

@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { connectHead } from './connect-head-target.ts';
 import { FuzzFailure, type FuzzTarget, fuzz, keep } from './fuzzer.ts';
+import { http2Targets } from './http2-targets.ts';
 import { parserTargets } from './parser-targets.ts';
 import { sessionBytes, sessionMoves } from './session-target.ts';
 
@@ -14,7 +15,7 @@ const { values, positionals } = parseArgs({
 });
 const seed = Number(values.seed ?? Date.now() % 2 ** 32);
 const head = await connectHead();
-const all: FuzzTarget[] = [...parserTargets, sessionBytes, sessionMoves, head];
+const all: FuzzTarget[] = [...parserTargets, ...http2Targets, sessionBytes, sessionMoves, head];
 const chosen = all.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
 if (chosen.length === 0) {
   console.error(`unknown target; the targets are ${all.map(({ name }) => name).join(', ')}`);

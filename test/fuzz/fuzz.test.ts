@@ -3,6 +3,7 @@ import { FrameDecoder, type FrameSink } from '@fairlead/protocol/internal';
 import t from 'tap';
 import { connectHead } from './connect-head-target.ts';
 import { corpusOf, FuzzFailure, type FuzzTarget, fuzz } from './fuzzer.ts';
+import { http2Targets } from './http2-targets.ts';
 import { parserTargets } from './parser-targets.ts';
 import { sessionBytes, sessionMoves } from './session-target.ts';
 
@@ -72,4 +73,5 @@ t.test('finds a bug behind several checks, and reports the input', async (t) => 
 
 const head = await connectHead();
 t.teardown(() => head.close());
-for (const target of [...parserTargets, sessionBytes, sessionMoves, head]) bounded(target);
+for (const target of [...parserTargets, ...http2Targets, sessionBytes, sessionMoves, head])
+  bounded(target);

@@ -315,7 +315,7 @@ export class Http2Stream implements StalledStream {
   }
 
   drainIfLow(): void {
-    if (!this.#wantsDrain || this.#pending.bytes >= LOW_WATER_BYTES) return;
+    if (!this.#wantsDrain || this.#isClosed || this.#pending.bytes >= LOW_WATER_BYTES) return;
     this.#wantsDrain = false;
     this.#handler?.onDrain();
   }

@@ -122,6 +122,30 @@ t.test('bytes before a reset by the server are sent, and then the reset', async 
   t.equal(bytes, 50_000);
 });
 
+t.test('a stream that waits for room and closes is told only that it has closed', async (t) => {
+  const calls: string[] = [];
+  const server = await startServer(t, (stream) => {
+    stream.attach({
+      onData() {},
+      onEnd: () => calls.push('end'),
+      onDrain: () => calls.push('drain'),
+      onClose: () => calls.push('close'),
+    });
+    stream.respond(ok);
+    t.equal(stream.write(Buffer.alloc(200_000)), false, 'no room is left');
+    stream.finish();
+  });
+  const client = connect(`http://127.0.0.1:${server.port}`, {
+    settings: { initialWindowSize: 1_000_000 },
+  });
+  t.teardown(() => client.destroy());
+  await once(client, 'connect');
+  client.setLocalWindowSize(1_000_000);
+  const request = client.request({ ':method': 'POST', ':path': '/' });
+  t.equal((await buffer(request)).length, 200_000);
+  t.strictSame(calls, ['close']);
+});
+
 t.test('sends trailers after the body', async (t) => {
   const trailers = encodeFields({ 'grpc-status': '0' });
   const server = await startServer(t, (stream) => {
