@@ -8,8 +8,8 @@ import { authority, type Client, type ClientKind, inTime, openClient } from './c
 import { connectAgent, startServer, transports } from './fixture.ts';
 
 const streamCount = 1_000;
-const maxBytes = 64 * 1024;
-const maxChunkBytes = 16 * 1024;
+const maxBytes = 128 * 1024;
+const maxChunkBytes = 32 * 1024;
 const maxPauseMs = 20;
 /** As many concurrent dials as a busy API server has. */
 const concurrentDials = 100;

@@ -68,9 +68,8 @@ t.test('10 Mbit/s, 50 ms: bulk fills the link, and keystrokes stay fast', async 
   t.ok(seconds.slice(2).every(({ echoes }) => echoes >= 9));
 });
 
-t.test('1 Gbit/s, 100 ms: bulk fills the link within seconds', async (t) => {
-  // Twice as long as a minimum round trip time is remembered.
-  const seconds = bulkAndTyping(t, { bytesPerMs: 125_000, rttMs: 100, seconds: 20 });
+t.test('1 Gbit/s, 100 ms: bulk fills the link within seconds, for a minute', async (t) => {
+  const seconds = bulkAndTyping(t, { bytesPerMs: 125_000, rttMs: 100, seconds: 60 });
   t.ok(average(seconds.slice(4, 6)) > 0.9, `at 5 s ${average(seconds.slice(4, 6))}`);
   t.ok(average(seconds.slice(4)) > 0.95, `used ${average(seconds.slice(4))}`);
   t.ok(Math.min(...seconds.slice(4).map(({ used }) => used)) > 0.85);
@@ -133,7 +132,7 @@ t.test('10 Mbit/s, 1 ms: at most 64 KiB are queued', async (t) => {
 });
 
 t.test('loopback speed: the bound does not slow bulk', async (t) => {
-  const seconds = bulkAndTyping(t, { bytesPerMs: 1_000_000, rttMs: 0.1, seconds: 2 });
+  const seconds = bulkAndTyping(t, { bytesPerMs: 1_000_000, rttMs: 0.1, seconds: 3 });
   t.ok(average(seconds.slice(1)) > 0.95, `used ${average(seconds.slice(1))}`);
 });
 

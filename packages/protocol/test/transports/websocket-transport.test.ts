@@ -91,7 +91,7 @@ for (const [sender, receiver] of [
     const sent: Buffer[] = [];
     let sentBytes = 0;
     let seed = 7;
-    for (let round = 0; round < 100; round++) {
+    for (let round = 0; round < 300; round++) {
       const buffers: Buffer[] = [];
       for (let index = 0; index < 4; index++) {
         seed = (seed * 1103515245 + 12345) % 2147483648;

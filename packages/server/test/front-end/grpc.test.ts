@@ -83,7 +83,7 @@ for (const [listener, optionsOf] of Object.entries(listeners)) {
       t.equal(end!.error, undefined, 'the stream is closed without an error');
     });
 
-    t.test('carries 1 MiB in each direction on 10 concurrent calls', async (t) => {
+    t.test('carries 1 MiB in each direction on 20 concurrent calls', async (t) => {
       const sent = seededBuffer('grpc', 1024 * 1024);
       const one = async (_: unknown, index: number) => {
         const call = open(peer);
@@ -98,7 +98,7 @@ for (const [listener, optionsOf] of Object.entries(listeners)) {
         t.ok(Buffer.concat(received).equals(sent));
         call.cancel();
       };
-      await Promise.all(Array.from({ length: 10 }, one));
+      await Promise.all(Array.from({ length: 20 }, one));
     });
   });
 }

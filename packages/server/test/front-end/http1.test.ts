@@ -129,9 +129,9 @@ for (const [listener, addressOf] of Object.entries(listeners)) {
       t.equal((await reported).sha256, seededSha256('upload', 8 * 1024 * 1024));
     });
 
-    t.test('relays 100 streams at once', async (t) => {
+    t.test('relays 200 streams at once', async (t) => {
       await Promise.all(
-        Array.from({ length: 100 }, async (_, index) => {
+        Array.from({ length: 200 }, async (_, index) => {
           const payload = `stream ${index}`;
           const reply = await connectThrough({
             via,
