@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import {
   type ClientTls,
   closeAfter,
+  eventually,
   makeOpensslPki,
   makeTemporaryDirectory,
   pickPort,
@@ -246,21 +247,6 @@ export async function readMetric(adminPort: number, name: string): Promise<numbe
   const rows = (await answer.text()).split('\n');
   const values = rows.filter((row) => row.startsWith(`${name}{`) || row.startsWith(`${name} `));
   return values.reduce((sum, row) => sum + Number(row.split(' ').at(-1)), 0);
-}
-
-/**
- * Polls until a check of another process's state succeeds. Konnectivity's processes have no event to wait for.
- */
-export async function eventually(
-  what: string,
-  check: () => Promise<boolean> | boolean,
-  timeoutMs = 15_000,
-): Promise<void> {
-  const until = performance.now() + timeoutMs;
-  while (!(await check())) {
-    if (performance.now() > until) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 /** Waits until server and agent have no stream left. */

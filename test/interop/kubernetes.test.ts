@@ -1,9 +1,9 @@
 /** Tokens and Leases between Fairlead and Konnectivity. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { KubernetesApi } from '@fairlead/testkit';
+import { eventually, KubernetesApi } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
-import { eventually, type Kind, readMetric, startAgent, startServer } from './fixture.ts';
+import { type Kind, readMetric, startAgent, startServer } from './fixture.ts';
 import { type Binaries, buildKonnectivity, goSkipReason, releases } from './konnectivity.ts';
 
 const agentMetric = 'konnectivity_network_proxy_agent_known_server_count';

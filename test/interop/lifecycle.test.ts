@@ -1,10 +1,9 @@
 /** Restarts, drains, stalls and migrations between Fairlead and Konnectivity. */
-import { connectThrough, pickPort, startEchoTarget } from '@fairlead/testkit';
+import { connectThrough, eventually, pickPort, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { type Client, clientFor } from './clients.ts';
 import {
   type Agent,
-  eventually,
   type Kind,
   nameOf,
   readMetric,
@@ -48,8 +47,8 @@ async function setUp(t: Test, [server, agent]: Kinds, go: Binaries): Promise<Set
 const serverCalls = 'konnectivity_network_proxy_server_ready_backend_connections';
 
 /** Waits until the server has `count` tunnels; agents can share an ID. */
-function untilAgents(server: Server, count: number): Promise<void> {
-  return eventually(`the server has ${count} agents`, async () => {
+async function untilAgents(server: Server, count: number): Promise<void> {
+  await eventually(`the server has ${count} agents`, async () => {
     return (await readMetric(server.adminPort, serverCalls)) === count;
   });
 }
@@ -208,14 +207,14 @@ async function testMigration(t: Test, go: Binaries): Promise<void> {
 
 const openConnections = 'konnectivity_network_proxy_agent_open_endpoint_connections';
 
-function untilBusy({ adminPort }: Agent): Promise<void> {
+async function untilBusy({ adminPort }: Agent): Promise<void> {
   const isBusy = async () => (await readMetric(adminPort, openConnections)) > 0;
-  return eventually('the agent has an open connection', isBusy);
+  await eventually('the agent has an open connection', isBusy);
 }
 
-function untilIdle({ adminPort }: Agent): Promise<void> {
+async function untilIdle({ adminPort }: Agent): Promise<void> {
   const isIdle = async () => (await readMetric(adminPort, openConnections)) === 0;
-  return eventually('the agent has no open connection', isIdle);
+  await eventually('the agent has no open connection', isIdle);
 }
 
 const skipReason = await goSkipReason();

@@ -2,6 +2,7 @@
 import {
   connectThrough,
   countBytes,
+  eventually,
   reserveRefusedPort,
   seededSha256,
   sourceRequest,
@@ -12,7 +13,7 @@ import {
 } from '@fairlead/testkit';
 import type { Test } from 'tap';
 import type { Client, DialFailure } from './clients.ts';
-import { type Agent, eventually, type FrontEnd, type Server, untilNoStreams } from './fixture.ts';
+import { type Agent, type FrontEnd, type Server, untilNoStreams } from './fixture.ts';
 
 const mib = 1024 * 1024;
 

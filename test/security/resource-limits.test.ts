@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { type ConnectReply, connectThrough, eventually, startEchoTarget } from '@fairlead/testkit';
-import { controlTime } from '@fairlead/testkit/controlled-time';
+import { controlTime, passTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 import { loopback, startServer, type TestServer } from '../support/fleet.ts';
 import { startAgent, testPki, tlsOf } from './fixture.ts';
@@ -244,7 +244,8 @@ t.test(
   },
 );
 
-t.test('--max-tunnel-bandwidth limits a tunnel in both directions', async (t) => {
+t.test('--max-tunnel-bandwidth is the rate of a tunnel in both directions', async (t) => {
+  const time = controlTime(t);
   const target = await startEcho(t);
   const rate = 1024 ** 2;
   const server = await startServer(t, { maxTunnelBandwidth: rate });
@@ -253,11 +254,15 @@ t.test('--max-tunnel-bandwidth limits a tunnel in both directions', async (t) =>
   const [one, two] = [await open(t, server.uds, target), await open(t, server.uds, target)];
   const startedAtMs = performance.now();
   const bytes = 400 * 1024;
-  await Promise.all([echoBytes(one.socket, bytes), echoBytes(two.socket, bytes)]);
+  const echoed = Promise.all([echoBytes(one.socket, bytes), echoBytes(two.socket, bytes)]);
+  // Each ms has enough ticks for a byte to pass all sockets to the target and back.
+  await passTime(time, 'all bytes are echoed', echoed, { stepMs: 1, ticks: 16 });
   const tookMs = performance.now() - startedAtMs;
   // The bytes of a tenth of a second can be sent at once.
   const leastMs = (1000 * (2 * bytes - 0.1 * rate - 2 * 65_536)) / rate;
   t.ok(tookMs >= leastMs, `${tookMs} ms, at least ${leastMs} ms`);
+  const mostMs = (1.25 * 1000 * 2 * bytes) / rate;
+  t.ok(tookMs <= mostMs, `${tookMs} ms, at most ${mostMs} ms`);
   t.ok(await echoes(one.socket, 'still open'));
 });
 
