@@ -3,10 +3,14 @@ import { once } from 'node:events';
 import { startEchoTarget, startSlowLink } from '@fairlead/testkit';
 import t from 'tap';
 import { loopback, startAgent, startServer } from '../support/fleet.ts';
+import { usePacedTime } from '../support/paced-time.ts';
 import { exchange, failureOf, open, startService, transports } from './service.ts';
 
 const echo = await startEchoTarget();
 t.teardown(() => echo.close());
+
+/** Less than a PING takes to find a dead peer. */
+const maxFailureMs = 1_000;
 
 for (const transport of transports) {
   t.test(`streams of an ended agent end, new ones go to another, ${transport}`, async (t) => {
@@ -26,7 +30,8 @@ for (const transport of transports) {
     await t.rejects(open(t, server, 'HTTP/1.1 over mTLS', echo), { code: 'no_agent' });
   });
 
-  t.test(`an agent reconnects after its tunnel breaks, ${transport}`, async (t) => {
+  t.test(`streams end with a broken tunnel, and the agent reconnects, ${transport}`, async (t) => {
+    usePacedTime(t);
     const server = await startServer(t);
     const to = { host: loopback, port: server.agentPort };
     const link = await startSlowLink({ to, delayMs: 0, bytesPerSecond: 1e9 });
@@ -34,7 +39,14 @@ for (const transport of transports) {
     const agent = await startAgent(t, link.port, { transport });
     await server.untilAgents(1);
     await agent.log.line('connected');
+    const cut = await open(t, server, 'HTTP/2 over the UDS', echo);
+    t.equal(await exchange(cut, 'before'), 'before');
+    const failure = failureOf(cut);
+    const brokenAtMs = performance.now();
     link.reset();
+    t.ok(await failure, 'a stream of the broken tunnel fails');
+    const failedMs = performance.now() - brokenAtMs;
+    t.ok(failedMs < maxFailureMs, `${failedMs} ms after the break`);
     await agent.log.line('disconnected');
     await server.log.lineAfter(1, 'agent connected');
     const stream = await open(t, server, 'HTTP/1.1 over the UDS', echo);

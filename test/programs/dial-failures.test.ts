@@ -1,4 +1,7 @@
-/** Failed dials: the client receives a status, a code, where the dial failed, and after how long. */
+/**
+ * Failed dials: the client receives a status, a code, where the dial failed, and after how long. That no dial
+ * takes much longer than its timeout is tested in paced time, in test/e2e/dial-failures.test.ts.
+ */
 import { reserveRefusedPort, startBlackholeTarget, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import { type Answer, authority, clientKinds, openClient } from './clients.ts';
@@ -53,10 +56,10 @@ t.test("applies the agent's --dial-timeout if it is longer than the default", as
 });
 
 t.test('answers 504 at --backend-dial-timeout if the agent takes longer', async (t) => {
-  // The server's default, 30 s, is longer than the agent's timeout.
+  // The server's default, 30 s, is longer than the agent's timeout, which has another code.
   const { server } = await startService(t, {
     server: { 'backend-dial-timeout': '500ms' },
-    agent: { 'dial-timeout': '20s' },
+    agent: { 'dial-timeout': '5s' },
   });
   const blackhole = await startBlackholeTarget();
   t.teardown(() => blackhole.close());

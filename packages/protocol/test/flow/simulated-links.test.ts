@@ -136,6 +136,12 @@ t.test('loopback speed: the bound does not slow bulk', async (t) => {
   t.ok(average(seconds.slice(1)) > 0.95, `used ${average(seconds.slice(1))}`);
 });
 
+t.test('10 Mbit/s, 50 ms: bulk does not delay PINGs, whose timeout is 1 s', async (t) => {
+  const pings = { pingIntervalMs: 500, pingTimeoutMs: 1_000 };
+  const seconds = bulkAndTyping(t, { bytesPerMs: 1_250, rttMs: 50, seconds: 60, pings });
+  t.ok(average(seconds.slice(2)) > 0.95, `used ${average(seconds.slice(2))}`);
+});
+
 t.test('streams survive a link that stops for 4 s', async (t) => {
   const seconds = bulkAndTyping(t, {
     bytesPerMs: 12_500,

@@ -18,6 +18,8 @@ export interface SimulatedTunnelOptions {
   readonly rttMs: number;
   /** Memory budget of the receiver. */
   readonly memory?: MemoryBudget;
+  /** When both sides send PINGs, and how long they wait for bytes before they close the tunnel. */
+  readonly pings?: { readonly pingIntervalMs: number; readonly pingTimeoutMs: number };
 }
 
 /** An endless transfer at the maximum speed of the tunnel. */
@@ -49,13 +51,18 @@ export class SimulatedTunnel {
   readonly onServer = new RecordingSession();
   readonly onAgent = new RecordingSession();
 
-  constructor(clock: VirtualClock, { bytesPerMs, rttMs, memory }: SimulatedTunnelOptions) {
+  constructor(clock: VirtualClock, { bytesPerMs, rttMs, memory, pings }: SimulatedTunnelOptions) {
     this.clock = clock;
     [this.down, this.up] = LinkTransport.pair(clock, { bytesPerMs, oneWayMs: rttMs / 2 });
-    this.server = new Session(this.down, this.onServer, { role: 'server', hello: {} }).start();
+    this.server = new Session(this.down, this.onServer, {
+      role: 'server',
+      hello: {},
+      ...pings,
+    }).start();
     this.agent = new Session(this.up, this.onAgent, {
       role: 'agent',
       hello: {},
+      ...pings,
       ...(memory && { memory }),
     }).start();
     clock.advanceUntil(() => this.server.peerHello !== undefined, 1_000);
