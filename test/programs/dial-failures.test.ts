@@ -59,7 +59,7 @@ t.test('answers 504 at --backend-dial-timeout if the agent takes longer', async 
   // The server's default, 30 s, is longer than the agent's timeout, which has another code.
   const { server } = await startService(t, {
     server: { 'backend-dial-timeout': '500ms' },
-    agent: { 'dial-timeout': '5s' },
+    agent: { 'dial-timeout': '20s' },
   });
   const blackhole = await startBlackholeTarget();
   t.teardown(() => blackhole.close());
