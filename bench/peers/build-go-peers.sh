@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds Konnectivity, chisel and frp from their Go modules into bench/.peers/bin.
+# Builds Konnectivity, chisel and frp from their Go modules, and the load generator in Go, into
+# bench/.peers/bin.
 #
-#     bench/peers/build-go-peers.sh [konnectivity|chisel|frp ...]     builds all three by default
+#     bench/peers/build-go-peers.sh [konnectivity|load|chisel|frp ...]     builds all four by default
 #
 # Each is built in a temporary module, because `go install PACKAGE@VERSION` rejects the `replace` in
 # Konnectivity's go.mod.
@@ -29,8 +30,19 @@ build() {
   done
 }
 
+# Builds bench/peers/load with Konnectivity's client library.
+build_load() {
+  cd "$scratch"
+  rm -rf load
+  cp -r "$here/load" load
+  cd load
+  go mod init fairlead.example/load
+  go get "$konnectivity/konnectivity-client@$KONNECTIVITY_VERSION" .
+  go build -o "$out/fairlead-load" .
+}
+
 konnectivity=sigs.k8s.io/apiserver-network-proxy
-for peer in "${@:-konnectivity chisel frp}"; do
+for peer in "${@:-konnectivity load chisel frp}"; do
   # shellcheck disable=SC2086
   for name in $peer; do
     case $name in
@@ -38,13 +50,14 @@ for peer in "${@:-konnectivity chisel frp}"; do
         build "$KONNECTIVITY_VERSION" "$konnectivity/konnectivity-client@$KONNECTIVITY_VERSION" \
           "$konnectivity/cmd/server=konnectivity-server" "$konnectivity/cmd/agent=konnectivity-agent"
         ;;
+      load) build_load ;;
       chisel) build "$CHISEL_VERSION" "" github.com/jpillora/chisel=chisel ;;
       frp)
         build "$FRP_VERSION" "" \
           github.com/fatedier/frp/cmd/frps=frps github.com/fatedier/frp/cmd/frpc=frpc
         ;;
       *)
-        echo "build-go-peers.sh: $name: unknown peer. Use konnectivity, chisel or frp." >&2
+        echo "build-go-peers.sh: $name: unknown peer. Use konnectivity, load, chisel or frp." >&2
         exit 2
         ;;
     esac
