@@ -3,6 +3,7 @@ import type { Measure } from '../measures/measure.ts';
 import { neededForBars } from '../report/bars.ts';
 import { settleMs } from '../run/measured-system.ts';
 import { systems } from '../systems/index.ts';
+import { pairings } from '../systems/pairings.ts';
 import type { System } from '../systems/system.ts';
 
 /** Each round runs for `planWarmupSeconds`, then counts for `planSeconds`. */
@@ -25,6 +26,9 @@ export interface Part {
 const allNames = systems.map(({ name }) => name);
 const ours = allNames.filter((name) => name.startsWith('fairlead'));
 const others = allNames.filter((name) => !ours.includes(name));
+/** The front ends that the load generator in Go compares. */
+const connect = ['fairlead', 'konnectivity'];
+const grpc = ['fairlead-grpc', 'konnectivity-grpc'];
 
 /** The systems of some measures, and the estimated time of one round. */
 interface Shape {
@@ -48,6 +52,11 @@ const shapes: readonly Shape[] = [
   { measures: 'echo-500', systems: some('stunnel', 'konnectivity'), roundSeconds: 1.9 },
   { measures: 'echo-50', systems: allNames, roundSeconds: 1.9 },
   { measures: 'echo-', systems: some('stunnel', 'konnectivity'), roundSeconds: 1.9 },
+  { measures: 'open-200-reused', systems: grpc, roundSeconds: 1.9 },
+  { measures: 'open-20-go', systems: [...connect, ...grpc], roundSeconds: 1.9 },
+  { measures: 'open-200-go', systems: [...connect, ...grpc], roundSeconds: 1.9 },
+  { measures: 'http-close-go', systems: [...connect, ...grpc], roundSeconds: 1.9 },
+  { measures: 'http-keepalive-go', systems: connect, roundSeconds: 1.9 },
   { measures: 'open-200', systems: some('konnectivity'), roundSeconds: 1.9 },
   { measures: 'open-20', systems: [...others, 'fairlead'], roundSeconds: 1.9 },
   { measures: 'http-keepalive', systems: some(...konnectivities(), 'stunnel'), roundSeconds: 1.9 },
@@ -72,7 +81,7 @@ export function plan(which: 'everything' | 'bars'): Part[] {
       if (!shape) throw new Error(`${measure.name}: no shape in bench/src/full/plan.ts. Add one.`);
       const names = which === 'bars' ? [...needed.get(measure.name)!] : shape.systems;
       const { roundSeconds, rounds = planRounds } = shape;
-      const included = systems.filter(({ name }) => names.includes(name));
+      const included = [...systems, ...pairings].filter(({ name }) => names.includes(name));
       return {
         measure,
         systems: included,

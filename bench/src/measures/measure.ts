@@ -52,6 +52,12 @@ export interface Rig {
   signal(signal: NodeJS.Signals): void;
 }
 
+/** What an order to the load generator in Go has in addition. */
+export interface GoLoad {
+  /** Whether all gRPC streams share one connection. Otherwise each has its own, as in kube-apiserver. */
+  readonly sharesConnection: boolean;
+}
+
 export interface Measure {
   /** The name in `--only`, which also accepts its beginning. */
   readonly name: string;
@@ -67,6 +73,8 @@ export interface Measure {
   readonly isFresh?: boolean;
   /** Node flags for our programs. */
   readonly nodeArgs?: readonly string[];
+  /** Present if the load generator is the one in Go. */
+  readonly goLoad?: GoLoad;
   /** @returns the reason why the measure omits this system, or undefined if it includes the system */
   excludes?(system: System): string | undefined;
   run(rig: Rig): Promise<Values>;

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Answer, Call } from './calls.ts';
 
@@ -44,6 +44,16 @@ export class Worker {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       // Structured clone. JSON would turn Infinity, the percentile without samples, into null.
       serialization: 'advanced',
+    });
+    await once(child, 'spawn');
+    return new Worker(child);
+  }
+
+  /** @param command a program that is not Node: calls and answers are lines of JSON on its NODE_CHANNEL_FD */
+  static async startProgram(command: string): Promise<Worker> {
+    const child = spawn(command, [], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      serialization: 'json',
     });
     await once(child, 'spawn');
     return new Worker(child);

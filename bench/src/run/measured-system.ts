@@ -2,6 +2,8 @@ import type { TcpAddress } from '@fairlead/client';
 import type { LoadOrder } from '@fairlead/client/load';
 import type { SlowLinkOptions, TestPki } from '@fairlead/testkit';
 import type { Measure, Rig, Values } from '../measures/measure.ts';
+import { goLoadProgram } from '../measures/with-go-load.ts';
+import { requireProgram } from '../process/find-program.ts';
 import { observe } from '../process/observe.ts';
 import { type RoleProcess, readUsage } from '../process/process-group.ts';
 import { ScratchDirectory } from '../process/scratch-directory.ts';
@@ -107,10 +109,13 @@ export class MeasuredSystem {
   }
 
   async #startLoad(order: LoadOrder, timeoutMs = loadStartTimeoutMs): Promise<Worker> {
-    const load = await Worker.start(loadEntry);
+    const { goLoad } = this.#options.measure;
+    const load = goLoad
+      ? await Worker.startProgram(requireProgram(goLoadProgram))
+      : await Worker.start(loadEntry);
     this.#loads.add(load);
     try {
-      await load.call('start', order, timeoutMs);
+      await load.call('start', { ...order, ...goLoad }, timeoutMs);
       return load;
     } catch (error) {
       await load.close();

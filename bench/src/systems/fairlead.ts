@@ -32,6 +32,7 @@ export function fairlead(variant: FairleadVariant): System {
     about,
     isNode: true,
     isMultiplexed: true,
+    ...(frontEnd === 'uds' ? {} : { frontEnd }),
     hasFleet: frontEnd === 'uds' && transport === 'tls',
     missing: () => undefined,
     version: nodeVersion,

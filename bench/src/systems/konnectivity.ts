@@ -20,13 +20,14 @@ export type FrontEndMode = 'http-connect' | 'grpc';
 export function konnectivity(mode: FrontEndMode): System {
   const clientLeg =
     mode === 'grpc'
-      ? 'a gRPC connection per stream on UDS, like kube-apiserver (client in Node)'
+      ? 'a gRPC connection per stream on UDS, like kube-apiserver'
       : 'HTTP CONNECT on UDS';
   return {
     name: mode === 'grpc' ? 'konnectivity-grpc' : 'konnectivity',
     about: `Go; ${clientLeg}, gRPC tunnel over mutual TLS`,
     isNode: false,
     isMultiplexed: true,
+    ...(mode === 'grpc' ? { frontEnd: mode } : {}),
     missing: missingKonnectivity,
     version: () => peerVersion('konnectivity-server'),
     async start(context: SystemContext) {

@@ -19,6 +19,7 @@ function pairing(server: Kind, agent: Kind, mode: FrontEndMode): System {
     about: `server: ${server}, agent: ${agent}; ${mode} on UDS`,
     isNode: true,
     isMultiplexed: true,
+    ...(mode === 'grpc' ? { frontEnd: mode } : {}),
     missing: () => (server === agent ? undefined : missingKonnectivity()),
     version: async () => (server === agent ? undefined : peerVersion('konnectivity-server')),
     async start(context) {

@@ -58,6 +58,8 @@ export interface System {
   readonly isNode: boolean;
   /** Whether all streams share one connection. */
   readonly isMultiplexed: boolean;
+  /** What its front end requires of clients, if more than a plain connection or an HTTP CONNECT on one. */
+  readonly frontEnd?: 'mtls' | 'http2' | 'grpc';
   /** Whether many of its agents can run in one process. */
   readonly hasFleet?: boolean;
   /** @returns the command that installs what is missing, or undefined if the system can run */
