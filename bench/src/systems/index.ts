@@ -1,6 +1,7 @@
 import { chisel } from './chisel.ts';
 import { direct } from './direct.ts';
 import { fairlead } from './fairlead.ts';
+import { floor } from './floor.ts';
 import { frp } from './frp.ts';
 import { http2Reversed } from './http2-reversed.ts';
 import { konnectivity } from './konnectivity.ts';
@@ -14,6 +15,8 @@ import { tlsRelay } from './tls-relay.ts';
 export const systems: readonly System[] = [
   direct,
   tlsRelay,
+  floor('connect'),
+  floor('grpc'),
   fairlead({ name: 'fairlead', about: 'Node; HTTP CONNECT on UDS, mutual TLS tunnel' }),
   fairlead({
     name: 'fairlead-mtls',
