@@ -22,6 +22,7 @@ import {
 } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { ConnectClient } from './connect-client.ts';
+import { GrpcClient } from './grpc-client.ts';
 import { SocketStream } from './socket-stream.ts';
 import { Tunnel } from './tunnel.ts';
 
@@ -57,8 +58,9 @@ function startServer(): void {
     socket.on('data', (chunk) => started.receive(chunk));
     endWith(socket, started);
   });
+  const Client = values['front-end'] === 'grpc' ? GrpcClient : ConnectClient;
   const clients = createServer({ allowHalfOpen: true }, (socket) => {
-    if (tunnel) new ConnectClient(socket, tunnel);
+    if (tunnel) new Client(socket, tunnel);
     else socket.destroy();
   });
   clients.listen({ path: values.uds, backlog }, () => {
