@@ -13,5 +13,6 @@ export { textTables } from './report/text-tables.ts';
 export { writeReport } from './report/write-report.ts';
 export { type MeasureResults, medians, type Results, type SystemResults } from './results.ts';
 export { readResults, writeResults } from './results-file.ts';
+export { systems } from './systems/index.ts';
 export { pairings } from './systems/pairings.ts';
 export type { System } from './systems/system.ts';
