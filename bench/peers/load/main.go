@@ -1,6 +1,5 @@
-// The load generator in Go. It opens streams over HTTP CONNECT, and over gRPC with the real
-// konnectivity-client, as kube-apiserver does. It needs less CPU time than the one in Node, and therefore
-// shows more of what a server costs.
+// The load generator in Go. It opens streams over HTTP CONNECT, with less CPU time than the one in Node, and
+// over gRPC with the real konnectivity-client, as kube-apiserver does.
 //
 // The bench starts it as a child process and calls it as it calls bench/src/load/main.ts. Calls and answers
 // are lines of JSON on the file descriptor in NODE_CHANNEL_FD.

@@ -9,8 +9,8 @@ const aboutHttp =
   ' They read each answer to its end, which the latency includes. Without keep-alive, the target closes the connection.';
 
 /**
- * The measure with the load generator in Go, whose clients need less CPU time than those in Node. Both run on the
- * server's cores, so it shows more of what short connections cost the server.
+ * The measure with the load generator in Go. Except for gRPC connections, its clients need less CPU time than those in
+ * Node. Clients share the server's cores, so the measure shows more of what short connections cost the server.
  */
 export function withGoLoad(
   measure: Measure,
