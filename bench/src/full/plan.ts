@@ -25,10 +25,13 @@ export interface Part {
 
 const allNames = systems.map(({ name }) => name);
 const ours = allNames.filter((name) => name.startsWith('fairlead'));
-const others = allNames.filter((name) => !ours.includes(name));
-/** The front ends that the load generator in Go compares. */
+const others = allNames.filter((name) => !ours.includes(name) && !name.startsWith('floor'));
+/** The systems of short connections, by front end. */
 const connect = ['fairlead', 'konnectivity'];
 const grpc = ['fairlead-grpc', 'konnectivity-grpc'];
+const floors = ['floor', 'floor-grpc'];
+
+const both = ['konnectivity', 'fairlead-grpc', 'konnectivity-grpc'];
 
 /** The systems of some measures, and the estimated time of one round. */
 interface Shape {
@@ -47,19 +50,20 @@ interface Shape {
 const shapes: readonly Shape[] = [
   { measures: 'bulk-up-10', systems: some('stunnel', 'konnectivity'), roundSeconds: 1.9 },
   { measures: 'bulk-down-10', systems: some('stunnel', 'konnectivity'), roundSeconds: 1.9 },
-  { measures: 'bulk-', systems: allNames, roundSeconds: 1.9 },
+  { measures: 'bulk-', systems: [...allNames, 'fairlead-grpc'], roundSeconds: 1.9 },
   { measures: 'echo-beside-', systems: some('stunnel', 'openssh'), roundSeconds: 3.6 },
   { measures: 'echo-500', systems: some('stunnel', 'konnectivity'), roundSeconds: 1.9 },
-  { measures: 'echo-50', systems: allNames, roundSeconds: 1.9 },
+  { measures: 'echo-50', systems: [...others, ...ours], roundSeconds: 1.9 },
   { measures: 'echo-', systems: some('stunnel', 'konnectivity'), roundSeconds: 1.9 },
   { measures: 'open-200-reused', systems: grpc, roundSeconds: 1.9 },
-  { measures: 'open-20-go', systems: [...connect, ...grpc], roundSeconds: 1.9 },
-  { measures: 'open-200-go', systems: [...connect, ...grpc], roundSeconds: 1.9 },
+  { measures: 'open-20-go', systems: [...connect, ...grpc, ...floors], roundSeconds: 1.9 },
+  { measures: 'open-200-go', systems: [...connect, ...grpc, ...floors], roundSeconds: 1.9 },
   { measures: 'http-close-go', systems: [...connect, ...grpc], roundSeconds: 1.9 },
   { measures: 'http-keepalive-go', systems: connect, roundSeconds: 1.9 },
   { measures: 'open-200', systems: some('konnectivity'), roundSeconds: 1.9 },
   { measures: 'open-20', systems: [...others, 'fairlead'], roundSeconds: 1.9 },
-  { measures: 'http-keepalive', systems: some(...konnectivities(), 'stunnel'), roundSeconds: 1.9 },
+  { measures: 'http-keepalive', systems: some(...both, 'stunnel'), roundSeconds: 1.9 },
+  { measures: 'https-close', systems: some(...both), roundSeconds: 1.9 },
   { measures: 'open-', systems: some('konnectivity'), roundSeconds: 1.9 },
   { measures: 'http', systems: some('konnectivity'), roundSeconds: 1.9 },
   { measures: 'stalled-', systems: ['fairlead', 'konnectivity'], roundSeconds: 10 },
@@ -94,8 +98,4 @@ export function plan(which: 'everything' | 'bars'): Part[] {
 /** The two baselines, Fairlead, and these systems. */
 function some(...names: readonly string[]): readonly string[] {
   return ['direct', 'tls-relay', 'fairlead', ...names];
-}
-
-function konnectivities(): readonly string[] {
-  return allNames.filter((name) => name.startsWith('konnectivity'));
 }

@@ -11,23 +11,36 @@ export interface Verdict {
   readonly state: 'met' | 'not met' | 'failed' | 'not measured';
 }
 
-const subject = 'fairlead';
+type Limit = ({ readonly atLeast: number } | { readonly atMost: number }) & {
+  /** Instead of the limit, on Node 20. */
+  readonly onNode20?: number;
+};
 
 interface Bar {
   readonly measure: string;
-  /** The system to compare Fairlead with. */
+  /** Fairlead, with the front end that is measured. */
+  readonly subject: string;
+  /** The system to compare it with. */
   readonly versus?: string;
   readonly text: string;
-  readonly limit: { readonly atLeast: number } | { readonly atMost: number };
+  readonly limit: Limit;
   find(results: Results): number | undefined;
 }
 
 /** Fairlead's figure as a multiple of another system's. */
-function versus(measure: string, key: string, system: string, limit: Bar['limit']): Bar {
+function versus(
+  measure: string,
+  key: string,
+  system: string,
+  limit: Limit,
+  subject = 'fairlead',
+): Bar {
+  const name = subject === 'fairlead' ? '' : ` (${subject})`;
   return {
     measure,
+    subject,
     versus: system,
-    text: `${key} ${limitText(limit)} × ${system}`,
+    text: `${key} ${limitText(limit)} × ${system}${name}`,
     limit,
     find: (results) =>
       quotient(figure(results, measure, subject, key), figure(results, measure, system, key)),
@@ -35,18 +48,24 @@ function versus(measure: string, key: string, system: string, limit: Bar['limit'
 }
 
 /** Fairlead's figure alone. */
-function absolute(measure: string, key: string, unit: string, limit: Bar['limit']): Bar {
+function absolute(measure: string, key: string, unit: string, limit: Limit): Bar {
+  const subject = 'fairlead';
   return {
     measure,
+    subject,
     text: `${key} ${limitText(limit)}${unit === '' ? '' : ` ${unit}`}`,
     limit,
     find: (results) => figure(results, measure, subject, key),
   };
 }
 
-const konnectivities = ['konnectivity', 'konnectivity-grpc'];
 const directions = ['up', 'down'];
 const ends = ['server', 'agent'];
+/** Ours and Konnectivity, by what clients speak. */
+const modes = [
+  { ours: 'fairlead', theirs: 'konnectivity', bulk: 3, keepalive: 1.25 },
+  { ours: 'fairlead-grpc', theirs: 'konnectivity-grpc', bulk: 2, keepalive: 1.1 },
+];
 
 /** The performance bars. docs/performance.md explains them. */
 const bars: readonly Bar[] = [
@@ -65,28 +84,41 @@ const bars: readonly Bar[] = [
   absolute('stalled-reader', 'p99-ratio', '', { atMost: 1.2 }),
   ...ends.map((end) => absolute('idle-streams', `${end}-open`, 'KiB', { atMost: 16 })),
   ...ends.map((end) => absolute('idle-streams', `${end}-closed`, 'KiB', { atMost: 1 })),
-  ...konnectivities.flatMap((peer) => [
+  ...modes.flatMap(({ ours, theirs, bulk, keepalive }) => [
     ...directions.flatMap((way) => [
-      versus(`bulk-${way}-1`, 'rate', peer, { atLeast: 3 }),
-      versus(`bulk-${way}-1`, 'tunnel-cpu', peer, { atMost: 1 }),
+      versus(`bulk-${way}-1`, 'rate', theirs, { atLeast: bulk }, ours),
+      versus(`bulk-${way}-1`, 'tunnel-cpu', theirs, { atMost: 1 }, ours),
     ]),
-    versus('http-keepalive', 'rate', peer, { atLeast: 1.5 }),
+    versus('http-keepalive', 'rate', theirs, { atLeast: keepalive }, ours),
+    ...['http-close-go', 'https-close'].map((requests) =>
+      versus(requests, 'rate', theirs, { atLeast: 1.1 }, ours),
+    ),
   ]),
   ...[10, 100].flatMap((streams) =>
     directions.map((way) =>
       versus(`bulk-${way}-${streams}`, 'rate', 'konnectivity', { atLeast: 3 }),
     ),
   ),
-  ...['http-close', 'https-keepalive', 'https-close'].map((requests) =>
-    versus(requests, 'rate', 'konnectivity', { atLeast: 1.5 }),
-  ),
+  versus('https-keepalive', 'rate', 'konnectivity', { atLeast: 1.5 }),
+  ...['open-20-go', 'open-200-go'].flatMap((dials) => [
+    ...ends.map((end) => versus(dials, `${end}-cpu`, 'floor', { atMost: 1.25 })),
+    versus(dials, 'rate', 'konnectivity', { atLeast: 1.05, onNode20: 0.78 }),
+    overGrpc(dials, 'rate', { atLeast: 1.2, onNode20: 1.1 }),
+    overGrpc(dials, 'server-cpu', { atMost: 0.6, onNode20: 0.75 }),
+  ]),
+  overGrpc('open-200-reused', 'rate', { atLeast: 1.5 }),
 ];
+
+function overGrpc(measure: string, key: string, limit: Limit): Bar {
+  return versus(measure, key, 'konnectivity-grpc', limit, 'fairlead-grpc');
+}
 
 /** The measures that the bars need, each with its systems. */
 export function neededForBars(): ReadonlyMap<string, ReadonlySet<string>> {
   const needed = new Map<string, Set<string>>();
-  for (const { measure, versus: other } of bars) {
-    const systems = needed.get(measure) ?? new Set([subject]);
+  for (const { measure, subject, versus: other } of bars) {
+    const systems = needed.get(measure) ?? new Set();
+    systems.add(subject);
     if (other !== undefined) systems.add(other);
     needed.set(measure, systems);
   }
@@ -119,19 +151,23 @@ function quotient(a: number | undefined, b: number | undefined): number | undefi
 }
 
 function stateOf(
-  { measure, limit }: Bar,
+  { measure, subject, limit }: Bar,
   found: number | undefined,
   results: Results,
 ): Verdict['state'] {
   const ours = findPart(results, measure, subject);
   if (ours && ours.failures.length > 0) return 'failed';
   if (found === undefined) return 'not measured';
-  const isMet = 'atLeast' in limit ? found >= limit.atLeast : found <= limit.atMost;
+  const onNode20 = results.machine.systemsNode.startsWith('v20.') ? limit.onNode20 : undefined;
+  const isMet =
+    'atLeast' in limit ? found >= (onNode20 ?? limit.atLeast) : found <= (onNode20 ?? limit.atMost);
   return isMet ? 'met' : 'not met';
 }
 
-function limitText(limit: Bar['limit']): string {
-  return 'atLeast' in limit
-    ? `at least ${limit.atLeast.toLocaleString('en')}`
-    : `at most ${limit.atMost.toLocaleString('en')}`;
+function limitText(limit: Limit): string {
+  const text =
+    'atLeast' in limit
+      ? `at least ${limit.atLeast.toLocaleString('en')}`
+      : `at most ${limit.atMost.toLocaleString('en')}`;
+  return limit.onNode20 === undefined ? text : `${text} (Node 20: ${limit.onNode20})`;
 }
