@@ -31,8 +31,8 @@ import {
 const bytesPerSecond = 1_250_000;
 const delayMs = 25;
 const roundTripMs = 2 * delayMs;
-/** Takes about four seconds on the link. */
-const bulkBytes = 5_000_000;
+/** Takes about five seconds on the link. */
+const bulkBytes = 6_000_000;
 
 /** An agent behind its own slow link. */
 interface DistantAgent {
@@ -54,7 +54,7 @@ async function startDistantAgent(
     transport,
     'agent-id': host,
     'agent-identifiers': `host=${host}`,
-    // PINGs are frequent, and none times out because the machine is busy.
+    // PINGs are frequent, and none times out because the machine is busy: simulated-links.test.ts has a timeout of 1 s.
     'ping-interval': '500ms',
     'ping-timeout': '30s',
   });
@@ -151,7 +151,7 @@ for (const transport of transports) {
         const maxMedianMs = 2 * percentile(idleDelaysMs, 0.5) + 50;
         t.ok(median < maxMedianMs, `the median, ${median} ms, is below ${maxMedianMs} ms`);
         const p95 = percentile(busyDelaysMs, 0.95);
-        const maxP95Ms = 2 * percentile(idleDelaysMs, 0.95) + 100;
+        const maxP95Ms = 2 * percentile(idleDelaysMs, 0.95) + 50;
         t.ok(p95 < maxP95Ms, `the 95th percentile, ${p95} ms, is below ${maxP95Ms} ms`);
       });
     }
