@@ -6,7 +6,7 @@ import { type Kill, startLoad, wasInFlight } from './load.ts';
 import { untilReady } from './requests.ts';
 import { type ServerProcess, startServerProcess } from './server-process.ts';
 
-const serverFlags = ['--server-count=2'];
+const serverFlags = ['--server-count=3'];
 
 /** Waits until each agent has connected `count` times since it started. */
 async function untilConnected(agents: readonly TestAgent[], count: number): Promise<void> {
@@ -17,7 +17,7 @@ t.test('only requests in flight to a killed server fail', async (t) => {
   const target = await startPodTarget();
   t.teardown(() => target.close());
   const servers: ServerProcess[] = await Promise.all(
-    ['a', 'b'].map((id) => startServerProcess(t, id, serverFlags)),
+    ['a', 'b', 'c'].map((id) => startServerProcess(t, id, serverFlags)),
   );
   const balancer = await startBalancer(
     t,
@@ -26,7 +26,7 @@ t.test('only requests in flight to a killed server fail', async (t) => {
   const agents = await Promise.all(
     ['one', 'two', 'three'].map((agentId) => startAgent(t, balancer.port, { agentId })),
   );
-  await untilConnected(agents, 2);
+  await untilConnected(agents, 3);
   for (const server of servers) await untilReady(server);
 
   const load = startLoad(servers, [target]);
@@ -43,7 +43,7 @@ t.test('only requests in flight to a killed server fail', async (t) => {
     await untilReady(successor);
     servers[at] = successor;
     t.comment(`replaced and ready after ${Math.round(performance.now() - fromMs)} ms`);
-    await untilConnected(agents, 3 + at);
+    await untilConnected(agents, 4 + at);
     await load.ended(20);
   }
   const { sent, failures } = await load.stop();
