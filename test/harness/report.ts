@@ -55,7 +55,7 @@ export class Report {
     this.#results.push(result);
     const { file, seconds, passed, skipped, failures } = result;
     const skips = skipped.length > 0 ? `, ${skipped.length} skipped` : '';
-    const mark = failures.length > 0 ? 'FAIL' : 'ok  ';
+    const mark = markOf(result);
     const counts = failures.length > 0 ? `${failures.length} failed, ${passed} passed` : passed;
     this.#print(`${mark} ${seconds.toFixed(1).padStart(6)} s  ${file} (${counts}${skips})`);
     this.#showProgress();
@@ -129,6 +129,12 @@ export class Report {
     if (this.#hasProgress) this.#output.write('\r\x1b[2K');
     this.#hasProgress = false;
   }
+}
+
+/** A file that only skips has not passed. */
+function markOf({ failures, passed }: FileResult): string {
+  if (failures.length > 0) return 'FAIL';
+  return passed > 0 ? 'ok  ' : 'skip';
 }
 
 function count(amount: number, noun: string): string {
