@@ -69,11 +69,7 @@ class JoinedStreams implements StreamHandler {
         else this.#owedToClientBytes += chunk.length;
       },
       onEnd: () => tunnel.end(),
-      onDrain: () => {
-        const bytes = this.#owedToTunnelBytes;
-        this.#owedToTunnelBytes = 0;
-        if (bytes > 0) tunnel.consumed(bytes);
-      },
+      onDrain: () => this.#creditTunnel(),
       onClose: (error) => this.#onClientClose(error),
     });
   }
@@ -112,7 +108,15 @@ class JoinedStreams implements StreamHandler {
       this.#error ??= error;
       this.#tunnel.reset(error);
     }
+    // A client that closed in order has taken all bytes, and reports no more room.
+    this.#creditTunnel();
     this.#finishWhenDone();
+  }
+
+  #creditTunnel(): void {
+    const bytes = this.#owedToTunnelBytes;
+    this.#owedToTunnelBytes = 0;
+    if (bytes > 0) this.#tunnel.consumed(bytes);
   }
 
   #finishWhenDone(): void {

@@ -7,6 +7,7 @@ import { duplexPair } from 'node:stream';
 import { encodeFields, Http2Connection, type Http2Stream } from '@fairlead/http2';
 import {
   type ClientStream,
+  type ClientStreamHandler,
   joinStreams,
   MemoryBudget,
   type RelayedStream,
@@ -370,6 +371,27 @@ t.test('a socket is not read while the bytes that were already read find no room
   t.equal(inner.isPaused(), true);
   handler!.onDrain();
   t.equal(inner.isPaused(), false);
+});
+
+t.test('a client that closes in order while it has no room ends the stream', async (t) => {
+  let handler: ClientStreamHandler | undefined;
+  const client: ClientStream = {
+    attach(attached) {
+      handler = attached;
+    },
+    write: () => false,
+    end: () => handler!.onClose(),
+    reset: () => t.fail('the stream was reset'),
+    consumed() {},
+  };
+  const join = (near: TunnelStream, options: RelayOptions) => joinStreams(client, near, options);
+  const { outer } = await socketPair(t);
+  const { target, near, onServer } = await chain(t, outer, join, () => 0);
+  handler!.onEnd();
+  target.end('the last bytes');
+  const result = await onServer.first;
+  t.match(result, { bytesFromSocket: 0, bytesToSocket: 14, error: undefined });
+  t.ok(near.isClosed);
 });
 
 t.test('a client that closed before relay() resets the stream', async (t) => {
