@@ -25,6 +25,7 @@ import { ConnectClient } from './connect-client.ts';
 import { GrpcClient } from './grpc-client.ts';
 import { SocketStream } from './socket-stream.ts';
 import { Tunnel } from './tunnel.ts';
+import { warmSockets } from './warm-sockets.ts';
 
 const readBytes = 64 * 1024;
 /** Measures open hundreds of connections at once. */
@@ -47,6 +48,7 @@ const tls = {
   key: readFileSync(values.key),
 };
 
+warmSockets();
 if (positionals[0] === 'server') startServer();
 else startAgent();
 
