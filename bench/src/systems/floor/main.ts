@@ -104,8 +104,11 @@ function startAgent(): void {
 const readBuffer = Buffer.allocUnsafeSlow(readBytes);
 
 function dial(tunnel: Tunnel, id: number, address: string): void {
+  const { host, port } = split(address);
+  // Not `...split(address)`, which is slow on Node 20 for the reason in `warmSockets`.
   const socket: Socket = connect({
-    ...split(address),
+    host,
+    port,
     allowHalfOpen: true,
     noDelay: true,
     onread: {
