@@ -1,3 +1,4 @@
+import { warmSockets } from '@fairlead/runtime/net';
 import { release, runProgram } from '@fairlead/runtime/process';
 import { serverOptions } from './options.ts';
 import { createServer } from './server.ts';
@@ -5,6 +6,7 @@ import { startWorkers } from './workers/primary.ts';
 import { isWorker } from './workers/worker-command.ts';
 import { runWorker } from './workers/worker-main.ts';
 
+warmSockets();
 // Not awaited: a bundle of CommonJS, which V8's code cache needs, has no top-level await.
 if (isWorker()) void runWorker();
 else {

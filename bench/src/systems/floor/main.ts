@@ -21,11 +21,11 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import { parseArgs } from 'node:util';
+import { warmSockets } from '@fairlead/runtime/net';
 import { ConnectClient } from './connect-client.ts';
 import { GrpcClient } from './grpc-client.ts';
 import { SocketStream } from './socket-stream.ts';
 import { Tunnel } from './tunnel.ts';
-import { warmSockets } from './warm-sockets.ts';
 
 const readBytes = 64 * 1024;
 /** Measures open hundreds of connections at once. */

@@ -22,3 +22,4 @@ export {
   targetRuleSchema,
 } from './target-rule.ts';
 export { type TokenBucketOptions, TokenBuckets } from './token-buckets.ts';
+export { warmSockets } from './warm-sockets.ts';
