@@ -142,7 +142,8 @@ export class ClientConnections {
       accept: (stream, options) => {
         socket.off('close', onGone);
         socket.write(established, 'latin1');
-        relay(socket, stream, { ...options, first: rest });
+        // On Node 20, a spread is slow if it comes before other properties.
+        relay(socket, stream, { first: rest, ...options });
       },
       refuse: (error, dialed) => {
         socket.off('close', onGone);
