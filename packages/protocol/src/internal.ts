@@ -11,11 +11,13 @@ export {
   FrameType,
   HEADER_BYTES,
   INITIAL_WINDOW_BYTES,
+  isSendable,
   MAX_CREDIT_BYTES,
   MAX_HELLO_BYTES,
   MAX_PAYLOAD_BYTES,
   MAX_STREAM_ID,
   MAX_TEXT_BYTES,
+  PING_FRAME_BYTES,
 } from './wire/frame.ts';
 export { releaseFrameBuffer } from './wire/frame-buffer.ts';
 export { agreeOnVersion, PROTOCOL_VERSIONS, parseHello } from './wire/hello.ts';

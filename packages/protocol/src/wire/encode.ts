@@ -134,7 +134,6 @@ export class FrameBatch {
 /** The text for the wire: printable, at most 256 bytes, cut between characters. */
 function textBytes(text: string): Buffer {
   const bytes = Buffer.from(cleanText(text, MAX_TEXT_BYTES));
-  if (bytes.length <= MAX_TEXT_BYTES) return bytes;
   let end = MAX_TEXT_BYTES;
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
   return bytes.subarray(0, end);

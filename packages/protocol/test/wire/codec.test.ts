@@ -1,4 +1,4 @@
-import { errorTable, TunnelError } from '@fairlead/protocol';
+import { errorTable, formatTarget, refusalFrame, TunnelError } from '@fairlead/protocol';
 import {
   DATA_FRAME_BYTES,
   FrameBatch,
@@ -6,18 +6,20 @@ import {
   FrameType,
   HEADER_BYTES,
   INITIAL_WINDOW_BYTES,
+  isSendable,
   MAX_CREDIT_BYTES,
   MAX_HELLO_BYTES,
   MAX_PAYLOAD_BYTES,
   MAX_STREAM_ID,
   MAX_TEXT_BYTES,
+  PING_FRAME_BYTES,
   releaseFrameBuffer,
 } from '@fairlead/protocol/internal';
 import t from 'tap';
 import { bytes } from '../session/raw-peer.ts';
 import { putData, takeBytes } from './batch-bytes.ts';
 import { FrameCollector, normalized } from './frame-collector.ts';
-import type { Frame } from './oracle-codec.ts';
+import { decodeAll, type Frame } from './oracle-codec.ts';
 
 function decode(...chunks: Buffer[]): Frame[] {
   const collector = new FrameCollector();
@@ -44,6 +46,7 @@ t.test('constants are those of docs/spec.md', async (t) => {
   t.equal(MAX_TEXT_BYTES, 256, '8.2');
   t.equal(INITIAL_WINDOW_BYTES, 65_536, '4.1');
   t.equal(MAX_CREDIT_BYTES, 2_147_483_647, '4.2');
+  t.equal(PING_FRAME_BYTES, 16, '7.4');
   t.strictSame(FrameType, {
     HELLO: 1,
     OPEN: 2,
@@ -267,26 +270,87 @@ const malformed: [rule: string, code: string, hex: string][] = [
 ];
 
 for (const [rule, code, hex] of malformed) {
-  t.test(`${rule} is refused with ${code}`, async (t) => {
+  t.test(`${rule} is refused with ${code} that names the type`, async (t) => {
     const wire = bytes(hex);
-    t.throws(() => decode(wire), { code });
+    const [type] = /[A-Z_]{3,}/.exec(rule)!;
+    const message = code === 'frame_error' ? new RegExp(`malformed ${type} frame: .`) : /HELLO/;
+    t.throws(() => decode(wire), { code, message });
     t.throws(
       () => decode(...[...wire].map((byte) => Buffer.from([byte]))),
-      { code },
+      { code, message },
       'byte by byte',
     );
   });
 }
 
-t.test('2.7 the decoder passes on a HELLO without payload', async (t) => {
+t.test('1.5 the highest stream ID is valid', async (t) => {
+  t.strictSame(decode(bytes('05 00 0000 7fffffff 06 00 0000 7fffffff')), [
+    { name: 'DATA', id: 0x7fff_ffff, hex: '' },
+    { name: 'FIN', id: 0x7fff_ffff },
+  ]);
+});
+
+t.test('2.2 another first frame than HELLO or GOAWAY is refused at its header', async (t) => {
+  const open = '02 00 0004 00000002 0050 01 61';
+  const hello = '01 00 0002 00000000 7b7d';
+  const goAway = '0b 00 0006 00000000 0001 00000000';
+  const first = (hex: string) => {
+    const collector = new FrameCollector();
+    new FrameDecoder(collector, true).push(bytes(hex));
+    return collector.frames.map(({ name }) => name);
+  };
+  const message = 'the first frame is not HELLO';
+  for (const other of [open.slice(0, 19), '63 00 0001 00000000', '05 00 0001 00000002']) {
+    t.throws(() => first(other), { code: 'protocol_error', message }, other);
+    t.strictSame(decode(bytes(other)), [], 'it is valid later');
+  }
+  t.strictSame(first(`${hello} ${open} 63 00 0000 00000000`), ['HELLO', 'OPEN']);
+  t.strictSame(first(`${goAway} ${open}`), ['GOAWAY', 'OPEN']);
+});
+
+t.test('2.7 the decoder passes on a HELLO of 0 to 16,384 bytes', async (t) => {
   t.strictSame(decode(bytes('01 00 0000 00000000')), [{ name: 'HELLO', json: '' }]);
+  const json = 'x'.repeat(16_384);
+  const longest = Buffer.concat([bytes('01 00 4000 00000000'), Buffer.from(json)]);
+  t.strictSame(decode(longest), [{ name: 'HELLO', json }]);
+});
+
+t.test('3.4 a host can have 253 bytes', async (t) => {
+  const host = 'a'.repeat(253);
+  const wire = encode((batch) => batch.open(1, { host, port: 1 }));
+  t.strictSame(decode(wire), [{ name: 'OPEN', id: 1, host, port: 1 }]);
+});
+
+t.test('3.4 a target is sendable if OPEN can carry it', async (t) => {
+  for (const host of ['a', 'a'.repeat(253), `ü${'a'.repeat(251)}`]) {
+    for (const port of [1, 443, 65_535]) t.ok(isSendable({ host, port }), `${host}:${port}`);
+  }
+  for (const host of ['', 'a'.repeat(254), `ü${'a'.repeat(252)}`]) {
+    t.notOk(isSendable({ host, port: 443 }), host);
+  }
+  for (const port of [-1, 0, 1.5, 65_536, Number.NaN]) {
+    t.notOk(isSendable({ host: 'a', port }), `port ${port}`);
+  }
+});
+
+t.test('a target is shown as host:port, with brackets around an IPv6 address', async (t) => {
+  t.equal(formatTarget({ host: 'node', port: 443 }), 'node:443');
+  t.equal(formatTarget({ host: '::1', port: 80 }), '[::1]:80');
+});
+
+t.test('10.4 a refusal is a final GOAWAY alone', async (t) => {
+  t.strictSame(decode(refusalFrame(new TunnelError('unauthorized', 'no'))), [
+    { name: 'GOAWAY', code: 68, lastId: 0, reason: 'no' },
+  ]);
 });
 
 t.test('1.6 extra bytes are ignored if the spec says "at least"', async (t) => {
   t.strictSame(decode(bytes('02 00 0006 00000001 0050 01 61 ffff')), [
     { name: 'OPEN', id: 1, host: 'a', port: 80 },
   ]);
-  t.strictSame(decode(bytes('03 00 0002 00000001 ffff')), [{ name: 'OPENED', id: 1 }]);
+  t.strictSame(decode(bytes(`03 00 4001 00000001 ${'ff'.repeat(16_385)}`)), [
+    { name: 'OPENED', id: 1 },
+  ]);
   t.strictSame(decode(bytes('07 00 0005 00000001 0010 ffffff')), [
     { name: 'RESET', id: 1, code: 16 },
   ]);
@@ -317,22 +381,34 @@ t.test('1.7 DATA of 65,535 bytes is delivered as slices of the chunks', async (t
 });
 
 t.test('8.2 texts are cut between characters at 256 bytes', async (t) => {
-  const sent = encode((batch) =>
-    batch.openFailed(1, new TunnelError('dial_failed', 'ü'.repeat(300))),
-  );
-  t.ok(sent.readUInt16BE(2) - 2 <= 256);
-  const text = sent.subarray(10).toString();
-  t.match(text, /^ü+$/);
-  const long = encode((batch) => batch.goAway(new TunnelError('dial_failed', 'a'.repeat(999)), 1));
-  t.ok(long.readUInt16BE(2) - 6 <= 256);
+  for (const [text, sent] of [
+    ['a'.repeat(256), 'a'.repeat(256)],
+    ['a'.repeat(999), 'a'.repeat(255)],
+    ['ü'.repeat(300), 'ü'.repeat(128)],
+    [`a${'ü'.repeat(300)}`, `a${'ü'.repeat(127)}`],
+    [`aa${'日'.repeat(300)}`, `aa${'日'.repeat(84)}`],
+  ] as const) {
+    const error = new TunnelError('target_refused', text);
+    const wire = encode((batch) => {
+      batch.openFailed(1, error);
+      batch.goAway(error, 1);
+    });
+    t.strictSame(decodeAll(wire).frames, [
+      { name: 'OPEN_FAILED', id: 1, code: 48, text: sent },
+      { name: 'GOAWAY', code: 48, lastId: 1, reason: sent },
+    ]);
+  }
   const [received] = decode(bytes(`04 00 0200 00000001 0010 ${'61'.repeat(510)}`));
   t.strictSame(received, { name: 'OPEN_FAILED', id: 1, code: 16, text: 'a'.repeat(256) });
 });
 
-t.test('a HELLO that is too long is not sent', async (t) => {
-  t.throws(() => encode((batch) => batch.hello({ agentId: 'x'.repeat(16_384) })), {
-    code: 'protocol_error',
-  });
+t.test('2.7 a HELLO of more than 16,384 bytes is not sent', async (t) => {
+  const withPayload = (bytes: number) => {
+    const agentId = 'x'.repeat(bytes - '{"agentId":""}'.length);
+    return encode((batch) => batch.hello({ agentId })).length;
+  };
+  t.equal(withPayload(16_384), HEADER_BYTES + 16_384);
+  t.throws(() => withPayload(16_385), { code: 'protocol_error', message: /16385 bytes/ });
 });
 
 t.test('7.5 busy time above 32 bits is sent as the maximum', async (t) => {
