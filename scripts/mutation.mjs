@@ -2,7 +2,7 @@
  * Changes the code where a silent error hurts most, one small change (a "mutant") at a time, and prints which changes
  * no test notices.
  *
- *   node scripts/mutation.mjs [--directory DIR] [AREA...]      (default: all areas)
+ *   node scripts/mutation.mjs [--directory DIR] [--jobs N] [AREA...]      (default: all areas)
  *
  * Stryker works in a copy of the repository, which has an installation of its own: it rewrites sources in place, and
  * it brings more than a hundred packages. `--directory` keeps the copy, so that the next run need not install again.
@@ -86,6 +86,10 @@ function install() {
 
 /** @returns the share of mutants, in percent, that a test notices */
 function mutate(name, { mutate: sources, tests }) {
+  const startedAtMs = performance.now();
+  // Stryker restores sources with times before its build, so that `tsc -b` would keep what it built from the changed
+  // ones. Their mutants would then run together with those of this area.
+  copySources();
   const report = join(copy, `mutation-${name}.json`);
   const config = join(copy, 'stryker.config.json');
   const compiled = tests.map((path) => `build/${path.replace(/\.ts$/, '.js')}`);
@@ -105,11 +109,14 @@ function mutate(name, { mutate: sources, tests }) {
       jsonReporter: { fileName: report },
     }),
   );
-  run('npx', ['stryker', 'run', config, '--logLevel', 'warn']);
-  return print(name, JSON.parse(readFileSync(report, 'utf8')));
+  run('npx', ['stryker', 'run', config, '--logLevel', 'error']);
+  const score = print(JSON.parse(readFileSync(report, 'utf8')));
+  const minutes = (performance.now() - startedAtMs) / 60_000;
+  console.log(`${name}: ${score.toFixed(1)} % noticed, in ${minutes.toFixed(1)} minutes\n`);
+  return score;
 }
 
-function print(name, { files }) {
+function print({ files }) {
   const mutants = Object.entries(files).flatMap(([file, { source, mutants: list }]) =>
     list.map((mutant) => ({ ...mutant, file, lines: source.split('\n') })),
   );
@@ -123,6 +130,9 @@ function print(name, { files }) {
     console.log(`  - ${lines[location.start.line - 1].trim()}`);
     console.log(`  + ${replacement.replace(/\s+/g, ' ')}`);
   }
-  console.log(`${name}: ${score.toFixed(1)} % of ${noticed + survivors.length} mutants noticed\n`);
+  const timeouts = count('Timeout');
+  console.log(
+    `${noticed + survivors.length} mutants: ${noticed} noticed (${timeouts} by a timeout), ${survivors.length} not`,
+  );
   return score;
 }
