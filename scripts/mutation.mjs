@@ -87,8 +87,8 @@ function install() {
 /** @returns the share of mutants, in percent, that a test notices */
 function mutate(name, { mutate: sources, tests }) {
   const startedAtMs = performance.now();
-  // Stryker restores sources with times before its build, so that `tsc -b` would keep what it built from the changed
-  // ones. Their mutants would then run together with those of this area.
+  // Stryker restores sources with times before its build. Without new times, `tsc -b` would keep what it built from the
+  // mutants of the earlier area, and they would run together with those of this one.
   copySources();
   const report = join(copy, `mutation-${name}.json`);
   const config = join(copy, 'stryker.config.json');
@@ -99,6 +99,8 @@ function mutate(name, { mutate: sources, tests }) {
       testRunner: 'tap',
       plugins: ['@stryker-mutator/tap-runner'],
       inPlace: true,
+      // Stryker would restore them too, to a state that `tsc -b` does not know of.
+      ignorePatterns: ['dist', 'build'],
       buildCommand: 'npx tsc -b',
       coverageAnalysis: 'perTest',
       concurrency: Number(options.jobs ?? availableParallelism()),
