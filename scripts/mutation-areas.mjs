@@ -5,12 +5,16 @@
 export const areas = {
   codec: {
     mutate: ['packages/protocol/src/wire/{decode,encode,frame,hello}.ts'],
-    tests: ['packages/protocol/test/wire/codec.test.ts'],
+    tests: [
+      'packages/protocol/test/wire/codec.test.ts',
+      'packages/protocol/test/wire/hello.test.ts',
+    ],
   },
   flow: {
     mutate: ['packages/protocol/src/flow/{receive-window,memory-budget,in-flight-limit}.ts'],
     tests: [
-      'packages/protocol/test/flow/flow-control.test.ts',
+      'packages/protocol/test/flow/receive-window.test.ts',
+      'packages/protocol/test/flow/memory-budget.test.ts',
       'packages/protocol/test/flow/in-flight-limit.test.ts',
     ],
   },

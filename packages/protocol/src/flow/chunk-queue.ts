@@ -17,8 +17,7 @@ export class ChunkQueue {
   #bytes = 0;
   /** The block that holds the last chunk; undefined if the last chunk was pushed as it is. */
   #block: Buffer | undefined;
-  /** Start and end of the last chunk in the block. */
-  #from = 0;
+  /** End of the last chunk, which fills the block from its start. */
   #to = 0;
 
   get bytes(): number {
@@ -38,10 +37,10 @@ export class ChunkQueue {
       this.#block = undefined;
     } else if (this.#block && this.#to + chunk.length <= BLOCK_BYTES) {
       this.#append(this.#block, chunk);
-      this.#chunks[this.#chunks.length - 1] = this.#block.subarray(this.#from, this.#to);
+      this.#chunks[this.#chunks.length - 1] = this.#block.subarray(0, this.#to);
     } else {
       this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-      this.#from = this.#to = 0;
+      this.#to = 0;
       this.#append(this.#block, chunk);
       this.#chunks.push(this.#block.subarray(0, this.#to));
     }

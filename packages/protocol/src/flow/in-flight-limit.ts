@@ -237,9 +237,9 @@ export class InFlightLimit {
 
   /** Whether the latest RTT shows more than twice the queue that the bound allows. */
   #isQueueLong(): boolean {
-    const rate = this.rateBytesPerMs;
-    if (rate === 0) return false;
-    const allowedMs = Math.max(QUEUE_MS / 2, this.#boundBytes / rate - this.#minRttMs);
+    // Infinity while the rate is unknown.
+    const boundMs = this.#boundBytes / this.rateBytesPerMs;
+    const allowedMs = Math.max(QUEUE_MS / 2, boundMs - this.#minRttMs);
     return this.#latestRttMs > this.#minRttMs + 2 * allowedMs + this.#busyMs;
   }
 

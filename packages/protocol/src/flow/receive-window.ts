@@ -92,7 +92,6 @@ export class ReceiveWindow implements PoolShare {
   }
 
   #returnShare(bytes: number): void {
-    if (bytes === 0) return;
     this.#shareBytes -= bytes;
     this.#limits.memory.shrink(bytes);
     if (this.#shareBytes === 0) this.#limits.memory.deleteShare(this);
@@ -100,7 +99,7 @@ export class ReceiveWindow implements PoolShare {
 
   #takeShare(bytes: number): boolean {
     if (!this.#limits.memory.tryGrow(bytes)) return false;
-    if (this.#shareBytes === 0) this.#limits.memory.addShare(this);
+    this.#limits.memory.addShare(this);
     this.#shareBytes += bytes;
     return true;
   }
@@ -136,7 +135,7 @@ export class ReceiveWindow implements PoolShare {
       this.#windowBytes += growth;
       return growth;
     }
-    if (tookMs > OVERSIZED_MS && tookMs > 16 * minRttMs && window > INITIAL_WINDOW_BYTES) {
+    if (tookMs > OVERSIZED_MS && tookMs > 16 * minRttMs) {
       // At most what this grant can withhold, and not below the first window.
       const shrink = Math.min(window >> 1, window - INITIAL_WINDOW_BYTES, this.#ungrantedBytes);
       this.#returnShare(Math.min(shrink, this.#shareBytes));

@@ -36,13 +36,14 @@ class SenderQueue {
     this.#tail = sender;
   }
 
-  shift(): void {
-    const sender = this.head;
-    if (!sender) return;
+  /** Removes the head of a queue that is not empty. */
+  shift(): Sender {
+    const sender = this.head!;
     this.head = sender.next;
     if (!this.head) this.#tail = undefined;
     sender.next = undefined;
     sender.queue = undefined;
+    return sender;
   }
 }
 
@@ -105,8 +106,7 @@ export class SendScheduler {
   }
 
   #serveInteractive(batch: FrameBatch): void {
-    const sender = this.#interactive.head!;
-    this.#interactive.shift();
+    const sender = this.#interactive.shift();
     // It may have written more than a quantum since it was queued.
     while (sender.deficit > 0 && sender.sendableBytes > 0) this.#send(sender, batch);
     if (sender.finIsDue) this.#send(sender, batch);
@@ -116,7 +116,6 @@ export class SendScheduler {
   #serveBulk(batch: FrameBatch): void {
     const sender = this.#bulk.head!;
     while (sender.deficit > 0 && sender.sendableBytes > 0) this.#send(sender, batch);
-    if (sender.finIsDue) this.#send(sender, batch);
     this.#bulk.shift();
     if (sender.sendableBytes === 0) return;
     sender.deficit += QUANTUM_BYTES;

@@ -80,11 +80,13 @@ interface Sent {
   readonly isFin: boolean;
 }
 
-/** The frames of one flush, in order. */
+/** The frames of one flush, in order. They follow a control frame, whose bytes do not count. */
 function flush(scheduler: SendScheduler, bulkBytes = PLENTY, interactiveBytes = bulkBytes): Sent[] {
   const batch = new FrameBatch();
+  batch.hello({ software: 'x'.repeat(10_000) });
   scheduler.fill(batch, bulkBytes, interactiveBytes);
   const { frames } = decodeAll(takeBytes(batch));
+  frames.shift();
   return frames.map((frame) => {
     if (frame.name === 'DATA') return { id: frame.id, bytes: frame.hex.length / 2, isFin: false };
     if (frame.name === 'FIN') return { id: frame.id, bytes: 0, isFin: true };
@@ -128,10 +130,35 @@ t.test('5.2 small writes can exceed a used-up bulk limit', async (t) => {
   new FakeSender(scheduler, 2).write(10);
   t.strictSame(flush(scheduler, 0, 65_536), [{ id: 2, bytes: 10, isFin: false }]);
   t.strictSame(flush(scheduler, -5, 65_536), [], 'bulk cannot exceed it');
+  t.strictSame(flush(scheduler, 0, 65_536), [], 'bulk needs room');
   t.ok(scheduler.hasBulk);
   new FakeSender(scheduler, 3).write(10);
   t.strictSame(flush(scheduler, -70_000, -4_464), [], 'no stream sends if both limits are used up');
+  t.strictSame(flush(scheduler, -65_536, 0), [], 'small writes need room');
   t.ok(scheduler.hasInteractive);
+});
+
+t.test('5.2 streams that go first get every second quantum together', async (t) => {
+  const scheduler = new SendScheduler();
+  new FakeSender(scheduler, 1).write(300_000);
+  // Eight of their frames, with headers of 8 bytes, are a quantum.
+  for (let id = 2; id < 22; id++) new FakeSender(scheduler, id).write(QUANTUM_BYTES / 8 - 8);
+  const first = flush(scheduler, PLENTY).slice(0, 22);
+  const bulkAt = first.flatMap(({ id }, index) => (id === 1 ? [index] : []));
+  t.strictSame(bulkAt, [8, 17]);
+  t.ok(first.every(({ id, bytes }) => id !== 1 || bytes === QUANTUM_BYTES));
+});
+
+t.test('5.2 a stream that goes first sends a quantum and then joins the others', async (t) => {
+  const scheduler = new SendScheduler();
+  const first = new FakeSender(scheduler, 1).write(10);
+  new FakeSender(scheduler, 2).write(40_000);
+  first.write(2 * QUANTUM_BYTES).end();
+  const sent = flush(scheduler);
+  t.strictSame(sent[0], { id: 1, bytes: QUANTUM_BYTES, isFin: false });
+  t.equal(sent[1]?.id, 2, 'another stream is next');
+  t.equal(bytesOf(sent, 1), 2 * QUANTUM_BYTES + 10);
+  t.strictSame(sent.at(-1), { id: 1, bytes: 0, isFin: true });
 });
 
 t.test('5.2 bulk is not starved by many small writers', async (t) => {
