@@ -133,6 +133,8 @@ function print({ files }) {
     console.log(`  + ${replacement.replace(/\s+/g, ' ')}`);
   }
   const timeouts = count('Timeout');
+  const broken = count('RuntimeError', 'CompileError');
+  if (broken > 0) console.log(`${broken} mutants could not be tried and do not count`);
   console.log(
     `${noticed + survivors.length} mutants: ${noticed} noticed (${timeouts} by a timeout), ${survivors.length} not`,
   );
