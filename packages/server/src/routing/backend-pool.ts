@@ -126,7 +126,7 @@ function lessLoaded(
   return other && other.load < one.load ? other : one;
 }
 
-/** A random backend other than `one` and `other`. A pool contains a backend once, so three attempts suffice. */
+/** A random backend other than `one` and `other`. */
 function anyOther(
   members: readonly PoolMember[],
   random: () => number,
@@ -134,8 +134,10 @@ function anyOther(
   other?: Backend,
 ): Backend | undefined {
   const count = members.length;
+  if (count === 0) return undefined;
   let at = Math.floor(random() * count);
-  for (let tries = 0; tries < Math.min(3, count); tries++) {
+  // Two attempts can hit `one` and `other`, and the next neighbor can be the first of them again.
+  for (let tries = 0; tries < 4; tries++) {
     const { backend } = members[at]!;
     if (backend !== one && backend !== other) return backend;
     // A random step that is not the full length; then the next neighbor.

@@ -1,5 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, errorTable, TunnelError, type TunnelStream } from '@fairlead/protocol';
-import { type Caller, Dialer, DialHistory, Router } from '@fairlead/server/internal';
+import {
+  type BackendDialHandler,
+  type Caller,
+  Dialer,
+  DialHistory,
+  type FrontEndPolicy,
+  Router,
+} from '@fairlead/server/internal';
+import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 import { type FakeBackend, fakeBackends } from './fake-backend.ts';
 
@@ -8,10 +17,17 @@ const target = { host: 'node-1', port: 10_250 };
 const stream = {} as TunnelStream;
 
 /** Two agents. The first dial, to either agent, ends with `firstDial`. Later dials succeed. */
-function twoAgents(firstDial: (signal: AbortSignal) => Promise<TunnelStream>, timeoutMs = 60_000) {
+function twoAgents(
+  firstDial: (signal: AbortSignal) => Promise<TunnelStream>,
+  timeoutMs = 60_000,
+  options: Partial<Dialer['options']> = {},
+) {
   const { backends, fakes } = fakeBackends({ a: '', b: '' });
   const tried: FakeBackend[] = [];
   const retries: string[] = [];
+  const limits: string[] = [];
+  const history = new DialHistory();
+  let denials = 0;
   for (const fake of [fakes.a, fakes.b]) {
     fake.onDial = (_target, signal) => {
       tried.push(fake);
@@ -21,19 +37,27 @@ function twoAgents(firstDial: (signal: AbortSignal) => Promise<TunnelStream>, ti
   const router = new Router(backends, ['default']);
   const dialer = new Dialer({
     router,
-    history: new DialHistory(),
+    history,
     policy: () => undefined,
     timeoutMs,
     maxStreamsPerTunnel: 100,
     tunnelBytesPerSecond: undefined,
-    observer: { onPolicyDenied() {}, onRetry: ({ code }) => retries.push(code), onLimit() {} },
+    observer: {
+      onPolicyDenied: () => {
+        denials++;
+      },
+      onRetry: ({ code }) => retries.push(code),
+      onLimit: (limit) => limits.push(limit),
+    },
+    ...options,
   });
   const run = () =>
     new Promise<{ readonly stream: object; readonly agentId: string }>((resolve, reject) => {
       const onDialed = (dialed: object, agentId: string) => resolve({ stream: dialed, agentId });
       dialer.dial(target, caller, { onDialed, onFailed: reject });
     });
-  return { fakes, backends, tried, retries, run };
+  const denialCount = () => denials;
+  return { fakes, backends, tried, retries, limits, denialCount, dialer, history, run };
 }
 
 const retriedCodes: readonly ErrorCode[] = [
@@ -146,4 +170,159 @@ t.test('retries on the other agent if one has reached its limit of streams', asy
   t.strictSame([tried.length, retries], [0, ['limit_reached']]);
   fakes.b.load = 99;
   t.equal((await run()).agentId, 'b');
+});
+
+t.test('tells the observer about each tunnel that has reached its limit of streams', async (t) => {
+  const { fakes, limits, run } = twoAgents(() => Promise.resolve(stream));
+  fakes.a.load = 101;
+  fakes.b.load = 100;
+  await t.rejects(run(), { code: 'limit_reached' });
+  t.strictSame(limits, ['streams_per_tunnel', 'streams_per_tunnel']);
+});
+
+t.test('retries on the other agent if the first one cannot even try', async (t) => {
+  const { fakes, retries, run } = twoAgents(() => Promise.resolve(stream));
+  fakes.b.load = 1;
+  fakes.a.dial = () => {
+    throw new TunnelError('tunnel_lost');
+  };
+  t.equal((await run()).agentId, 'b');
+  t.strictSame(retries, ['tunnel_lost']);
+});
+
+t.test('asks no agent if the policy denies the target', async (t) => {
+  const checked: object[] = [];
+  const policy = {
+    check: (...args: object[]) => {
+      checked.push(args);
+      throw new TunnelError('policy_denied', 'no rule allows it');
+    },
+  } as unknown as FrontEndPolicy;
+  const given = twoAgents(() => Promise.resolve(stream), 60_000, { policy: () => policy });
+  await t.rejects(given.run(), { code: 'policy_denied' });
+  t.strictSame(checked, [[caller, target]]);
+  t.equal(given.denialCount(), 1);
+  t.equal(given.tried.length, 0);
+  t.match(given.history.of(target), [{ outcome: 'policy_denied', detail: 'no rule allows it' }]);
+});
+
+t.test('records who dialed what, when, for how long, and with which result', async (t) => {
+  const time = controlTime(t);
+  const { backends, fakes, run, history } = twoAgents(() => delay(250, stream));
+  backends.remove(fakes.b);
+  const at = new Date().toISOString();
+  const dialed = run();
+  await time.advance(250);
+  await dialed;
+  fakes.a.onDial = () => Promise.reject(new TunnelError('target_refused', 'nothing listens'));
+  await t.rejects(run());
+  const failed = { at: new Date().toISOString(), caller: 'uds', agentId: undefined, durationMs: 0 };
+  t.strictSame(history.of(target), [
+    { ...failed, outcome: 'target_refused', detail: 'nothing listens' },
+    {
+      ...{ at: new Date(Date.parse(at) + 250).toISOString(), caller: 'uds', agentId: 'a' },
+      ...{ durationMs: 250, outcome: 'ok', detail: undefined },
+    },
+  ]);
+});
+
+t.test('names the time that the agent had', async (t) => {
+  const time = controlTime(t);
+  const { run } = twoAgents(untilAborted, 5_000);
+  const failed = t.rejects(run(), {
+    code: 'backend_dial_timeout',
+    message: 'no answer from the agent within 5000 ms',
+  });
+  await time.advance(5_000);
+  await failed;
+});
+
+/** A dial to the only agent, which answers when the test says so. */
+function startedDial() {
+  const { backends, fakes, dialer, history } = twoAgents(() => Promise.resolve(stream));
+  backends.remove(fakes.b);
+  const events: string[] = [];
+  let handler: BackendDialHandler | undefined;
+  let onReset = () => {};
+  fakes.a.dial = (_target, given) => {
+    handler = given;
+    return {
+      reset: ({ code }) => {
+        events.push(`reset ${code}`);
+        onReset();
+      },
+    };
+  };
+  const dial = dialer.dial(target, caller, {
+    onDialed: () => events.push('dialed'),
+    onFailed: ({ code }) => events.push(`failed ${code}`),
+  });
+  return {
+    events,
+    dial,
+    agent: handler!,
+    history,
+    backends,
+    fakes,
+    answerReset: (answer: () => void) => {
+      onReset = answer;
+    },
+  };
+}
+
+t.test('a canceled dial is reset and fails at once, with the reason', async (t) => {
+  const { events, dial, agent, history } = startedDial();
+  dial.cancel(new TunnelError('client_reset'));
+  t.strictSame(events, ['reset client_reset', 'failed client_reset']);
+  dial.cancel(new TunnelError('shutting_down'));
+  agent.onFailed(new TunnelError('tunnel_lost'));
+  t.equal(events.length, 2, 'a dial ends once');
+  t.match(history.of(target), [{ outcome: 'client_reset' }]);
+  t.equal(history.of(target).length, 1);
+});
+
+t.test('a canceled dial is not retried if the reset fails it at once', async (t) => {
+  const { events, dial, agent, backends, fakes, answerReset } = startedDial();
+  backends.add(fakes.b);
+  answerReset(() => agent.onFailed(new TunnelError('tunnel_lost')));
+  dial.cancel(new TunnelError('client_reset'));
+  t.strictSame(events, ['reset client_reset', 'failed client_reset']);
+  t.equal(fakes.b.dialed.length, 0);
+});
+
+t.test('a dial that succeeded cannot be canceled', async (t) => {
+  const time = controlTime(t);
+  const { events, dial, agent } = startedDial();
+  agent.onOpened(stream);
+  dial.cancel(new TunnelError('client_reset'));
+  await time.advance(120_000);
+  t.strictSame(events, ['dialed']);
+});
+
+t.test('a dial without an agent cannot be canceled', async (t) => {
+  const { dialer, backends, fakes } = twoAgents(() => Promise.resolve(stream));
+  for (const fake of [fakes.a, fakes.b]) backends.remove(fake);
+  const events: string[] = [];
+  const dial = dialer.dial(target, caller, {
+    onDialed: () => events.push('dialed'),
+    onFailed: ({ code }) => events.push(code),
+  });
+  dial.cancel(new TunnelError('client_reset'));
+  t.strictSame(events, ['no_agent']);
+});
+
+t.test('the streams of one tunnel share its bandwidth limit', async (t) => {
+  const limited = twoAgents(() => Promise.resolve(stream), 60_000, {
+    tunnelBytesPerSecond: 1_000_000,
+  });
+  const { dialer, fakes } = limited;
+  t.not((await limited.run()).stream, stream, 'the stream is paced');
+  const pace = dialer.paceOf(fakes.a);
+  t.equal(dialer.paceOf(fakes.a), pace);
+  t.not(dialer.paceOf(fakes.b)?.toAgent, pace?.toAgent);
+  t.not(pace?.toAgent, pace?.fromAgent, 'each direction has a limit of its own');
+  // A tenth of a second's bytes may leave at once.
+  t.strictSame([pace?.toAgent.spend(99_000), pace?.toAgent.spend(99_000)], [true, false]);
+  const unlimited = twoAgents(() => Promise.resolve(stream));
+  t.equal((await unlimited.run()).stream, stream);
 });

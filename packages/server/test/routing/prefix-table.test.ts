@@ -1,5 +1,5 @@
 import { BlockList } from 'node:net';
-import { parseCidr, parseIpAddress } from '@fairlead/runtime/net';
+import { type IpNetwork, networkContains, parseCidr, parseIpAddress } from '@fairlead/runtime/net';
 import { PrefixTable } from '@fairlead/server/internal';
 import fc from 'fast-check';
 import t from 'tap';
@@ -53,6 +53,37 @@ t.test('deletes one network and keeps its neighbors', async (t) => {
   t.strictSame(matches(table, '10.2.0.1'), ['10.2.0.0/16', '10.0.0.0/8']);
   t.equal(table.get(cidr('10.1.0.0/16')), undefined);
   t.equal(table.get(cidr('10.2.3.4/16')), '10.2.0.0/16');
+});
+
+t.test('contains what was added and not deleted, whatever the order', async () => {
+  const address = fc.constantFrom('10.0.0.0', '10.0.0.1', '10.128.0.0', '::', '::1', 'fd00::1');
+  const step = fc.record({
+    network: fc
+      .tuple(address, fc.constantFrom(0, 1, 8, 31, 32))
+      .map(([base, bits]) => cidr(`${base}/${bits}`)),
+    isAdded: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), address, (steps, probe) => {
+      const table = new PrefixTable<string>();
+      const kept = new Map<string, IpNetwork>();
+      for (const { network, isAdded } of steps) {
+        if (isAdded) {
+          table.set(network, network.text);
+          kept.set(network.text, network);
+        } else {
+          table.delete(network);
+          kept.delete(network.text);
+        }
+        if (table.get(network) !== kept.get(network.text)?.text) return false;
+      }
+      const containing = [...kept.values()].filter((network) =>
+        networkContains(network, parseIpAddress(probe)!),
+      );
+      containing.sort((one, other) => other.prefixBits - one.prefixBits);
+      return matches(table, probe).join() === containing.map(({ text }) => text).join();
+    }),
+  );
 });
 
 for (const [family, address, width] of [

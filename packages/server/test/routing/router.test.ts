@@ -107,6 +107,128 @@ t.test('picks equally loaded backends equally often', async (t) => {
   t.equal(picked(router, 'x', fakes['agent-3']), 'agent-0 agent-1 agent-2 agent-4');
 });
 
+/**
+ * The share of picks that each agent gets, over all draws of a router that draws one of 12 numbers at equal distances. 12
+ * is a multiple of 2, 3 and 4, so that each of up to four choices is equally likely.
+ */
+function sharesOfPicks(
+  backends: Backends,
+  exclude?: FakeBackend,
+): Readonly<Record<string, number>> {
+  const [numbers, maxDraws] = [12, 4];
+  const all = numbers ** maxDraws;
+  const counts: Record<string, number> = {};
+  const needsMore = new Error('another number is needed');
+  /** Follows the draws that begin with these. */
+  const follow = (draws: readonly number[]) => {
+    let used = 0;
+    const random = () => {
+      if (used === draws.length) throw needsMore;
+      return (draws[used++]! + 0.5) / numbers;
+    };
+    let id = 'none';
+    try {
+      id = new Router(backends, ['default'], random).pick(at('x'), exclude)?.agentId ?? 'none';
+    } catch (error) {
+      if (error !== needsMore || draws.length === maxDraws) throw error;
+      for (let number = 0; number < numbers; number++) follow([...draws, number]);
+      return;
+    }
+    counts[id] = (counts[id] ?? 0) + all / numbers ** draws.length;
+  };
+  follow([]);
+  return Object.fromEntries(Object.entries(counts).map(([id, count]) => [id, count / all]));
+}
+
+t.test('compares each pair of backends equally often', async (t) => {
+  const { backends, fakes } = fakeBackends({ a: '', b: '', c: '', d: '' });
+  fakes.a.load = 1;
+  fakes.b.load = 2;
+  fakes.c.load = 3;
+  fakes.d.load = 4;
+  // Of the six pairs, the least loaded backend is in three, and the second one in two others.
+  t.strictSame(sharesOfPicks(backends), { a: 3 / 6, b: 2 / 6, c: 1 / 6 });
+  backends.remove(fakes.a);
+  t.strictSame(sharesOfPicks(backends), { b: 2 / 3, c: 1 / 3 });
+});
+
+t.test('picks the less loaded of two other backends if one is excluded', async (t) => {
+  for (const excluded of ['a', 'b', 'c'] as const) {
+    const { backends, fakes } = fakeBackends({ a: '', b: '', c: '' });
+    fakes.a.load = 1;
+    fakes.b.load = 2;
+    fakes.c.load = 3;
+    const lowest = excluded === 'a' ? 'b' : 'a';
+    t.strictSame(sharesOfPicks(backends, fakes[excluded]), { [lowest]: 1 }, excluded);
+  }
+});
+
+t.test('picks among equally loaded backends equally often, also if one is excluded', async (t) => {
+  const { backends, fakes } = fakeBackends({ a: '', b: '', c: '', d: '' });
+  t.strictSame(sharesOfPicks(backends), { a: 1 / 4, b: 1 / 4, c: 1 / 4, d: 1 / 4 });
+  t.strictSame(sharesOfPicks(backends, fakes.b), { a: 1 / 3, c: 1 / 3, d: 1 / 3 });
+  backends.remove(fakes.d);
+  backends.remove(fakes.c);
+  t.strictSame(sharesOfPicks(backends, fakes.b), { a: 1 });
+  backends.remove(fakes.a);
+  t.strictSame(sharesOfPicks(backends, fakes.b), { none: 1 });
+  t.strictSame(sharesOfPicks(backends), { b: 1 });
+});
+
+t.test('shows the backends of a target in the order in which they are preferred', async (t) => {
+  const { backends, fakes } = fakeBackends({
+    silent: 'host=n',
+    draining: 'host=n',
+    ready: 'host=n',
+  });
+  fakes.silent.isSilent = true;
+  // Silence counts more than a drain.
+  fakes.silent.isDraining = true;
+  fakes.draining.isDraining = true;
+  backends.refresh(fakes.silent);
+  backends.refresh(fakes.draining);
+  const router = new Router(backends, ['destHost', 'default']);
+  const { ready, draining, silent } = fakes;
+  t.strictSame(router.matches(at('n')), {
+    strategy: 'destHost',
+    backends: [ready, draining, silent],
+  });
+  t.equal(router.matches(at('m'))?.strategy, 'default');
+  t.equal(new Router(backends, ['destHost']).matches(at('m')), undefined);
+  t.equal(new Router(backends, ['defaultRoute']).matches(at('n')), undefined, 'an empty pool');
+});
+
+t.test(
+  'knows all backends that claim a host, whether a certificate covers it or not',
+  async (t) => {
+    const { backends, fakes } = fakeBackends({
+      owner: 'host=n',
+      silent: 'host=n',
+      other: 'host=m',
+    });
+    const poolOf = (host: string) => backends.hosts.get(host)?.all();
+    t.strictSame(poolOf('m'), [fakes.other]);
+    const rogue = new FakeBackend('rogue', '', 'host=n');
+    backends.add(rogue);
+    fakes.silent.isSilent = true;
+    backends.refresh(fakes.silent);
+    t.strictSame(poolOf('n'), [fakes.owner, fakes.silent, rogue]);
+  },
+);
+
+t.test('forgets hosts and networks without backends', async (t) => {
+  const { backends, fakes } = fakeBackends({
+    a: 'host=n&ipv4=10.0.0.1&cidr=10.0.0.0/8',
+    b: 'host=n&cidr=10.0.0.0/8',
+  });
+  backends.remove(fakes.a);
+  t.strictSame([...backends.hosts.keys()], ['n']);
+  t.equal(backends.hosts.get('n')?.size, 1);
+  backends.remove(fakes.b);
+  t.equal(backends.hosts.size, 0);
+  t.strictSame([...backends.forNetworksOf('10.0.0.1')], []);
+});
+
 t.test('uses a draining backend only if the target has no other', async (t) => {
   const { backends, fakes } = fakeBackends({ a: 'host=n', b: 'host=n', c: 'host=m' });
   const router = new Router(backends, ['destHost', 'default']);
@@ -198,10 +320,12 @@ t.test('adds and removes members of a large pool in any order', async (t) => {
     }
   }
   const router = new Router(backends, ['default']);
+  const wrong = new Set<string>();
   for (let count = 0; count < 3000; count++) {
-    if (Number(router.pick(at('x'))!.agentId) % 3 !== 2)
-      t.fail('a removed or draining backend was picked');
+    const { agentId } = router.pick(at('x'))!;
+    if (Number(agentId) % 3 !== 2) wrong.add(agentId);
   }
+  t.strictSame([...wrong], [], 'no removed or draining backend was picked');
   t.equal(backends.count, 666);
 });
 
