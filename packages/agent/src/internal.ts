@@ -25,4 +25,5 @@ export {
   interleaveFamilies,
   type Lookup,
 } from './streams/dial-target.ts';
+export { readPolicy } from './streams/read-policy.ts';
 export { TargetPolicy } from './streams/target-policy.ts';

@@ -91,6 +91,8 @@ t.test('if there is an allow rule, all other targets are denied', async (t) => {
   const given = { allow: ['10.0.0.0/8:443', 'node-1:10250'] };
   t.same(judge(given, 'a.example', 443, '10.0.0.1', '11.0.0.1'), ['allowed', 'policy_denied']);
   t.same(judge(given, 'a.example', 80, '10.0.0.1'), ['policy_denied']);
+  t.same(judge(given, '10.0.0.1', 443, '10.0.0.1'), ['allowed']);
+  t.same(judge(given, '11.0.0.1', 443, '11.0.0.1'), ['policy_denied'], 'an address as the target');
   t.same(
     judge(given, 'node-1', 10_250, '192.0.2.1'),
     ['allowed'],
@@ -127,6 +129,28 @@ t.test(
     t.same(judge(own, 'a', 8094, '127.0.0.1'), ['allowed']);
   },
 );
+
+t.test('a refusal names the rule, or what no rule allows', async (t) => {
+  const refusals: readonly [Given, host: string, address: string, reason: string][] = [
+    [{ deny: ['*.b:80'] }, 'a.b', '10.0.0.1', '"*.b:80" denies a.b:80'],
+    [{ deny: ['10.0.0.0/8'] }, 'a', '10.0.0.1', '"10.0.0.0/8" denies 10.0.0.1:80'],
+    [{ allow: ['b'] }, 'a', '10.0.0.1', 'no rule allows a:80'],
+    [{ allow: ['10.0.0.1'] }, 'a', '10.0.0.2', 'no rule allows 10.0.0.2:80'],
+    [{ ownPorts: [80] }, 'a', '::1', "[::1]:80 is the agent's own port"],
+    [
+      { allow: ['*'] },
+      'a',
+      '169.254.1.1',
+      '169.254.1.1:80 is link-local or cloud metadata, and no allow rule names a network within 169.254.0.0/16',
+    ],
+    [{}, 'a', 'nonsense', 'nonsense:80 is not an IP address'],
+  ];
+  for (const [{ allow, deny, ownPorts }, host, address, reason] of refusals) {
+    const policy = new TargetPolicy({ allow: rules(allow), deny: rules(deny) }, new Set(ownPorts));
+    const message = `the agent's policy: ${reason}`;
+    t.throws(() => policy.checkTarget({ host, port: 80 })(address, 80), { message }, reason);
+  }
+});
 
 t.test('text that is not an address is denied', async (t) => {
   t.same(judge({}, 'a', 80, 'nonsense'), ['policy_denied']);

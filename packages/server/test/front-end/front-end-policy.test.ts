@@ -79,12 +79,50 @@ t.test('denies a caller that no rule names', async (t) => {
   );
   t.throws(() => policy.check(mtls('stranger'), target), { code: 'policy_denied' });
   t.notOk(read(t, 'rules: []').decide(uds, target).isAllowed);
-  t.ok(read(t, 'rules: [{callers: ["*"], allow: ["*"]}]').decide(uds, target).isAllowed);
+  const open = read(t, 'rules: [{callers: ["*"], allow: ["*"]}]');
+  t.ok(open.decide(uds, target).isAllowed);
+  t.ok(open.decide(mtls('stranger'), target).isAllowed);
+});
+
+t.test('a caller without a common name has only its organizations', async (t) => {
+  const nameless: Caller = { kind: 'mtls', organizations: ['o1'], address: '10.0.0.1:1' };
+  const policy = read(t, 'rules: [{callers: ["cn:undefined", "o:o2"], allow: ["*"]}]');
+  t.match(policy.decide(nameless, { host: 'node-1', port: 80 }), {
+    isAllowed: false,
+    reason: 'no rule names o:o1',
+  });
+});
+
+t.test('a rule that allows nothing denies its callers everything', async (t) => {
+  const policy = read(t, 'rules: [{callers: [uds]}, {callers: ["cn:a"], deny: [b]}]');
+  const nothing = { isAllowed: false, reason: 'no rule allows it' };
+  t.match(policy.decide(uds, { host: 'node-1', port: 80 }), nothing);
+  t.match(policy.decide(mtls('a'), { host: 'node-1', port: 80 }), nothing);
+});
+
+t.test('denies a dial with the target and the reason, and lets an allowed one pass', async (t) => {
+  const policy = read(t, policyText);
+  t.throws(() => policy.check(uds, { host: 'node-1', port: 22 }), {
+    code: 'policy_denied',
+    message: 'the front-end policy denies node-1:22: no rule allows it',
+  });
+  t.doesNotThrow(() => policy.check(uds, { host: 'node-1', port: 10_250 }));
+});
+
+t.test('lists the callers that its rules name, each once', async (t) => {
+  t.strictSame(read(t, `${policyText}  - callers: [uds, "*"]`).callers, [
+    ...['uds', 'cn:kube-apiserver', 'o:system:monitoring', 'cn:narrow', '*'],
+  ]);
 });
 
 t.test('reports an invalid policy with file and line', async (t) => {
   const complaints: readonly [string, RegExp][] = [
     ['rules:\n  - callers: [usd]\n', /policy\.yaml:2: rules\.0\.callers\.0: must be uds, cn:NAME/],
+    ['rules:\n  - callers: [uds2]\n', /policy\.yaml:2: rules\.0\.callers\.0: must be uds, cn:NAME/],
+    [
+      'rules:\n  - callers: ["cn:"]\n',
+      /policy\.yaml:2: rules\.0\.callers\.0: must be uds, cn:NAME/,
+    ],
     ['rules:\n  - callers: [uds]\n    alow: []\n', /policy\.yaml:2: rules\.0: .*"alow"/],
     [
       'rules:\n  - callers: [uds]\n    allow:\n      - 10.0.0.1/8\n',
