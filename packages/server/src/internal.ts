@@ -7,10 +7,14 @@ export {
   parseAgentIdentifiers,
 } from './agents/agent-identifiers.ts';
 export { AgentListener } from './agents/agent-listener.ts';
+export { type AgentPeer, identityOf, nameOf, peerOf } from './agents/agent-peer.ts';
+export { createAuthorizer } from './agents/auth/agent-authorization.ts';
+export { authorizationsOf } from './agents/auth/agent-token.ts';
 export { constraintsOf, splitClaims } from './agents/auth/claim-constraints.ts';
-export { TokenAuthenticator } from './agents/auth/token-authenticator.ts';
+export { createTokenAuthenticator, TokenAuthenticator } from './agents/auth/token-authenticator.ts';
 export type { Backend, BackendDialHandler } from './agents/backend.ts';
 export { Backends } from './agents/backends.ts';
+export { claimConflicts, conflictsOf } from './agents/exclusive-claims.ts';
 export { Pace } from './agents/paced-stream.ts';
 export { PeerList } from './cluster/peer-list.ts';
 export type { Caller } from './front-end/caller.ts';

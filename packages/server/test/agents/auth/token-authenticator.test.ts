@@ -1,5 +1,10 @@
 import type { TokenReview } from '@fairlead/kubernetes';
-import { TokenAuthenticator } from '@fairlead/server/internal';
+import { createLogger } from '@fairlead/runtime/process';
+import {
+  authorizationsOf,
+  createTokenAuthenticator,
+  TokenAuthenticator,
+} from '@fairlead/server/internal';
 import t from 'tap';
 
 const wanted = { namespace: 'kube-system', serviceAccount: 'agent', audience: 'servers' };
@@ -15,8 +20,10 @@ const validReview: TokenReview = {
 function start(answer: (token: string) => TokenReview | Promise<TokenReview> = () => validReview) {
   const clock = { ms: 1_000_000 };
   const reviewed: string[] = [];
+  const outcomes: string[] = [];
   const authenticator = new TokenAuthenticator({
     wanted,
+    onReview: (outcome) => void outcomes.push(outcome),
     now: () => clock.ms,
     review: async (token) => {
       reviewed.push(token);
@@ -26,7 +33,9 @@ function start(answer: (token: string) => TokenReview | Promise<TokenReview> = (
   return {
     clock,
     reviewed,
+    outcomes,
     authenticate: (token: string) => authenticator.authenticate([`Bearer ${token}`]),
+    authenticateHeaders: (...headers: string[]) => authenticator.authenticate(headers),
   };
 }
 
@@ -68,7 +77,7 @@ t.test('does not accept a token after its own expiry', async (t) => {
 
 t.test('refuses an invalid token for ten seconds without another review', async (t) => {
   const bad = { ...validReview, isAuthenticated: false, error: 'expired' };
-  const { clock, reviewed, authenticate } = start(() => bad);
+  const { clock, reviewed, outcomes, authenticate } = start(() => bad);
   const refusal = { code: 'unauthenticated', message: /refused the token: expired$/ };
   await t.rejects(authenticate('a'), refusal);
   clock.ms += 9_000;
@@ -77,11 +86,12 @@ t.test('refuses an invalid token for ten seconds without another review', async 
   clock.ms += 1_000;
   await t.rejects(authenticate('a'), refusal);
   t.equal(reviewed.length, 2);
+  t.strictSame(outcomes, ['invalid', 'invalid']);
 });
 
 t.test('fails if the API does not answer, and does not cache the failure', async (t) => {
   let isUp = false;
-  const { reviewed, authenticate } = start((token) => {
+  const { reviewed, outcomes, authenticate } = start((token) => {
     if (!isUp) throw new Error(`no answer about ${token}\nat all`);
     return validReview;
   });
@@ -92,6 +102,7 @@ t.test('fails if the API does not answer, and does not cache the failure', async
   isUp = true;
   await authenticate('secret');
   t.equal(reviewed.length, 2);
+  t.strictSame(outcomes, ['failed', 'valid']);
 });
 
 t.test('requests one review for agents that send the same token at the same time', async (t) => {
@@ -120,6 +131,115 @@ t.test('caches a bounded number of reviews, separately for valid and invalid tok
   t.equal(reviewed.length, 1 + 4_097 + 1, 'the oldest review is removed');
 });
 
+t.test('keeps the tokens that were reviewed last', async (t) => {
+  const { clock, reviewed, authenticate } = start();
+  await authenticate('first');
+  clock.ms += 30_000;
+  for (let count = 1; count < 4_096; count++) await authenticate(`other-${count}`);
+  clock.ms += 30_000;
+  await authenticate('first');
+  await authenticate('another');
+  const reviews = reviewed.length;
+  await authenticate('first');
+  await authenticate('other-2');
+  t.equal(reviewed.length, reviews);
+  await authenticate('other-1');
+  t.equal(reviewed.length, reviews + 1, 'the oldest review is removed');
+});
+
+t.test('accepts exactly one bearer token', async (t) => {
+  const { reviewed, authenticateHeaders } = start();
+  for (const header of ['Bearer abc', 'bearer abc', 'BEARER   abc']) {
+    await authenticateHeaders(header);
+  }
+  t.same(reviewed, ['abc']);
+  const code = 'unauthenticated';
+  for (const header of [
+    ...['', 'Bearer', 'Bearer ', 'Bearerabc', 'Bearer a b', 'Bearer \u00e9', 'Bearer a\n'],
+    ...['Basic abc', 'XBearer abc', ' Bearer abc', 'Bearer\tabc'],
+  ]) {
+    const message = 'the Authorization header is not a bearer token ("Bearer TOKEN")';
+    await t.rejects(authenticateHeaders(header), { code, message }, JSON.stringify(header));
+  }
+  await t.rejects(authenticateHeaders(), {
+    code,
+    message: 'the agent sent no token: set --service-account-token-path on the agent',
+  });
+  await t.rejects(authenticateHeaders('Bearer abc', 'Bearer abc'), {
+    code,
+    message: 'the agent sent 2 tokens: it must send one',
+  });
+  t.same(reviewed, ['abc']);
+});
+
+t.test('finds all Authorization headers of a request, in any case', async (t) => {
+  const headers = ['Host', 'authorization', 'Authorization', 'a', 'X', 'y', 'AUTHORIZATION', 'b'];
+  t.strictSame(authorizationsOf(headers), ['a', 'b']);
+  t.strictSame(authorizationsOf([]), []);
+});
+
+t.test('refuses a token of another account or for another audience', async (t) => {
+  const notAnAccount = /^the token belongs to ".*", which is not a service account$/;
+  const refusals: readonly [Partial<TokenReview>, string | RegExp][] = [
+    [{ isAuthenticated: false }, 'the token is invalid according to the Kubernetes API'],
+    [{ audiences: [] }, 'the token is not for the audience "servers"'],
+    [{ audiences: ['other'] }, 'the token is not for the audience "servers"'],
+    [{ username: 'system:node:kube-system:agent' }, notAnAccount],
+    [{ username: 'user:serviceaccount:kube-system:agent' }, notAnAccount],
+    [{ username: 'system:serviceaccount:kube-system:agent:x' }, notAnAccount],
+    [{ username: 'system:serviceaccount:kube-system' }, notAnAccount],
+    [{ username: '' }, notAnAccount],
+    [
+      { username: 'system:serviceaccount:default:agent' },
+      'the token belongs to namespace "default", but agents belong to "kube-system" (--agent-namespace)',
+    ],
+    [
+      { username: 'system:serviceaccount:kube-system:other' },
+      'the token belongs to service account "other", but agents use "agent" (--agent-service-account)',
+    ],
+  ];
+  for (const [change, message] of refusals) {
+    const { authenticate } = start(() => ({ ...validReview, ...change }));
+    await t.rejects(authenticate('a'), { code: 'unauthenticated', message }, String(message));
+  }
+});
+
+t.test('a token for several audiences is accepted', async (t) => {
+  const { authenticate } = start(() => ({ ...validReview, audiences: ['other', 'servers'] }));
+  t.match(await authenticate('a'), { nodeName: 'node-1' });
+});
+
+t.test('a token whose expiry is not a number is reviewed every minute', async (t) => {
+  const { clock, reviewed, authenticate } = start();
+  const tokens = ['{"exp":"1"}', '{"exp":null}', '{}', 'null', '1', '{'].map(
+    (claims) => `head.${Buffer.from(claims).toString('base64url')}.signature`,
+  );
+  for (const token of tokens) await authenticate(token);
+  clock.ms += 59_000;
+  for (const token of tokens) await authenticate(token);
+  t.equal(reviewed.length, tokens.length);
+});
+
+t.test('releases the client of the API', async (t) => {
+  let closed = 0;
+  const options = { wanted, review: async () => validReview };
+  new TokenAuthenticator({ ...options, close: () => void closed++ }).close();
+  t.equal(closed, 1);
+  t.doesNotThrow(() => new TokenAuthenticator(options).close());
+  t.match(await new TokenAuthenticator(options).authenticate(['Bearer a']), { nodeName: 'node-1' });
+});
+
+t.test('agents need no token unless namespace, account and audience are set', async (t) => {
+  const all = { agentNamespace: 'a', agentServiceAccount: 'b', authenticationAudience: 'c' };
+  const logger = createLogger('silent', process.stderr);
+  for (const missing of Object.keys(all)) {
+    const options = { ...all, [missing]: undefined } as unknown as Parameters<
+      typeof createTokenAuthenticator
+    >[0];
+    t.equal(await createTokenAuthenticator(options, logger, () => {}), undefined, missing);
+  }
+});
+
 t.test("removes the token from the API's error", async (t) => {
   const { authenticate } = start((token) => ({
     ...validReview,
@@ -129,6 +249,21 @@ t.test("removes the token from the API's error", async (t) => {
   await t.rejects(authenticate('secret'), {
     message: 'the Kubernetes API refused the token: bad token "…"',
   });
+});
+
+t.test('identifies agents by node, and without a node by pod', async (t) => {
+  const identityOf = async (...extra: (readonly [string, string])[]) => {
+    const { authenticate } = start(() => ({
+      ...validReview,
+      extra: new Map(extra.map(([key, value]) => [`authentication.kubernetes.io/${key}`, value])),
+    }));
+    return (await authenticate('a')).identity;
+  };
+  const onNode = await identityOf(['node-name', 'n'], ['pod-uid', 'p']);
+  t.equal(await identityOf(['node-name', 'n'], ['pod-uid', 'p2']), onNode, 'a new pod');
+  t.not(await identityOf(['node-name', 'n2'], ['pod-uid', 'p']), onNode);
+  t.not(await identityOf(['pod-uid', 'p']), await identityOf(['pod-uid', 'p2']));
+  t.equal(await identityOf(), `${validReview.username} `);
 });
 
 t.test('identifies a token without a node by its pod', async (t) => {
