@@ -29,6 +29,7 @@ export const areas = {
     mutate: ['packages/server/src/routing/*.ts'],
     tests: [
       'packages/server/test/routing/prefix-table.test.ts',
+      'packages/server/test/routing/dial-history.test.ts',
       'packages/server/test/routing/dialer.test.ts',
       'packages/server/test/routing/router.test.ts',
     ],
@@ -40,14 +41,22 @@ export const areas = {
       'packages/server/src/front-end/front-end-policy.ts',
     ],
     tests: [
+      'packages/agent/test/streams/read-policy.test.ts',
       'packages/agent/test/streams/target-policy.test.ts',
       'packages/runtime/test/net/target-rule.test.ts',
       'packages/server/test/front-end/front-end-policy.test.ts',
     ],
   },
   admission: {
-    mutate: ['packages/server/src/agents/auth/*.ts'],
+    mutate: [
+      'packages/server/src/agents/auth/*.ts',
+      'packages/server/src/agents/{agent-identifiers,agent-peer,exclusive-claims}.ts',
+    ],
     tests: [
+      'packages/server/test/agents/agent-identifiers.test.ts',
+      'packages/server/test/agents/agent-peer.test.ts',
+      'packages/server/test/agents/exclusive-claims.test.ts',
+      'packages/server/test/agents/auth/agent-authorization.test.ts',
       'packages/server/test/agents/auth/claim-constraints.test.ts',
       'packages/server/test/agents/auth/token-authenticator.test.ts',
     ],
@@ -57,6 +66,9 @@ export const areas = {
       'packages/server/src/front-end/http1-head.ts',
       'packages/client/src/connect-answer.ts',
     ],
-    tests: ['packages/server/test/front-end/http1-head.test.ts'],
+    tests: [
+      'packages/server/test/front-end/http1-head.test.ts',
+      'packages/client/test/connect-answer.test.ts',
+    ],
   },
 };
