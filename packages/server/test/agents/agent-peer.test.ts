@@ -1,11 +1,8 @@
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { createAuthority, issueCertificate } from '@fairlead/pki';
 import { type AgentPeer, identityOf, nameOf, peerOf } from '@fairlead/server/internal';
-import { sharedTestPki } from '@fairlead/testkit';
 import t from 'tap';
-
-const { agent } = await sharedTestPki();
-const certificate = new X509Certificate(agent.client.cert);
 
 /** A connection whose peer has shown this certificate. */
 const socketOf = (shown: X509Certificate | undefined) =>
@@ -18,20 +15,23 @@ const socketOf = (shown: X509Certificate | undefined) =>
 const token = { username: 'system:serviceaccount:a:b', nodeName: 'node-1', identity: 'b node-1' };
 
 t.test('a peer is who its certificate says', async (t) => {
+  const ca = await createAuthority({ name: 'ca' });
+  const names = { kind: 'agent', name: 'node-1', hosts: ['host-1'] } as const;
+  const { certificate } = await issueCertificate(ca, names);
   const peer = peerOf(socketOf(certificate));
   t.match(peer, {
     address: '10.0.0.9:4000',
-    commonName: /^CN=(.*)$/m.exec(certificate.subject)?.[1],
+    commonName: 'node-1',
     certificate: {
       serialNumber: certificate.serialNumber.toLowerCase().replace(/^0+/, ''),
       fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
-      constraints: { defaultRoute: false },
     },
   });
+  t.strictSame([...(peer.certificate?.constraints.hosts ?? [])], ['host-1']);
   t.equal(identityOf(peer), peer.certificate?.fingerprint);
   t.equal(identityOf({ ...peer, token }), peer.certificate?.fingerprint);
-  t.ok(nameOf(peer));
-  t.equal(nameOf({ ...peer, token }), peer.commonName);
+  t.equal(nameOf(peer), 'node-1');
+  t.equal(nameOf({ ...peer, token }), 'node-1');
 });
 
 t.test('a peer without a certificate has no identity but that of its token', async (t) => {

@@ -72,9 +72,10 @@ t.test('reads a name that contains other names as one name', async (t) => {
   t.notOk(constraints.defaultRoute);
 });
 
+const ca = createAuthority({ name: 'ca' });
+
 async function split(names: object, identifiers: string) {
-  const ca = await createAuthority({ name: 'ca' });
-  const { certificate } = await issueCertificate(ca, { kind: 'agent', name: 'a', ...names });
+  const { certificate } = await issueCertificate(await ca, { kind: 'agent', name: 'a', ...names });
   const { covered, uncovered } = splitClaims(
     parseAgentIdentifiers(identifiers),
     constraintsOf(certificate),
