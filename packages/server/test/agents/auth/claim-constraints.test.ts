@@ -72,6 +72,50 @@ t.test('reads a name that contains other names as one name', async (t) => {
   t.notOk(constraints.defaultRoute);
 });
 
+/** The constraints of a certificate with these names, in Node's format. */
+function constraintsOfNames(subjectAltName: string | undefined) {
+  const { hosts, addresses, networks, ...rest } = constraintsOf({
+    subjectAltName,
+  } as X509Certificate);
+  const texts = networks.map(({ network, maxPrefixBits }) => `${network.text}-${maxPrefixBits}`);
+  return { hosts: [...hosts], addresses: [...addresses], networks: texts, ...rest };
+}
+
+const nothing = { hosts: [], addresses: [], networks: [], defaultRoute: false };
+
+t.test('a certificate without names, or with names in another form, covers nothing', async (t) => {
+  t.strictSame(constraintsOfNames(undefined), nothing);
+  t.strictSame(constraintsOfNames('DNS:a,URI:fairlead:default-route'), nothing);
+});
+
+t.test('a name counts only as what its type says', async (t) => {
+  t.strictSame(constraintsOfNames('DNS:10.0.0.1, URI:node-1, IP Address:10.0.0.2, email:a@b'), {
+    ...nothing,
+    hosts: ['10.0.0.1'],
+    addresses: ['10.0.0.2'],
+  });
+  t.strictSame(constraintsOfNames('DNS:fairlead:default-route, DNS:fairlead:cidr=10.0.0.0/8'), {
+    ...nothing,
+    hosts: ['fairlead:default-route', 'fairlead:cidr=10.0.0.0/8'],
+  });
+  t.strictSame(constraintsOfNames('IP Address:<invalid>, DNS:a'), { ...nothing, hosts: ['a'] });
+});
+
+t.test('a network is read as a whole or not at all', async (t) => {
+  const networksOf = (...uris: string[]) =>
+    constraintsOfNames(uris.map((uri) => `URI:${uri}`).join(', ')).networks;
+  t.strictSame(networksOf('fairlead:cidr=10.1.0.0/16-32', 'fairlead:cidr=fd00::/8-128'), [
+    '10.1.0.0/16-32',
+    'fd00::/8-128',
+  ]);
+  for (const uri of [
+    ...['fairlead:cidr=10.1.0.0/16-24x', 'fairlead:cidr=10.1.0.0/16-', 'fairlead:cidr='],
+    ...['xfairlead:cidr=10.1.0.0/16', 'fairlead:cidr=fd00::/8-129', 'fairlead:cidr=10.1.0.0/16-33'],
+  ]) {
+    t.strictSame(networksOf(uri), [], uri);
+  }
+});
+
 const ca = createAuthority({ name: 'ca' });
 
 async function split(names: object, identifiers: string) {

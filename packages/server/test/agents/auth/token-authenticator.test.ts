@@ -227,6 +227,10 @@ t.test('releases the client of the API', async (t) => {
   t.equal(closed, 1);
   t.doesNotThrow(() => new TokenAuthenticator(options).close());
   t.match(await new TokenAuthenticator(options).authenticate(['Bearer a']), { nodeName: 'node-1' });
+  const failing = { wanted, review: () => Promise.reject(new Error('gone')) };
+  await t.rejects(new TokenAuthenticator(failing).authenticate(['Bearer a']), {
+    code: 'authentication_unavailable',
+  });
 });
 
 t.test('agents need no token unless namespace, account and audience are set', async (t) => {
