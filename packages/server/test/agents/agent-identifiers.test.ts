@@ -13,6 +13,12 @@ t.test('reads all keys and repeated keys', async (t) => {
   });
 });
 
+t.test('reads host names whose labels are as short as can be', async (t) => {
+  for (const host of ['a', 'a.b', '1.c', '_a.b-c.d']) {
+    t.strictSame(parseAgentIdentifiers(`host=${host}`).hosts, [host]);
+  }
+});
+
 t.test('reads an empty text as no claims', async (t) => {
   const { hosts, addresses, cidrs, defaultRoute, warnings } = parseAgentIdentifiers('');
   t.strictSame([hosts, addresses, cidrs, warnings], [[], [], [], []]);
@@ -69,6 +75,7 @@ t.test('warns about an invalid part and ignores it', async (t) => {
     'ipv6=fe80::1%25eth0',
     'host=',
     'host=a b',
+    'host=a..b',
     'host=*.example',
     `host=${'a'.repeat(254)}`,
     'cidr=10.0.0.0',
@@ -79,6 +86,10 @@ t.test('warns about an invalid part and ignores it', async (t) => {
     'cidr=::/129',
     'cidr=::ffff:10.0.0.0/95',
     'default-route=yes',
+    'default-route=truex',
+    'default-route=xtrue',
+    'default-route=falsex',
+    'default-route=xfalse',
     'Host=a',
     'ip=10.0.0.1',
     'constructor=a',
