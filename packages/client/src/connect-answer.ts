@@ -23,8 +23,8 @@ export class ConnectAnswer {
       throw notHttp(this.#text);
     }
     const head = this.#text.slice(0, end);
-    if (/^HTTP\/1\.[01] 200/.test(head)) return bytes.subarray(end + headEnd.length - before);
-    if (!/^HTTP\/1\.[01] \d{3}/.test(head)) throw notHttp(head);
+    if (/^HTTP\/1\.[01] 200\b/.test(head)) return bytes.subarray(end + headEnd.length - before);
+    if (!/^HTTP\/1\.[01] \d{3}\b/.test(head)) throw notHttp(head);
     const body = this.#text.slice(end + headEnd.length);
     const length = Number(headerOf(head, 'content-length') ?? 0);
     if (body.length < Math.min(length, maxBodyBytes)) return undefined;

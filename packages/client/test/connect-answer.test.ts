@@ -50,6 +50,12 @@ t.test('fails at once if a refusal announces no body', async (t) => {
   });
 });
 
+t.test('a status has three digits', async (t) => {
+  for (const status of ['2000', '20', '4031']) {
+    t.throws(() => read(`HTTP/1.1 ${status} X\r\n\r\n`), { code: 'proxy_protocol' }, status);
+  }
+});
+
 t.test('waits for at most 4 KiB of a body', async (t) => {
   const answer = new ConnectAnswer();
   const head = latin1('HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1000000\r\n\r\n');
