@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly timeoutS?: number | undefined;
   /** Seconds that the processes of a file can take to end after it. */
   readonly settleS?: number | undefined;
+  /** A directory of `makeFairleadPki`; without it, the run makes its own. */
+  readonly pki?: string | undefined;
   readonly report: Report;
 }
 
@@ -33,6 +35,7 @@ export async function runSuites({
   jobs,
   timeoutS,
   settleS = 30,
+  pki,
   report,
 }: RunOptions): Promise<void> {
   const id = randomBytes(6).toString('hex');
@@ -48,9 +51,8 @@ export async function runSuites({
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop);
   try {
-    const pki = join(directory, 'pki');
-    await makeFairleadPki(pki);
-    const env = { ...testEnvironment(grep), [testPkiVariable]: pki };
+    if (pki === undefined) await makeFairleadPki(join(directory, 'pki'));
+    const env = { ...testEnvironment(grep), [testPkiVariable]: pki ?? join(directory, 'pki') };
     let number = 0;
     for (const [name, list] of files) {
       const suite: Suite = suites[name];

@@ -35,13 +35,13 @@ function lacks(command: string, args: readonly string[], reason: string): string
 export const suites = {
   main: {
     purpose: 'unit tests of every package and the main paths from end to end',
-    folders: ['packages/*/test', 'test/e2e', 'test/examples', 'test/harness', 'test/house'],
+    folders: ['packages/*/test', 'test/e2e', 'test/examples', 'test/harness'],
     jobs: oneMoreThanCores,
     fileTimeoutS: 300,
   },
   programs: {
     purpose: 'the programs as processes: start, mistakes, signals, load, every transport in depth',
-    folders: ['test/programs', 'bench/test'],
+    folders: ['test/programs', 'test/transports', 'bench/test'],
     jobs: oneMoreThanCores,
     fileTimeoutS: 300,
   },
@@ -64,8 +64,8 @@ export const suites = {
     fileTimeoutS: 2_400,
   },
   docs: {
-    purpose: 'commands in the documentation, manifests, dashboards and examples',
-    folders: ['test/docs', 'test/deploy', 'test/install'],
+    purpose: 'commands in the documentation, manifests, dashboards, and the structure of the code',
+    folders: ['test/docs', 'test/deploy', 'test/install', 'test/house'],
     jobs: oneMoreThanCores,
     fileTimeoutS: 300,
   },

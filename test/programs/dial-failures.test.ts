@@ -1,6 +1,6 @@
 /**
  * Failed dials: the client receives a status, a code, where the dial failed, and after how long. That no dial
- * takes much longer than its timeout is tested in paced time, in test/e2e/dial-failures.test.ts.
+ * takes much longer than its timeout is tested in paced time, in test/transports/dial-failures.test.ts.
  */
 import { reserveRefusedPort, startBlackholeTarget, startEchoTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';

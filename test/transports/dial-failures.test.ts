@@ -1,9 +1,9 @@
 /** A dial without an answer fails at its timeout, neither earlier nor later, for each kind of client. */
 import { startBlackholeTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
+import { type ClientKind, clientKinds, failureOf, open, transports } from '../e2e/service.ts';
 import { startAgent, startServer, type TestServer } from '../support/fleet.ts';
 import { usePacedTime } from '../support/paced-time.ts';
-import { type ClientKind, clientKinds, failureOf, open, transports } from './service.ts';
 
 const timeoutMs = 500;
 /** Paced time advances 10 ms for every few ticks, and a dial takes some ticks more than its timeout. */

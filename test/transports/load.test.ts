@@ -4,8 +4,8 @@ import type { AddressInfo, Server } from 'node:net';
 import { createLoadTarget, type LoadOrder, Meter, startLoad } from '@fairlead/client/load';
 import { eventually, sharedTestPki } from '@fairlead/testkit';
 import t from 'tap';
+import { routeTo, startService } from '../e2e/service.ts';
 import { loopback } from '../support/fleet.ts';
-import { routeTo, startService } from './service.ts';
 
 const streams = 4;
 const ratePerSecond = 100;
