@@ -1,6 +1,9 @@
 import t, { type Test } from 'tap';
-import { inVirtualTime } from '../event-loop/virtual-clock.ts';
-import { SimulatedTunnel, type SimulatedTunnelOptions } from './simulated-tunnel.ts';
+import { inVirtualTime } from '../../packages/protocol/test/event-loop/virtual-clock.ts';
+import {
+  SimulatedTunnel,
+  type SimulatedTunnelOptions,
+} from '../../packages/protocol/test/flow/simulated-tunnel.ts';
 
 /** Whole sessions over simulated links in virtual time: spec 5.4 end to end. */
 
