@@ -15,7 +15,6 @@ export function floor(frontEnd: 'connect' | 'grpc'): System {
     about: `Node; ${clientLeg}, frames over mutual TLS, and nothing else: what a tunnel costs at least`,
     isNode: true,
     isMultiplexed: true,
-    ...(frontEnd === 'grpc' ? { frontEnd } : {}),
     missing: () => undefined,
     version: nodeVersion,
     async start(context: SystemContext) {
