@@ -8,6 +8,7 @@ import {
   FRAME_HEADER_BYTES,
   FrameType,
   MAX_WINDOW_BYTES,
+  streamIdOf,
   writeFrameHeader,
 } from './wire/frames.ts';
 
@@ -33,6 +34,7 @@ export class ConnectionWriter {
   readonly #socket: Socket;
   readonly #memory: { hold(bytes: number): void; release(bytes: number): void };
   readonly #control = new ChunkQueue();
+  #hasStreamFrames = false;
   /** Streams that have something to send, in the order of their turns. */
   readonly #ready = new Set<Http2Stream>();
   /** Streams that wait for the connection's window. */
@@ -59,9 +61,15 @@ export class ConnectionWriter {
     return this.#control.bytes;
   }
 
+  /** Whether frames of a stream are among the waiting control frames, and not only of the connection. */
+  get hasStreamFrames(): boolean {
+    return this.#hasStreamFrames;
+  }
+
   /** Sends a frame that no window limits. */
   sendControl(frame: Buffer): void {
     if (this.#isClosed) return;
+    if (streamIdOf(frame) !== 0) this.#hasStreamFrames = true;
     this.#memory.hold(frame.length);
     this.#control.push(frame);
     this.#schedule();
@@ -89,6 +97,7 @@ export class ConnectionWriter {
     if (this.#isClosed || socket.destroyed || socket.writableNeedDrain) return;
     this.#memory.release(this.#control.bytes);
     for (const chunk of this.#control.takeAll()) this.#push(chunk);
+    this.#hasStreamFrames = false;
     const served: Http2Stream[] = [];
     for (const stream of this.#ready) {
       if (socket.writableLength + this.#batchBytes >= SOCKET_BYTES) break;

@@ -288,7 +288,9 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     requireConnection(streamId);
     if (payload.length < 8) throw new Http2Error(ErrorCode.FRAME_SIZE_ERROR);
     this.#isGoingAway = true;
-    if (this.#streams.size === 0) this.#end();
+    if (this.#streams.size > 0) return;
+    if (this.writer.hasStreamFrames) this.#end();
+    else this.#leave();
   }
 
   #onWindowUpdate(streamId: number, payload: Buffer): void {
@@ -376,6 +378,17 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
     this.writer.end();
     this.#destroyLater();
     this.#close();
+  }
+
+  /** Ends the connection of a client that left and needs nothing more. It closes its socket: a write would only fail. */
+  #leave(): void {
+    this.#close();
+    if (this.#socket.writableLength === 0) {
+      this.#socket.destroy();
+      return;
+    }
+    this.#socket.end();
+    this.#destroyLater();
   }
 
   #destroyLater(): void {

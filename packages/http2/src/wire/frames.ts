@@ -83,6 +83,11 @@ export function writeFrameHeader(
   return at + FRAME_HEADER_BYTES;
 }
 
+/** The stream of a frame; 0 is the connection. */
+export function streamIdOf(frame: Buffer): number {
+  return frame.readUInt32BE(5);
+}
+
 /** A whole frame. */
 export function encodeFrame(
   type: number,
