@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { largestOf, type StalledStream } from '@fairlead/protocol';
+import { largestOf, ownSocket, type SocketOwner, type StalledStream } from '@fairlead/protocol';
 import {
   type ConnectionHandler,
   type ConnectionOptions,
@@ -43,7 +43,7 @@ const CLOSE_MS = 2_000;
 const headTooLarge = encodeFields({ ':status': '431' });
 
 /** The server's end of an HTTP/2 connection (RFC 9113) on a TLS or plain socket. */
-export class Http2Connection implements FrameSink, StreamHost, StalledStream {
+export class Http2Connection implements FrameSink, SocketOwner, StreamHost, StalledStream {
   readonly streamWindowBytes: number;
   readonly memory: StreamHost['memory'];
   readonly writer: ConnectionWriter;
@@ -84,13 +84,9 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
 
   /** Starts to serve. Call it once. @param received what was already read from the socket */
   start(received?: Buffer): this {
-    const socket = this.#socket;
     this.#timer = setTimeout(() => this.#onDeadline(), this.#options.headTimeoutMs);
     this.#sendSettings();
-    // 'close' follows.
-    socket.on('error', () => {});
-    socket.on('end', () => this.#end());
-    socket.on('close', () => this.#close());
+    ownSocket(this.#socket, this);
     this.#reader.start(received);
     return this;
   }
@@ -133,6 +129,20 @@ export class Http2Connection implements FrameSink, StreamHost, StalledStream {
   /** Ends the connection and all its streams at once. */
   destroy(): void {
     this.#socket.destroy();
+    this.#close();
+  }
+
+  onSocketData(chunk: Buffer): void {
+    this.#reader.onChunk(chunk);
+  }
+
+  onSocketEnd(): void {
+    this.#end();
+  }
+
+  onSocketError(): void {}
+
+  onSocketClose(): void {
     this.#close();
   }
 

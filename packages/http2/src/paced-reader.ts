@@ -24,7 +24,6 @@ export class PacedReader {
   #isStopped = false;
   #discardedBytes = 0;
 
-  /** @param received what was already read from the socket */
   constructor(socket: Socket, onPiece: (piece: Buffer) => void) {
     this.#socket = socket;
     this.#onPiece = onPiece;
@@ -41,16 +40,18 @@ export class PacedReader {
 
   /** @param received what was already read from the socket */
   start(received: Buffer | undefined): void {
-    this.#socket.on('data', (chunk: Buffer) => {
-      if (this.#isStopped) {
-        this.#discardedBytes += chunk.length;
-        if (this.#discardedBytes > MAX_DISCARDED_BYTES) this.#socket.destroy();
-        return;
-      }
-      this.#unread = chunk;
-      this.#read();
-    });
     this.#unread = received;
+    this.#read();
+  }
+
+  /** The socket has read a chunk. */
+  onChunk(chunk: Buffer): void {
+    if (this.#isStopped) {
+      this.#discardedBytes += chunk.length;
+      if (this.#discardedBytes > MAX_DISCARDED_BYTES) this.#socket.destroy();
+      return;
+    }
+    this.#unread = chunk;
     this.#read();
   }
 

@@ -11,6 +11,7 @@ export {
 } from './relay/join-streams.ts';
 export { type RelayOptions, type RelayResult, relay } from './relay/relay.ts';
 export { resetSocket } from './relay/reset-socket.ts';
+export { ownSocket, type SocketOwner } from './relay/socket-owner.ts';
 export { Liveness, type LivenessOptions } from './session/liveness.ts';
 export { Session, type SessionHandler, type SessionOptions } from './session/session.ts';
 export type {

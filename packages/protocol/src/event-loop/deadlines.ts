@@ -20,9 +20,14 @@ export class Deadlines<T> {
     this.#timer ??= setTimeout(this.#onTimer, this.#timeoutMs).unref();
   }
 
-  /** The item has ended in time. */
-  delete(item: T): void {
-    this.#startedAtMs.delete(item);
+  /** The items whose time runs. */
+  items(): IterableIterator<T> {
+    return this.#startedAtMs.keys();
+  }
+
+  /** The item has ended in time. @returns whether its time ran */
+  delete(item: T): boolean {
+    return this.#startedAtMs.delete(item);
   }
 
   readonly #onTimer = (): void => {

@@ -6,6 +6,7 @@ import { ChunkQueue } from '../flow/chunk-queue.ts';
 import type { RelayedStream, StreamHandler } from '../session/stream.ts';
 import { type ErrorCode, TunnelError } from '../wire/errors.ts';
 import { resetSocket } from './reset-socket.ts';
+import { ownSocket, type SocketOwner } from './socket-owner.ts';
 
 export interface RelayOptions {
   /** The code of a failed socket: on the server it is the client's, on the agent the target's. */
@@ -29,9 +30,6 @@ export interface RelayResult {
  */
 const MAX_WAITING_WRITES = 64;
 
-const kRelay = Symbol('relay');
-type RelaySocket = Duplex & { [kRelay]?: Relay };
-
 /**
  * Joins a socket and a stream until both have ended: bytes, backpressure, half-close and reset, in both directions. Bytes
  * are not copied, except small writes to a stalled socket. Bytes that were put back with `unshift` come first.
@@ -41,8 +39,8 @@ export function relay(socket: Duplex, stream: RelayedStream, options: RelayOptio
   new Relay(socket, stream, options).start();
 }
 
-class Relay implements StreamHandler {
-  readonly #socket: RelaySocket;
+class Relay implements StreamHandler, SocketOwner {
+  readonly #socket: Duplex;
   /** Whether the relay alone uses the chunks it reads. */
   readonly #isSocket: boolean;
   readonly #stream: RelayedStream;
@@ -52,6 +50,8 @@ class Relay implements StreamHandler {
   /** Bytes that the socket has taken and the peer has credit for again. */
   #creditedBytes = 0;
   #socketEnded = false;
+  /** Both directions have ended, and all bytes have left. */
+  #isComplete = false;
   #socketClosed = false;
   #streamClosed = false;
   #isFinished = false;
@@ -76,18 +76,15 @@ class Relay implements StreamHandler {
 
   start(): void {
     const socket = this.#socket;
-    socket[kRelay] = this;
-    socket.on('data', onSocketData);
-    socket.on('end', onSocketEnd);
-    socket.on('error', onSocketError);
-    socket.on('close', onSocketClose);
+    ownSocket(socket, this);
     this.#stream.attach(this);
     const { first } = this.#options;
     const hasRoom = !first || first.length === 0 || this.#toStream(first);
     if (socket.closed) this.onSocketClose();
     // The socket can end while the stream is being opened.
     else if (socket.readableEnded) this.onSocketEnd();
-    else if (hasRoom && !socket.destroyed) socket.resume();
+    else if (!hasRoom) socket.pause();
+    else if (!socket.destroyed) socket.resume();
   }
 
   onSocketData(chunk: Buffer): void {
@@ -106,7 +103,7 @@ class Relay implements StreamHandler {
   onSocketClose(): void {
     if (this.#socketClosed) return;
     this.#socketClosed = true;
-    if (!this.#socketEnded || !this.#socket.writableFinished) {
+    if (!this.#socketEnded || !(this.#isComplete || this.#socket.writableFinished)) {
       this.#fail(new TunnelError(this.#options.resetCode));
     } else if (!this.#streamClosed) {
       this.#creditUpTo(this.#bytesToSocket);
@@ -130,7 +127,12 @@ class Relay implements StreamHandler {
 
   onEnd(): void {
     this.#writeBacklog();
-    this.#socket.end();
+    const socket = this.#socket;
+    if (this.#socketEnded && isPlain(socket) && socket.writableLength === 0) {
+      // Both directions have ended and all bytes have left: a shutdown before the close is not needed.
+      this.#isComplete = true;
+      socket.destroy();
+    } else socket.end();
   }
 
   onClose(error?: TunnelError): void {
@@ -191,31 +193,18 @@ class Relay implements StreamHandler {
   }
 }
 
-// All sockets share these listeners, so that a stream costs no closures.
-
-function onSocketData(this: RelaySocket, chunk: Buffer): void {
-  this[kRelay]?.onSocketData(chunk);
-}
-
-function onSocketEnd(this: RelaySocket): void {
-  this[kRelay]?.onSocketEnd();
-}
-
-function onSocketError(this: RelaySocket, error: Error): void {
-  this[kRelay]?.onSocketError(error);
-}
-
-function onSocketClose(this: RelaySocket): void {
-  this[kRelay]?.onSocketClose();
-}
-
 /** Ends a socket so that its peer sees a failure and not an end, if the protocol has one. */
 function abort(socket: Duplex): void {
   if (socket.destroyed) return;
   // Only a plain TCP socket can send RST. TLS and Unix sockets have none.
-  if (socket instanceof Socket && !('encrypted' in socket) && socket.remotePort !== undefined) {
+  if (isPlain(socket) && socket.remotePort !== undefined) {
     resetSocket(socket);
     return;
   }
   socket.destroy();
+}
+
+/** A TCP or Unix socket, without TLS. */
+function isPlain(socket: Duplex): socket is Socket {
+  return socket instanceof Socket && !('encrypted' in socket);
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { Deadlines, relay, TunnelError } from '@fairlead/protocol';
+import { Deadlines, ownSocket, relay, type SocketOwner, TunnelError } from '@fairlead/protocol';
 import { type RefusalDetails, refuseHttp1 } from '../listeners/refusal.ts';
 import type { Caller } from './caller.ts';
 import type { FrontEndOptions } from './front-end-options.ts';
@@ -22,36 +22,22 @@ export function protocolOf(bytes: Buffer): 'http1' | 'http2' | undefined {
   return length === preface.length ? 'http2' : undefined;
 }
 
-/** A connection whose protocol or request is not known yet. */
-interface Waiting {
-  readonly caller: Caller;
-  readonly startedAtMs: number;
-  /** While the protocol is unknown: the beginning of a preface. */
-  received: Buffer | undefined;
-  /** Set once the protocol is HTTP/1.1. */
-  head: Http1HeadReader | undefined;
-  onHttp2: ((received: Buffer) => void) | undefined;
-}
-
-const kOwner = Symbol('owner');
-type WaitingSocket = Socket & { [kOwner]?: ClientConnections };
-
 /**
  * Client connections until their protocol is known and, for HTTP/1.1, until their request is complete. Serves one
  * CONNECT for each HTTP/1.1 connection and refuses everything else.
  */
 export class ClientConnections {
-  readonly #options: FrontEndOptions;
-  readonly #streams: ProxiedStreams;
-  readonly #waiting = new Map<Socket, Waiting>();
-  readonly #deadlines: Deadlines<Socket>;
+  readonly options: FrontEndOptions;
+  readonly streams: ProxiedStreams;
+  /** The connections whose request is not complete. */
+  readonly waiting: Deadlines<ClientConnection>;
 
   constructor(options: FrontEndOptions, streams: ProxiedStreams) {
-    this.#options = options;
-    this.#streams = streams;
+    this.options = options;
+    this.streams = streams;
     const reason = `no complete request head within ${options.headTimeoutMs} ms`;
-    this.#deadlines = new Deadlines(options.headTimeoutMs, (socket) =>
-      this.#abandon(socket, new TunnelError('request_timeout', reason)),
+    this.waiting = new Deadlines(options.headTimeoutMs, (connection) =>
+      connection.abandon(new TunnelError('request_timeout', reason)),
     );
   }
 
@@ -60,63 +46,111 @@ export class ClientConnections {
    * @param onHttp2 receives the bytes that were read, if the connection is HTTP/2; without it, only HTTP/1.1 is served
    */
   take(socket: Socket, caller: Caller, onHttp2?: (received: Buffer) => void): void {
-    const head = onHttp2 ? undefined : new Http1HeadReader(this.#options.maxHeadBytes);
-    const startedAtMs = performance.now();
-    this.#waiting.set(socket, { caller, startedAtMs, received: undefined, head, onHttp2 });
-    (socket as WaitingSocket)[kOwner] = this;
-    socket.on('data', onData);
-    socket.on('end', onEnd);
-    socket.on('error', onError);
-    socket.on('close', onClose);
-    this.#deadlines.add(socket);
+    const connection = new ClientConnection(this, socket, caller, onHttp2);
+    this.waiting.add(connection);
+    ownSocket(socket, connection);
   }
 
   /** Refuses every connection whose request is not complete. */
   giveUp(error: TunnelError): void {
-    for (const socket of [...this.#waiting.keys()]) this.#abandon(socket, error);
+    for (const connection of [...this.waiting.items()]) connection.abandon(error);
+  }
+}
+
+/** One connection until another owner takes its socket: the relay, or HTTP/2. */
+class ClientConnection implements SocketOwner {
+  readonly #all: ClientConnections;
+  readonly #socket: Socket;
+  readonly #caller: Caller;
+  readonly #onHttp2: ((received: Buffer) => void) | undefined;
+  readonly #startedAtMs = performance.now();
+  #phase: 'waiting' | 'dialing' | 'refused' = 'waiting';
+  /** While the protocol is unknown: the beginning of a preface. During the dial: what follows the head. */
+  #received: Buffer | undefined;
+  /** Set once the protocol is HTTP/1.1. */
+  #head: Http1HeadReader | undefined;
+  /** The client has closed during the dial. */
+  #onGone: (() => void) | undefined;
+
+  constructor(
+    all: ClientConnections,
+    socket: Socket,
+    caller: Caller,
+    onHttp2: ((received: Buffer) => void) | undefined,
+  ) {
+    this.#all = all;
+    this.#socket = socket;
+    this.#caller = caller;
+    this.#onHttp2 = onHttp2;
+    if (!onHttp2) this.#head = new Http1HeadReader(all.options.maxHeadBytes);
   }
 
-  onData(socket: Socket, chunk: Buffer): void {
-    const waiting = this.#waiting.get(socket)!;
+  onSocketData(chunk: Buffer): void {
+    if (this.#phase === 'waiting') this.#read(chunk);
+    else if (this.#phase === 'dialing') {
+      this.#received = this.#received ? Buffer.concat([this.#received, chunk]) : chunk;
+      this.#socket.pause();
+    }
+  }
+
+  onSocketEnd(): void {
+    if (this.#phase !== 'waiting') return;
+    this.abandon(new TunnelError('bad_request', 'the request is not complete'));
+  }
+
+  onSocketError(): void {}
+
+  onSocketClose(): void {
+    this.#all.waiting.delete(this);
+    if (this.#phase === 'dialing') this.#onGone?.();
+  }
+
+  /** Stops waiting for a request. Half a request is answered; a silent connection is just closed. */
+  abandon(error: TunnelError): void {
+    if (this.#socket.bytesRead > 0) {
+      this.#refuse(error);
+      return;
+    }
+    this.#all.waiting.delete(this);
+    this.#phase = 'refused';
+    if (error.code === 'request_timeout' && !this.#onHttp2) {
+      this.#all.streams.reportRefusal(error, this.#caller);
+    }
+    this.#socket.destroy();
+  }
+
+  #read(chunk: Buffer): void {
     let bytes = chunk;
-    if (!waiting.head) {
-      bytes = waiting.received ? Buffer.concat([waiting.received, chunk]) : chunk;
-      waiting.received = bytes;
+    if (!this.#head) {
+      bytes = this.#received ? Buffer.concat([this.#received, chunk]) : chunk;
+      this.#received = bytes;
       const protocol = protocolOf(bytes);
       if (protocol === undefined) return;
+      this.#received = undefined;
       if (protocol === 'http2') {
-        this.#settle(socket);
-        waiting.onHttp2!(bytes);
+        this.#all.waiting.delete(this);
+        this.#onHttp2!(bytes);
         return;
       }
-      waiting.head = new Http1HeadReader(this.#options.maxHeadBytes);
+      this.#head = new Http1HeadReader(this.#all.options.maxHeadBytes);
     }
     try {
-      const head = waiting.head.push(bytes);
-      if (head) this.#onHead(socket, waiting, head);
+      const head = this.#head.push(bytes);
+      if (head) this.#onHead(head);
     } catch (error) {
       if (!(error instanceof TunnelError)) throw error;
-      this.#refuse(socket, error);
+      this.#refuse(error);
     }
   }
 
-  /** The client ended its side before its request was complete. */
-  onEnd(socket: Socket): void {
-    this.#abandon(socket, new TunnelError('bad_request', 'the request is not complete'));
-  }
-
-  onClose(socket: Socket): void {
-    this.#settle(socket);
-  }
-
-  #onHead(socket: Socket, { caller }: Waiting, { method, target, version, rest }: Http1Head): void {
-    const { mode } = this.#options;
+  #onHead({ method, target, version, rest }: Http1Head): void {
+    const { mode } = this.#all.options;
     if (method !== 'CONNECT') {
       const error = new TunnelError(
         'method_not_allowed',
         `only CONNECT is served here, not ${method}`,
       );
-      this.#refuse(socket, error, { allow: 'CONNECT', isHead: method === 'HEAD' });
+      this.#refuse(error, { allow: 'CONNECT', isHead: method === 'HEAD' });
       return;
     }
     if (version !== '1.1') {
@@ -125,80 +159,36 @@ export class ClientConnections {
     if (mode === 'grpc') {
       throw new TunnelError('method_not_allowed', 'only gRPC is served here, not CONNECT');
     }
-    this.#settle(socket);
+    this.#all.waiting.delete(this);
+    this.#phase = 'dialing';
+    if (rest.length > 0) this.#received = rest;
+    const socket = this.#socket;
     const startedAtMs = performance.now();
-    let onGone = () => {};
-    this.#streams.start({
+    this.#all.streams.start({
       protocol: 'http1',
-      caller,
+      caller: this.#caller,
       authority: target,
       startedAtMs,
-      watch: (callback) => {
-        onGone = () => callback();
-        // 'close' follows each 'error'.
-        socket.on('error', ignore);
-        socket.once('close', onGone);
+      watch: (onGone) => {
+        this.#onGone = onGone;
       },
       accept: (stream, options) => {
-        socket.off('close', onGone);
         socket.write(established, 'latin1');
         // On Node 20, a spread is slow if it comes before other properties.
-        relay(socket, stream, { first: rest, ...options });
+        relay(socket, stream, { first: this.#received, ...options });
       },
       refuse: (error, dialed) => {
-        socket.off('close', onGone);
+        this.#phase = 'refused';
         refuseHttp1(socket, error, startedAtMs, { target: dialed });
       },
-      undeliveredBytes: () => socket.readableLength + rest.length,
+      undeliveredBytes: () => socket.readableLength + (this.#received?.length ?? 0),
     });
   }
 
-  /** Stops waiting for a request. Half a request is answered; a silent connection is just closed. */
-  #abandon(socket: Socket, error: TunnelError): void {
-    if (socket.bytesRead > 0) {
-      this.#refuse(socket, error);
-      return;
-    }
-    const waiting = this.#settle(socket);
-    if (waiting && error.code === 'request_timeout' && !waiting.onHttp2) {
-      this.#streams.reportRefusal(error, waiting.caller);
-    }
-    socket.destroy();
-  }
-
-  #refuse(socket: Socket, error: TunnelError, details?: RefusalDetails): void {
-    const waiting = this.#settle(socket);
-    if (!waiting) return;
-    this.#streams.reportRefusal(error, waiting.caller);
-    refuseHttp1(socket, error, waiting.startedAtMs, details);
-  }
-
-  /** Ends the wait. The socket is paused: what it receives is kept for the next reader. */
-  #settle(socket: Socket): Waiting | undefined {
-    const waiting = this.#waiting.get(socket);
-    if (!waiting) return undefined;
-    this.#waiting.delete(socket);
-    this.#deadlines.delete(socket);
-    socket.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
-    socket.pause();
-    return waiting;
+  #refuse(error: TunnelError, details?: RefusalDetails): void {
+    this.#all.waiting.delete(this);
+    this.#phase = 'refused';
+    this.#all.streams.reportRefusal(error, this.#caller);
+    refuseHttp1(this.#socket, error, this.#startedAtMs, details);
   }
 }
-
-// All sockets share these listeners, so that a connection costs no closures.
-
-function onData(this: WaitingSocket, chunk: Buffer): void {
-  this[kOwner]?.onData(this, chunk);
-}
-
-function onEnd(this: WaitingSocket): void {
-  this[kOwner]?.onEnd(this);
-}
-
-function onClose(this: WaitingSocket): void {
-  this[kOwner]?.onClose(this);
-}
-
-/** 'close' follows each 'error'. */
-function onError(): void {}
-function ignore(): void {}
