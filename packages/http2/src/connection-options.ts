@@ -1,6 +1,9 @@
 import type { Http2Connection } from './connection.ts';
+import { CONNECTION_WINDOW_BYTES } from './incoming-data.ts';
 import type { Http2Stream } from './stream.ts';
 import type { StreamHost } from './stream-host.ts';
+import { DEFAULT_WINDOW_BYTES, encodeFrame, encodeNumbers, FrameType } from './wire/frames.ts';
+import { encodeSettings } from './wire/settings.ts';
 
 /** Enough for 80 Mbit/s to a client 100 ms away; most are on the same machine. */
 export const STREAM_WINDOW_BYTES = 1_048_576;
@@ -28,4 +31,22 @@ export interface ConnectionHandler {
   onSilent(): void;
   /** The connection has ended. Called exactly once, and last. */
   onClose?(): void;
+}
+
+/** A server's first frames: SETTINGS, and the connection's window. */
+export function firstFrames({
+  maxConcurrentStreams = MAX_CONCURRENT_STREAMS,
+  streamWindowBytes = STREAM_WINDOW_BYTES,
+  maxHeadBytes,
+}: ConnectionOptions): Buffer {
+  const settings = encodeSettings({
+    MAX_CONCURRENT_STREAMS: maxConcurrentStreams,
+    INITIAL_WINDOW_SIZE: streamWindowBytes,
+    MAX_HEADER_LIST_SIZE: maxHeadBytes,
+  });
+  const grantedBytes = CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES;
+  return Buffer.concat([
+    encodeFrame(FrameType.SETTINGS, 0, 0, settings),
+    encodeNumbers(FrameType.WINDOW_UPDATE, 0, 0, grantedBytes),
+  ]);
 }

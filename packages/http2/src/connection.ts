@@ -3,15 +3,17 @@ import { largestOf, ownSocket, type SocketOwner, type StalledStream } from '@fai
 import {
   type ConnectionHandler,
   type ConnectionOptions,
+  firstFrames,
   MAX_CONCURRENT_STREAMS,
   STREAM_WINDOW_BYTES,
 } from './connection-options.ts';
 import { ConnectionWriter } from './connection-writer.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { encodeFields } from './hpack/encode-fields.ts';
-import { CONNECTION_WINDOW_BYTES, IncomingData } from './incoming-data.ts';
+import { IncomingData } from './incoming-data.ts';
 import { PacedReader } from './paced-reader.ts';
 import { Pings } from './pings.ts';
+import { closeSocket, destroyLater } from './socket-close.ts';
 import { Http2Stream } from './stream.ts';
 import type { StreamHost } from './stream-host.ts';
 import { StreamTable } from './stream-table.ts';
@@ -20,6 +22,7 @@ import {
   DEFAULT_WINDOW_BYTES,
   ErrorCode,
   encodeFrame,
+  encodeGoAway,
   encodeNumbers,
   Flag,
   FrameType,
@@ -33,13 +36,11 @@ import {
   requireSize,
 } from './wire/header-blocks.ts';
 import type { HeadBuilder } from './wire/request-head.ts';
-import { decodeSettings, encodeSettings } from './wire/settings.ts';
+import { decodeSettings } from './wire/settings.ts';
 
 /** Answers that may wait for a client that does not read. Before the first request, there is little to answer. */
 const MAX_CONTROL_BYTES = 1_048_576;
 const MAX_CONTROL_BYTES_BEFORE_REQUEST = 65_536;
-/** How long open streams, and a connection that ended with an error, may go on. */
-const CLOSE_MS = 2_000;
 const headTooLarge = encodeFields({ ':status': '431' });
 
 /** The server's end of an HTTP/2 connection (RFC 9113) on a TLS or plain socket. */
@@ -85,7 +86,7 @@ export class Http2Connection implements FrameSink, SocketOwner, StreamHost, Stal
   /** Starts to serve. Call it once. @param received what was already read from the socket */
   start(received?: Buffer): this {
     this.#timer = setTimeout(() => this.#onDeadline(), this.#options.headTimeoutMs);
-    this.#sendSettings();
+    this.writer.sendControl(firstFrames(this.#options));
     ownSocket(this.#socket, this);
     this.#reader.start(received);
     return this;
@@ -123,7 +124,7 @@ export class Http2Connection implements FrameSink, SocketOwner, StreamHost, Stal
   /** Like `drain`, but open streams have only a short time. */
   closeSoon(): void {
     this.drain();
-    this.#destroyLater();
+    destroyLater(this.#socket);
   }
 
   /** Ends the connection and all its streams at once. */
@@ -200,18 +201,6 @@ export class Http2Connection implements FrameSink, SocketOwner, StreamHost, Stal
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#onDeadline(), this.#options.idleTimeoutMs);
     }
-  }
-
-  #sendSettings(): void {
-    const { maxConcurrentStreams = MAX_CONCURRENT_STREAMS, maxHeadBytes } = this.#options;
-    const payload = encodeSettings({
-      MAX_CONCURRENT_STREAMS: maxConcurrentStreams,
-      INITIAL_WINDOW_SIZE: this.streamWindowBytes,
-      MAX_HEADER_LIST_SIZE: maxHeadBytes,
-    });
-    this.writer.sendControl(encodeFrame(FrameType.SETTINGS, 0, 0, payload));
-    const bytes = CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES;
-    this.#sendNumbers(FrameType.WINDOW_UPDATE, 0, bytes);
   }
 
   readonly #decode = (piece: Buffer): void => {
@@ -354,11 +343,7 @@ export class Http2Connection implements FrameSink, SocketOwner, StreamHost, Stal
 
   #sendGoAway(code: number, reason: string): void {
     this.#isGoingAway = true;
-    const payload = Buffer.alloc(8 + reason.length);
-    payload.writeUInt32BE(this.#streams.lastId, 0);
-    payload.writeUInt32BE(code, 4);
-    payload.write(reason, 8, 'latin1');
-    this.writer.sendControl(encodeFrame(FrameType.GOAWAY, 0, 0, payload));
+    this.writer.sendControl(encodeGoAway(this.#streams.lastId, code, reason));
   }
 
   /** A connection error (RFC 9113 section 5.4.1). */
@@ -386,26 +371,14 @@ export class Http2Connection implements FrameSink, SocketOwner, StreamHost, Stal
   #end(): void {
     if (this.#isClosed) return;
     this.writer.end();
-    this.#destroyLater();
+    destroyLater(this.#socket);
     this.#close();
   }
 
-  /** Ends the connection of a client that left and needs nothing more. It closes its socket: a write would only fail. */
+  /** The client left and closes its socket: a write would only fail. */
   #leave(): void {
     this.#close();
-    if (this.#socket.writableLength === 0) {
-      this.#socket.destroy();
-      return;
-    }
-    this.#socket.end();
-    this.#destroyLater();
-  }
-
-  #destroyLater(): void {
-    const socket = this.#socket;
-    if (socket.destroyed) return;
-    const timer = setTimeout(() => socket.destroy(), CLOSE_MS);
-    socket.once('close', () => clearTimeout(timer));
+    closeSocket(this.#socket);
   }
 
   #close(): void {

@@ -112,3 +112,12 @@ export function encodeNumbers(
   for (const number of numbers) at = frame.writeUInt32BE(number, at);
   return frame;
 }
+
+/** @param lastId the last stream that was served @param reason latin1 */
+export function encodeGoAway(lastId: number, code: number, reason: string): Buffer {
+  const payload = Buffer.alloc(8 + reason.length);
+  payload.writeUInt32BE(lastId, 0);
+  payload.writeUInt32BE(code, 4);
+  payload.write(reason, 8, 'latin1');
+  return encodeFrame(FrameType.GOAWAY, 0, 0, payload);
+}
