@@ -8,12 +8,12 @@ import {
   STREAM_WINDOW_BYTES,
 } from './connection-options.ts';
 import { ConnectionWriter } from './connection-writer.ts';
+import { destroyLater } from './destroy-later.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { encodeFields } from './hpack/encode-fields.ts';
 import { IncomingData } from './incoming-data.ts';
 import { PacedReader } from './paced-reader.ts';
 import { Pings } from './pings.ts';
-import { closeSocket, destroyLater } from './socket-close.ts';
 import { Http2Stream } from './stream.ts';
 import type { StreamHost } from './stream-host.ts';
 import { StreamTable } from './stream-table.ts';
@@ -288,8 +288,9 @@ export class Http2Connection implements FrameSink, SocketOwner, StreamHost, Stal
     if (payload.length < 8) throw new Http2Error(ErrorCode.FRAME_SIZE_ERROR);
     this.#isGoingAway = true;
     if (this.#streams.size > 0) return;
-    if (this.writer.hasStreamFrames) this.#end();
-    else this.#leave();
+    // The client closes its socket. A write would only fail, unless a stream has something to send.
+    if (!this.writer.hasStreamFrames) this.writer.close();
+    this.#end();
   }
 
   #onWindowUpdate(streamId: number, payload: Buffer): void {
@@ -373,12 +374,6 @@ export class Http2Connection implements FrameSink, SocketOwner, StreamHost, Stal
     this.writer.end();
     destroyLater(this.#socket);
     this.#close();
-  }
-
-  /** The client left and closes its socket: a write would only fail. */
-  #leave(): void {
-    this.#close();
-    closeSocket(this.#socket);
   }
 
   #close(): void {

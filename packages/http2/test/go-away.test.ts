@@ -46,3 +46,21 @@ t.test('a stream that is open when the client announces its end goes on', async 
   t.equal(String(data.payload), 'late');
   await eventually('the connection is closed', () => client.isClosed);
 });
+
+t.test('a client that still sends after it left sees an end, and no reset', async (t) => {
+  const server = await startServer(t, echo);
+  const client = await RawClient.connect(t, server.port);
+  const errors: Error[] = [];
+  client.socket.on('error', (error) => errors.push(error));
+  // It does not see the end before it has sent all.
+  client.socket.pause();
+  client.sendFrame(FrameType.GOAWAY, 0, 0, goAway);
+  await eventually('the server ends the connection', () => server.connections[0]?.isClosed);
+  for (let sent = 0; sent < 20; sent++) {
+    client.sendFrame(FrameType.PING, 0, 0, Buffer.alloc(8));
+    await new Promise(setImmediate);
+  }
+  client.socket.resume();
+  await eventually('the connection is closed', () => client.isClosed);
+  t.strictSame(errors, []);
+});

@@ -9,13 +9,3 @@ export function destroyLater(socket: Socket): void {
   const timer = setTimeout(() => socket.destroy(), CLOSE_MS);
   socket.once('close', () => clearTimeout(timer));
 }
-
-/** Closes the socket of a client that needs nothing more, after what is already written. */
-export function closeSocket(socket: Socket): void {
-  if (socket.writableLength === 0) {
-    socket.destroy();
-    return;
-  }
-  socket.end();
-  destroyLater(socket);
-}
