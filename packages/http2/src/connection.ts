@@ -1,5 +1,11 @@
 import type { Socket } from 'node:net';
-import { largestOf, ownSocket, type SocketOwner, type StalledStream } from '@fairlead/protocol';
+import {
+  destroyLater,
+  largestOf,
+  ownSocket,
+  type SocketOwner,
+  type StalledStream,
+} from '@fairlead/protocol';
 import {
   type ConnectionHandler,
   type ConnectionOptions,
@@ -8,7 +14,6 @@ import {
   STREAM_WINDOW_BYTES,
 } from './connection-options.ts';
 import { ConnectionWriter } from './connection-writer.ts';
-import { destroyLater } from './destroy-later.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { encodeFields } from './hpack/encode-fields.ts';
 import { IncomingData } from './incoming-data.ts';
@@ -41,6 +46,8 @@ import { decodeSettings } from './wire/settings.ts';
 /** Answers that may wait for a client that does not read. Before the first request, there is little to answer. */
 const MAX_CONTROL_BYTES = 1_048_576;
 const MAX_CONTROL_BYTES_BEFORE_REQUEST = 65_536;
+/** How long a client has to close its side, and open streams after `closeSoon`. */
+const CLOSE_MS = 2_000;
 const headTooLarge = encodeFields({ ':status': '431' });
 
 /** The server's end of an HTTP/2 connection (RFC 9113) on a TLS or plain socket. */
@@ -124,7 +131,7 @@ export class Http2Connection implements FrameSink, SocketOwner, StreamHost, Stal
   /** Like `drain`, but open streams have only a short time. */
   closeSoon(): void {
     this.drain();
-    destroyLater(this.#socket);
+    destroyLater(this.#socket, CLOSE_MS);
   }
 
   /** Ends the connection and all its streams at once. */
@@ -372,7 +379,7 @@ export class Http2Connection implements FrameSink, SocketOwner, StreamHost, Stal
   #end(): void {
     if (this.#isClosed) return;
     this.writer.end();
-    destroyLater(this.#socket);
+    destroyLater(this.#socket, CLOSE_MS);
     this.#close();
   }
 

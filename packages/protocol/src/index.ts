@@ -4,6 +4,7 @@ export { corkUntilTickEnd } from './event-loop/tick-cork.ts';
 export { TickShare } from './event-loop/tick-share.ts';
 export { ChunkQueue } from './flow/chunk-queue.ts';
 export { largestOf, MemoryBudget, type StalledStream } from './flow/memory-budget.ts';
+export { destroyLater } from './relay/destroy-later.ts';
 export {
   type ClientStream,
   type ClientStreamHandler,

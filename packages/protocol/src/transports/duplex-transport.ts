@@ -8,7 +8,7 @@ import type { Transport, TransportKind, TransportSink } from './transport.ts';
 const KEEP_ALIVE_DELAY_MS = 30_000;
 
 /**
- * A transport over any Node Duplex of bytes: a TLS or plain socket, either side of an HTTP/2 stream, or one end of
+ * A transport over any Node Duplex of bytes: a TLS or plain socket, the client's side of an HTTP/2 stream, or one end of
  * `stream.duplexPair()`.
  *
  * The transport owns the socket from the constructor on: no other code may read, write or end it. Bytes that were read

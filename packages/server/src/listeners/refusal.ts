@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { encodeFields, type Http2Stream } from '@fairlead/http2';
 import {
   cleanText,
+  destroyLater,
   type ErrorCode,
   formatTarget,
   type Target,
@@ -106,6 +107,5 @@ export function lingeringClose(socket: Socket, answer: string | Buffer): void {
   socket.on('error', () => {});
   socket.end(answer);
   socket.resume();
-  const timer = setTimeout(() => socket.destroy(), lingerMs);
-  socket.once('close', () => clearTimeout(timer));
+  destroyLater(socket, lingerMs);
 }
