@@ -1,5 +1,6 @@
 import { ServingTunnel } from '@fairlead/konnectivity';
 import { TunnelError, type TunnelStream } from '@fairlead/protocol';
+import { controlTime } from '@fairlead/testkit/controlled-time';
 import t, { type Test } from 'tap';
 import { RawPeer, startCall } from './call-pair.ts';
 import { RecordingHandler } from './recording-handler.ts';
@@ -140,11 +141,16 @@ t.test('packets for an unknown connection are answered', async (t) => {
 
 t.test('the first bytes of a target are delayed until the client sends or a timeout', async (t) => {
   const started = await start(t);
+  const time = controlTime(t);
   const { stream, connectId } = await open(started);
   new RecordingHandler(stream);
   t.equal(stream.write(Buffer.from('220 hello')), false, 'the bytes are delayed');
+  await time.advance(24);
+  t.equal(stream.write(Buffer.from(', world')), false, 'the bytes are delayed for 25 ms');
   stream.end();
+  await time.advance(1);
   t.match(await started.server.take('DATA'), { connectId, data: Buffer.from('220 hello') });
+  t.match(await started.server.take('DATA'), { connectId, data: Buffer.from(', world') });
   t.match(await started.server.take('CLOSE_RSP'), { connectId, error: '' });
   const second = await open(started);
   const handler = new RecordingHandler(second.stream);
