@@ -1,7 +1,6 @@
 import { measures } from '../measures/index.ts';
-import type { Measure } from '../measures/measure.ts';
+import { type Measure, settleMsOf } from '../measures/measure.ts';
 import { neededForBars } from '../report/bars.ts';
-import { settleMs } from '../run/measured-system.ts';
 import { systems } from '../systems/index.ts';
 import { pairings } from '../systems/pairings.ts';
 import type { System } from '../systems/system.ts';
@@ -11,8 +10,8 @@ export const planSeconds = 1;
 export const planWarmupSeconds = 0.5;
 const planRounds = 5;
 
-/** The estimated time until a started system can be measured. */
-const startSeconds = 1.2 + settleMs / 1000;
+/** The estimated time until a system has started, without its extra warm-up. */
+const startSeconds = 1.2;
 
 /** One measure and its systems. */
 export interface Part {
@@ -90,7 +89,8 @@ export function plan(which: 'everything' | 'bars'): Part[] {
         measure,
         systems: included,
         rounds,
-        estimatedSeconds: included.length * (startSeconds + rounds * roundSeconds),
+        estimatedSeconds:
+          included.length * (startSeconds + settleMsOf(measure) / 1000 + rounds * roundSeconds),
       };
     });
 }

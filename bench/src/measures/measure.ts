@@ -71,6 +71,8 @@ export interface Measure {
   readonly link?: LinkShape;
   /** Whether each round starts the system again. */
   readonly isFresh?: boolean;
+  /** The first round's extra warm-up, in which V8 compiles hot code. Default: 2 s. */
+  readonly settleMs?: number;
   /** Node flags for our programs. */
   readonly nodeArgs?: readonly string[];
   /** Present if the load generator is the one in Go. */
@@ -78,6 +80,10 @@ export interface Measure {
   /** @returns the reason why the measure omits this system, or undefined if it includes the system */
   excludes?(system: System): string | undefined;
   run(rig: Rig): Promise<Values>;
+}
+
+export function settleMsOf({ settleMs = 2_000 }: Measure): number {
+  return settleMs;
 }
 
 /** Lets a load warm up, observes it, and closes it. */

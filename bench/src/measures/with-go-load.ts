@@ -5,6 +5,12 @@ import type { GoLoad, Measure } from './measure.ts';
 /** The load generator of bench/peers/load. */
 export const goLoadProgram = 'fairlead-load';
 
+/**
+ * Short connections run more code than bytes of long ones. In a server that has just started, V8's compiler threads use
+ * a fifth of the CPU time for that long.
+ */
+const settleMs = 12_000;
+
 const aboutHttp =
   ' They read each answer to its end, which the latency includes. Without keep-alive, the target closes the connection.';
 
@@ -27,6 +33,7 @@ export function withGoLoad(
     title: `${title}, ${clients}`,
     about: `Like \`${name}\`, with ${clients}.${isHttp ? aboutHttp : ''}`,
     goLoad,
+    settleMs,
     excludes: (system) => measure.excludes?.(system) ?? reasonToExclude(system, goLoad),
   };
 }

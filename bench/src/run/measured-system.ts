@@ -1,7 +1,7 @@
 import type { TcpAddress } from '@fairlead/client';
 import type { LoadOrder } from '@fairlead/client/load';
 import type { SlowLinkOptions, TestPki } from '@fairlead/testkit';
-import type { Measure, Rig, Values } from '../measures/measure.ts';
+import { type Measure, type Rig, settleMsOf, type Values } from '../measures/measure.ts';
 import { goLoadProgram } from '../measures/with-go-load.ts';
 import { requireProgram } from '../process/find-program.ts';
 import { observe } from '../process/observe.ts';
@@ -16,8 +16,6 @@ const loadEntry = new URL('../load/main.js', import.meta.url);
 const linkEntry = new URL('../link/main.js', import.meta.url);
 /** Enough for 10,000 streams through the slowest peer. */
 const loadStartTimeoutMs = 180_000;
-/** The first round's extra warm-up, in which V8 compiles hot code. */
-export const settleMs = 2_000;
 const mib = 1024 ** 2;
 
 export interface MeasuredSystemOptions {
@@ -90,12 +88,12 @@ export class MeasuredSystem {
   }
 
   #rig(): Rig {
-    const { system, targets, nodePath, durationMs, warmupMs } = this.#options;
+    const { system, measure, targets, nodePath, durationMs, warmupMs } = this.#options;
     return {
       system,
       nodePath,
       durationMs,
-      warmupMs: this.#isSettled ? warmupMs : warmupMs + settleMs,
+      warmupMs: this.#isSettled ? warmupMs : warmupMs + settleMsOf(measure),
       fleetServer: () => this.#running.fleetServer,
       route: (kind) => this.#running.route(kind),
       target: (kind) => targets.workers.get(kind)!,
