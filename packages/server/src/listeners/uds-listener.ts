@@ -22,9 +22,14 @@ export class UdsListener {
     this.#options = options;
     this.#socketPath = new SocketPath(options.path, options, logger);
     this.#logger = logger;
+    const connections = this.#connections;
+    // All connections share this listener.
+    function onClose(this: Socket): void {
+      connections.delete(this);
+    }
     this.#server = createServer({ allowHalfOpen: true }, (socket) => {
-      this.#connections.add(socket);
-      socket.once('close', () => this.#connections.delete(socket));
+      connections.add(socket);
+      socket.on('close', onClose);
       onConnection(socket);
     });
   }
