@@ -33,8 +33,19 @@ export interface ConnectionHandler {
   onClose?(): void;
 }
 
-/** A server's first frames: SETTINGS, and the connection's window. */
-export function firstFrames({
+const encoded = new WeakMap<ConnectionOptions, Buffer>();
+
+/** A server's first frames: SETTINGS, and the connection's window. Connections with the same options share them. */
+export function firstFrames(options: ConnectionOptions): Buffer {
+  let frames = encoded.get(options);
+  if (!frames) {
+    frames = encodeFirstFrames(options);
+    encoded.set(options, frames);
+  }
+  return frames;
+}
+
+function encodeFirstFrames({
   maxConcurrentStreams = MAX_CONCURRENT_STREAMS,
   streamWindowBytes = STREAM_WINDOW_BYTES,
   maxHeadBytes,

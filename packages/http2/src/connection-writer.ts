@@ -92,20 +92,10 @@ export class ConnectionWriter {
 
   /** Sends what can be sent now. */
   flush(): void {
-    this.#isDue = false;
     const socket = this.#socket;
-    if (this.#isClosed || socket.destroyed || socket.writableNeedDrain) return;
-    this.#memory.release(this.#control.bytes);
-    for (const chunk of this.#control.takeAll()) this.#push(chunk);
-    this.#hasStreamFrames = false;
-    const served: Http2Stream[] = [];
-    for (const stream of this.#ready) {
-      if (socket.writableLength + this.#batchBytes >= SOCKET_BYTES) break;
-      this.#ready.delete(stream);
-      served.push(stream);
-      // A set's loop comes to what is added during it: the stream's next turn.
-      if (this.#serve(stream)) this.#ready.add(stream);
-    }
+    const canWrite = !this.#isClosed && !socket.destroyed && !socket.writableNeedDrain;
+    const served = canWrite ? this.#gather() : [];
+    this.#isDue = false;
     this.#writeBatch();
     for (const stream of served) stream.drainIfLow();
   }
@@ -132,6 +122,30 @@ export class ConnectionWriter {
     this.#isDue = true;
     if (due.length === 0) setImmediate(flushAll);
     due.push(this);
+  }
+
+  /** Moves frames into the batch. @returns the streams that had a turn */
+  #gather(): Http2Stream[] {
+    // What is added meanwhile leaves with this batch.
+    this.#isDue = true;
+    this.#gatherControl();
+    const served: Http2Stream[] = [];
+    for (const stream of this.#ready) {
+      if (this.#socket.writableLength + this.#batchBytes >= SOCKET_BYTES) break;
+      this.#ready.delete(stream);
+      served.push(stream);
+      // A set's loop comes to what is added during it: the stream's next turn.
+      if (this.#serve(stream)) this.#ready.add(stream);
+    }
+    // RST_STREAM can follow the end of a stream.
+    this.#gatherControl();
+    return served;
+  }
+
+  #gatherControl(): void {
+    this.#memory.release(this.#control.bytes);
+    for (const chunk of this.#control.takeAll()) this.#push(chunk);
+    this.#hasStreamFrames = false;
   }
 
   /** One turn of a stream. @returns whether it can send more */

@@ -2,13 +2,15 @@ import { releaseChunk } from './chunk-lease.ts';
 
 /** A smaller chunk that waits behind another is copied into a block. */
 const SMALL_BYTES = 4_096;
-/** Size of a block of small chunks. */
-const BLOCK_BYTES = 16_384;
+/** A block of small chunks grows to this size. */
+const MAX_BLOCK_BYTES = 16_384;
+/** The smallest block. Mostly a few frames wait, and large blocks for them keep the garbage collector busy. */
+const MIN_BLOCK_BYTES = 512;
 
 /**
  * Bytes that wait, in order. A peer that sends single bytes must not make this process hold an object of some hundred
  * bytes, or a whole network read, for each of them. So small chunks are copied into blocks, and the memory held is at
- * most about four times the counted bytes.
+ * most about twice the counted bytes.
  */
 export class ChunkQueue {
   #chunks: Buffer[] = [];
@@ -35,15 +37,18 @@ export class ChunkQueue {
     if (chunk.length >= SMALL_BYTES || this.#chunks.length === 0) {
       this.#chunks.push(chunk);
       this.#block = undefined;
-    } else if (this.#block && this.#to + chunk.length <= BLOCK_BYTES) {
-      this.#append(this.#block, chunk);
-      this.#chunks[this.#chunks.length - 1] = this.#block.subarray(0, this.#to);
-    } else {
-      this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-      this.#to = 0;
-      this.#append(this.#block, chunk);
-      this.#chunks.push(this.#block.subarray(0, this.#to));
+      return;
     }
+    if (!this.#block || this.#to + chunk.length > MAX_BLOCK_BYTES) {
+      this.#block = Buffer.allocUnsafeSlow(MIN_BLOCK_BYTES);
+      this.#to = 0;
+      this.#chunks.push(this.#block);
+    }
+    const block = this.#withRoom(this.#block, chunk.length);
+    chunk.copy(block, this.#to);
+    this.#to += chunk.length;
+    this.#block = block;
+    this.#chunks[this.#chunks.length - 1] = block.subarray(0, this.#to);
   }
 
   /** Copies the next bytes to the buffer at `at`. The caller asks for `bytes` of the queue at most. */
@@ -59,6 +64,7 @@ export class ChunkQueue {
       this.#offset = 0;
       releaseChunk(chunk);
     }
+    if (this.#chunks.length === 0) this.#block = undefined;
     this.#bytes -= bytes;
   }
 
@@ -104,8 +110,12 @@ export class ChunkQueue {
     this.#block = undefined;
   }
 
-  #append(block: Buffer, chunk: Buffer): void {
-    chunk.copy(block, this.#to);
-    this.#to += chunk.length;
+  /** @returns the block, or a larger one with the same content */
+  #withRoom(block: Buffer, bytes: number): Buffer {
+    const neededBytes = this.#to + bytes;
+    if (neededBytes <= block.length) return block;
+    const larger = Buffer.allocUnsafeSlow(Math.min(2 * neededBytes, MAX_BLOCK_BYTES));
+    block.copy(larger, 0, 0, this.#to);
+    return larger;
   }
 }

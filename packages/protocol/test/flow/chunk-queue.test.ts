@@ -100,6 +100,18 @@ t.test('small chunks fill a block of 16 KiB before the next block begins', async
   );
 });
 
+t.test('a block grows with its content and holds at most twice as much', async (t) => {
+  for (let chunks = 1; chunks <= 256; chunks++) {
+    const queue = new ChunkQueue();
+    queue.push(Buffer.from('a'));
+    for (let count = 0; count < chunks; count++) queue.push(Buffer.alloc(64, count));
+    const [, block] = queue.takeAll();
+    t.equal(block!.length, 64 * chunks);
+    const heldBytes = block!.buffer.byteLength;
+    t.ok(heldBytes <= Math.max(512, 2 * block!.length), `${heldBytes} bytes`);
+  }
+});
+
 t.test('takeAll returns all bytes', async (t) => {
   const queue = new ChunkQueue();
   for (const part of ['large '.repeat(2_000), 'a', 'b', 'c', 'large '.repeat(2_000), 'd']) {
