@@ -9,6 +9,8 @@ const ENTRY_BYTES = 32;
 /** Longer integers occur only in attacks: no length or index that is allowed needs them. */
 const MAX_INTEGER = 2 ** 28;
 
+const empty = Buffer.alloc(0);
+
 /** Receives the fields of a header block, in order. Each character is one byte (latin1). */
 export type FieldReceiver = (name: string, value: string) => void;
 
@@ -18,7 +20,7 @@ export class HpackDecoder {
   #table: TableEntry[] = [];
   #tableBytes = 0;
   #maxTableBytes = TABLE_BYTES;
-  #block: Buffer = Buffer.alloc(0);
+  #block: Buffer = empty;
   #at = 0;
 
   /** @throws Http2Error COMPRESSION_ERROR, which ends the connection */

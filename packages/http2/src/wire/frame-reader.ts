@@ -27,8 +27,8 @@ export class FrameReader {
   readonly #sink: FrameSink;
   /** How much of the client's preface has arrived. */
   #prefaceBytes = 0;
-  /** A frame header that arrives in pieces. */
-  readonly #header = Buffer.alloc(FRAME_HEADER_BYTES);
+  /** A frame header that arrives in pieces; undefined before the first one. */
+  #header: Buffer | undefined;
   #headerBytes = 0;
   #type = 0;
   #flags = 0;
@@ -68,6 +68,7 @@ export class FrameReader {
     let start = at;
     let end = at + FRAME_HEADER_BYTES;
     if (this.#headerBytes > 0 || end > chunk.length) {
+      this.#header ??= Buffer.allocUnsafeSlow(FRAME_HEADER_BYTES);
       end = Math.min(at + FRAME_HEADER_BYTES - this.#headerBytes, chunk.length);
       chunk.copy(this.#header, this.#headerBytes, at, end);
       this.#headerBytes += end - at;
