@@ -36,12 +36,12 @@ function addressIn(project: ComposeProject, container: Container, network: strin
 }
 
 /** The `docker compose run` commands of docs/compose.md, with the networks of this test. */
-function documentedRuns(): string[][] {
+function documentedRuns({ networkPrefix }: ComposeProject): string[][] {
   const page = readDocPage('', readFileSync(join(workspaceRoot, 'docs/compose.md'), 'utf8'));
   return page.blocks
     .flatMap(({ code }) => code.split('\n'))
     .map((line) =>
-      /^docker compose (run .*?)(?: +#.*)?$/.exec(line)?.[1]?.replace('10.210.', '10.211.'),
+      /^docker compose (run .*?)(?: +#.*)?$/.exec(line)?.[1]?.replace('10.210', networkPrefix),
     )
     .filter((line) => line !== undefined)
     .map((line) => line.split(' '));
@@ -76,7 +76,7 @@ async function testDemo(t: Test, project: ComposeProject): Promise<void> {
   await t.test('networks are isolated', (t) => checkNetworks(t, project));
 
   await t.test('the commands in docs/compose.md work', async (t) => {
-    const commands = documentedRuns();
+    const commands = documentedRuns(project);
     t.ok(commands.length >= 8, `${commands.length} commands`);
     for (const args of commands) {
       const { code, output } = await project.tryCompose(...args);
@@ -215,7 +215,7 @@ async function checkNetworks(t: Test, project: ComposeProject): Promise<void> {
 
 const skip = (await dockerSkipReason()) ?? false;
 t.test('the demo of docker-compose.yml works', { skip }, async (t) => {
-  const project = await ComposeProject.create(`fairlead-test-${process.pid}`);
+  const project = await ComposeProject.create();
   t.comment(`compose: ${await project.version()}`);
   try {
     await testDemo(t, project);

@@ -59,38 +59,49 @@ async function findCompose(): Promise<readonly string[] | undefined> {
   return undefined;
 }
 
+const namePrefix = 'fairlead-test-';
+
 /** A running project. Call `down` at the end. */
 export class ComposeProject {
   readonly name: string;
+  /** The first two octets of the nodes' networks, which differ from the demo's and from those of other runs. */
+  readonly networkPrefix: string;
   /** The command for `docker compose` on this machine. */
   readonly #command: readonly string[];
   readonly #env: NodeJS.ProcessEnv;
   readonly #followers = new Set<ChildProcess>();
 
-  private constructor(name: string, command: readonly string[]) {
-    this.name = name;
+  private constructor(pid: number, command: readonly string[]) {
+    this.name = `${namePrefix}${pid}`;
+    this.networkPrefix = `10.${100 + (pid % 100)}`;
     this.#command = command;
+    const [nodeA, nodeB] = [`${this.networkPrefix}.1`, `${this.networkPrefix}.2`];
     this.#env = {
       ...process.env,
-      COMPOSE_PROJECT_NAME: name,
+      COMPOSE_PROJECT_NAME: this.name,
       FAIRLEAD_TAG: 'test',
       FAIRLEAD_BUILD_NETWORK: process.env.FAIRLEAD_BUILD_NETWORK ?? 'host',
       TRAFFIC_INTERVAL_MS: '100',
-      // Other networks than the demo's, so that both can run.
-      NODE_A_NETWORK: '10.211.1.0/24',
-      NODE_A_KUBELET: '10.211.1.10',
-      NODE_A_POD: '10.211.1.20',
-      NODE_B_NETWORK: '10.211.2.0/24',
-      NODE_B_KUBELET: '10.211.2.10',
-      NODE_B_POD: '10.211.2.20',
+      NODE_A_NETWORK: `${nodeA}.0/24`,
+      NODE_A_KUBELET: `${nodeA}.10`,
+      NODE_A_POD: `${nodeA}.20`,
+      NODE_B_NETWORK: `${nodeB}.0/24`,
+      NODE_B_KUBELET: `${nodeB}.10`,
+      NODE_B_POD: `${nodeB}.20`,
     };
   }
 
-  /** @throws Error if compose is missing (see `dockerSkipReason`) */
-  static async create(name: string): Promise<ComposeProject> {
+  /**
+   * The project of this process. Removes the projects of runs that were killed.
+   * @throws Error if compose is missing (see `dockerSkipReason`)
+   */
+  static async create(): Promise<ComposeProject> {
     const command = await findCompose();
     if (!command) throw new Error('there is no docker compose');
-    return new ComposeProject(name, command);
+    for (const pid of await projectPids()) {
+      if (!isRunning(pid)) await new ComposeProject(pid, command).down();
+    }
+    return new ComposeProject(process.pid, command);
   }
 
   /** The command for `docker compose`, and the first line of its version. */
@@ -211,5 +222,26 @@ export class ComposeProject {
       if (typeof code !== 'number') throw error;
       return { code, output: stdout + stderr };
     }
+  }
+}
+
+/** The processes whose projects have networks or containers. */
+async function projectPids(): Promise<ReadonlySet<number>> {
+  const format = '{{.Label "com.docker.compose.project"}}';
+  const listings = await Promise.all([
+    run('docker', ['network', 'ls', '--format', format]),
+    run('docker', ['ps', '-a', '--format', format]),
+  ]);
+  const names = listings.flatMap(({ stdout }) => stdout.split('\n'));
+  const ours = names.filter((name) => name.startsWith(namePrefix));
+  return new Set(ours.map((name) => Number(name.slice(namePrefix.length))));
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
   }
 }
