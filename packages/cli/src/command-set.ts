@@ -1,5 +1,5 @@
 import type { OptionDeclarations, OptionTable, ParsedOptions } from '@fairlead/runtime/options';
-import { describeRelease, release, runCommand } from '@fairlead/runtime/process';
+import { describeRelease, endIfOutputFails, release, runCommand } from '@fairlead/runtime/process';
 
 /** A command, or a group of commands. */
 export interface CommandEntry {
@@ -29,6 +29,7 @@ export interface CommandSet {
  * the known commands on stderr, and the exit code is 2.
  */
 export async function runNamedCommand(set: CommandSet, argv: readonly string[]): Promise<void> {
+  endIfOutputFails();
   const [name, ...rest] = argv;
   if (name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(helpText(set));

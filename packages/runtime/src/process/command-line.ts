@@ -7,6 +7,7 @@ import {
   parseOptions,
 } from '../options/read/parse-options.ts';
 import { readArgv } from '../options/read/read-argv.ts';
+import { endIfOutputFails } from './output.ts';
 import { describeRelease, type Release } from './release.ts';
 import { StartupError } from './startup-error.ts';
 
@@ -49,6 +50,7 @@ export function readCommandLine<D extends OptionDeclarations>(
   release: Release,
   input: ParseInput,
 ): ParsedOptions<D> | undefined {
+  endIfOutputFails();
   const { wants } = readArgv(table, input.argv);
   if (wants === 'help') process.stdout.write(helpText(table));
   if (wants === 'version') process.stdout.write(`${table.program} ${describeRelease(release)}\n`);

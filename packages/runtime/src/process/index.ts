@@ -9,6 +9,7 @@ export {
   logLevel,
   type ProgramLog,
 } from './logger.ts';
+export { endIfOutputFails } from './output.ts';
 export {
   exitFatal,
   letHeapGrow,
