@@ -228,7 +228,7 @@ export class Installation {
   /** Adds a token to the token store. */
   async token(grant: Partial<AgentGrant> = {}, lifetimeMs = 600_000): Promise<Token> {
     const token = makeToken();
-    const store = await FileTokenStore.open(this.path('tokens'));
+    const store = await FileTokenStore.open(this.path('tokens'), () => {});
     const whole = { agentId: 'node-1', hosts: [], ips: [loopback], cidrs: [], defaultRoute: false };
     await store.add(recordOf(token, { ...whole, ...grant }, lifetimeMs));
     return token;

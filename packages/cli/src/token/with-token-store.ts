@@ -1,5 +1,6 @@
 import { openTokenStore, type TokenStore, type TokenStoreOptions } from '@fairlead/pki/issuer';
 import { kinds, option } from '@fairlead/runtime/options';
+import { printable } from '@fairlead/runtime/process';
 
 export const jsonOption = {
   json: option(kinds.boolean, {
@@ -15,7 +16,11 @@ export async function withTokenStore<T>(
   use: 'make' | 'find',
   work: (store: TokenStore) => Promise<T>,
 ): Promise<T> {
-  const store = await openTokenStore(options, (text) => process.stderr.write(`${text}\n`), use);
+  const store = await openTokenStore(
+    options,
+    (text) => process.stderr.write(`warning: ${printable(text)}\n`),
+    use,
+  );
   try {
     return await work(store);
   } finally {

@@ -32,7 +32,7 @@ export async function createIssuer(
   const options = completeOptions(issuerOptions, given);
   const files = new IssuerFiles(options);
   const store = await openTokenStore(options, (detail) =>
-    logger.warn({ detail }, 'kubeconfig cannot be read again'),
+    logger.warn({ detail }, 'cannot read a part of the token store'),
   );
   const metrics = new IssuerMetrics();
   const enrollments = new Enrollments({

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { chown, link, mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StartupError, syncDirectory, writeNewFile } from '@fairlead/runtime/process';
 import type { z } from 'zod';
 import {
   type StoredToken,
+  skipUnreadable,
   type TokenClaim,
   type TokenRecord,
   type TokenStore,
@@ -24,16 +25,23 @@ const NEW_ENDING = '.new';
  */
 export class FileTokenStore implements TokenStore {
   readonly #directory: string;
+  readonly #warn: (text: string) => void;
 
-  private constructor(directory: string) {
+  private constructor(directory: string, warn: (text: string) => void) {
     this.#directory = directory;
+    this.#warn = warn;
   }
 
   /**
+   * @param warn called for each file that `list` skips because it cannot be read
    * @throws StartupError if the directory cannot be created, is missing although `use` is `find`, or is
    *   writable by users other than its owner
    */
-  static async open(directory: string, use: 'make' | 'find' = 'make'): Promise<FileTokenStore> {
+  static async open(
+    directory: string,
+    warn: (text: string) => void,
+    use: 'make' | 'find' = 'make',
+  ): Promise<FileTokenStore> {
     try {
       if (use === 'make') await mkdir(directory, { recursive: true, mode: 0o700 });
       const { mode } = await stat(directory);
@@ -49,7 +57,7 @@ export class FileTokenStore implements TokenStore {
         : (error as Error).message;
       throw new StartupError(`--token-dir: ${directory}: ${reason}`, { cause: error });
     }
-    return new FileTokenStore(directory);
+    return new FileTokenStore(directory, warn);
   }
 
   async add(record: TokenRecord): Promise<void> {
@@ -65,7 +73,9 @@ export class FileTokenStore implements TokenStore {
   async list(): Promise<StoredToken[]> {
     const names = (await readdir(this.#directory)).filter((name) => name.endsWith(TOKEN_ENDING));
     const tokens = await Promise.all(
-      names.map((name) => this.get(name.slice(0, -TOKEN_ENDING.length))),
+      names.map((name) =>
+        skipUnreadable(() => this.get(name.slice(0, -TOKEN_ENDING.length)), this.#warn),
+      ),
     );
     return tokens.filter((token) => token !== undefined);
   }
@@ -93,6 +103,7 @@ export class FileTokenStore implements TokenStore {
     const newPath = `${path}.${randomUUID()}${NEW_ENDING}`;
     await writeNewFile(newPath, `${JSON.stringify(value)}\n`, 0o600);
     try {
+      await this.#giveToOwner(newPath);
       await link(newPath, path);
       await syncDirectory(this.#directory);
       return true;
@@ -102,6 +113,13 @@ export class FileTokenStore implements TokenStore {
     } finally {
       await unlink(newPath);
     }
+  }
+
+  /** A token that root creates must be readable for the issuer, which owns the directory. */
+  async #giveToOwner(path: string): Promise<void> {
+    if (process.geteuid?.() !== 0) return;
+    const { uid, gid } = await stat(this.#directory);
+    await chown(path, uid, gid);
   }
 
   async #read<T>(name: string, schema: z.ZodType<T>): Promise<T | undefined> {

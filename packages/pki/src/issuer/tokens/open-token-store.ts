@@ -6,7 +6,8 @@ import { checkTokenStoreOptions, type TokenStoreOptions } from './token-store-op
 /**
  * Opens the token store.
  *
- * @param warn called if a changed kubeconfig cannot be read; the previous one stays in use
+ * @param warn called for each token that `list` skips, and if a changed kubeconfig cannot be read; the previous one
+ *   stays in use
  * @param use `find` if the directory must exist
  * @throws UsageError unless the options select one token store, StartupError if it cannot be used
  */
@@ -17,7 +18,7 @@ export async function openTokenStore(
 ): Promise<TokenStore> {
   checkTokenStoreOptions(options);
   const { tokenDir, tokenNamespace, kubeconfig } = options;
-  if (tokenNamespace === undefined) return FileTokenStore.open(tokenDir ?? '', use);
+  if (tokenNamespace === undefined) return FileTokenStore.open(tokenDir ?? '', warn, use);
   const [{ ApiClient }, { SecretTokenStore }] = await Promise.all([
     import('@fairlead/kubernetes'),
     import('./secret-token-store.ts'),
@@ -27,5 +28,5 @@ export async function openTokenStore(
     userAgent: `fairlead/${release.version}`,
     onStale: ({ message }) => warn(message),
   });
-  return new SecretTokenStore(api, tokenNamespace);
+  return new SecretTokenStore(api, tokenNamespace, warn);
 }

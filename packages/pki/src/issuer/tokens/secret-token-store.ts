@@ -1,6 +1,7 @@
 import { type ApiClient, type Secret, SecretApi, toApiError } from '@fairlead/kubernetes';
 import {
   type StoredToken,
+  skipUnreadable,
   type TokenClaim,
   type TokenRecord,
   type TokenStore,
@@ -32,8 +33,10 @@ export class SecretTokenStore implements TokenStore {
   readonly #api: ApiClient;
   readonly #secrets: SecretApi;
   readonly #namespace: string;
+  readonly #warn: (text: string) => void;
 
-  constructor(api: ApiClient, namespace: string) {
+  constructor(api: ApiClient, namespace: string, warn: (text: string) => void) {
+    this.#warn = warn;
     this.#api = api;
     this.#namespace = namespace;
     this.#secrets = new SecretApi({ api, namespace });
@@ -59,7 +62,10 @@ export class SecretTokenStore implements TokenStore {
 
   async list(): Promise<StoredToken[]> {
     const secrets = await this.#call(() => this.#secrets.list(labelSelector));
-    return secrets.map((secret) => this.#read(secret));
+    const tokens = await Promise.all(
+      secrets.map((secret) => skipUnreadable(() => this.#read(secret), this.#warn)),
+    );
+    return tokens.filter((token) => token !== undefined);
   }
 
   claim(id: string, claim: TokenClaim): Promise<TokenClaim | undefined> {

@@ -48,6 +48,7 @@ export interface StoredToken {
 export interface TokenStore {
   add(record: TokenRecord): Promise<void>;
   get(id: string): Promise<StoredToken | undefined>;
+  /** Entries that are not tokens, or cannot be read, are skipped with a warning: one must not hide the others. */
   list(): Promise<readonly StoredToken[]>;
   /**
    * Redeems a token durably: exactly one of all attempts ever succeeds, even across crashes.
@@ -69,6 +70,20 @@ export class TokenStoreError extends StartupError {
     super(text, options);
     this.name = 'TokenStoreError';
     this.mayPass = options.mayPass ?? false;
+  }
+}
+
+/** For `list`. @returns undefined, after a warning, for an entry that is not a token or cannot be read */
+export async function skipUnreadable(
+  read: () => StoredToken | undefined | Promise<StoredToken | undefined>,
+  warn: (text: string) => void,
+): Promise<StoredToken | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof TokenStoreError)) throw error;
+    warn(error.message);
+    return undefined;
   }
 }
 
