@@ -13,6 +13,7 @@ import {
   loopback,
   serverFlags,
   startProgram,
+  startServer,
   startService,
   testPki,
 } from './fixture.ts';
@@ -171,4 +172,12 @@ t.test('fairlead status names the right port if it is given the wrong one', asyn
     t.equal(stderr.trim().split('\n').length, 1, 'one line');
     t.match(stderr, message);
   }
+});
+
+t.test('warns if one CA signs the certificates of clients and of agents', async (t) => {
+  const warnings = (process: typeof server.process) =>
+    process.logs.filter(({ msg }) => msg.includes('contain the same CA'));
+  t.same(warnings(server.process), [], 'two CAs');
+  const same = await startServer(t, { 'server-ca-cert': pki.agent.caFile });
+  t.match(warnings(same.process), [{ level: 'warn', msg: /--server-ca-cert.*--frontend-policy/ }]);
 });

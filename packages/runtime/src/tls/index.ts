@@ -6,6 +6,7 @@ export {
   isEnrollmentId,
   parseAlternativeNames,
   peerCertificate,
+  subjectOf,
 } from './certificate-identity.ts';
 export { explainDates, explainVerdict, refusalOfPeer } from './certificate-verdict.ts';
 export { HandshakeLimit } from './handshake-limit.ts';

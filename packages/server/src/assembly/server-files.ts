@@ -1,5 +1,11 @@
 import { FileReloader, type Logger } from '@fairlead/runtime/process';
-import { AgentDenyList, CertificateExpiry, namedFile, type TlsFiles } from '@fairlead/runtime/tls';
+import {
+  AgentDenyList,
+  CertificateExpiry,
+  namedFile,
+  subjectOf,
+  type TlsFiles,
+} from '@fairlead/runtime/tls';
 import type { Registry } from 'prom-client';
 import type { AgentPeer } from '../agents/agent-peer.ts';
 import { readTicketSecret } from '../agents/session-ticket-keys.ts';
@@ -39,6 +45,7 @@ export class ServerFiles {
     this.agentTls = this.#loadAgentTls();
     this.frontEndTls = this.#loadFrontEndTls();
     this.#readPolicy();
+    this.#warnOfSharedCa();
     this.#readDenyList();
     const shared = { logger, registry, metricPrefix: 'fairlead_server_' };
     this.#expiry = new CertificateExpiry(shared);
@@ -61,6 +68,7 @@ export class ServerFiles {
       const tls = this.#loadAgentTls();
       listener.setSecureContext(tls.context);
       this.agentTls = tls;
+      this.#warnOfSharedCa();
       this.#expiry.update(tls.expiries);
     });
     const { serverCert, serverKey, serverCaCert } = options;
@@ -69,6 +77,7 @@ export class ServerFiles {
       if (!tls) return;
       frontEnd.setSecureContext(tls.context);
       this.frontEndTls = tls;
+      this.#warnOfSharedCa();
       this.#expiry.update(tls.expiries);
     });
     this.#watch('front-end policy', [options.frontendPolicy], () => this.#readPolicy());
@@ -119,6 +128,21 @@ export class ServerFiles {
   #warned(tls: TlsFiles): TlsFiles {
     for (const warning of tls.warnings) this.#logger.warn(warning);
     return tls;
+  }
+
+  /** A front end without a policy lets every certificate of its CA reach every target. */
+  #warnOfSharedCa(): void {
+    const caOf = (tls: TlsFiles | undefined) =>
+      (tls?.certificates ?? [])
+        .filter(({ role }) => role === 'ca')
+        .flatMap(({ certificates }) => certificates);
+    const agentCas = new Set(caOf(this.agentTls).map(({ fingerprint256 }) => fingerprint256));
+    const shared = caOf(this.frontEndTls).find((ca) => agentCas.has(ca.fingerprint256));
+    if (shared === undefined || this.policy !== undefined) return;
+    this.#logger.warn(
+      { subject: subjectOf(shared) },
+      "--server-ca-cert and --cluster-ca-cert contain the same CA: every agent's certificate is valid as a client's, for every target. Use two CAs, or list the clients in --frontend-policy",
+    );
   }
 
   #readPolicy(): void {
