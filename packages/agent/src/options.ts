@@ -13,6 +13,7 @@ import {
   kubernetesGroup,
   kubernetesOptions,
   logOptions,
+  nearestName,
   type OptionsOf,
   optionsIn,
   reloadOptions,
@@ -239,6 +240,7 @@ export const agentOptions = defineOptions({
         '--agent-cert and --agent-key are missing: servers that require a certificate will refuse the agent',
       );
     }
+    warnOfIdentifiers(options.agentIdentifiers, warn);
     if (options.proxyServerHost.length === 0) {
       throw new UsageError('--proxy-server-host is empty. Set it to the host of a server');
     }
@@ -257,6 +259,18 @@ export const agentOptions = defineOptions({
 
 /** The options of fairlead-agent, parsed and checked. Durations in ms, sizes in bytes. */
 export type AgentOptions = OptionsOf<typeof agentOptions>;
+
+const identifierTypes = ['host', 'ipv4', 'ipv6', 'cidr', 'default-route'];
+
+/** Servers ignore unknown types, and their warning is in another log. */
+function warnOfIdentifiers(identifiers: string | undefined, warn: (text: string) => void): void {
+  for (const [type, value] of new URLSearchParams(identifiers ?? '')) {
+    if (identifierTypes.includes(type)) continue;
+    const nearest = nearestName(type, identifierTypes);
+    const cure = nearest ? `did you mean ${nearest}?` : `use ${identifierTypes.join(', ')}`;
+    warn(`--agent-identifiers: ${type}=${value} has an unknown type and no effect: ${cure}`);
+  }
+}
 
 function checkEnrollment(options: AgentOptions, warn: (text: string) => void): void {
   const { identityDir, enrollmentServer } = options;

@@ -153,3 +153,11 @@ t.test('the former spelling --enrolment-* still works', async (t) => {
     t.throws(() => parse(`${flag}=secret`), { message: new RegExp(`^${flag}: all users`) });
   }
 });
+
+t.test('warns about an unknown type of identifier', async (t) => {
+  const argv = ['--agent-cert=c', '--agent-key=k', '--agent-identifiers=hots=x&host=y&zone=1'];
+  t.match(parseOptions(agentOptions, { argv, env: {} }).warnings, [
+    /^--agent-identifiers: hots=x .*did you mean host\?$/,
+    /^--agent-identifiers: zone=1 .*use host, ipv4, ipv6, cidr, default-route$/,
+  ]);
+});

@@ -69,7 +69,7 @@ export const serverOptions = defineOptions({
         '--kubeconfig has no effect: it is for token authentication (--agent-namespace) and --enable-lease-controller',
       );
     }
-    checkFrontEnd(options);
+    checkFrontEnd(options, warn);
     checkDistinctPorts([
       { name: 'server-port', port: frontEndPort(options), address: options.serverBindAddress },
       { name: 'agent-port', port: options.agentPort, address: options.agentBindAddress },

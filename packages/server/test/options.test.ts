@@ -210,3 +210,11 @@ t.test('reads the server ID from PROXY_SERVER_ID', async (t) => {
   const env = { PROXY_SERVER_ID: 'one' };
   t.equal(parseOptions(serverOptions, { argv: [...uds, ...cluster], env }).options.serverId, 'one');
 });
+
+t.test('warns if --uds-name leaves the TCP files without a port', async (t) => {
+  const files = ['--server-cert=c', '--server-key=k', '--server-ca-cert=a'];
+  const warning = /^--server-cert and --server-ca-cert have no effect: .*--server-port/;
+  t.match(parse(...uds, ...cluster, ...files).warnings, [warning]);
+  t.same(parse(...uds, ...cluster, ...files, '--server-port=0').warnings, []);
+  t.same(parse(...uds, ...cluster, ...files, '--server-port=8090').warnings, []);
+});

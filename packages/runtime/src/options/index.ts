@@ -1,3 +1,4 @@
+export { nearestName } from './nearest-name.ts';
 export { checkDistinctPorts, checkPair, warnOfLogDestination } from './option-checks.ts';
 export { configurationDocs } from './option-docs.ts';
 export { describeOptions, helpText } from './option-help.ts';

@@ -71,11 +71,12 @@ export class FileReloader {
     for (const directory of new Set(files.paths.map((path) => dirname(path)))) {
       this.#watch(directory);
     }
-    this.#poll ??= setInterval(() => this.check(), this.#intervalMs).unref();
+    this.#poll ??= setInterval(() => this.#checkAll(), this.#intervalMs).unref();
   }
 
+  /** Checks now, at the request of an operator, who also wants to know that nothing has changed. */
   check(): void {
-    for (const watched of this.#watched) this.#checkOne(watched);
+    if (!this.#checkAll()) this.#logger.info('no file has changed');
   }
 
   close(): void {
@@ -85,11 +86,17 @@ export class FileReloader {
     this.#watchers.clear();
   }
 
-  #checkOne(watched: Watched): void {
+  /** @returns whether any file has changed */
+  #checkAll(): boolean {
+    return this.#watched.map((watched) => this.#checkOne(watched)).includes(true);
+  }
+
+  /** @returns whether the files have changed */
+  #checkOne(watched: Watched): boolean {
     const { name, paths } = watched.files;
     const digest = digestOf(paths);
     const isChanged = digest !== watched.digest;
-    if (!isChanged && !watched.isUntimely) return;
+    if (!isChanged && !watched.isUntimely) return false;
     watched.digest = digest;
     try {
       watched.files.reload();
@@ -99,7 +106,7 @@ export class FileReloader {
     } catch (error) {
       watched.isUntimely = error instanceof UntimelyFilesError;
       // Logged when it changed.
-      if (!isChanged) return;
+      if (!isChanged) return false;
       this.#reloads.inc({ files: name, outcome: 'refused' });
       const { message } = error as Error;
       this.#logger.warn(
@@ -107,6 +114,7 @@ export class FileReloader {
         'new files are invalid, the previous ones stay in use',
       );
     }
+    return true;
   }
 
   #watch(directory: string): void {
@@ -124,7 +132,7 @@ export class FileReloader {
   #onEvent(): void {
     this.#settling ??= setTimeout(() => {
       this.#settling = undefined;
-      this.check();
+      this.#checkAll();
     }, settleMs).unref();
   }
 

@@ -12,6 +12,7 @@ interface Watch {
   /** The contents that were used, in order. */
   readonly used: string[];
   readonly warnings: { files: string; detail: string }[];
+  readonly messages: string[];
   /** Waits until `isDone` is true. */
   until(isDone: () => boolean): Promise<void>;
 }
@@ -23,10 +24,12 @@ const earlyFile = { text: 'early', isValid: false, reads: 0 };
 function watchFile(t: Test, path: string, intervalMs: number): Watch {
   const used: string[] = [];
   const warnings: Watch['warnings'] = [];
+  const messages: string[] = [];
   const changes = new Changes();
   const logger = createLogger('info', {
     write(text) {
       const line = JSON.parse(text);
+      messages.push(line.msg);
       if (line.level === 'warn') warnings.push(line);
       changes.notify();
     },
@@ -52,6 +55,7 @@ function watchFile(t: Test, path: string, intervalMs: number): Watch {
     registry,
     used,
     warnings,
+    messages,
     until: async (isDone) => {
       await changes.until(isDone);
     },
@@ -133,4 +137,14 @@ t.test('a deleted file is invalid, and is used when it exists again', async (t) 
   writeFileSync(path, 'two');
   reloader.check();
   t.same(used, ['two']);
+});
+
+t.test('a check at the request of an operator says that no file has changed', async (t) => {
+  const path = join(t.testdir({ policy: 'one' }), 'policy');
+  const { reloader, messages } = watchFile(t, path, never);
+  reloader.check();
+  t.same(messages, ['no file has changed']);
+  writeFileSync(path, 'two');
+  reloader.check();
+  t.same(messages, ['no file has changed', 'reloaded']);
 });

@@ -18,6 +18,8 @@ export class Backends {
   readonly withDefaultRoute = new BackendPool();
   /** By canonical host or address. */
   readonly hosts = new Map<string, BackendPool>();
+  /** By agent ID, which should be unique. */
+  readonly ids = new Map<string, BackendPool>();
   readonly #networks = new PrefixTable<BackendPool>();
   readonly #counts = { destHost: 0, destCIDR: 0, defaultRoute: 0, default: 0 };
   readonly #onChange: (isAdded: boolean) => void;
@@ -69,7 +71,7 @@ export class Backends {
 
   #insert(backend: Backend): void {
     const { covered, uncovered } = backend.claims;
-    const pools = new Set([this.all, ...this.#poolsOf(covered)]);
+    const pools = new Set([this.all, poolIn(this.ids, backend.agentId), ...this.#poolsOf(covered)]);
     const members = [...pools].map((pool) => pool.add(backend, 'covered'));
     // A pool contains a backend once, by its better claim.
     for (const pool of this.#poolsOf(uncovered)) {
@@ -92,19 +94,10 @@ export class Backends {
 
   #poolsOf({ hosts, addresses, cidrs, defaultRoute }: AgentIdentifiers): BackendPool[] {
     return [
-      ...[...hosts, ...addresses].map((name) => this.#poolOfHost(name)),
+      ...[...hosts, ...addresses].map((name) => poolIn(this.hosts, name)),
       ...cidrs.map((cidr) => this.#poolOfNetwork(cidr)),
       ...(defaultRoute ? [this.withDefaultRoute] : []),
     ];
-  }
-
-  #poolOfHost(name: string): BackendPool {
-    let pool = this.hosts.get(name);
-    if (!pool) {
-      pool = new BackendPool(() => this.hosts.delete(name));
-      this.hosts.set(name, pool);
-    }
-    return pool;
   }
 
   #poolOfNetwork(cidr: IpNetwork): BackendPool {
@@ -115,6 +108,16 @@ export class Backends {
     }
     return pool;
   }
+}
+
+/** The pool with this name, which is removed when it is empty. */
+function poolIn(pools: Map<string, BackendPool>, name: string): BackendPool {
+  let pool = pools.get(name);
+  if (!pool) {
+    pool = new BackendPool(() => pools.delete(name));
+    pools.set(name, pool);
+  }
+  return pool;
 }
 
 function countersOf(...claims: readonly AgentIdentifiers[]): StrategyName[] {

@@ -41,7 +41,8 @@ export interface PendingDial {
 export interface DialHandler {
   /** The target is connected. The stream must get its handler within the call. */
   onDialed(stream: RelayedStream, agentId: string): void;
-  onFailed(error: TunnelError): void;
+  /** @param agentId the agent that was asked last; undefined if none was */
+  onFailed(error: TunnelError, agentId?: string): void;
 }
 
 /** The protocol that a client used for its request. */

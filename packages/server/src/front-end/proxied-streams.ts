@@ -175,7 +175,8 @@ class ProxiedStream implements DialHandler {
     this.#request.accept(stream, { resetCode: 'client_reset', onFinish: this.#onFinish });
   }
 
-  onFailed(error: TunnelError): void {
+  onFailed(error: TunnelError, agentId?: string): void {
+    this.#agentId = agentId;
     const durationMs = performance.now() - this.#request.startedAtMs;
     this.#request.refuse(error, this.#target);
     this.#end({ durationMs, bytesFromClient: 0, bytesToClient: 0, error });

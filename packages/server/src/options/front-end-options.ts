@@ -54,9 +54,17 @@ export function frontEndPort(
 }
 
 /** @throws UsageError for a TCP port without its TLS files */
-export function checkFrontEnd(options: ServerOptions): void {
+export function checkFrontEnd(options: ServerOptions, warn: (text: string) => void): void {
   const port = frontEndPort(options);
-  if (port === undefined) return;
+  if (port === undefined) {
+    const isClosedByDefault = options.serverPort === undefined;
+    if (isClosedByDefault && (options.serverCert ?? options.serverCaCert) !== undefined) {
+      warn(
+        '--server-cert and --server-ca-cert have no effect: with --uds-name, no TCP port is open. Set --server-port to open one, or to 0 to omit it',
+      );
+    }
+    return;
+  }
   const missing = [
     !options.serverCert && '--server-cert',
     !options.serverKey && '--server-key',

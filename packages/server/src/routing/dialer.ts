@@ -153,8 +153,9 @@ class BackendDial implements PendingDial, BackendDialHandler {
   #fail(error: TunnelError): void {
     if (this.#hasEnded) return;
     this.#end();
-    this.#record(error.code, undefined, error.message);
-    this.#handler.onFailed(error);
+    const agentId = this.#backend?.agentId;
+    this.#record(error.code, agentId, error.message);
+    this.#handler.onFailed(error, agentId);
   }
 
   #end(): void {

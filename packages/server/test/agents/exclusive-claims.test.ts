@@ -3,9 +3,15 @@ import t from 'tap';
 import { FakeBackend } from '../routing/fake-backend.ts';
 
 /** A backend whose agent has this identity. */
-function backendOf(agentId: string, identity: string, covered: string, uncovered = '') {
+function backendOf(
+  agentId: string,
+  identity: string,
+  covered: string,
+  uncovered = '',
+  address = `${agentId}:1`,
+) {
   const token = { username: identity, nodeName: undefined, identity };
-  const peer = { address: `${agentId}:1`, commonName: identity, certificate: undefined, token };
+  const peer = { address, commonName: identity, certificate: undefined, token };
   return Object.assign(new FakeBackend(agentId, covered, uncovered), { peer });
 }
 
@@ -59,4 +65,18 @@ t.test('an agent alone, and agents of one network, are not in conflict', async (
   t.strictSame(claimConflicts(backends), []);
   t.strictSame(conflictsOf(one, backends), []);
   t.strictSame(conflictsOf(backendOf('gone', 'z', 'host=k'), backends), []);
+});
+
+t.test('agents with one ID are in conflict, unless they are one agent', async (t) => {
+  const at = (address: string, identity: string) => backendOf('same', identity, '', '', address);
+  const first = at('10.0.0.1:1', 'x');
+  const again = at('10.0.0.1:2', 'x');
+  t.strictSame(claimConflicts(backendsOf(first, again)), []);
+  for (const other of [at('10.0.0.1:2', 'y'), at('10.0.0.2:1', 'x')]) {
+    const backends = backendsOf(first, other);
+    t.strictSame(claimsOf(claimConflicts(backends)), ['agent-id=same']);
+    t.strictSame(claimsOf(conflictsOf(other, backends)), ['agent-id=same']);
+    backends.remove(first);
+    t.strictSame(claimConflicts(backends), []);
+  }
 });

@@ -216,7 +216,7 @@ t.test('records who dialed what, when, for how long, and with which result', asy
   await dialed;
   fakes.a.onDial = () => Promise.reject(new TunnelError('target_refused', 'nothing listens'));
   await t.rejects(run());
-  const failed = { at: new Date().toISOString(), caller: 'uds', agentId: undefined, durationMs: 0 };
+  const failed = { at: new Date().toISOString(), caller: 'uds', agentId: 'a', durationMs: 0 };
   t.strictSame(history.of(target), [
     { ...failed, outcome: 'target_refused', detail: 'nothing listens' },
     {

@@ -1,7 +1,9 @@
+import { nearestName } from '../nearest-name.ts';
 import {
   type AnyOptionTable,
   aliases,
   envName,
+  findOption,
   type RawValue,
   type RawValues,
 } from '../option-table.ts';
@@ -31,7 +33,33 @@ export function readEnv(
       values.set(name, { texts: [text], isItems: false, source: 'env', origin: variable });
     }
   }
-  return { values, warnings };
+  return { values, warnings: [...warnings, ...unknownVariables(table, env)] };
+}
+
+/** What Kubernetes sets for a Service whose name begins with "fairlead-". */
+const serviceLink =
+  /_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)?$/;
+
+/** Variables of the test suites, of the images, and of a server for its workers. */
+const otherVariable = /^FAIRLEAD_(TEST_|BUILD_|BIN_DIR$|TAG$|SERVER_WORKER$)/;
+
+/** Only for the programs, which have a configuration file: commands share an environment with each other. */
+function unknownVariables(
+  table: AnyOptionTable,
+  env: Readonly<Record<string, string | undefined>>,
+): string[] {
+  if (!findOption(table, 'config')) return [];
+  const known = new Set([...Object.keys(table.options), ...aliases(table).keys()].map(envName));
+  return Object.entries(env)
+    .filter(([name, text]) => {
+      const isOurs = name.startsWith('FAIRLEAD_') && !known.has(name) && !otherVariable.test(name);
+      return isOurs && !serviceLink.test(name) && !isServiceLink(text ?? '');
+    })
+    .map(([name]) => {
+      const nearest = nearestName(name, known);
+      const cure = nearest ? `did you mean ${nearest}?` : `see ${table.program} --help`;
+      return `${name} is not an option of ${table.program} and has no effect: ${cure}`;
+    });
 }
 
 /**

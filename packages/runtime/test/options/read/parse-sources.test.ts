@@ -181,3 +181,21 @@ t.test('completeOptions() adds defaults and runs the check', async (t) => {
   t.strictSame(completeOptions(checkedTable, { high: 3 }), { low: 1, high: 3 });
   t.throws(() => completeOptions(checkedTable, { low: 7 }), UsageError);
 });
+
+t.test('warns about an unknown FAIRLEAD_* variable, except Kubernetes service links', async (t) => {
+  const { warnings } = parse([], {
+    FAIRLEAD_AGENT_PROT: '1',
+    FAIRLEAD_COLOR_OF_LOGS: 'red',
+    FAIRLEAD_SERVER_SERVICE_HOST: '10.0.0.1',
+    FAIRLEAD_SERVER_SERVICE_PORT_AGENTS: '8091',
+    FAIRLEAD_SERVER_PORT: 'tcp://10.0.0.1:8091',
+    FAIRLEAD_SERVER_PORT_8091_TCP: 'tcp://10.0.0.1:8091',
+    FAIRLEAD_SERVER_PORT_8091_TCP_ADDR: '10.0.0.1',
+    OTHER: 'x',
+  });
+  t.match(warnings, [
+    /^FAIRLEAD_AGENT_PROT .*no effect: did you mean FAIRLEAD_AGENT_PORT\?$/,
+    /^FAIRLEAD_COLOR_OF_LOGS .*no effect: see sample --help$/,
+  ]);
+  t.equal(warnings.length, 2);
+});
