@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { formatTarget, type Target, type Transport } from '@fairlead/protocol';
 import type { AgentOptions } from '../options.ts';
 import { dialTarget } from '../streams/dial-target.ts';
@@ -39,7 +40,8 @@ export type Connect<C extends ServerConnection = Transport> = (
 export class ConnectAttempt {
   readonly options: ConnectOptions;
   readonly #abort = new AbortController();
-  readonly #owned = new Set<{ destroy(): unknown }>();
+  /** The lower layers first: a TCP socket, then the TLS socket over it. */
+  readonly #owned: { destroy(): unknown }[] = [];
   #step = 'connecting';
   #failure: ConnectFailure = 'handshake_timeout';
 
@@ -70,7 +72,7 @@ export class ConnectAttempt {
       return await Promise.race([interrupted, success]);
     } catch (error) {
       attempt.#abort.abort();
-      for (const resource of attempt.#owned) resource.destroy();
+      await attempt.#destroyOwned();
       throw error;
     } finally {
       clearTimeout(deadline);
@@ -88,11 +90,11 @@ export class ConnectAttempt {
   own<T extends EventEmitter & { destroy(): unknown }>(resource: T): T {
     // A layer can report the end of the layer below after the attempt has ended.
     resource.on('error', () => {});
+    this.#owned.push(resource);
     if (this.#abort.signal.aborted) {
-      resource.destroy();
+      void this.#destroyOwned();
       throw new ConnectError('cancelled', 'the attempt has ended');
     }
-    this.#owned.add(resource);
     return resource;
   }
 
@@ -107,6 +109,15 @@ export class ConnectAttempt {
     } catch (error) {
       throw fromDialError(error, name);
     }
+  }
+
+  /**
+   * From the top layer down, and not within a callback of a layer: a TLS socket crashes if the socket below it is
+   * destroyed while it reads.
+   */
+  async #destroyOwned(): Promise<void> {
+    await immediate();
+    for (const resource of this.#owned.splice(0).reverse()) resource.destroy();
   }
 
   #expired(): ConnectError {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 import tls from 'node:tls';
-import { connectHttp2, connectTls, connectWebSocket } from '@fairlead/agent/internal';
+import { connectGrpc, connectHttp2, connectTls, connectWebSocket } from '@fairlead/agent/internal';
 import { startBlackholeTarget } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 import {
@@ -57,6 +57,20 @@ t.test('errors on the path to the server', async (t) => {
     await exchange(t, await connectTls(endpoint, lenient, { timeoutMs }));
   });
 });
+
+// Tearing down from within the handshake's callback crashes the process in OpenSSL.
+for (const [kind, connect] of Object.entries({ connectTls, connectHttp2, connectGrpc })) {
+  t.test(`a server without ALPN is a protocol mismatch and closed: ${kind}`, async (t) => {
+    const server = await startTlsServer(t, { ...serverTls, ALPNProtocols: undefined });
+    const endpoint = { host: '127.0.0.1', port: server.port };
+    for (let round = 0; round < 20; round++) {
+      const error = await connect(endpoint, agentTls, { timeoutMs }).catch((error) => error);
+      t.equal(error.reason, 'protocol_mismatch');
+      t.ok(error.otherTransportMayWork);
+    }
+    await server.allClosed();
+  });
+}
 
 t.test('errors of certificates', async (t) => {
   t.test('an expired server certificate: the error has both dates', async (t) => {
