@@ -24,6 +24,7 @@ class IdleBackend implements Backend {
   readonly peer = { address: '', commonName: undefined, certificate: undefined };
   readonly claims: Backend['claims'];
   readonly isSilent = false;
+  readonly isFailing = false;
   isDraining = false;
   load = 0;
 
@@ -34,6 +35,8 @@ class IdleBackend implements Backend {
       uncovered: parseAgentIdentifiers(''),
     };
   }
+
+  onDialEnd(): void {}
 
   dial(): never {
     throw new Error('this benchmark does not dial');

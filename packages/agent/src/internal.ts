@@ -18,6 +18,7 @@ export { NameWatch } from './servers/name-watch.ts';
 export { ServerConnector } from './servers/server-connector.ts';
 export type { TunnelContext } from './servers/server-tunnel.ts';
 export { TunnelRegistry } from './servers/tunnel-registry.ts';
+export { connectError, lookupError } from './streams/dial-errors.ts';
 export { DialQueue } from './streams/dial-queue.ts';
 export {
   type DialOptions,

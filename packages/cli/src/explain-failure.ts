@@ -19,6 +19,7 @@ const cures: Readonly<Record<string, string>> = {
   target_refused: 'is the target listening, at this port?',
   target_unreachable: 'can the agent reach that address?',
   dns_failed: "the agent resolves the target's name; is it known there?",
+  agent_failed: 'see the log of the agent: is it out of descriptors, or without a network?',
   dial_timeout: 'is a firewall between the agent and the target?',
   policy_denied: 'run "fairlead why HOST:PORT" on the server to see the rule',
   target_tls:

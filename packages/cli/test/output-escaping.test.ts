@@ -38,7 +38,8 @@ async function frontEnd(t: Test, text: string): Promise<string> {
 const agent = (agentId: string) => ({
   ...{ agentId, address: hostile, commonName: agentId, account: null, node: null },
   ...{ covered: [], uncovered: [hostile], transport: hostile, isDraining: false },
-  ...{ worker: 1, isSilent: false, streams: 1, minRttMs: 1, receivedBytes: 0, sentBytes: 0 },
+  ...{ worker: 1, isSilent: false, isFailing: false, streams: 1, minRttMs: 1 },
+  ...{ receivedBytes: 0, sentBytes: 0 },
 });
 
 const status = (...names: string[]) => ({

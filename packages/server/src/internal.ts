@@ -32,6 +32,7 @@ export { FrontEndPolicy } from './front-end/front-end-policy.ts';
 export { Http1HeadReader } from './front-end/http1-head.ts';
 export { StreamLimits } from './front-end/stream-limits.ts';
 export { UdsListener } from './listeners/uds-listener.ts';
+export { DialFailures } from './routing/dial-failures.ts';
 export { DialHistory } from './routing/dial-history.ts';
 export { Dialer } from './routing/dialer.ts';
 export { PrefixTable } from './routing/prefix-table.ts';

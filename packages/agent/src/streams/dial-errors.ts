@@ -8,9 +8,14 @@ const connectFailures: Readonly<Record<string, readonly [ErrorCode, string]>> = 
   ECONNREFUSED: ['target_refused', 'connect: connection refused'],
   EHOSTUNREACH: ['target_unreachable', 'connect: no route to host'],
   EHOSTDOWN: ['target_unreachable', 'connect: host is down'],
-  ENETUNREACH: ['target_unreachable', 'connect: network is unreachable'],
-  ENETDOWN: ['target_unreachable', 'connect: network is down'],
-  EADDRNOTAVAIL: ['target_unreachable', 'connect: cannot assign requested address'],
+  // The agent's machine sent nothing. It can be avoided, because its next dials will probably fail too.
+  ENETUNREACH: ['agent_failed', 'connect: network is unreachable'],
+  ENETDOWN: ['agent_failed', 'connect: network is down'],
+  EADDRNOTAVAIL: ['agent_failed', 'connect: cannot assign requested address'],
+  EMFILE: ['agent_failed', 'socket: too many open files'],
+  ENFILE: ['agent_failed', 'socket: too many open files in system'],
+  ENOBUFS: ['agent_failed', 'connect: no buffer space available'],
+  ENOMEM: ['agent_failed', 'connect: cannot allocate memory'],
   EAFNOSUPPORT: ['target_unreachable', 'connect: address family not supported by protocol'],
   EINVAL: ['target_unreachable', 'connect: invalid argument'],
   EACCES: ['target_unreachable', 'connect: permission denied'],
@@ -33,5 +38,8 @@ export function connectError(error: NodeJS.ErrnoException, address: string): Tun
 
 export function lookupError(error: NodeJS.ErrnoException, host: string): TunnelError {
   const text = lookupFailures[error.code ?? ''] ?? error.message;
-  return new TunnelError('dns_failed', `dial tcp: lookup ${host}: ${text}`, { cause: error });
+  // Not EAI_AGAIN, which can come from one broken zone.
+  const isLocal = /^(EMFILE|ENFILE|ENOMEM|EAI_MEMORY)$/.test(error.code ?? '');
+  const code = isLocal ? 'agent_failed' : 'dns_failed';
+  return new TunnelError(code, `dial tcp: lookup ${host}: ${text}`, { cause: error });
 }

@@ -92,8 +92,8 @@ type AttemptSocket = Socket & { [kAttempt]?: TargetDial | undefined };
  * Node's autoSelectFamily abandons an address after 250 ms, and so loses slow ones. Here the earlier attempts
  * continue: the first to connect wins, the others are destroyed.
  *
- * Fails with `target_refused`, `target_unreachable`, `target_reset`, `dns_failed`, `dial_timeout`, `dial_failed`, the
- * error of `cancel`, or what `check` threw.
+ * Fails with `target_refused`, `target_unreachable`, `target_reset`, `dns_failed`, `dial_timeout`, `dial_failed`,
+ * `agent_failed`, the error of `cancel`, or what `check` threw.
  */
 export class TargetDial {
   readonly #target: Target;
@@ -233,13 +233,17 @@ export class TargetDial {
     this.#failures.push(error);
   }
 
-  /** The error if all attempts failed: the code of the first failure, as in Go, and the texts of all. */
+  /**
+   * The error if all attempts failed: the code of the first failure, as in Go, and the texts of all. An agent without
+   * IPv6 has not failed if the target's IPv4 address answered, so `agent_failed` comes last.
+   */
   #failureOfAll(): TunnelError {
-    const [first, ...others] = this.#failures ?? [];
-    if (first === undefined) return new TunnelError('dial_failed');
-    if (others.length === 0) return first;
-    const texts = [first, ...others].map(({ message }) => message);
-    return new TunnelError(first.code, texts.join('; '), { cause: first });
+    const failures = this.#failures ?? [];
+    const cause = failures.find(({ code }) => code !== 'agent_failed') ?? failures[0];
+    if (cause === undefined) return new TunnelError('dial_failed');
+    if (failures.length === 1) return cause;
+    const texts = failures.map(({ message }) => message);
+    return new TunnelError(cause.code, texts.join('; '), { cause });
   }
 
   #fail(error: TunnelError): void {

@@ -254,6 +254,18 @@ t.test('the check option', async (t) => {
     socket.destroy();
   });
 
+  t.test('agent_failed is not the error of a dial if any address answered', async (t) => {
+    const port = await refusedPort(t);
+    const check = (address: string): void => {
+      if (address === '127.0.0.2') throw new TunnelError('agent_failed', 'no route');
+    };
+    const lookup = async () => [ip4('127.0.0.2'), ip4('127.0.0.3')];
+    await t.rejects(dialTarget({ host: 'a.test', port }, { timeoutMs, lookup, check }), {
+      code: 'target_refused',
+      message: `no route; dial tcp 127.0.0.3:${port}: connect: connection refused`,
+    });
+  });
+
   t.test('causes the error of the dial if it skips all addresses', async (t) => {
     const server = await listen(t, '127.0.0.1');
     server.on('connection', () => t.fail('dialed despite the policy'));

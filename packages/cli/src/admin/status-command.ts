@@ -47,7 +47,9 @@ function describe(report: ServerStatus): string {
     agent.agentId,
     agent.address,
     agent.commonName ?? agent.node ?? agent.account ?? '-',
-    agent.isDraining ? `${agent.transport} (draining)` : agent.transport,
+    agent.transport +
+      (agent.isDraining ? ' (draining)' : '') +
+      (agent.isFailing ? ' (failing)' : ''),
     String(agent.streams),
     agent.minRttMs === null ? '-' : `${agent.minRttMs.toFixed(1)} ms`,
     String(agent.receivedBytes),

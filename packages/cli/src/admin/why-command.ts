@@ -44,7 +44,7 @@ function explain({ target, policy, routing, dials }: WhyReport): string {
     lines.push(`agents   strategy ${routing.strategy} finds ${routing.matches}`);
   }
   for (const agent of routing.agents) {
-    const state = agent.isDraining ? ', draining' : '';
+    const state = (agent.isDraining ? ', draining' : '') + (agent.isFailing ? ', failing' : '');
     const by = ofWorker(agent);
     lines.push(
       `         ${agent.agentId} at ${agent.address}${by}, ${agent.streams} streams${state}`,

@@ -5,10 +5,15 @@ import { cleanText, type ErrorCode, TunnelError } from '@fairlead/protocol';
  * interprets error texts.
  */
 const patterns: readonly (readonly [RegExp, ErrorCode])[] = [
+  // Faults of the agent's own machine, before it asked a target.
+  [
+    /too many open files|no buffer space|cannot assign requested|network is (unreachable|down)/i,
+    'agent_failed',
+  ],
   [/connection refused/i, 'target_refused'],
   [/i\/o timeout|connection timed out|deadline exceeded/i, 'dial_timeout'],
   [/no such host|server misbehaving|name resolution|dns/i, 'dns_failed'],
-  [/no route to host|is unreachable|host is down|cannot assign requested/i, 'target_unreachable'],
+  [/no route to host|host is unreachable|host is down/i, 'target_unreachable'],
   [/connection reset/i, 'target_reset'],
   [/missing port|too many colons|invalid port|unknown port|want HOST:PORT/i, 'bad_target'],
 ];

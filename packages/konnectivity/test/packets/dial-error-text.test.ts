@@ -16,7 +16,11 @@ t.test('translates Go’s error texts to codes', async (t) => {
     'dial tcp: lookup a.b on 10.0.0.10:53: no such host': 'dns_failed',
     'dial tcp: lookup a.b on 10.0.0.10:53: server misbehaving': 'dns_failed',
     'dial tcp 10.0.0.1:80: connect: no route to host': 'target_unreachable',
-    'dial tcp 10.0.0.1:80: connect: network is unreachable': 'target_unreachable',
+    'dial tcp 10.0.0.1:80: connect: network is unreachable': 'agent_failed',
+    'dial tcp 10.0.0.1:80: socket: too many open files': 'agent_failed',
+    'dial tcp 10.0.0.1:80: connect: cannot assign requested address': 'agent_failed',
+    'lookup a.b on 10.0.0.10:53: dial udp 10.0.0.10:53: connect: network is unreachable':
+      'agent_failed',
     'read tcp 10.0.0.1:80: connection reset by peer': 'target_reset',
     'dial tcp: address a: missing port in address': 'bad_target',
     'an unknown text': 'dial_failed',

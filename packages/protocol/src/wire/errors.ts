@@ -41,12 +41,13 @@ const table = {
 
   // The target, as seen by the agent.
   target_refused: row(48, 502, 'the target refused the connection'),
-  target_unreachable: row(49, 502, 'the target is unreachable'),
-  dns_failed: row(50, 502, 'the name of the target could not be resolved'),
+  target_unreachable: row(49, 502, 'the target is unreachable', true),
+  dns_failed: row(50, 502, 'the name of the target could not be resolved', true),
   dial_timeout: row(51, 504, 'the target did not answer in time'),
   dial_failed: row(52, 502, 'the target could not be dialed'),
   target_reset: row(53, 502, 'the target reset the connection'),
   client_reset: row(54, 499, 'the client reset the connection'),
+  agent_failed: row(55, 503, 'the agent itself cannot dial', true),
 
   // Decisions.
   policy_denied: row(64, 403, 'policy does not allow this target'),

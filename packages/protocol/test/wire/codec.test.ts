@@ -87,6 +87,7 @@ t.test('9 wire codes do not change', async (t) => {
     'dial_failed 52',
     'target_reset 53',
     'client_reset 54',
+    'agent_failed 55',
     'policy_denied 64',
     'limit_reached 65',
     'memory_limit 66',

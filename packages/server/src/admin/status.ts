@@ -53,6 +53,8 @@ export interface AgentStatus {
   readonly isDraining: boolean;
   /** Whether a PING is unanswered. */
   readonly isSilent: boolean;
+  /** Whether its last dials failed by its own fault. */
+  readonly isFailing: boolean;
   readonly streams: number;
   /** Null until the first round trip. */
   readonly minRttMs: number | null;
@@ -73,22 +75,25 @@ export function statusRoutes(
     streams: frontEnd.activeStreams,
     agentAuthorization: options.agentAuthorization,
     conflicts: claimConflicts(backends),
-    agents: connections().map(({ agentId, peer, session, isDraining, isSilent, claims }) => ({
-      agentId,
-      address: peer.address,
-      commonName: peer.commonName ?? null,
-      account: peer.token?.username ?? null,
-      node: peer.token?.nodeName ?? null,
-      covered: claimTexts(claims.covered),
-      uncovered: claimTexts(claims.uncovered),
-      transport: session.transport.kind,
-      isDraining,
-      isSilent,
-      streams: session.streamCount,
-      minRttMs: Number.isFinite(session.minRttMs) ? session.minRttMs : null,
-      receivedBytes: session.receivedBytes,
-      sentBytes: session.sentBytes,
-    })),
+    agents: connections().map(
+      ({ agentId, peer, session, isDraining, isSilent, isFailing, claims }) => ({
+        agentId,
+        address: peer.address,
+        commonName: peer.commonName ?? null,
+        account: peer.token?.username ?? null,
+        node: peer.token?.nodeName ?? null,
+        covered: claimTexts(claims.covered),
+        uncovered: claimTexts(claims.uncovered),
+        transport: session.transport.kind,
+        isDraining,
+        isSilent,
+        isFailing,
+        streams: session.streamCount,
+        minRttMs: Number.isFinite(session.minRttMs) ? session.minRttMs : null,
+        receivedBytes: session.receivedBytes,
+        sentBytes: session.sentBytes,
+      }),
+    ),
   });
   return { '/api/v1/status': () => jsonReply(200, status()) };
 }

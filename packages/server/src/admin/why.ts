@@ -5,6 +5,7 @@ import type { Backend } from '../agents/backend.ts';
 import type { Caller } from '../front-end/caller.ts';
 import { parseConnectTarget } from '../front-end/connect-target.ts';
 import type { FrontEndPolicy } from '../front-end/front-end-policy.ts';
+import { stateOf } from '../routing/backend-pool.ts';
 import type { DialHistory, DialRecord } from '../routing/dial-history.ts';
 import type { Router } from '../routing/router.ts';
 import type { AgentStatus } from './status.ts';
@@ -40,6 +41,7 @@ export type WhyAgent = Pick<
   | 'address'
   | 'commonName'
   | 'isDraining'
+  | 'isFailing'
   | 'streams'
   | 'covered'
   | 'uncovered'
@@ -114,26 +116,32 @@ function callerOf(names: readonly string[]): Caller {
   };
 }
 
-function describeAgent({ agentId, peer, isDraining, load, claims }: Backend): WhyAgent {
+function describeAgent({ agentId, peer, isDraining, isFailing, load, claims }: Backend): WhyAgent {
   return {
     agentId,
     address: peer.address,
     commonName: peer.commonName ?? null,
     isDraining,
+    isFailing,
     streams: load,
     covered: claimTexts(claims.covered),
     uncovered: claimTexts(claims.uncovered),
   };
 }
 
+const choices = {
+  ready: 'that do not drain',
+  draining: 'though all drain',
+  failing: 'though all fail to dial',
+  silent: 'though all are silent',
+} as const;
+
+/** @param backends the preferred ones first */
 function choiceAmong(backends: readonly Backend[]): string {
-  if (backends.length === 0) return 'no agent serves this target';
-  const responsive = backends.filter(({ isSilent }) => !isSilent);
-  const ready = responsive.filter(({ isDraining }) => !isDraining);
-  const among = [ready, responsive, backends].find((each) => each.length > 0)!;
-  if (among.length === 1) return `${among[0]!.agentId}, the only one`;
-  let kind = 'though all are silent';
-  if (among === ready) kind = 'that do not drain';
-  else if (among === responsive) kind = 'though all drain';
-  return `the less loaded of two picked at random from ${among.length} ${kind}`;
+  const [first, ...others] = backends;
+  if (!first) return 'no agent serves this target';
+  const state = stateOf(first);
+  const count = 1 + others.filter((backend) => stateOf(backend) === state).length;
+  if (count === 1) return `${first.agentId}, the only one`;
+  return `the less loaded of two picked at random from ${count} ${choices[state]}`;
 }

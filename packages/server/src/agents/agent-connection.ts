@@ -10,6 +10,7 @@ import type { TokenBuckets } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
 import type { ServerMetrics } from '../admin/metrics.ts';
 import type { ServerOptions } from '../options.ts';
+import { DialFailures } from '../routing/dial-failures.ts';
 import { type AgentClaims, parseAgentIdentifiers } from './agent-identifiers.ts';
 import { type AgentPeer, peerFields } from './agent-peer.ts';
 import type { AuthorizeAgent } from './auth/agent-authorization.ts';
@@ -53,6 +54,7 @@ export abstract class AgentConnection implements Backend {
   state: 'unauthenticated' | 'authenticated' | 'serving' | 'closed';
   protected readonly host: AgentConnectionHost;
   readonly #transport: string;
+  readonly #dialFailures = new DialFailures((error) => this.#onFailing(error));
   readonly #startedAtMs = performance.now();
 
   constructor(
@@ -73,6 +75,14 @@ export abstract class AgentConnection implements Backend {
 
   get isSilent(): boolean {
     return false;
+  }
+
+  get isFailing(): boolean {
+    return this.#dialFailures.isFailing;
+  }
+
+  onDialEnd(error?: TunnelError): void {
+    if (this.state === 'serving') this.#dialFailures.record(error);
   }
 
   get load(): number {
@@ -123,12 +133,20 @@ export abstract class AgentConnection implements Backend {
       reason: error?.message,
     };
     this.state = 'closed';
+    this.#dialFailures.close();
     this.host.backends.remove(this);
     const { logger } = this.host;
     // The agent searched for other servers and found this one again: nothing is lost.
     if (error?.code === 'duplicate_tunnel') logger.debug(fields, 'duplicate tunnel');
     else if (error) logger.warn(fields, 'agent disconnected');
     else logger.info(fields, 'agent disconnected');
+  }
+
+  #onFailing(error: TunnelError | undefined): void {
+    const { backends, logger } = this.host;
+    backends.refresh(this);
+    if (error) logger.warn({ ...this.fields, detail: error.message }, 'agent cannot dial');
+    else logger.info(this.fields, 'agent is tried again');
   }
 
   protected get fields(): object {

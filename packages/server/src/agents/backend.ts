@@ -11,6 +11,8 @@ export interface Backend {
   readonly isDraining: boolean;
   /** Whether the agent leaves a PING unanswered; such a backend is picked only if there is no other. */
   readonly isSilent: boolean;
+  /** Whether its last dials failed by its own fault; such a backend is picked only if its pool has no other. */
+  readonly isFailing: boolean;
   /** Streams that are dialing or open. */
   readonly load: number;
   /**
@@ -19,6 +21,8 @@ export interface Backend {
    * @throws TunnelError if no attempt can be made
    */
   dial(target: Target, handler: BackendDialHandler): { reset(error: TunnelError): void };
+  /** Receives the result of each dial: none if it succeeded. `isFailing` follows from these. */
+  onDialEnd(error?: TunnelError): void;
 }
 
 /** Receives the result of a dial. */

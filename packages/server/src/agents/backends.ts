@@ -53,7 +53,7 @@ export class Backends {
     this.#onChange(false);
   }
 
-  /** The backend began to drain, became silent, or answered again. */
+  /** `isDraining`, `isSilent` or `isFailing` has changed. */
   refresh(backend: Backend): void {
     for (const member of this.#entries.get(backend)?.members ?? []) member.pool.refresh(member);
   }

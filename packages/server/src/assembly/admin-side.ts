@@ -23,6 +23,11 @@ export function createAdminSide(
     () => handshakes.count,
   );
   metrics.observe(
+    'fairlead_server_failing_agents',
+    'Tunnels to agents that are avoided because their last dials failed by their own fault',
+    () => connections.serving.filter(({ isFailing }) => isFailing).length,
+  );
+  metrics.observe(
     'fairlead_server_claim_conflicts',
     'Hosts and addresses that agents with different identities claim',
     () => claimConflicts(backends).length,

@@ -21,6 +21,7 @@ const origins: Partial<Record<ErrorCode, 'agent' | 'target'>> = {
   dial_timeout: 'target',
   dns_failed: 'agent',
   dial_failed: 'agent',
+  agent_failed: 'agent',
   tunnel_lost: 'agent',
   tunnel_silent: 'agent',
   backend_dial_timeout: 'agent',

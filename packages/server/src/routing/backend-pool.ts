@@ -2,10 +2,11 @@ import type { AgentClaims } from '../agents/agent-identifiers.ts';
 import type { Backend } from '../agents/backend.ts';
 
 /** In the order of preference. */
-const states = ['ready', 'draining', 'silent'] as const;
+const states = ['ready', 'draining', 'failing', 'silent'] as const;
 
-function stateOf(backend: Backend): PoolMember['state'] {
+export function stateOf(backend: Backend): (typeof states)[number] {
   if (backend.isSilent) return 'silent';
+  if (backend.isFailing) return 'failing';
   return backend.isDraining ? 'draining' : 'ready';
 }
 
@@ -25,6 +26,10 @@ const backendOf = ({ backend }: PoolMember): Backend => backend;
 /** Members with the same kind of claim, by state. */
 type MembersByState = Readonly<Record<PoolMember['state'], PoolMember[]>>;
 
+function noMembers(): MembersByState {
+  return { ready: [], draining: [], failing: [], silent: [] };
+}
+
 function isEmpty(members: MembersByState): boolean {
   return states.every((state) => members[state].length === 0);
 }
@@ -35,7 +40,7 @@ function isEmpty(members: MembersByState): boolean {
  */
 export class BackendPool {
   size = 0;
-  readonly #covered: MembersByState = { ready: [], draining: [], silent: [] };
+  readonly #covered = noMembers();
   /** Created when needed: with `--agent-authorization=enforce` it never is. */
   #uncovered: MembersByState | undefined;
   readonly #onEmpty: () => void;
@@ -55,7 +60,7 @@ export class BackendPool {
     if (this.size === 0) this.#onEmpty();
   }
 
-  /** Moves a member after its backend began to drain, became silent or answered again. */
+  /** Moves a member after the state of its backend has changed. */
   refresh(member: PoolMember): void {
     this.#take(member);
     member.state = stateOf(member.backend);
@@ -63,12 +68,16 @@ export class BackendPool {
   }
 
   /**
-   * The less loaded of two backends at random; a draining one only if there is no other.
+   * The less loaded of two backends at random; a draining or failing one only if there is no other.
    * @param exclude a backend that was already tried
    */
   pick(random: () => number, exclude?: Backend): Backend | undefined {
-    const { ready, draining } = this.#eligible();
-    return lessLoaded(ready, random, exclude) ?? lessLoaded(draining, random, exclude);
+    const { ready, draining, failing } = this.#eligible();
+    return (
+      lessLoaded(ready, random, exclude) ??
+      lessLoaded(draining, random, exclude) ??
+      lessLoaded(failing, random, exclude)
+    );
   }
 
   /** The same among silent backends, if there is no other at all. */
@@ -93,7 +102,7 @@ export class BackendPool {
 
   #listOf({ claim, state }: PoolMember): PoolMember[] {
     if (claim === 'covered') return this.#covered[state];
-    this.#uncovered ??= { ready: [], draining: [], silent: [] };
+    this.#uncovered ??= noMembers();
     return this.#uncovered[state];
   }
 

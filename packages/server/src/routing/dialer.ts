@@ -114,14 +114,16 @@ class BackendDial implements PendingDial, BackendDialHandler {
   onOpened(stream: TunnelStream): void {
     this.#end();
     const backend = this.#backend!;
+    backend.onDialEnd();
     this.#record('ok', backend.agentId);
     const pace = this.#dialer.paceOf(backend);
     this.#handler.onDialed(pace ? new PacedStream(stream, pace) : stream, backend.agentId);
   }
 
-  /** Tries a second backend if the first one is gone, silent or full; not after the target has answered. */
+  /** Tries a second backend if the code permits it (protocol/src/wire/errors.ts); never after the target has answered. */
   onFailed(error: TunnelError): void {
     if (this.#hasEnded) return;
+    this.#backend?.onDialEnd(error);
     const { router, observer } = this.#dialer.options;
     const isFirst = this.#backend === this.#first;
     const isRetried = isFirst && error.retryElsewhere && !this.#reason;

@@ -57,7 +57,7 @@ export class Router {
   }
 
   /**
-   * A backend of the first strategy that has one: the less loaded of two at random. A draining backend is
+   * A backend of the first strategy that has one: the less loaded of two at random. A draining or failing backend is
    * picked only if its pool has no other, a silent one only if no strategy has another.
    * @param exclude a backend that was already tried
    */

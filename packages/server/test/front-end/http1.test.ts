@@ -360,6 +360,7 @@ t.test('each dial error has its status and names the part that failed', async (t
     ['backend_dial_timeout', 504, 'agent'],
     ['dial_timeout', 504, 'target'],
     ['dns_failed', 502, 'agent'],
+    ['agent_failed', 503, 'agent'],
     ['policy_denied', 403, 'agent'],
     ['limit_reached', 503, 'server'],
     ['tunnel_lost', 502, 'agent'],

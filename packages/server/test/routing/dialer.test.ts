@@ -68,6 +68,10 @@ const retriedCodes: readonly ErrorCode[] = [
   'memory_limit',
   'ids_exhausted',
   'hello_timeout',
+  'agent_failed',
+  // These can be the fault of the target or of the agent.
+  'target_unreachable',
+  'dns_failed',
 ];
 
 for (const code of retriedCodes) {
@@ -78,20 +82,63 @@ for (const code of retriedCodes) {
     t.equal(agentId, tried[1]?.agentId);
     t.not(tried[0], tried[1]);
     t.strictSame(retries, [code]);
+    t.strictSame(tried[0]?.results, [code]);
+    t.strictSame(tried[1]?.results, [undefined]);
   });
 }
 
-const finalCodes = (Object.keys(errorTable) as ErrorCode[]).filter((code) =>
-  /^(target_|dns_|dial_|policy_)/.test(code),
+const finalCodes = (Object.keys(errorTable) as ErrorCode[]).filter(
+  (code) => /^(target_|dns_|dial_|policy_)/.test(code) && !retriedCodes.includes(code),
 );
 
 t.test('does not retry after an error of the target or its agent', async (t) => {
-  t.ok(finalCodes.length >= 6);
+  const expected = [
+    'target_refused',
+    'dial_timeout',
+    'dial_failed',
+    'target_reset',
+    'policy_denied',
+  ];
+  t.strictSame(finalCodes, expected);
   for (const code of finalCodes) {
     const { tried, run } = twoAgents(() => Promise.reject(new TunnelError(code)));
     await t.rejects(run(), { code });
     t.equal(tried.length, 1, code);
   }
+});
+
+t.test('an agent that cannot dial is not chosen until it has rested', async (t) => {
+  const time = controlTime(t);
+  const { fakes, tried, run } = twoAgents(() => Promise.resolve(stream));
+  fakes.a.onDial = async () => {
+    tried.push(fakes.a);
+    throw new TunnelError('agent_failed');
+  };
+  fakes.b.load = 50;
+  const dialed = async (count: number) => {
+    tried.length = 0;
+    for (let dial = 0; dial < count; dial++) t.equal((await run()).agentId, 'b');
+    return tried.filter((fake) => fake === fakes.a).length;
+  };
+  t.equal(await dialed(200), 3, 'the less loaded agent, until it has failed three times');
+  t.ok(fakes.a.isFailing);
+  await time.advance(1_000);
+  t.equal(await dialed(200), 1, 'one more dial after its rest');
+  await time.advance(2_000);
+  fakes.a.onDial = async () => stream;
+  t.equal((await run()).agentId, 'a', 'it can dial again');
+});
+
+t.test('the only agent is dialed even while it rests', async (t) => {
+  controlTime(t);
+  const { backends, fakes, run } = twoAgents(() => Promise.resolve(stream));
+  backends.remove(fakes.b);
+  fakes.a.onDial = () => Promise.reject(new TunnelError('agent_failed'));
+  for (let dial = 0; dial < 5; dial++) await t.rejects(run(), { code: 'agent_failed' });
+  t.ok(fakes.a.isFailing);
+  fakes.a.onDial = async () => stream;
+  t.equal((await run()).agentId, 'a');
+  t.notOk(fakes.a.isFailing, 'a success ends the rest');
 });
 
 t.test('retries only once', async (t) => {

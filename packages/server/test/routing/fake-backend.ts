@@ -1,8 +1,9 @@
-import type { Target, TunnelError, TunnelStream } from '@fairlead/protocol';
+import type { ErrorCode, Target, TunnelError, TunnelStream } from '@fairlead/protocol';
 import {
   type Backend,
   type BackendDialHandler,
   Backends,
+  DialFailures,
   parseAgentIdentifiers,
 } from '@fairlead/server/internal';
 
@@ -13,17 +14,29 @@ export class FakeBackend implements Backend {
   claims: Backend['claims'];
   isDraining = false;
   isSilent = false;
+  readonly results: (ErrorCode | undefined)[] = [];
   load = 0;
   /** Handles a dial. By default it fails. */
   onDial: (target: Target, signal: AbortSignal) => Promise<TunnelStream> = async () => {
     throw new Error(`${this.agentId} was dialed`);
   };
   readonly dialed: Target[] = [];
+  readonly dialFailures = new DialFailures(() => this.onFailing());
+  onFailing = () => {};
 
   /** @param covered identifiers that the agent's certificate covers; @param uncovered other claims */
   constructor(agentId: string, covered = '', uncovered = '') {
     this.agentId = agentId;
     this.claims = claims(covered, uncovered);
+  }
+
+  onDialEnd(error?: TunnelError): void {
+    this.results.push(error?.code);
+    this.dialFailures.record(error);
+  }
+
+  get isFailing(): boolean {
+    return this.dialFailures.isFailing;
   }
 
   dial(target: Target, handler: BackendDialHandler): { reset(error: TunnelError): void } {
@@ -53,6 +66,7 @@ export function fakeBackends<Name extends string>(
   for (const [name, text] of Object.entries<string>(identifiers)) {
     const backend = new FakeBackend(name, text);
     fakes[name as Name] = backend;
+    backend.onFailing = () => backends.refresh(backend);
     backends.add(backend);
   }
   return { backends, fakes };

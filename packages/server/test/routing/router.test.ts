@@ -1,4 +1,6 @@
+import { TunnelError } from '@fairlead/protocol';
 import { Backends, Router, type StrategyName } from '@fairlead/server/internal';
+import { controlTime } from '@fairlead/testkit/controlled-time';
 import t from 'tap';
 import { claims, FakeBackend, fakeBackends } from './fake-backend.ts';
 
@@ -241,6 +243,27 @@ t.test('uses a draining backend only if the target has no other', async (t) => {
   t.equal(picked(router, 'n', fakes.a), 'b');
 });
 
+/** Three failures in a row that are the agent's own fault. */
+function failThreeTimes(backend: FakeBackend): void {
+  for (let dial = 0; dial < 3; dial++) backend.onDialEnd(new TunnelError('agent_failed'));
+}
+
+t.test('uses a failing backend only if its pool has no other', async (t) => {
+  const { backends, fakes } = fakeBackends({ a: 'host=n', b: 'host=n', c: 'host=m' });
+  const router = new Router(backends, ['destHost', 'default']);
+  controlTime(t);
+  failThreeTimes(fakes.a);
+  t.equal(picked(router, 'n'), 'b');
+  t.strictSame(router.matches(at('n'))?.backends, [fakes.b, fakes.a]);
+  fakes.b.isDraining = true;
+  backends.refresh(fakes.b);
+  t.equal(picked(router, 'n'), 'b', 'a draining backend can dial');
+  failThreeTimes(fakes.b);
+  t.equal(picked(router, 'n'), 'a b', 'a failing backend is preferred to one that does not match');
+  fakes.a.onDialEnd();
+  t.equal(picked(router, 'n'), 'a');
+});
+
 t.test('skips a silent backend in all strategies until it answers again', async (t) => {
   const { backends, fakes } = fakeBackends({
     host: 'host=n&ipv4=10.1.0.1',
@@ -342,6 +365,8 @@ t.test('prefers claims that a certificate covers', async (t) => {
   t.equal(picked(router, '10.1.0.1'), 'owner');
   t.equal(picked(router, 'm'), 'rogue', 'no other backend claims the host');
   t.strictSame(router.matches(at('n')), { strategy: 'destHost', backends: [fakes.owner] });
+  failThreeTimes(fakes.owner);
+  t.equal(picked(new Router(backends, ['destHost']), 'n'), 'owner', 'though it fails');
   for (const change of ['isDraining', 'isSilent'] as const) {
     fakes.owner[change] = true;
     backends.refresh(fakes.owner);
