@@ -11,5 +11,8 @@ try {
 
 // The name can have a suffix: fairlead-server-0.1.0-linux-x64.
 if (name.startsWith('fairlead-server')) void import('@fairlead/server/main');
-else if (name.startsWith('fairlead-agent')) void import('@fairlead/agent/main');
-else void import('@fairlead/cli/main');
+else if (name.startsWith('fairlead-agent')) {
+  // As in packages/agent/bin/fairlead-agent.js.
+  process.env.UV_THREADPOOL_SIZE ??= '64';
+  void import('@fairlead/agent/main');
+} else void import('@fairlead/cli/main');

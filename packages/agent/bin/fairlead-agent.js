@@ -1,2 +1,4 @@
 #!/usr/bin/env node
-import '../dist/main.js';
+// getaddrinfo can use half of libuv's threads. libuv reads this once, before an ES module could set it.
+process.env.UV_THREADPOOL_SIZE ??= '64';
+import('../dist/main.js');

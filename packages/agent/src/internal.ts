@@ -26,5 +26,6 @@ export {
   interleaveFamilies,
   type Lookup,
 } from './streams/dial-target.ts';
+export { LookupQueue, targetLookups } from './streams/lookup-queue.ts';
 export { readPolicy } from './streams/read-policy.ts';
 export { TargetPolicy } from './streams/target-policy.ts';

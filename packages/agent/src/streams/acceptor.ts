@@ -13,7 +13,14 @@ import type { AgentMetrics } from '../admin/metrics.ts';
 import type { AgentFiles } from '../agent-files.ts';
 import type { AgentOptions } from '../options.ts';
 import { DialQueue } from './dial-queue.ts';
-import { type Lookup, TargetDial, type TargetDialHandler } from './dial-target.ts';
+import {
+  type Lookup,
+  systemLookup,
+  TargetDial,
+  type TargetDialHandler,
+  type TargetDialOptions,
+} from './dial-target.ts';
+import { LookupQueue, targetLookups } from './lookup-queue.ts';
 import type { AddressCheck } from './target-policy.ts';
 
 interface AcceptorOptions {
@@ -30,10 +37,13 @@ export class Acceptor {
   readonly options: AcceptorOptions;
   readonly dials = new DialQueue();
   readonly deadlines: Deadlines<TargetDial>;
+  readonly lookups: LookupQueue;
 
   constructor(options: AcceptorOptions) {
     this.options = options;
     this.deadlines = new Deadlines(options.options.dialTimeout, (dial) => dial.onTimeout());
+    const { lookup = systemLookup } = options;
+    this.lookups = new LookupQueue(lookup, targetLookups(process.env.UV_THREADPOOL_SIZE));
   }
 
   /** Accepts an offered stream. Any failure refuses or resets that stream and is logged; nothing is thrown. */
@@ -71,14 +81,9 @@ class AcceptedStream implements TargetDialHandler {
   /** It is this dial's turn. */
   run(): void {
     if (this.#hasEnded) return;
-    const { options, deadlines } = this.#acceptor;
-    const { lookup } = options;
-    this.#dial = new TargetDial(
-      this.#stream.target,
-      { lookup, check: this.#check },
-      this,
-      deadlines,
-    );
+    const { lookups, deadlines } = this.#acceptor;
+    const options: TargetDialOptions = { lookup: lookups.lookup, check: this.#check };
+    this.#dial = new TargetDial(this.#stream.target, options, this, deadlines);
     this.#dial.start();
   }
 

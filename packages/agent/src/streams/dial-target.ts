@@ -15,8 +15,11 @@ const ATTEMPT_DELAY_MS = 250;
 
 const KEEP_ALIVE_DELAY_MS = 30_000;
 
-/** Resolves a name to all its addresses, in the order in which to try them. */
-export type Lookup = (host: string) => Promise<readonly LookupAddress[]>;
+/**
+ * Resolves a name to all its addresses, in the order in which to try them.
+ * @param signal the result is no longer wanted, and may never settle
+ */
+export type Lookup = (host: string, signal?: AbortSignal) => Promise<readonly LookupAddress[]>;
 
 export interface TargetDialOptions {
   /** Default: getaddrinfo, which sorts by RFC 6724. */
@@ -106,6 +109,8 @@ export class TargetDial {
   /** The addresses that are not tried yet; undefined until the lookup has ended. */
   #waiting: LookupAddress[] | undefined;
   #stagger: NodeJS.Timeout | undefined;
+  /** Only while a name is looked up. */
+  #lookupAbort: AbortController | undefined;
   #hasEnded = false;
 
   /**
@@ -133,7 +138,8 @@ export class TargetDial {
       return;
     }
     const lookup = this.#options.lookup ?? systemLookup;
-    lookup(host).then(
+    this.#lookupAbort = new AbortController();
+    lookup(host, this.#lookupAbort.signal).then(
       (addresses) => this.#begin(interleaveFamilies(addresses)),
       (error: Error) => this.#fail(lookupError(error, host)),
     );
@@ -177,6 +183,7 @@ export class TargetDial {
 
   #begin(addresses: LookupAddress[]): void {
     if (this.#hasEnded) return;
+    this.#lookupAbort = undefined;
     if (addresses.length === 0) {
       const text = `dial tcp: lookup ${this.#target.host}: no such host`;
       this.#fail(new TunnelError('dns_failed', text));
@@ -255,6 +262,7 @@ export class TargetDial {
   #end(): void {
     this.#hasEnded = true;
     this.#deadlines?.delete(this);
+    this.#lookupAbort?.abort();
     clearTimeout(this.#stagger);
     for (const loser of this.#running.keys()) {
       (loser as AttemptSocket)[kAttempt] = undefined;
