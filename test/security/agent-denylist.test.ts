@@ -54,6 +54,24 @@ for (const [kind, entryOf] of Object.entries(entries)) {
   });
 }
 
+t.test(
+  'a bad line in a changed deny list does not keep the others from their effect',
+  async (t) => {
+    const agentDenylist = await pki.file('denied-with-mistake', 'cn:before\n');
+    const server = await startServer(t, { agentDenylist, reloadInterval: 2 ** 30 });
+    const revoked = await pki.agent({ name: 'revoked-now' });
+    const { log } = await startAgent(t, server, revoked, { agentId: 'revoked-now' });
+    await server.log.line('agent connected');
+    writeFileSync(agentDenylist, 'cn:revoked-now\nthis is no entry\n');
+    t.match(await log.line('disconnected'), { code: 'unauthorized', reason: /cn:revoked-now/ });
+    const warning = await server.log.line(/invalid/);
+    t.match(warning.detail, /denied-with-mistake:2: "this is no entry" is not an entry/);
+    const before = await pki.agent({ name: 'before' });
+    const other = await startAgent(t, server, before, { agentId: 'before' });
+    t.match(await other.log.line('cannot connect'), { detail: /cn:before/ });
+  },
+);
+
 for (const transport of transports) {
   t.test(`a denied agent cannot connect over ${transport}`, async (t) => {
     const agentDenylist = await pki.file('denied-at-start', 'cn:revoked\n');

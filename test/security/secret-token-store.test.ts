@@ -150,6 +150,34 @@ t.test('a refusal of the API is reported with the flag and the cure', async (t) 
   });
 });
 
+t.test(
+  'a Secret that is not a token does not hide the others, and the issuer starts',
+  async (t) => {
+    const { site, api, storeOptions, token, argv } = await start(t);
+    const id = (await token()).split('.')[0]!;
+    const [good] = api.secrets.all(namespace);
+    const { type, data, metadata } = good!;
+    const bad = {
+      type,
+      data,
+      metadata: { name: 'fairlead-token-bad', labels: metadata.labels ?? {} },
+    };
+    api.secrets.create(namespace, bad);
+    api.secrets.create(namespace, {
+      ...bad,
+      metadata: { ...bad.metadata, name: 'fairlead-token-worse' },
+      data: { token: 'bm90IEpTT04=' },
+    });
+    const listed = await runFairlead('token', 'list', ...argv);
+    t.match(listed, { code: 0, stdout: new RegExp(`^${id} +node-1 +open `, 'm') });
+    t.match(listed.stderr, /^warning: .*fairlead-token-bad is not a token: .*delete it$/m);
+    t.match(listed.stderr, /^warning: .*fairlead-token-worse is not a token: .*delete it$/m);
+    t.equal(listed.stderr.trim().split('\n').length, 2, 'one line for each');
+    const { log } = await site.startIssuer(t, storeOptions);
+    await log.line('listening');
+  },
+);
+
 t.test('a token that expired more than a day ago is deleted', async (t) => {
   const { site, api, storeOptions, token, store } = await start(t);
   const now = Date.now();

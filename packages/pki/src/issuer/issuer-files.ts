@@ -78,6 +78,10 @@ export class IssuerFiles {
 
   #readDenyList(): void {
     const { agentDenylist: path } = this.#options;
-    if (path !== undefined) this.#denyList = AgentDenyList.read({ flag: '--agent-denylist', path });
+    if (path === undefined) return;
+    const file = { flag: '--agent-denylist', path };
+    const { list, fault } = AgentDenyList.read(file, this.#denyList);
+    this.#denyList = list;
+    if (fault) throw fault;
   }
 }

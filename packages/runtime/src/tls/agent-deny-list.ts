@@ -29,21 +29,30 @@ export class AgentDenyList {
    *
    * Empty lines and lines that start with `#` are comments.
    *
-   * @throws UsageError with the file and line of an entry that can match nothing
+   * A typing error must not delay the revocations on other lines, nor end earlier ones. So the list with a bad line
+   * denies what its other lines and the earlier list deny.
+   *
+   * @param earlier the list in use
+   * @returns with a UsageError that names the first line that can match nothing
+   * @throws UsageError if the file cannot be read
    */
-  static read({ flag, path }: NamedFile): AgentDenyList {
+  static read(
+    { flag, path }: NamedFile,
+    earlier?: AgentDenyList,
+  ): { readonly list: AgentDenyList; readonly fault: UsageError | undefined } {
     const list = new AgentDenyList();
+    let fault: UsageError | undefined;
     const lines = readNamedFile(flag, path).split(/\r?\n/);
     for (const [index, line] of lines.entries()) {
       const text = line.trim();
       if (text === '' || text.startsWith('#')) continue;
-      if (!list.#add(text)) {
-        throw new UsageError(
-          `${flag}: ${path}:${index + 1}: "${text}" is not an entry: write serial:HEX, sha256:HEX, cn:NAME, enrollment:ID or node:NAME. Put comments on lines of their own`,
-        );
-      }
+      if (list.#add(text)) continue;
+      fault ??= new UsageError(
+        `${flag}: ${path}:${index + 1}: "${text}" is not an entry: write serial:HEX, sha256:HEX, cn:NAME, enrollment:ID or node:NAME. Put comments on lines of their own`,
+      );
     }
-    return list;
+    if (fault && earlier) list.#addAll(earlier);
+    return { list, fault };
   }
 
   /**
@@ -69,6 +78,14 @@ export class AgentDenyList {
     ];
     const found = properties.find(([, names, name]) => name !== undefined && names.has(name));
     return found && `${found[0]}:${found[2]}`;
+  }
+
+  #addAll(other: AgentDenyList): void {
+    for (const entry of other.#serials) this.#serials.add(entry);
+    for (const entry of other.#fingerprints) this.#fingerprints.add(entry);
+    for (const entry of other.#commonNames) this.#commonNames.add(entry);
+    for (const entry of other.#nodes) this.#nodes.add(entry);
+    for (const entry of other.#enrollments) this.#enrollments.add(entry);
   }
 
   #add(text: string): boolean {

@@ -83,8 +83,12 @@ export class ServerFiles {
     this.#watch('front-end policy', [options.frontendPolicy], () => this.#readPolicy());
     this.#watch('peers', [options.peersFile], () => peers.read());
     this.#watch('agent deny list', [options.agentDenylist], () => {
-      this.#readDenyList();
-      connections.closeDenied();
+      try {
+        this.#readDenyList();
+      } finally {
+        // Also after a bad line: the others are in force.
+        connections.closeDenied();
+      }
     });
   }
 
@@ -152,6 +156,10 @@ export class ServerFiles {
 
   #readDenyList(): void {
     const { agentDenylist: path } = this.#options;
-    if (path !== undefined) this.#denyList = AgentDenyList.read({ flag: '--agent-denylist', path });
+    if (path === undefined) return;
+    const file = { flag: '--agent-denylist', path };
+    const { list, fault } = AgentDenyList.read(file, this.#denyList);
+    this.#denyList = list;
+    if (fault) throw fault;
   }
 }

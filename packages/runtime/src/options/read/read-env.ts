@@ -36,9 +36,9 @@ export function readEnv(
   return { values, warnings: [...warnings, ...unknownVariables(table, env)] };
 }
 
-/** What Kubernetes sets for a Service whose name begins with "fairlead-". */
+/** What Kubernetes sets for a Service whose name begins with "fairlead-", besides NAME_PORT=tcp://…. */
 const serviceLink =
-  /_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)?$/;
+  /_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?$/;
 
 /** Variables of the test suites, of the images, and of a server for its workers. */
 const otherVariable = /^FAIRLEAD_(TEST_|BUILD_|BIN_DIR$|TAG$|SERVER_WORKER$)/;
@@ -51,9 +51,9 @@ function unknownVariables(
   if (!findOption(table, 'config')) return [];
   const known = new Set([...Object.keys(table.options), ...aliases(table).keys()].map(envName));
   return Object.entries(env)
-    .filter(([name, text]) => {
+    .filter(([name, text = '']) => {
       const isOurs = name.startsWith('FAIRLEAD_') && !known.has(name) && !otherVariable.test(name);
-      return isOurs && !serviceLink.test(name) && !isServiceLink(text ?? '');
+      return isOurs && text !== '' && !serviceLink.test(name) && !isServiceLink(text);
     })
     .map(([name]) => {
       const nearest = nearestName(name, known);

@@ -185,6 +185,8 @@ t.test('completeOptions() adds defaults and runs the check', async (t) => {
 t.test('warns about an unknown FAIRLEAD_* variable, except Kubernetes service links', async (t) => {
   const { warnings } = parse([], {
     FAIRLEAD_AGENT_PROT: '1',
+    FAIRLEAD_AGNET_PORT: '8091',
+    FAIRLEAD_AGENT_PROTT: '',
     FAIRLEAD_COLOR_OF_LOGS: 'red',
     FAIRLEAD_SERVER_SERVICE_HOST: '10.0.0.1',
     FAIRLEAD_SERVER_SERVICE_PORT_AGENTS: '8091',
@@ -195,7 +197,8 @@ t.test('warns about an unknown FAIRLEAD_* variable, except Kubernetes service li
   });
   t.match(warnings, [
     /^FAIRLEAD_AGENT_PROT .*no effect: did you mean FAIRLEAD_AGENT_PORT\?$/,
+    /^FAIRLEAD_AGNET_PORT .*no effect: did you mean FAIRLEAD_AGENT_PORT\?$/,
     /^FAIRLEAD_COLOR_OF_LOGS .*no effect: see sample --help$/,
   ]);
-  t.equal(warnings.length, 2);
+  t.equal(warnings.length, 3);
 });
