@@ -31,6 +31,7 @@ export async function openServerConnection(
     context: { minVersion: 'TLSv1.3', ...credentials },
     sessions: TlsSessionCache.for(tls),
     protocols: [protocol],
+    missingCaFlag: credentials.ca === undefined ? '--ca-cert' : undefined,
   });
   const chosen = connection.socket.alpnProtocol || 'http/1.1';
   if (chosen !== protocol) throw alpnMismatch(connection.peer);

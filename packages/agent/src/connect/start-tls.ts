@@ -14,6 +14,7 @@ export type SecureConnection = Awaited<ReturnType<typeof startTls>>;
  * Makes a connection a TLS connection and verifies its server.
  * @param options.serverName what the certificate must be for; default: the endpoint's host
  * @param options.protocols ALPN, in order of preference
+ * @param options.missingCaFlag the flag to name if the certificate's CA is unknown
  * @param options.isUnverified accepts any certificate. Only for a connection that carries no secret, and
  *   whose answer is checked in another way.
  * @returns with `explain`, for an error that the socket reports later
@@ -29,10 +30,12 @@ export async function startTls(
     readonly sessions?: TlsSessionCache | undefined;
     readonly protocols: readonly string[];
     readonly isUnverified?: boolean | undefined;
+    readonly missingCaFlag?: string | undefined;
   },
 ) {
-  const { endpoint, sessions } = options;
-  const peer = { address: formatTarget(endpoint), name: options.serverName ?? endpoint.host };
+  const { endpoint, sessions, missingCaFlag } = options;
+  const name = options.serverName ?? endpoint.host;
+  const peer = { address: formatTarget(endpoint), name, missingCaFlag };
   attempt.begin(`waiting for the TLS handshake with ${peer.address}`);
   const sessionKey = { address: peer.address, group: `${peer.name} ${options.protocols.join()}` };
   const secured = attempt.own(

@@ -1,5 +1,5 @@
 import type { Certificate, PeerCertificate, TLSSocket } from 'node:tls';
-import { explainVerdict } from '@fairlead/runtime/tls';
+import { explainTlsFailure, explainVerdict } from '@fairlead/runtime/tls';
 import { ConnectError } from './connect-error.ts';
 
 /** TLS alerts (RFC 8446 section 6.2) with which a server refuses the agent's certificate. */
@@ -15,6 +15,8 @@ export interface TlsPeer {
   readonly address: string;
   /** The name or IP address that its certificate must be for. */
   readonly name: string;
+  /** The flag for the CA of its certificate, if it is not set. */
+  readonly missingCaFlag?: string | undefined;
 }
 
 /**
@@ -49,14 +51,15 @@ export function fromTlsError(
     );
   }
   if (code === 'ECONNRESET' || code === 'EPIPE') return closedEarly(peer, error);
-  return new ConnectError('reset', `TLS with ${peer.address} failed: ${error.message}`, cause);
+  const detail = explainTlsFailure(error);
+  return new ConnectError('reset', `TLS with ${peer.address} failed: ${detail}`, cause);
 }
 
 /** The server does not support the requested transport. */
 export function alpnMismatch({ address }: TlsPeer, cause?: Error): ConnectError {
   return new ConnectError(
     'protocol_mismatch',
-    `the server at ${address} does not support the offered protocol (ALPN)`,
+    `the server at ${address} does not support the offered protocol (ALPN); is this the --agent-port of fairlead-server?`,
     { cause },
   );
 }
@@ -73,17 +76,21 @@ export function closedEarly({ address }: TlsPeer, cause?: Error): ConnectError {
 
 function verificationError(
   error: NodeJS.ErrnoException,
-  { address, name }: TlsPeer,
+  { address, name, missingCaFlag }: TlsPeer,
   certificate: PeerCertificate | undefined,
 ): ConnectError {
   const dates = certificate && { from: certificate.valid_from, to: certificate.valid_to };
   const verdict =
     explainVerdict(error.code ?? '', dates, 'the clock of this machine') ??
     `${error.message} (${error.code})`;
+  const isUntrusted = missingCaFlag !== undefined && verdict.includes('not trusted');
+  const cure = isUntrusted
+    ? `. ${missingCaFlag} is not set, so only public CAs are trusted: set it to the CA that signed this certificate`
+    : '';
   const shown = certificate === undefined ? '' : `; it shows ${describe(certificate)}`;
   return new ConnectError(
     'server_certificate',
-    `the certificate of the server at ${address} was refused for "${name}": ${verdict}${shown}`,
+    `the certificate of the server at ${address} was refused for "${name}": ${verdict}${shown}${cure}`,
     { cause: error },
   );
 }

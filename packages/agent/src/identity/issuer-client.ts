@@ -12,6 +12,7 @@ import {
 } from '@fairlead/pki/enrollment';
 import { formatTarget, type Target } from '@fairlead/protocol';
 import { ConnectAttempt } from '../connect/connect-attempt.ts';
+import { ConnectError, type ConnectFailure } from '../connect/connect-error.ts';
 import type { EgressProxy } from '../connect/proxy/egress-proxy.ts';
 import { openSocket } from '../connect/proxy/proxy-connect.ts';
 import { startTls } from '../connect/start-tls.ts';
@@ -27,6 +28,16 @@ export class IssuerError extends Error {
     this.isFinal = isFinal;
   }
 }
+
+const portHint = '; is this the --enrollment-port of fairlead issuer?';
+
+/** How a port that is not the issuer's can answer. */
+const portFailures: readonly ConnectFailure[] = [
+  'tls_unavailable',
+  'protocol_mismatch',
+  'reset',
+  'own_certificate',
+];
 
 export interface IssuerClientOptions {
   readonly endpoint: Target;
@@ -81,7 +92,7 @@ export class IssuerClient {
     body: object | undefined,
   ): Promise<string> {
     const { endpoint, onClock, ...attemptOptions } = this.#options;
-    const answer = await ConnectAttempt.run(attemptOptions, async (attempt) => {
+    const exchanged = ConnectAttempt.run(attemptOptions, async (attempt) => {
       const { socket, explain } = await startTls(attempt, await openSocket(attempt, endpoint), {
         endpoint,
         context: { minVersion: 'TLSv1.3', ...tls },
@@ -97,16 +108,25 @@ export class IssuerClient {
         socket.destroy();
       }
     });
+    const answer = await exchanged.catch((error) => {
+      throw this.#withPortHint(error);
+    });
     const issuerTimeMs = Date.parse(answer.date ?? '');
     if (!Number.isNaN(issuerTimeMs)) onClock(issuerTimeMs - Date.now());
     if (answer.status === 200) return answer.body;
     const refusal = refusalReply.safeParse(jsonOf(answer.body));
     if (!refusal.success) {
-      throw new IssuerError(`${this.name} answered with HTTP status ${answer.status}`, false);
+      const { status } = answer;
+      throw new IssuerError(`${this.name} answered with HTTP status ${status}${portHint}`, false);
     }
     const { code, error } = refusal.data;
     const text = `${this.name} refused (${code}): ${printable(error)}`;
     throw new IssuerError(text, isFinalRefusal(code));
+  }
+
+  #withPortHint(error: unknown): unknown {
+    if (!(error instanceof ConnectError) || !portFailures.includes(error.reason)) return error;
+    return new ConnectError(error.reason, error.message + portHint, { cause: error });
   }
 
   /** For logs and errors. */

@@ -72,6 +72,16 @@ for (const [kind, connect] of Object.entries({ connectTls, connectHttp2, connect
   });
 }
 
+t.test("a failed handshake is explained without OpenSSL's own text", async (t) => {
+  const ciphers = 'TLS_AES_128_CCM_SHA256';
+  const server = await startTlsServer(t, { ...serverTls, ciphers, minVersion: 'TLSv1.3' });
+  const endpoint = { host: '127.0.0.1', port: server.port };
+  const error = await failure(connectTls(endpoint, agentTls, { timeoutMs }));
+  t.match(error.message, /handshake failure/);
+  t.match(error.message, /--cipher-suites/);
+  t.notMatch(error.message, /error:|routines|\.c:/);
+});
+
 t.test('errors of certificates', async (t) => {
   t.test('an expired server certificate: the error has both dates', async (t) => {
     const server = await startTlsServer(t, certificates.expiredServer);

@@ -4,6 +4,7 @@ import { get as getHttps } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { kinds, option } from '@fairlead/runtime/options';
 import { printable, StartupError, UsageError } from '@fairlead/runtime/process';
+import { explainTlsFailure, isPlaintext } from '@fairlead/runtime/tls';
 import { cutText } from './cut-text.ts';
 
 export const adminOptions = {
@@ -22,6 +23,7 @@ export const adminOptions = {
 
 const timeoutMs = 10_000;
 const maxShownChars = 1_024;
+const cure = 'Set --admin to the --admin-port of a running server';
 
 /**
  * Requests JSON from the admin port of a server.
@@ -34,18 +36,18 @@ export async function askAdmin(
 ): Promise<unknown> {
   const url = new URL(path, admin);
   for (const [name, value] of query) url.searchParams.append(name, value);
-  let status: number;
-  let body: string;
+  let answer: Answer;
   try {
-    ({ status, body } = await getText(url));
+    answer = await getText(url);
   } catch (error) {
-    const { message, cause, code } = error as NodeJS.ErrnoException;
-    // If several addresses fail, only the cause has a message.
-    const reason = cause instanceof Error ? cause.message : message || code;
-    throw new StartupError(
-      `--admin ${admin.href}: no answer (${reason}); is this the admin port of a running server?`,
-      { cause: error },
-    );
+    throw new StartupError(`--admin ${admin.href}: ${explainNoAnswer(error as Error)}`, {
+      cause: error,
+    });
+  }
+  const { status, body, isFrontEnd } = answer;
+  if (isFrontEnd) throw new StartupError(`--admin ${admin.href}: ${shown(body)}. ${cure}`);
+  if (status === 404 && /^not found; try .*\/healthz/.test(body) && !body.includes('/api/')) {
+    throw new StartupError(`--admin ${admin.href}: this is a health port. ${cure}`);
   }
   if (status === 400) throw new UsageError(shown(body));
   if (status < 200 || status > 299) {
@@ -61,12 +63,28 @@ export async function askAdmin(
   }
 }
 
+function explainNoAnswer(error: NodeJS.ErrnoException): string {
+  if (isPlaintext(error)) return `the port answers without TLS. Write http:// instead of https://`;
+  const { cause, code } = error;
+  // If several addresses fail, only the cause has a message.
+  const reason = cause instanceof Error ? cause.message : explainTlsFailure(error) || code;
+  return `no answer (${reason}). ${cure}`;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+  /** Whether the answer is a refusal of a front end or of the agent port. */
+  readonly isFrontEnd: boolean;
+}
+
 /** Uses node:http, because `fetch` refuses ports such as 6000 and 10080. */
-async function getText(url: URL): Promise<{ status: number; body: string }> {
+async function getText(url: URL): Promise<Answer> {
   const get = url.protocol === 'https:' ? getHttps : getHttp;
   const request = get(url, { agent: false, signal: AbortSignal.timeout(timeoutMs) });
   const [response] = (await once(request, 'response')) as [IncomingMessage];
-  return { status: response.statusCode ?? 0, body: await text(response) };
+  const isFrontEnd = response.headers['fairlead-error'] !== undefined;
+  return { status: response.statusCode ?? 0, body: await text(response), isFrontEnd };
 }
 
 /** An untrusted answer as one printable line. */

@@ -17,11 +17,15 @@ export interface ListenerAddress {
   readonly fd?: number | undefined;
 }
 
+const unresolved = 'the bind address cannot be resolved. Use an IP address';
+
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another process uses it. Choose another port or stop that process',
   EACCES: 'permission denied. Ports below 1024 need a privilege: choose a higher one',
   EADDRNOTAVAIL: 'this machine does not have that address. Check the bind address',
-  ENOTFOUND: 'the bind address cannot be resolved. Use an IP address',
+  ENOTFOUND: unresolved,
+  EAI_AGAIN: unresolved,
+  EAI_FAIL: unresolved,
   EAFNOSUPPORT: 'this machine does not support that kind of address. Check the bind address',
 };
 

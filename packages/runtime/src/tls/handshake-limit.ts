@@ -46,6 +46,11 @@ export class HandshakeLimit {
 }
 
 /** Node does not link a TLS socket to its TCP socket, but both have the same addresses and ports. */
-function endpointsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+export function endpointsOf({
+  remoteAddress,
+  remotePort,
+  localAddress,
+  localPort,
+}: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }

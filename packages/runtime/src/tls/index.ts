@@ -9,7 +9,8 @@ export {
   subjectOf,
 } from './certificate-identity.ts';
 export { explainDates, explainVerdict, refusalOfPeer } from './certificate-verdict.ts';
-export { HandshakeLimit } from './handshake-limit.ts';
+export { endpointsOf, HandshakeLimit } from './handshake-limit.ts';
 export { type NamedFile, namedFile, readCertificateFile, readKeyFile } from './pem-file.ts';
+export { explainTlsFailure, isPlaintext } from './tls-failure.ts';
 export { loadTlsFiles, type TlsFiles, type TlsFilesSpec, UntimelyFilesError } from './tls-files.ts';
 export { defaultSuitesText, opensslCiphers, secureVersion } from './tls-names.ts';

@@ -15,6 +15,7 @@ import { refusalOfPeer } from '@fairlead/runtime/tls';
 import { Http2Connections } from '../http2/http2-connections.ts';
 import { lingeringClose, refuseHttp1 } from '../listeners/refusal.ts';
 import { TlsListener, type TlsListenerOptions } from '../listeners/tls-listener.ts';
+import { agentsPort } from '../listeners/wrong-port.ts';
 import { type AgentPeer, peerOf } from './agent-peer.ts';
 import { authorizationsOf } from './auth/agent-token.ts';
 import type { TokenAuthenticator } from './auth/token-authenticator.ts';
@@ -41,6 +42,8 @@ export interface AgentListenerOptions extends TlsListenerOptions {
   /** A Konnectivity agent that was admitted calls; no response is sent yet. Without it: UNIMPLEMENTED. */
   onAgentCall?(stream: Http2Stream, connection: Http2Connection, peer: AgentPeer): void;
   onRefused(reason: string): void;
+  /** A peer is refused, for a reason that its operator can read. */
+  onPeerRefused?(peer: AgentPeer, reason: string): void;
   /** A TLS handshake succeeded; the peer can still be refused. */
   onHandshake(isResumed: boolean): void;
 }
@@ -125,7 +128,9 @@ export class AgentListener extends TlsListener {
       onRefused(invalid === undefined ? 'denied' : 'certificate');
       const { address, commonName } = peer;
       logger.warn({ listener: 'agent', address, commonName, reason }, 'agent refused');
-      this.#refuse(socket, new TunnelError('unauthenticated', reason));
+      this.#options.onPeerRefused?.(peer, reason);
+      const text = invalid === undefined ? reason : `${reason}; ${agentsPort}`;
+      this.#refuse(socket, new TunnelError('unauthenticated', text));
       return;
     }
     if (!tokens) handshakes?.end(socket);
@@ -165,6 +170,7 @@ export class AgentListener extends TlsListener {
       const { address, commonName } = peer;
       const fields = { listener: 'agent', address, commonName, reason: error.message };
       logger.warn(fields, 'agent refused');
+      this.#options.onPeerRefused?.(peer, error.message);
       throw error;
     }
   }

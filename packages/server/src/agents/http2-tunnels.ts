@@ -10,6 +10,7 @@ import { TUNNEL_CONTENT_TYPE, TUNNEL_PATH, TunnelError, toTunnelError } from '@f
 import { isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import type { Http2Connections } from '../http2/http2-connections.ts';
 import { refuseHttp2 } from '../listeners/refusal.ts';
+import { agentsPort } from '../listeners/wrong-port.ts';
 import type { AgentRequestHandler } from './agent-listener.ts';
 import { Http2Transport } from './http2-transport.ts';
 
@@ -45,7 +46,8 @@ export class Http2Tunnels {
           }
         } else {
           const served = onAgentCall ? `only ${CONNECT_METHOD}` : 'no gRPC';
-          refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', `${served} is served here`));
+          const text = `${served} is served here: ${agentsPort}`;
+          refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', text));
         }
         return;
       }
@@ -83,6 +85,9 @@ export class Http2Tunnels {
 function refusalOfRequest(request: RequestHead): TunnelError | undefined {
   const { method, path } = request;
   const type = request.get('content-type');
+  if (method === 'CONNECT') {
+    return new TunnelError('method_not_allowed', `CONNECT is not served here: ${agentsPort}`);
+  }
   if (path !== TUNNEL_PATH) return wrongPath(path);
   if (method !== 'POST') {
     return new TunnelError('method_not_allowed', `a tunnel is a POST, not ${method}`);
@@ -94,6 +99,6 @@ function refusalOfRequest(request: RequestHead): TunnelError | undefined {
 
 /** The refusal of a request for another path than that of tunnels. */
 export function wrongPath(path: string | undefined): TunnelError {
-  const text = `there is nothing at ${path}; tunnels are at ${TUNNEL_PATH}`;
+  const text = `there is nothing at ${path}; tunnels are at ${TUNNEL_PATH}: ${agentsPort}`;
   return new TunnelError('bad_request', text);
 }

@@ -12,6 +12,7 @@ import {
 } from '@fairlead/protocol';
 import { WebSocketServer } from 'ws';
 import { refuseHttp1 } from '../listeners/refusal.ts';
+import { agentsPort } from '../listeners/wrong-port.ts';
 import type { AgentRequestHandler } from './agent-listener.ts';
 import { wrongPath } from './http2-tunnels.ts';
 
@@ -36,8 +37,12 @@ export class WebSocketTunnels {
       void this.#onUpgrade(request, socket, head);
     });
     this.#server.on('request', (request) => {
-      const text = `only a WebSocket at ${TUNNEL_PATH} is served here`;
+      const text = `only a WebSocket at ${TUNNEL_PATH} is served here: ${agentsPort}`;
       this.#refuse(request.socket, new TunnelError('bad_request', text));
+    });
+    this.#server.on('connect', (_request, socket: Duplex) => {
+      const text = `CONNECT is not served here: ${agentsPort}`;
+      this.#refuse(socket as Socket, new TunnelError('method_not_allowed', text));
     });
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
       if (error.code === 'ECONNRESET') socket.destroy();

@@ -1,6 +1,14 @@
 import type { Socket } from 'node:net';
-import { Deadlines, ownSocket, relay, type SocketOwner, TunnelError } from '@fairlead/protocol';
+import {
+  Deadlines,
+  ownSocket,
+  relay,
+  type SocketOwner,
+  TUNNEL_PATH,
+  TunnelError,
+} from '@fairlead/protocol';
 import { type RefusalDetails, refuseHttp1 } from '../listeners/refusal.ts';
+import { clientsPort } from '../listeners/wrong-port.ts';
 import type { Caller } from './caller.ts';
 import type { FrontEndOptions } from './front-end-options.ts';
 import { type Http1Head, Http1HeadReader } from './http1-head.ts';
@@ -146,9 +154,11 @@ class ClientConnection implements SocketOwner {
   #onHead({ method, target, version, rest }: Http1Head): void {
     const { mode } = this.#all.options;
     if (method !== 'CONNECT') {
+      const text = `only CONNECT is served here, not ${method}`;
+      const isAgent = target === TUNNEL_PATH;
       const error = new TunnelError(
         'method_not_allowed',
-        `only CONNECT is served here, not ${method}`,
+        isAgent ? `${text}: ${clientsPort}` : text,
       );
       this.#refuse(error, { allow: 'CONNECT', isHead: method === 'HEAD' });
       return;

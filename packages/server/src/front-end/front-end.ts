@@ -1,13 +1,14 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Http2Stream } from '@fairlead/http2';
-import { TunnelError } from '@fairlead/protocol';
+import { refusalFrame, TUNNEL_ALPN, TunnelError } from '@fairlead/protocol';
 import { peerAddress } from '@fairlead/runtime/net';
 import { refusalOfPeer } from '@fairlead/runtime/tls';
 import { Http2Connections } from '../http2/http2-connections.ts';
-import { refuseHttp1 } from '../listeners/refusal.ts';
+import { lingeringClose, refuseHttp1 } from '../listeners/refusal.ts';
 import { TlsListener, type TlsListenerOptions } from '../listeners/tls-listener.ts';
 import { UdsListener, type UdsListenerOptions } from '../listeners/uds-listener.ts';
+import { clientsPort } from '../listeners/wrong-port.ts';
 import { type Caller, callerOfTls } from './caller.ts';
 import { ClientConnections } from './client-connections.ts';
 import type { FrontEndOptions } from './front-end-options.ts';
@@ -51,11 +52,13 @@ export class FrontEnd {
       {
         name: 'frontend',
         flag: '--server-port',
-        alpn: ['h2', 'http/1.1'],
+        // An agent is admitted only to learn that this is the wrong port.
+        alpn: ['h2', 'http/1.1', TUNNEL_ALPN],
         requestCert: true,
         failure: 'TLS client refused',
         onConnection: (socket) => {
-          const reason = refusalOfPeer(socket);
+          const isAgent = socket.alpnProtocol === TUNNEL_ALPN;
+          const reason = isAgent ? 'an agent' : refusalOfPeer(socket);
           if (reason !== undefined) {
             this.#refuseTls(socket, reason);
             return;
@@ -111,11 +114,15 @@ export class FrontEnd {
     this.#http2.take(socket, { onRequest, onSilent }, received);
   }
 
-  /** Logs one line for each client whose certificate is missing or untrusted. */
+  /** Logs one line for each agent, and for each client whose certificate is missing or untrusted. */
   #refuseTls(socket: TLSSocket, reason: string): void {
     const fields = { listener: 'frontend', address: peerAddress(socket), reason };
     this.#options.logger.warn(fields, 'TLS client refused');
-    const error = new TunnelError('unauthenticated', reason);
+    if (socket.alpnProtocol === TUNNEL_ALPN) {
+      lingeringClose(socket, refusalFrame(new TunnelError('bad_request', clientsPort)));
+      return;
+    }
+    const error = new TunnelError('unauthenticated', `${reason}; ${clientsPort}`);
     if (socket.alpnProtocol === 'h2') this.#http2.refuse(socket, error);
     else refuseHttp1(socket, error);
   }

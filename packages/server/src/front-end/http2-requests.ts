@@ -1,8 +1,15 @@
 import { encodeFields, type Http2Stream } from '@fairlead/http2';
-import { GrpcError, PacketStream, PROXY_METHOD, ServerCall } from '@fairlead/konnectivity';
-import { joinStreams, TunnelError } from '@fairlead/protocol';
+import {
+  CONNECT_METHOD,
+  GrpcError,
+  PacketStream,
+  PROXY_METHOD,
+  ServerCall,
+} from '@fairlead/konnectivity';
+import { joinStreams, TUNNEL_PATH, TunnelError } from '@fairlead/protocol';
 import { grpcHead, isGrpc, refuseGrpc } from '../http2/grpc-answer.ts';
 import { type RefusalDetails, refuseHttp2 } from '../listeners/refusal.ts';
+import { clientsPort } from '../listeners/wrong-port.ts';
 import type { Caller } from './caller.ts';
 import { ConnectStream } from './connect-stream.ts';
 import type { FrontEndOptions, GrpcObserver } from './front-end-options.ts';
@@ -30,13 +37,14 @@ export class Http2Requests {
 
   #serveConnect(stream: Http2Stream, caller: Caller): void {
     const startedAtMs = performance.now();
-    const { method, authority = '' } = stream.request;
+    const { method, path, authority = '' } = stream.request;
     const refuse = (error: TunnelError, details: RefusalDetails) =>
       refuseHttp2(stream, error, startedAtMs, details);
     const servesConnect = this.#options.mode !== 'grpc';
     if (method !== 'CONNECT' || !servesConnect) {
       const served = servesConnect ? 'CONNECT' : 'gRPC';
-      const reason = `only ${served} is served here, not ${method}`;
+      const hint = path === TUNNEL_PATH ? `: ${clientsPort}` : '';
+      const reason = `only ${served} is served here, not ${method}${hint}`;
       const error = new TunnelError('method_not_allowed', reason);
       this.#streams.reportRefusal(error, caller);
       refuse(error, { allow: servesConnect ? 'CONNECT' : 'POST' });
@@ -59,6 +67,10 @@ export class Http2Requests {
   }
 
   #serveGrpc(stream: Http2Stream, caller: Caller): void {
+    if (stream.request.path === CONNECT_METHOD) {
+      refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', clientsPort));
+      return;
+    }
     if (this.#options.mode === 'http-connect') {
       refuseGrpc(stream, new GrpcError('UNIMPLEMENTED', 'gRPC is not served here'));
       return;

@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { encodeFields, type Http2Stream } from '@fairlead/http2';
 import {
@@ -55,11 +54,20 @@ export function refuseHttp1(
   startedAtMs = performance.now(),
   details: RefusalDetails = {},
 ): void {
+  lingeringClose(socket, http1Refusal(error, startedAtMs, details));
+}
+
+/** The answer of `refuseHttp1`. kube-apiserver logs its status line, and curl shows its headers with -v. */
+export function http1Refusal(
+  error: TunnelError,
+  startedAtMs = performance.now(),
+  details: RefusalDetails = {},
+): string {
   const { headers, body } = answerOf(error, startedAtMs, details);
-  const reason = STATUS_CODES[error.httpStatus] ?? 'Client Closed Request';
+  const reason = `${error.code}: ${headers['fairlead-error-detail']}`;
   const rows = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   const head = `HTTP/1.1 ${error.httpStatus} ${reason}\r\n${rows.join('')}connection: close\r\n\r\n`;
-  lingeringClose(socket, details.isHead ? head : head + body);
+  return details.isHead ? head : head + body;
 }
 
 /**
@@ -90,6 +98,8 @@ function answerOf(error: TunnelError, startedAtMs: number, { target, allow }: Re
     'content-type': 'text/plain; charset=utf-8',
     'content-length': String(Buffer.byteLength(body)),
     'fairlead-error': error.code,
+    // Headers are ASCII; the body has the original text.
+    'fairlead-error-detail': cleanText(error.message).replace(/[^ -~]/g, '?'),
     ...(allow !== undefined && { allow }),
   };
   return { headers, body };

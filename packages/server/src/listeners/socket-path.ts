@@ -139,13 +139,20 @@ function probe(path: string): Promise<'live' | 'stale' | 'gone'> {
       if (error.code === 'EAGAIN') resolve('live');
       else if (error.code === 'ECONNREFUSED') resolve('stale');
       else if (error.code === 'ENOENT') resolve('gone');
-      else reject(startupError(path, error));
+      else if (error.code === 'EACCES' || error.code === 'EPERM') {
+        const text = 'the socket there belongs to another user; remove it or use another path';
+        reject(new StartupError(`--uds-name ${path}: ${text}`, { cause: error }));
+      } else reject(startupError(path, error));
     });
   });
 }
 
-function startupError(path: string, error: Error): StartupError {
-  return new StartupError(`--uds-name ${path}: ${error.message}`, { cause: error });
+function startupError(path: string, error: NodeJS.ErrnoException): StartupError {
+  const isDenied = error.code === 'EACCES' || error.code === 'EPERM';
+  const text = isDenied
+    ? `this user (uid ${process.geteuid?.()}) may not create files in ${dirname(path)}; run chown or chmod on it, or use another path`
+    : error.message;
+  return new StartupError(`--uds-name ${path}: ${text}`, { cause: error });
 }
 
 /** Binds with the mask set, so that other users can connect at no time. */

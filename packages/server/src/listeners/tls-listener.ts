@@ -1,8 +1,15 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
+import { TunnelError } from '@fairlead/protocol';
 import { listen, peerAddress } from '@fairlead/runtime/net';
 import type { Logger } from '@fairlead/runtime/process';
-import type { HandshakeLimit } from '@fairlead/runtime/tls';
+import {
+  endpointsOf,
+  explainTlsFailure,
+  type HandshakeLimit,
+  isPlaintext,
+} from '@fairlead/runtime/tls';
+import { http1Refusal } from './refusal.ts';
 
 /** What an operator chooses of a TLS listener. */
 export interface TlsListenerOptions {
@@ -50,6 +57,8 @@ export class TlsListener {
   readonly #server: Server;
   /** All TCP connections, including those in their handshake. */
   readonly #connections = new Set<Socket>();
+  /** Those in their handshake, by their addresses: Node does not link a TLS socket to its TCP socket. */
+  readonly #handshakes = new Map<string, Socket>();
 
   constructor(options: TlsListenerOptions, kind: TlsListenerKind, logger: Logger) {
     const { tls, handshakeTimeoutMs, keepAliveMs = 0, handshakes } = options;
@@ -68,10 +77,16 @@ export class TlsListener {
     });
     this.#server.on('connection', (socket: Socket) => {
       this.#connections.add(socket);
+      const endpoints = endpointsOf(socket);
+      this.#handshakes.set(endpoints, socket);
       handshakes?.begin(socket);
-      socket.once('close', () => this.#connections.delete(socket));
+      socket.once('close', () => {
+        this.#connections.delete(socket);
+        if (this.#handshakes.get(endpoints) === socket) this.#onDeparture(socket, endpoints);
+      });
     });
     this.#server.on('secureConnection', (socket: TLSSocket) => {
+      this.#handshakes.delete(endpointsOf(socket));
       // Not earlier: a peer that ends its side during the handshake, as a port probe does, has gone.
       socket.allowHalfOpen = true;
       kind.onConnection(socket);
@@ -110,17 +125,36 @@ export class TlsListener {
   }
 
   #onHandshakeFailed = (error: NodeJS.ErrnoException, socket: TLSSocket): void => {
+    // The peer has left: `#onDeparture`.
+    if (error.code === 'ECONNRESET') return;
     const { name, failure, onHandshakeFailed } = this.#kind;
     const reason = error.code ?? error.message;
     const fields = { listener: name, address: peerAddress(socket), reason };
+    const endpoints = endpointsOf(socket);
+    const raw = this.#handshakes.get(endpoints);
+    this.#handshakes.delete(endpoints);
+    if (raw && isPlaintext(error)) this.#answerPlaintext(raw);
     // After a handshake timeout Node leaves the socket open.
     socket.destroy();
-    // A port probe, or a load balancer's health check: it began no handshake.
-    if (error.code === 'ECONNRESET') {
-      this.#logger.debug(fields, 'closed during the TLS handshake');
-      return;
-    }
     onHandshakeFailed?.();
-    this.#logger.warn({ ...fields, detail: error.message }, failure);
+    this.#logger.warn({ ...fields, detail: explainTlsFailure(error) }, failure);
   };
+
+  /** The peer knows no TLS. The bytes pass below the TLS socket, which Node closes after this tick. */
+  #answerPlaintext(raw: Socket): void {
+    const text = `${this.#kind.flag}: this port needs TLS: use https:// instead of http://`;
+    raw.on('error', () => {});
+    raw.write(http1Refusal(new TunnelError('bad_request', text)));
+  }
+
+  /** A connection ends during its handshake: with nothing sent, it was a port probe or a health check. */
+  #onDeparture(raw: Socket, endpoints: string): void {
+    this.#handshakes.delete(endpoints);
+    const fields = { listener: this.#kind.name, address: peerAddress(raw) };
+    const message = 'closed during the TLS handshake';
+    if (raw.bytesWritten > 0 && this.#server.listening) {
+      const detail = "the peer may have refused this server's certificate; see the peer's log";
+      this.#logger.info({ ...fields, detail }, message);
+    } else this.#logger.debug(fields, message);
+  }
 }

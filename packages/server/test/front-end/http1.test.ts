@@ -38,6 +38,13 @@ function checkRefusal(t: Test, text: string, status: number, code: string): stri
   t.match(head.toLowerCase(), '\r\nconnection: close');
   t.match(head.toLowerCase(), '\r\ncontent-type: text/plain');
   t.match(head.toLowerCase(), `\r\ncontent-length: ${Buffer.byteLength(body, 'latin1')}`);
+  const detail = /\r\nfairlead-error-detail: ([^\r]+)/.exec(head)?.[1] ?? '(none)';
+  t.match(body, detail, 'curl shows the headers');
+  t.match(
+    head,
+    `HTTP/1.1 ${status} ${code}: ${detail}\r\n`,
+    'kube-apiserver shows the status line',
+  );
   t.match(body, /^[^\r\n]+ after \d+ ms\)\n$/, 'the body is one line');
   return body;
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { lstat, readdir, writeFile } from 'node:fs/promises';
+import { chmod, lstat, readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createLogger, StartupError, UsageError } from '@fairlead/runtime/process';
@@ -146,3 +146,21 @@ t.test('fails if another program listens at the path', async (t) => {
   t.teardown(() => other.close());
   await t.rejects(listenerAt(t, path).listen(), StartupError);
 });
+
+t.test(
+  'a directory that this user cannot write to: the error has the user and the cure',
+  async (t) => {
+    const directory = await temporaryDirectory(t);
+    await chmod(directory, 0o555);
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) process.seteuid?.(65_534);
+    t.teardown(async () => {
+      if (isRoot) process.seteuid?.(0);
+      await chmod(directory, 0o700);
+    });
+    await t.rejects(listenerAt(t, join(directory, 's')).listen(), {
+      name: 'StartupError',
+      message: /^--uds-name .*\/s: this user \(uid \d+\) may not create files in .*chown/,
+    });
+  },
+);

@@ -7,6 +7,8 @@ import { NoProxyList } from './no-proxy.ts';
 export interface EgressProxy {
   /** For logs and errors: scheme, host and port, never the password. */
   readonly name: string;
+  /** The environment variable that names it; undefined for the flag. */
+  readonly variable: string | undefined;
   readonly host: string;
   readonly port: number;
   readonly secure: boolean;
@@ -68,6 +70,7 @@ function parseProxy(text: string, source: string): EgressProxy {
   const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
   return {
     name: `${url.protocol}//${url.hostname}:${port}`,
+    variable: source.startsWith('--') ? undefined : source,
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port,
     secure,

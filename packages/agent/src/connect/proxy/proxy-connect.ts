@@ -28,7 +28,11 @@ export async function openSocket(attempt: ConnectAttempt, endpoint: Target): Pro
   } catch (error) {
     if (error instanceof ConnectError && error.reason === 'cancelled') throw error;
     const detail = error instanceof Error ? error.message : String(error);
-    const text = `egress proxy ${proxy.name}: ${detail}`;
+    const { name, variable } = proxy;
+    const text =
+      variable === undefined
+        ? `egress proxy ${name}: ${detail}`
+        : `egress proxy ${name} (from ${variable}): ${detail}; to connect without it, list ${endpoint.host} in NO_PROXY`;
     throw new ConnectError('proxy_failed', text, { cause: error });
   }
 }

@@ -123,6 +123,21 @@ t.test('errors of a proxy', async (t) => {
     t.equal(error.reason, 'proxy_failed');
   });
 
+  t.test('the error names the variable that the proxy comes from', async (t) => {
+    const closed = await reserveRefusedPort();
+    t.teardown(() => closed.close());
+    const proxy = proxyAt('', { HTTPS_PROXY: `http://127.0.0.1:${closed.port}` });
+    t.equal(proxy, undefined, 'the flag has priority');
+    const proxies = new EgressProxies({
+      url: undefined,
+      env: { HTTPS_PROXY: `http://127.0.0.1:${closed.port}` },
+    });
+    const fromVariable = proxies.for(server);
+    const error = await failure(connectTls(server, agentTls, { timeoutMs, proxy: fromVariable }));
+    t.match(error.message, /egress proxy http:\/\/127.0.0.1:\d+ \(from HTTPS_PROXY\): /);
+    t.match(error.message, /NO_PROXY/, 'the cure');
+  });
+
   t.test('if the proxy cannot reach the server, the error has its answer', async (t) => {
     const target = await reserveRefusedPort();
     t.teardown(() => target.close());
