@@ -12,12 +12,14 @@ RUN npm ci --ignore-scripts --no-audit --no-fund \
  && npx tsc -b packages/server packages/agent packages/cli examples
 
 FROM build AS gathered
-RUN node deploy/docker/gather.mjs packages/server /app
+# With the operators' commands: fairlead status and fairlead why run inside the container.
+RUN node deploy/docker/gather.mjs packages/server /app && node deploy/docker/gather.mjs packages/cli /app
 
 FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="fairlead-server" org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=gathered /app /app
 COPY deploy/docker/health-check.mjs /app/
+RUN ln -s /app/node_modules/@fairlead/cli/bin/fairlead.js /usr/local/bin/fairlead
 ENV NODE_ENV=production FAIRLEAD_HEALTH_PORT=8092
 USER node
 EXPOSE 8090 8091 8092

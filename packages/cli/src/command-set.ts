@@ -1,4 +1,9 @@
-import type { OptionDeclarations, OptionTable, ParsedOptions } from '@fairlead/runtime/options';
+import {
+  nearestName,
+  type OptionDeclarations,
+  type OptionTable,
+  type ParsedOptions,
+} from '@fairlead/runtime/options';
 import { describeRelease, endIfOutputFails, release, runCommand } from '@fairlead/runtime/process';
 
 /** A command, or a group of commands. */
@@ -22,27 +27,39 @@ export interface CommandSet {
   readonly program: string;
   readonly summary: string;
   readonly commands: Readonly<Record<string, CommandEntry>>;
+  /** Whether a call without arguments prints the help, and not one line. */
+  readonly helpsIfBare?: boolean;
 }
 
 /**
  * Runs the command that the first argument names. If there is no such command, it prints one line with
- * the known commands on stderr, and the exit code is 2.
+ * the known commands on stderr, and the exit code is 2. Without an argument, it can print the help there.
  */
 export async function runNamedCommand(set: CommandSet, argv: readonly string[]): Promise<void> {
   endIfOutputFails();
   const [name, ...rest] = argv;
   if (name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(helpText(set));
-  } else if (name === '--version') {
+  } else if (name === '--version' || name === 'version') {
     process.stdout.write(`${set.program} ${describeRelease(release)}\n`);
   } else if (name !== undefined && Object.hasOwn(set.commands, name)) {
     await set.commands[name]!.run(rest);
   } else {
-    const fault = name === undefined ? 'a command is missing' : `there is no command "${name}"`;
-    const known = Object.keys(set.commands).join(', ');
-    process.stderr.write(`${set.program}: ${fault}; the commands are ${known}\n`);
+    process.stderr.write(`${set.program}: ${explainFault(set, name)}\n`);
     process.exitCode = 2;
   }
+}
+
+function explainFault(set: CommandSet, name: string | undefined): string {
+  const names = Object.keys(set.commands);
+  const known = `the commands are ${names.join(', ')}`;
+  if (name === undefined) {
+    const help = set.helpsIfBare ? `\n\n${helpText(set).trimEnd()}` : `; ${known}`;
+    return `a command is missing${help}`;
+  }
+  const nearest = nearestName(name, names);
+  const hint = nearest === undefined ? '' : `; did you mean ${nearest}?`;
+  return `there is no command "${name}"; ${known}${hint}`;
 }
 
 function helpText(set: CommandSet): string {

@@ -3,6 +3,7 @@ import { type CommandSet, runNamedCommand } from './command-set.ts';
 const fairlead: CommandSet = {
   program: 'fairlead',
   summary: 'Tools for operators of Fairlead',
+  helpsIfBare: true,
   commands: {
     status: {
       summary: 'Show the agents of a running server',

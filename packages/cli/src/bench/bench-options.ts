@@ -19,6 +19,7 @@ const highest = (figure: string) =>
 export const benchTable = defineOptions({
   program: 'fairlead bench',
   summary: 'Put load on a target through a running server, and measure',
+  examples: ['fairlead bench --proxy unix:front-end.sock --target http://node-1:80/'],
   options: {
     ...proxyOptions,
     'proxy-protocol': option(kinds.oneOf('http1', 'http2', 'grpc'), {

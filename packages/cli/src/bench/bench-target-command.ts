@@ -6,6 +6,7 @@ import { commandEntry } from '../command-set.ts';
 const table = defineOptions({
   program: 'fairlead bench-target',
   summary: 'Run a target for fairlead bench',
+  examples: ['fairlead bench-target --port 7080'],
   options: {
     kind: option(kinds.oneOf(...targetKinds), {
       group: 'Target',

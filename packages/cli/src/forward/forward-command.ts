@@ -16,6 +16,7 @@ const probeEndMs = 2000;
 const table = defineOptions({
   program: 'fairlead forward',
   summary: 'Make targets reachable on local ports, through a running server',
+  examples: ['fairlead forward --proxy unix:front-end.sock 8080:node-1:80'],
   positionals: { usage: 'LOCAL:HOST:PORT', min: 1, max: maxPorts },
   options: {
     ...proxyOptions,

@@ -9,12 +9,17 @@ import {
   directory,
   keyOptions,
   namesOption,
+  shellWord,
   warnIfClamped,
 } from './pki-options.ts';
 
 const table = defineOptions({
   program: 'fairlead pki init',
   summary: 'Make two CAs, and the first certificates of a server, an agent and a client',
+  examples: [
+    'fairlead pki init --out pki',
+    'fairlead pki init --out pki --host proxy.example.com --ip 192.0.2.1',
+  ],
   options: {
     out: option(directory, {
       group: 'Files',
@@ -40,14 +45,14 @@ export const pkiInit = commandEntry(table, async ({ options }) => {
   const pki = await withFlagsNamed(() =>
     writeInitialPki(out, { force, hosts, ips, keyType, days, caDays }),
   );
-  process.stdout.write(report(out, pki));
+  process.stdout.write(report(out, hosts[0] ?? ips[0] ?? 'localhost', pki));
   warnIfClamped(table.program, pki.agent.agent, days);
 });
 
-/** Every file, with the flag that takes it. */
-function report(dir: string, pki: InitialPki): string {
-  const frontend = (file: string): string => join(dir, 'frontend', file);
-  const agent = (file: string): string => join(dir, 'agent', file);
+/** Commands to paste: every file, with the flag that takes it. */
+function report(dir: string, host: string, pki: InitialPki): string {
+  const frontend = (file: string): string => shellWord(join(dir, 'frontend', file));
+  const agent = (file: string): string => shellWord(join(dir, 'agent', file));
   return `Made ${join(dir, 'frontend')} and ${join(dir, 'agent')}: certificates until ${dayOf(pki.agent.agent.notAfter)}, CAs until ${dayOf(pki.agent.ca.validity.notAfter)}.
 
 fairlead-server \\
@@ -57,13 +62,16 @@ fairlead-server \\
   --cluster-ca-cert ${agent('ca.crt')}
 
 fairlead-agent \\
+  --proxy-server-host ${host} --proxy-server-port 8091 \\
   --ca-cert ${agent('ca.crt')} \\
   --agent-cert ${agent('agent.crt')} --agent-key ${agent('agent.key')}
 
 curl \\
+  --proxy https://localhost:8090 \\
   --proxy-cacert ${frontend('ca.crt')} \\
-  --proxy-cert ${frontend('client.crt')} --proxy-key ${frontend('client.key')}
+  --proxy-cert ${frontend('client.crt')} --proxy-key ${frontend('client.key')} \\
+  http://localhost:8080/
 
-The servers and agents do not need ca.key: keep both ca.key files where only you can read them.
+Replace localhost:8080 by a target that the agent can reach. The servers and agents do not need ca.key: keep both ca.key files where only you can read them.
 `;
 }

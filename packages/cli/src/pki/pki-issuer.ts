@@ -3,11 +3,20 @@ import { loadAuthority, writeIssuerPki } from '@fairlead/pki';
 import { defineOptions, option } from '@fairlead/runtime/options';
 import { commandEntry } from '../command-set.ts';
 import { withFlagsNamed } from './pki-failure.ts';
-import { caOption, dayOf, daysOption, directory, keyOptions, namesOption } from './pki-options.ts';
+import {
+  caOption,
+  dayOf,
+  daysOption,
+  directory,
+  keyOptions,
+  namesOption,
+  shellWord,
+} from './pki-options.ts';
 
 const table = defineOptions({
   program: 'fairlead pki issuer',
   summary: 'Make the certificates of fairlead issuer: an intermediate CA, and one for its port',
+  examples: ['fairlead pki issuer --ca pki/agent --out pki/issuer'],
   options: {
     ca: caOption,
     out: option(directory, {
@@ -31,7 +40,7 @@ export const pkiIssuer = commandEntry(table, async ({ options }) => {
   const { authority, server } = await withFlagsNamed(async () =>
     writeIssuerPki(out, await loadAuthority(ca), { hosts, ips, keyType, days, caDays, force }),
   );
-  const file = (name: string): string => join(out, name);
+  const file = (name: string): string => shellWord(join(out, name));
   process.stdout.write(`Made ${out}: an intermediate CA until ${dayOf(authority.validity.notAfter)}, a server certificate until ${dayOf(server.notAfter)}.
 
 fairlead issuer \\

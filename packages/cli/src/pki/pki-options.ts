@@ -53,6 +53,10 @@ export const defaultRouteOption = option(kinds.boolean, {
   default: false,
 });
 
+/** A path as one word of a shell. */
+export const shellWord = (path: string): string =>
+  /^[\w./:@%+,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+
 export const dayOf = (at: Date): string => at.toISOString().slice(0, 10);
 
 /** Warns on stderr if a certificate has fewer days than requested. */

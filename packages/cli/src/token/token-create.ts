@@ -22,6 +22,9 @@ const dayMs = 86_400_000;
 const table = defineOptions({
   program: 'fairlead token create',
   summary: 'Make a token with which one agent joins once, and print it with the hash of the CA',
+  examples: [
+    'fairlead token create --token-dir tokens --ca-cert ca.crt --agent-id node-1 --host node-1',
+  ],
   options: {
     ...tokenStoreOptions,
     'ca-cert': option(kinds.filePath, {

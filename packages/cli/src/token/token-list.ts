@@ -13,6 +13,7 @@ import { jsonOption, withTokenStore } from './with-token-store.ts';
 const table = defineOptions({
   program: 'fairlead token list',
   summary: 'Show the tokens, and which agents redeemed them',
+  examples: ['fairlead token list --token-dir tokens'],
   options: { ...tokenStoreOptions, ...jsonOption },
   check: checkTokenStoreOptions,
 });

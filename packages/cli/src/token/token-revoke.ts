@@ -8,6 +8,7 @@ import { withTokenStore } from './with-token-store.ts';
 const table = defineOptions({
   program: 'fairlead token revoke',
   summary: 'Delete a token, so that no agent can join with it',
+  examples: ['fairlead token revoke --token-dir tokens ID'],
   positionals: { usage: 'ID', min: 1, max: 1 },
   options: tokenStoreOptions,
   check: checkTokenStoreOptions,

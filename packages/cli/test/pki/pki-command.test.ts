@@ -1,8 +1,10 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createAuthority, createInitialPki } from '@fairlead/pki';
 import { makeCertificateRequest } from '@fairlead/pki/enrollment';
+import { workspaceRoot } from '@fairlead/testkit';
 import t from 'tap';
 import { runCommand, runFairlead } from '../run-fairlead.ts';
 
@@ -50,6 +52,40 @@ t.test('pki init creates the certificates of both sides, and keys with mode 600'
   const server = await certificateIn(dir, 'agent/server.crt');
   t.ok(server.verify((await certificateIn(dir, 'agent/ca.crt')).publicKey));
   t.equal(server.subjectAltName?.split(', ')[0], 'DNS:localhost');
+});
+
+t.test('pki init prints commands that can be pasted', async (t) => {
+  const dir = join(t.testdir(), "it's a directory");
+  const { stdout } = await runCommand(['pki', 'init', '--out', dir]);
+  const programs = ['fairlead-server', 'fairlead-agent', 'curl'];
+  const bin = t.testdir(
+    Object.fromEntries(programs.map((name) => [name, '#!/bin/sh\nprintf "%s\\n" "$@"\n'])),
+  );
+  for (const name of programs) {
+    await chmod(join(bin, name), 0o755);
+    const command = new RegExp(`^${name} .*(?:\\\\\\n.*)*$`, 'm').exec(stdout)?.[0] ?? '';
+    const args = execFileSync('sh', ['-c', command], {
+      encoding: 'utf8',
+      env: { PATH: `${bin}:/usr/bin:/bin` },
+    }).split('\n');
+    const files = args.filter((arg) => /\.(crt|key)$/.test(arg));
+    t.ok(files.length >= 3, name);
+    for (const file of files) t.ok((await stat(file)).isFile(), file);
+    if (name === 'curl') {
+      t.match(args, [/.*/], 'it runs');
+      t.equal(args[args.indexOf('--proxy') + 1], 'https://localhost:8090');
+      t.match(args.at(-2), /^https?:\/\/[^ ]+$/, 'a target');
+    }
+    if (name === 'fairlead-agent') t.ok(args.includes('--proxy-server-host'), 'the server');
+  }
+});
+
+t.test('git ignores the directory that the documentation creates', async (t) => {
+  const isIgnored = (path: string) =>
+    spawnSync('git', ['check-ignore', '-q', path], { cwd: workspaceRoot }).status === 0;
+  t.ok(isIgnored('pki/frontend/ca.key'));
+  t.notOk(isIgnored('packages/pki/src/new.ts'));
+  t.notOk(isIgnored('packages/cli/src/pki/new.ts'));
 });
 
 t.test('pki init applies --host, --ip, --days, --ca-days and --key-type', async (t) => {
@@ -223,7 +259,7 @@ t.test('pki issue warns if the CA expires before --days', async (t) => {
 /** Invalid arguments after `pki`, and the line of the error. DIR has a CA. */
 const invalid: [argv: string[], line: RegExp][] = [
   [[], /^a command is missing; the commands are init, issue, issuer$/],
-  [['inti'], /^there is no command "inti"; the commands are init, issue, issuer$/],
+  [['inti'], /^there is no command "inti"; the commands are init, issue, issuer; did you mean init\?$/],
   [['toString'], /there is no command "toString"/],
   [['init'], /--out is missing/],
   [['init', '--out', 'DIR/new', '--days', '0'], /^--days: "0" is not a whole number from 1/],

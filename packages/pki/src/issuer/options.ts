@@ -19,6 +19,7 @@ const health = 'Health and metrics';
 export const issuerOptions = defineOptions({
   program: 'fairlead issuer',
   summary: 'fairlead issuer: issues certificates to agents that join with a token, and renews them',
+  examples: ['fairlead issuer --config issuer.yaml'],
   options: {
     ...configOptions,
 

@@ -17,6 +17,8 @@ const indentChars = 8;
 export function helpText(table: AnyOptionTable): string {
   const usage = ['Usage:', table.program, '[flags]', table.positionals?.usage].filter(Boolean);
   const lines = [table.summary, '', usage.join(' ')];
+  const { examples = [] } = table;
+  if (examples.length > 0) lines.push('', 'Examples:', ...examples.map((line) => `  ${line}`));
   for (const [group, options] of optionsByGroup(table)) {
     lines.push('', `${group}:`);
     for (const [name, option] of options) lines.push(...optionLines(name, option));

@@ -130,6 +130,8 @@ export interface OptionTable<D extends OptionDeclarations> {
   /** One sentence: the purpose of the program. */
   readonly summary: string;
   readonly options: D;
+  /** Command lines for `--help`, as a user would type them. */
+  readonly examples?: readonly string[];
   /** Arguments that are not flags: their number, and their names in the usage line (`HOST:PORT`). */
   readonly positionals?: { readonly usage: string; readonly min: number; readonly max: number };
   /** Checks options against each other. Throws UsageError with the flags and the cure. */

@@ -23,6 +23,11 @@ export const logOptions = {
     description: 'Lowest level to log; overrides -v',
     defaultText: 'info',
   }),
+  'log-format': option(oneOf('auto', 'json', 'text'), {
+    group: 'Logging',
+    description: 'Format of the lines: auto is text if stderr is a terminal, else JSON',
+    default: 'auto',
+  }),
   v: option(integer(0, 2 ** 31 - 1), {
     group: 'Logging',
     description: "klog's verbosity: 0 to 4 is info, 5 is debug, 6 and above is trace",

@@ -1,14 +1,16 @@
 /**
- * JSON log lines, one per event, written asynchronously and flushed when the process exits.
+ * JSON log lines, or text for people, one per event, written asynchronously and flushed when the process exits.
  *
  * They go to stderr, as klog's do: stdout is for a command's result.
  */
 import { closeSync, openSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { type DestinationStream, type Level, type Logger, pino, stdTimeFunctions } from 'pino';
 import type { OptionValues } from '../options/option-table.ts';
 import type { logOptions } from '../options/shared-options.ts';
 import { UsageError } from './startup-error.ts';
 import { escapeJsonLine } from './text.ts';
+import { textLine } from './text-line.ts';
 
 export type { Logger } from 'pino';
 
@@ -53,11 +55,11 @@ export function logLevel({ logLevel, v }: Pick<LogSettings, 'logLevel' | 'v'>): 
 
 /** @throws UsageError if the log file cannot be opened */
 export function createLog(settings: LogSettings): ProgramLog {
-  return openLog(
-    '--log-file',
-    settings.logtostderr ? undefined : settings.logFile,
-    logLevel(settings),
-  );
+  const path = settings.logtostderr ? undefined : settings.logFile;
+  const isTerminal = path === undefined && isatty(stderrFd);
+  const { logFormat } = settings;
+  const isText = logFormat === 'text' || (logFormat === 'auto' && isTerminal);
+  return openLog('--log-file', path, logLevel(settings), isText);
 }
 
 /**
@@ -70,7 +72,7 @@ export function createFileLog(flag: string, path: string): ProgramLog {
 }
 
 /** @param path undefined: stderr */
-function openLog(flag: string, path: string | undefined, level: Level): ProgramLog {
+function openLog(flag: string, path: string | undefined, level: Level, isText = false): ProgramLog {
   if (path !== undefined) checkWritable(flag, path);
   // pino's types lack `destroyed`.
   const destination = pino.destination({
@@ -100,7 +102,7 @@ function openLog(flag: string, path: string | undefined, level: Level): ProgramL
     // Without flushSync, which pino would call after a fatal line: it overtakes a pending write.
     logger: createLogger(level, {
       write: (line) => {
-        if (!destination.destroyed) destination.write(line);
+        if (!destination.destroyed) destination.write(isText ? textLine(line) : line);
       },
     }),
     reopen: () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createFileLog, createLogger, logLevel } from '@fairlead/runtime/process';
+import { createFileLog, createLog, createLogger, logLevel } from '@fairlead/runtime/process';
 import t from 'tap';
 import { memoryLogger } from '../log-lines.ts';
 
@@ -78,4 +78,22 @@ t.test('lines after the close of a log file are ignored', async (t) => {
   // t.match() would print the whole file if it failed.
   t.ok(text.includes('"msg":"before"'));
   t.notOk(text.includes('"msg":"after"'));
+});
+
+t.test('for a terminal, a line is text: time, level, message, then fields', async (t) => {
+  const path = join(t.testdir({}), 'log');
+  const settings = { logLevel: undefined, v: 0, logtostderr: false, logFile: path };
+  const { logger, close } = createLog({ ...settings, logFormat: 'text' } as Parameters<
+    typeof createLog
+  >[0]);
+  logger.warn({ address: '127.0.0.1:1', names: ['a', 'b'], text: 'two words' }, 'agent refused');
+  logger.error({ err: new Error('boom') }, 'failed\u001b[2J');
+  await close();
+  const [first = '', second = '', ...rest] = readFileSync(path, 'utf8').split('\n');
+  t.match(
+    first,
+    /^\d\d:\d\d:\d\d\.\d{3} WARN {2}agent refused {2}address=127\.0\.0\.1:1 names=\["a","b"\] text="two words"$/,
+  );
+  t.match(second, /^\d\d:\d\d:\d\d\.\d{3} ERROR failed\\u001b\[2J {2}err=boom$/);
+  t.match(rest[0], /^ {4}at /, "the error's stack");
 });
