@@ -42,7 +42,7 @@ t.test('`fairlead why` and `fairlead status` explain the state of a running serv
   t.match(why.stdout, /^policy {3}uds: allowed, allowed by "\*"$/m);
   t.match(why.stdout, /^policy {3}cn:narrow: DENIED, no rule allows it$/m);
   t.match(why.stdout, /^agents {3}strategy default finds 1$/m);
-  t.match(why.stdout, /^ +node-1 at 127\.0\.0\.1:\d+, \d streams$/m);
+  t.match(why.stdout, /^ +node-1 at 127\.0\.0\.1:\d+, (1 stream|\d streams)$/m);
   t.match(why.stdout, /^ +not covered by its certificate: host=node-2$/m);
   t.match(why.stdout, /^choice {3}node-1, the only one$/m);
   t.match(why.stdout, /^dial {5}\S+ by mtls:frontend-client: policy_denied after \d+ ms$/m);
@@ -60,11 +60,40 @@ t.test('`fairlead why` and `fairlead status` explain the state of a running serv
   t.equal(status.code, 0, status.stderr);
   t.match(
     status.stdout,
-    /^server server-1, version .*: \d streams, 1 agents, agent authorization audit$/m,
+    /^server server-1, version \S+, up \d+ s: (1 stream|\d streams), 1 agent, agent authorization audit$/m,
   );
   t.match(status.stdout, /^node-1 +127\.0\.0\.1:\d+ +node +tls +/m);
   t.match(status.stdout, /^node-1: its certificate does not cover host=node-2$/m);
+  t.match(status.stdout, /^node-1 claims host=node-1 host=node-2$/m);
+  t.match(status.stdout, /^node-1 .* \d+(\.\d)? (B|KiB) +\d+(\.\d)? (B|KiB)$/m, 'sizes have units');
 });
+
+t.test(
+  'for a target that no agent serves, `fairlead why` says what was asked and why agents are missing',
+  async (t) => {
+    const server = await startServer(t, {
+      agentAuthorization: 'enforce',
+      proxyStrategies: ['destHost', 'destCIDR'],
+    });
+    const admin = `--admin=${server.adminUrl.href}`;
+    const node = await pki.agent({ name: 'node-of-why', hosts: ['node-1'] });
+    await startAgent(t, server, node, { agentIdentifiers: 'host=node-1' });
+    await server.log.line('agent connected');
+    const other = await pki.agent({ name: 'other-of-why', hosts: ['node-2'] });
+    await startAgent(t, server, other, { agentId: 'node-9', agentIdentifiers: 'host=node-9' });
+    await server.log.line(/^agent refused/);
+
+    const { code, stdout } = await fairlead('why', 'node-9:443', admin);
+    t.equal(code, 0);
+    t.match(stdout, /^agents {3}none serves this target$/m);
+    t.match(stdout, /^asked {4}destHost, destCIDR$/m);
+    t.match(stdout, /^claims {3}host=node-1$/m);
+    t.match(stdout, /^refused {2}\S+ other-of-why at \S+: .*does not cover host=node-9$/m);
+
+    const status = await fairlead('status', admin);
+    t.match(status.stdout, /^refused \S+ other-of-why at \S+: .*does not cover host=node-9$/m);
+  },
+);
 
 t.test('an invalid argument or an unreachable admin port gives one line of error', async (t) => {
   const server = await startServer(t);

@@ -22,7 +22,7 @@ export class Readiness {
   #lastAgentAtMs = 0;
   #probedAtMs = -Infinity;
   #isSettled = false;
-  #isDraining = false;
+  isDraining = false;
 
   constructor(options: ReadinessOptions) {
     this.#options = options;
@@ -34,7 +34,7 @@ export class Readiness {
   }
 
   drain(): void {
-    this.#isDraining = true;
+    this.isDraining = true;
   }
 
   /** Whether probes use `whyNotReady`. */
@@ -54,7 +54,7 @@ export class Readiness {
 
   /** The same for a status display. */
   get reason(): string | undefined {
-    if (this.#isDraining) return 'the server is draining';
+    if (this.isDraining) return 'the server is draining';
     if (!this.#options.hasBackend()) return 'no agent is connected that the first strategy can use';
     return this.#hasSettled() ? undefined : 'agents are still arriving';
   }

@@ -4,6 +4,7 @@ import type { AgentConnection } from '../agents/agent-connection.ts';
 import { claimTexts } from '../agents/agent-identifiers.ts';
 import type { Backends } from '../agents/backends.ts';
 import { type ClaimConflict, claimConflicts } from '../agents/exclusive-claims.ts';
+import type { AgentRefusal, RecentRefusals } from '../agents/recent-refusals.ts';
 import type { FrontEnd } from '../front-end/front-end.ts';
 import type { ServerOptions } from '../options.ts';
 
@@ -11,11 +12,17 @@ import type { ServerOptions } from '../options.ts';
 export interface ServerStatus {
   readonly version: string;
   readonly serverId: string;
+  /** Since its start. */
+  readonly uptimeMs: number;
+  /** Whether the server shuts down. */
+  readonly isDraining: boolean;
   /** Dialing or open, of all clients. */
   readonly streams: number;
   readonly agentAuthorization: ServerOptions['agentAuthorization'];
   /** Hosts and addresses that more than one agent claims. */
   readonly conflicts: readonly ClaimConflict[];
+  /** Agents that were refused lately, the latest first. */
+  readonly refusals: readonly AgentRefusal[];
   /** Only with `--workers`: the processes of this server. */
   readonly workers?: readonly WorkerStatus[];
   /** One per tunnel; with `--workers`, an agent has a tunnel to each worker. */
@@ -68,13 +75,19 @@ export function statusRoutes(
   backends: Backends,
   connections: () => readonly AgentConnection[],
   frontEnd: FrontEnd,
+  refusals: RecentRefusals,
+  isDraining: () => boolean,
 ): AdminRoutes {
+  const startedAtMs = performance.now();
   const status = (): ServerStatus => ({
     version: release.version,
     serverId: options.serverId,
+    uptimeMs: Math.round(performance.now() - startedAtMs),
+    isDraining: isDraining(),
     streams: frontEnd.activeStreams,
     agentAuthorization: options.agentAuthorization,
     conflicts: claimConflicts(backends),
+    refusals: refusals.all,
     agents: connections().map(
       ({ agentId, peer, session, isDraining, isSilent, isFailing, claims }) => ({
         agentId,

@@ -2,6 +2,7 @@ import { formatTarget, type Target, TunnelError } from '@fairlead/protocol';
 import { type AdminReply, type AdminRoutes, jsonReply, textReply } from '@fairlead/runtime/admin';
 import { claimTexts } from '../agents/agent-identifiers.ts';
 import type { Backend } from '../agents/backend.ts';
+import type { AgentRefusal, RecentRefusals } from '../agents/recent-refusals.ts';
 import type { Caller } from '../front-end/caller.ts';
 import { parseConnectTarget } from '../front-end/connect-target.ts';
 import type { FrontEndPolicy } from '../front-end/front-end-policy.ts';
@@ -30,6 +31,16 @@ export interface WhyReport {
     readonly agents: readonly WhyAgent[];
     readonly choice: string;
   };
+  /** Only if no agent serves the target: where to look for the reason. */
+  readonly unserved?: {
+    /** The strategies that found no agent, in their order. */
+    readonly strategies: readonly string[];
+    /** At most `maxClaims` of the agents' claims. */
+    readonly claims: readonly string[];
+    readonly claimCount: number;
+    /** Agents that were refused lately, the latest first. */
+    readonly refusals: readonly AgentRefusal[];
+  };
   /** The latest first. */
   readonly dials: readonly DialRecord[];
 }
@@ -48,6 +59,7 @@ export type WhyAgent = Pick<
 >;
 
 const maxAgents = 20;
+const maxClaims = 20;
 
 /**
  * `/api/v1/why?target=HOST:PORT`: the policy's decision, the matching agents, and the last dials. `caller=` is
@@ -56,14 +68,16 @@ const maxAgents = 20;
 export function whyRoutes(
   router: Router,
   history: DialHistory,
+  refusals: RecentRefusals,
   policy: () => FrontEndPolicy | undefined,
 ): AdminRoutes {
-  return { '/api/v1/why': (query) => why(router, history, policy(), query) };
+  return { '/api/v1/why': (query) => why(router, history, refusals, policy(), query) };
 }
 
 function why(
   router: Router,
   history: DialHistory,
+  refusals: RecentRefusals,
   rules: FrontEndPolicy | undefined,
   query: URLSearchParams,
 ): AdminReply {
@@ -100,9 +114,23 @@ function why(
       agents: (matches?.backends ?? []).slice(0, maxAgents).map(describeAgent),
       choice: choiceAmong(matches?.backends ?? []),
     },
+    ...(!matches && { unserved: describeUnserved(router, refusals) }),
     dials: history.of(target),
   };
   return jsonReply(200, report);
+}
+
+function describeUnserved(
+  router: Router,
+  { all }: RecentRefusals,
+): NonNullable<WhyReport['unserved']> {
+  const { claims, names } = router;
+  return {
+    strategies: names,
+    claims: claims.slice(0, maxClaims),
+    claimCount: claims.length,
+    refusals: all,
+  };
 }
 
 function callerOf(names: readonly string[]): Caller {

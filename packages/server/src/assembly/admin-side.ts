@@ -9,7 +9,7 @@ import type { ServerContext } from './server-context.ts';
 /** The health and admin ports of one server. Nothing listens yet. */
 export function createAdminSide(
   { options, logger, files, metrics, memory, handshakes }: ServerContext,
-  { backends, router, readiness, connections }: AgentSide,
+  { backends, router, readiness, connections, refusals }: AgentSide,
   { frontEnd, history }: FrontEndSide,
 ) {
   metrics.observe(
@@ -35,8 +35,15 @@ export function createAdminSide(
     'max',
   );
   const reports = {
-    ...statusRoutes(options, backends, () => connections.serving, frontEnd),
-    ...whyRoutes(router, history, () => files.policy),
+    ...statusRoutes(
+      options,
+      backends,
+      () => connections.serving,
+      frontEnd,
+      refusals,
+      () => readiness.isDraining,
+    ),
+    ...whyRoutes(router, history, refusals, () => files.policy),
   };
   const ports = createAdminPorts(options, logger, {
     registry: metrics.registry,

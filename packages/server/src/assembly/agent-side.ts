@@ -4,6 +4,7 @@ import { AgentListener } from '../agents/agent-listener.ts';
 import { createAuthorizer } from '../agents/auth/agent-authorization.ts';
 import { createTokenAuthenticator } from '../agents/auth/token-authenticator.ts';
 import { Backends } from '../agents/backends.ts';
+import { RecentRefusals } from '../agents/recent-refusals.ts';
 import { PeerList } from '../cluster/peer-list.ts';
 import { createServerLeases } from '../cluster/server-leases.ts';
 import { Router } from '../routing/router.ts';
@@ -36,12 +37,13 @@ export async function createAgentSide(context: ServerContext) {
   });
   metrics.setBackends(backends.counts, proxyStrategies);
 
+  const refusals = new RecentRefusals();
   const connections = new AgentConnections({
     options,
     logger,
     memory,
     backends,
-    authorize: createAuthorizer(options.agentAuthorization, logger, metrics),
+    authorize: createAuthorizer(options.agentAuthorization, logger, metrics, refusals),
     callObserver: metrics.grpcCalls('Connect'),
     whyDenied: files.whyDenied,
   });
@@ -61,6 +63,7 @@ export async function createAgentSide(context: ServerContext) {
     onTunnel: (transport, peer, identify) => connections.addTunnel(transport, peer, identify),
     onAgentCall: (stream, headers, peer) => connections.addCall(stream, headers, peer),
     onRefused: (reason) => metrics.onAgentRefused(reason),
+    onPeerRefused: (peer, reason) => refusals.add(peer, reason),
     onHandshake: (isResumed) => metrics.onAgentHandshake(isResumed),
   });
 
@@ -76,7 +79,7 @@ export async function createAgentSide(context: ServerContext) {
         peers.setLeased(agentAddresses);
       })
     : undefined;
-  return { tokens, backends, router, readiness, connections, listener, peers, leases };
+  return { tokens, backends, router, readiness, connections, refusals, listener, peers, leases };
 }
 
 export type AgentSide = Awaited<ReturnType<typeof createAgentSide>>;

@@ -1,4 +1,5 @@
 import type { Target } from '@fairlead/protocol';
+import { claimTexts } from '../agents/agent-identifiers.ts';
 import type { Backend } from '../agents/backend.ts';
 import type { Backends } from '../agents/backends.ts';
 import type { BackendPool } from './backend-pool.ts';
@@ -26,7 +27,8 @@ export type StrategyName = keyof typeof strategies;
 /** Picks the backend for a target. */
 export class Router {
   readonly #backends: Backends;
-  readonly #names: readonly StrategyName[];
+  /** In the order of their use. */
+  readonly names: readonly StrategyName[];
   readonly #random: () => number;
 
   /**
@@ -35,19 +37,27 @@ export class Router {
    */
   constructor(backends: Backends, names: readonly StrategyName[], random = Math.random) {
     this.#backends = backends;
-    this.#names = names;
+    this.names = names;
     this.#random = random;
   }
 
   /** Whether the first strategy has a backend: what Konnectivity calls ready. */
   get isReady(): boolean {
-    const [first] = this.#names;
+    const [first] = this.names;
     return first !== undefined && this.#backends.counts[first] > 0;
+  }
+
+  /** All claims of all agents, in linear time: for diagnosis. */
+  get claims(): string[] {
+    const texts = this.#backends.all
+      .all()
+      .flatMap(({ claims }) => [...claimTexts(claims.covered), ...claimTexts(claims.uncovered)]);
+    return [...new Set(texts)].sort();
   }
 
   /** The backends among which `pick` picks, the preferred ones first, in linear time: for diagnosis. */
   matches(target: Target) {
-    for (const strategy of this.#names) {
+    for (const strategy of this.names) {
       for (const pool of strategies[strategy](this.#backends, target)) {
         const backends = pool.eligible();
         if (backends.length > 0) return { strategy, backends };
@@ -63,7 +73,7 @@ export class Router {
    */
   pick(target: Target, exclude?: Backend): Backend | undefined {
     let silent: Backend | undefined;
-    for (const name of this.#names) {
+    for (const name of this.names) {
       for (const pool of strategies[name](this.#backends, target)) {
         const found = pool.pick(this.#random, exclude);
         if (found) return found;

@@ -16,6 +16,15 @@ function mergedConflicts(reports: readonly ServerStatus[]): ServerStatus['confli
   return [...conflicts.values()];
 }
 
+/** The latest first; each worker has its own. */
+function mergedRefusals(
+  reports: readonly Pick<ServerStatus, 'refusals'>[],
+): ServerStatus['refusals'] {
+  return reports
+    .flatMap(({ refusals }) => refusals)
+    .toSorted((one, other) => other.at.localeCompare(one.at));
+}
+
 /** `/api/v1/status`: the tunnels of all workers, each with its worker. */
 export function mergeStatus(
   serverId: string,
@@ -31,9 +40,12 @@ export function mergeStatus(
   const status: ServerStatus = {
     version: first.version,
     serverId,
+    uptimeMs: Math.max(...reports.map(({ uptimeMs }) => uptimeMs)),
+    isDraining: reports.some(({ isDraining }) => isDraining),
     streams: reports.reduce((sum, { streams }) => sum + streams, 0),
     agentAuthorization: first.agentAuthorization,
     conflicts: mergedConflicts(reports),
+    refusals: mergedRefusals(reports),
     workers,
     agents,
   };
@@ -46,6 +58,8 @@ export function mergeWhy(replies: readonly WorkerReply[]): AdminReply {
   if (refusal) return refusal.reply;
   const reports = replies.map(({ worker, reply }) => ({ worker, ...read<WhyReport>(reply) }));
   const { target, policy } = reports[0]!;
+  const unserved = reports.flatMap((report) => report.unserved ?? []);
+  const isUnserved = unserved.length === reports.length;
   const routing = reports.map(({ routing: { choice } }) => choice);
   const isSame = routing.every((choice) => choice === routing[0]);
   const report: WhyReport = {
@@ -63,6 +77,13 @@ export function mergeWhy(replies: readonly WorkerReply[]): AdminReply {
             .map(({ worker, routing: { choice } }) => `worker ${worker}: ${choice}`)
             .join('; '),
     },
+    ...(isUnserved && {
+      unserved: {
+        ...unserved[0]!,
+        claims: [...new Set(unserved.flatMap(({ claims }) => claims))].sort(),
+        refusals: mergedRefusals(unserved),
+      },
+    }),
     dials: reports
       .flatMap(({ worker, dials }) => dials.map((dial) => ({ worker, ...dial })))
       .toSorted((one, other) => other.at.localeCompare(one.at)),

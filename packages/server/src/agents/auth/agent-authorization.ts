@@ -4,6 +4,7 @@ import type { ServerMetrics } from '../../admin/metrics.ts';
 import type { ServerOptions } from '../../options.ts';
 import { type AgentClaims, claimTexts, parseAgentIdentifiers } from '../agent-identifiers.ts';
 import { type AgentPeer, nameOf, peerFields } from '../agent-peer.ts';
+import type { RecentRefusals } from '../recent-refusals.ts';
 import { noConstraints, splitClaims, withNode } from './claim-constraints.ts';
 
 /** The key of an agent identifier. */
@@ -19,6 +20,7 @@ export function createAuthorizer(
   mode: ServerOptions['agentAuthorization'],
   logger: Logger,
   metrics: Pick<ServerMetrics, 'onUncoveredClaim' | 'onAgentRefused'>,
+  refusals?: RecentRefusals,
 ) {
   /**
    * @param identifiers as the agent sent them, see parseAgentIdentifiers
@@ -49,9 +51,8 @@ export function createAuthorizer(
     }
     logger.warn(fields, `agent refused: its ${credential} does not cover it`);
     metrics.onAgentRefused('unauthorized');
-    throw new TunnelError(
-      'unauthorized',
-      `the ${credential} of ${nameOf(peer) ?? 'the agent'} does not cover ${named.join(', ')}`,
-    );
+    const reason = `the ${credential} of ${nameOf(peer) ?? 'the agent'} does not cover ${named.join(', ')}`;
+    refusals?.add(peer, reason);
+    throw new TunnelError('unauthorized', reason);
   };
 }
