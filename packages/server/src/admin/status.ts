@@ -4,9 +4,9 @@ import type { AgentConnection } from '../agents/agent-connection.ts';
 import { claimTexts } from '../agents/agent-identifiers.ts';
 import type { Backends } from '../agents/backends.ts';
 import { type ClaimConflict, claimConflicts } from '../agents/exclusive-claims.ts';
-import type { AgentRefusal, RecentRefusals } from '../agents/recent-refusals.ts';
 import type { FrontEnd } from '../front-end/front-end.ts';
 import type { ServerOptions } from '../options.ts';
+import type { AgentRefusal, RecentRefusals } from './recent-refusals.ts';
 
 /** The response of `/api/v1/status`. */
 export interface ServerStatus {

@@ -2,13 +2,13 @@ import { formatTarget, type Target, TunnelError } from '@fairlead/protocol';
 import { type AdminReply, type AdminRoutes, jsonReply, textReply } from '@fairlead/runtime/admin';
 import { claimTexts } from '../agents/agent-identifiers.ts';
 import type { Backend } from '../agents/backend.ts';
-import type { AgentRefusal, RecentRefusals } from '../agents/recent-refusals.ts';
 import type { Caller } from '../front-end/caller.ts';
 import { parseConnectTarget } from '../front-end/connect-target.ts';
 import type { FrontEndPolicy } from '../front-end/front-end-policy.ts';
 import { stateOf } from '../routing/backend-pool.ts';
 import type { DialHistory, DialRecord } from '../routing/dial-history.ts';
 import type { Router } from '../routing/router.ts';
+import type { AgentRefusal, RecentRefusals } from './recent-refusals.ts';
 import type { AgentStatus } from './status.ts';
 
 /** The response of `/api/v1/why`: how the server would serve a target. */

@@ -1,10 +1,10 @@
 import { Readiness } from '../admin/readiness.ts';
+import { RecentRefusals } from '../admin/recent-refusals.ts';
 import { AgentConnections } from '../agents/agent-connections.ts';
 import { AgentListener } from '../agents/agent-listener.ts';
 import { createAuthorizer } from '../agents/auth/agent-authorization.ts';
 import { createTokenAuthenticator } from '../agents/auth/token-authenticator.ts';
 import { Backends } from '../agents/backends.ts';
-import { RecentRefusals } from '../agents/recent-refusals.ts';
 import { PeerList } from '../cluster/peer-list.ts';
 import { createServerLeases } from '../cluster/server-leases.ts';
 import { Router } from '../routing/router.ts';

@@ -1,10 +1,10 @@
 import { TunnelError } from '@fairlead/protocol';
 import type { Logger } from '@fairlead/runtime/process';
 import type { ServerMetrics } from '../../admin/metrics.ts';
+import type { RecentRefusals } from '../../admin/recent-refusals.ts';
 import type { ServerOptions } from '../../options.ts';
 import { type AgentClaims, claimTexts, parseAgentIdentifiers } from '../agent-identifiers.ts';
 import { type AgentPeer, nameOf, peerFields } from '../agent-peer.ts';
-import type { RecentRefusals } from '../recent-refusals.ts';
 import { noConstraints, splitClaims, withNode } from './claim-constraints.ts';
 
 /** The key of an agent identifier. */

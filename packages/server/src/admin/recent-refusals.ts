@@ -1,5 +1,5 @@
 import { cleanText } from '@fairlead/protocol';
-import { type AgentPeer, nameOf } from './agent-peer.ts';
+import { type AgentPeer, nameOf } from '../agents/agent-peer.ts';
 
 /** An agent that was refused. */
 export interface AgentRefusal {
