@@ -1,4 +1,4 @@
-import { type IncomingMessage, request as requestHttp1 } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { formatTarget, type Target } from '@fairlead/protocol';
 import { type ClientHttp2Stream, request as requestHttp2 } from 'http2-wrapper';
@@ -6,6 +6,7 @@ import type { ConnectAttempt } from '../connect-attempt.ts';
 import { ConnectError } from '../connect-error.ts';
 import { closeWithStream, startHttp2 } from '../http2-session.ts';
 import { startTls } from '../start-tls.ts';
+import { type ConnectAnswer, readConnectAnswer, schemesOf } from './connect-answer.ts';
 import type { EgressProxy } from './egress-proxy.ts';
 
 /**
@@ -47,32 +48,18 @@ async function openProxy(attempt: ConnectAttempt, proxy: EgressProxy) {
   return { socket: secured.socket, isHttp2: secured.socket.alpnProtocol === 'h2' };
 }
 
-function connectByHttp1(
-  attempt: ConnectAttempt,
+async function connectByHttp1(
+  _attempt: ConnectAttempt,
   proxy: EgressProxy,
   socket: Duplex,
   authority: string,
 ): Promise<Duplex> {
-  const request = attempt.own(
-    requestHttp1({
-      createConnection: () => socket,
-      method: 'CONNECT',
-      path: authority,
-      headers: { host: authority, ...authorization(proxy) },
-    }),
-  );
-  return new Promise((resolve, reject) => {
-    request.once('error', reject);
-    request.once('connect', ({ statusCode, statusMessage }, connected: Duplex, head: Buffer) => {
-      if (!isSuccess(statusCode)) {
-        reject(refusal(authority, statusCode, statusMessage));
-        return;
-      }
-      if (head.length > 0) connected.unshift(head);
-      resolve(connected);
-    });
-    request.end();
-  });
+  const fields = Object.entries({ host: authority, ...authorization(proxy) });
+  const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(`CONNECT ${authority} HTTP/1.1\r\n${lines.join('')}\r\n`);
+  const answer = await readConnectAnswer(socket);
+  if (!isSuccess(answer.status)) throw refusal(proxy, authority, answer);
+  return socket;
 }
 
 function connectByHttp2(
@@ -93,9 +80,11 @@ function connectByHttp2(
   return new Promise((resolve, reject) => {
     request.once('error', reject);
     session.once('error', reject);
-    request.once('connect', ({ statusCode }: IncomingMessage, stream: ClientHttp2Stream) => {
-      if (!isSuccess(statusCode)) {
-        reject(refusal(authority, statusCode));
+    request.once('connect', (answer: IncomingMessage, stream: ClientHttp2Stream) => {
+      const { statusCode: status = 0, headers } = answer;
+      if (!isSuccess(status)) {
+        const { 'proxy-authenticate': challenges = [] } = headers;
+        reject(refusal(proxy, authority, { status, text: '', challenges: [challenges].join() }));
         return;
       }
       closeWithStream(session, stream);
@@ -107,15 +96,25 @@ function connectByHttp2(
 }
 
 /** RFC 9110 section 9.3.6: any 2xx opens the tunnel. */
-function isSuccess(status: number | undefined): boolean {
-  return status !== undefined && status >= 200 && status < 300;
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
 }
 
 function authorization({ authorization }: EgressProxy): Record<string, string> {
   return authorization === undefined ? {} : { 'proxy-authorization': authorization };
 }
 
-function refusal(authority: string, status: number | undefined, text = ''): Error {
-  const cure = status === 407 ? '. Put a user and a password into its URL' : '';
+function refusal(proxy: EgressProxy, authority: string, answer: ConnectAnswer): Error {
+  const { status, text } = answer;
+  const cure = status === 407 ? cureOf407(proxy, schemesOf(answer.challenges)) : '';
   return new Error(`CONNECT ${authority} was answered with ${status} ${text}`.trim() + cure);
+}
+
+function cureOf407(proxy: EgressProxy, schemes: readonly string[]): string {
+  const offer = schemes.length > 0 ? `. The proxy offers ${schemes.join(', ')}` : '';
+  if (offer !== '' && !schemes.some((scheme) => scheme.toLowerCase() === 'basic')) {
+    return `${offer}, but agents only support Basic. Enable Basic on the proxy, or exempt the agent`;
+  }
+  if (proxy.authorization === undefined) return `${offer}. Put a user and a password into its URL`;
+  return `${offer}. Correct the user and the password in its URL`;
 }

@@ -17,6 +17,12 @@ export interface ProxyOptions {
   readonly refuseWith?: number;
   /** Accepts requests and never answers. */
   readonly silent?: boolean;
+  /** Interim answers before the final one, with their fields: `100 Continue`. */
+  readonly interim?: readonly string[];
+  /** The values of Proxy-Authenticate in a refusal. */
+  readonly challenges?: readonly string[];
+  /** Further fields of a 200 over HTTP/1.1. */
+  readonly fields?: string;
 }
 
 function dial(authority: string | undefined): net.Socket {
@@ -32,7 +38,8 @@ function join(client: Duplex, upstream: net.Socket): void {
   upstream.on('close', () => client.destroy());
 }
 
-function onHttp1Connect(requests: string[], { refuseWith, silent }: ProxyOptions) {
+function onHttp1Connect(requests: string[], options: ProxyOptions) {
+  const { refuseWith, silent, interim = [], challenges = [], fields = '' } = options;
   return ({ url, headers }: IncomingMessage, client: Duplex) => {
     requests.push(`${url} ${headers['proxy-authorization'] ?? '-'}`);
     client.on('error', () => {});
@@ -40,13 +47,15 @@ function onHttp1Connect(requests: string[], { refuseWith, silent }: ProxyOptions
       client.resume().on('end', () => client.end());
       return;
     }
+    for (const head of interim) client.write(`HTTP/1.1 ${head}\r\n\r\n`);
     if (refuseWith !== undefined) {
-      client.end(`HTTP/1.1 ${refuseWith} Not You\r\n\r\n`);
+      const lines = challenges.map((value) => `Proxy-Authenticate: ${value}\r\n`).join('');
+      client.end(`HTTP/1.1 ${refuseWith} Not You\r\n${lines}\r\n`);
       return;
     }
     const upstream = dial(url);
     upstream.once('connect', () => {
-      client.write('HTTP/1.1 200 OK\r\n\r\n');
+      client.write(`HTTP/1.1 200 OK\r\n${fields}\r\n`);
       join(client, upstream);
     });
     upstream.once('error', () => client.end('HTTP/1.1 502 Bad Gateway\r\n\r\n'));
@@ -71,7 +80,7 @@ export async function startHttp1Proxy(
 export async function startHttp2Proxy(
   t: Test,
   credentials: Credentials,
-  { refuseWith, silent }: ProxyOptions = {},
+  { refuseWith, silent, interim = [], challenges = [] }: ProxyOptions = {},
 ): Promise<TestProxy> {
   const requests: string[] = [];
   const server = createSecureServer({ ...credentials });
@@ -81,8 +90,10 @@ export async function startHttp2Proxy(
     const { ':authority': authority, 'proxy-authorization': authorization } = headers;
     requests.push(`${authority} ${authorization ?? '-'}`);
     if (silent) return;
+    for (const head of interim) stream.additionalHeaders({ ':status': Number.parseInt(head, 10) });
     if (refuseWith !== undefined) {
-      stream.respond({ ':status': refuseWith }, { endStream: true });
+      const authenticate = { 'proxy-authenticate': [...challenges] };
+      stream.respond({ ':status': refuseWith, ...authenticate }, { endStream: true });
       return;
     }
     const upstream = dial(authority);

@@ -40,6 +40,37 @@ for (const [kind, { connect, start }] of Object.entries(kinds)) {
       });
     }
 
+    const interim = ['100 Continue', '103 Early Hints\r\nLink: </a>; rel=preload'];
+    const hesitant: Record<string, (t: Test) => Promise<[TestProxy, string]>> = {
+      'HTTP/1.1': async (t) => [await startHttp1Proxy(t, undefined, { interim }), 'http'],
+      'HTTP/2': async (t) => [
+        await startHttp2Proxy(t, certificates.server, { interim: ['100', '103'] }),
+        'https',
+      ],
+    };
+    for (const [name, startProxy] of Object.entries(hesitant)) {
+      t.test(`${name}: interim answers before the 200 are skipped`, async (t) => {
+        const server = await start(t, serverTls);
+        const [proxy, scheme] = await startProxy(t);
+        const transport = await connect({ host: '127.0.0.1', port: server.port }, agentTls, {
+          timeoutMs,
+          proxy: proxyAt(`${scheme}://127.0.0.1:${proxy.port}`),
+        });
+        await exchange(t, transport);
+      });
+    }
+
+    t.test('fields about a body in a 200 have no meaning', async (t) => {
+      const server = await start(t, serverTls);
+      const fields = 'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n';
+      const proxy = await startHttp1Proxy(t, undefined, { fields });
+      const transport = await connect({ host: '127.0.0.1', port: server.port }, agentTls, {
+        timeoutMs,
+        proxy: proxyAt(`http://127.0.0.1:${proxy.port}`),
+      });
+      await exchange(t, transport);
+    });
+
     t.test('to a server with an IPv6 address', async (t) => {
       const server = await start(t, { ...serverTls, host: '::1' });
       const proxy = await startHttp2Proxy(t, certificates.server);
@@ -58,10 +89,10 @@ t.test('errors of a proxy', async (t) => {
   const secret = 'hunter2';
 
   for (const [name, start] of Object.entries({
-    'HTTP/1.1': (t: Test, refuseWith: number) =>
-      startHttp1Proxy(t, certificates.server, { refuseWith }),
-    'HTTP/2': (t: Test, refuseWith: number) =>
-      startHttp2Proxy(t, certificates.server, { refuseWith }),
+    'HTTP/1.1': (t: Test, refuseWith: number, challenges: readonly string[] = []) =>
+      startHttp1Proxy(t, certificates.server, { refuseWith, challenges }),
+    'HTTP/2': (t: Test, refuseWith: number, challenges: readonly string[] = []) =>
+      startHttp2Proxy(t, certificates.server, { refuseWith, challenges }),
   })) {
     t.test(`${name}: the error of a refusal has the status and no password`, async (t) => {
       const proxy = await start(t, 407);
@@ -76,6 +107,30 @@ t.test('errors of a proxy', async (t) => {
       t.notOk(error.otherTransportMayWork);
       await proxy.allClosed();
     });
+
+    const cures: [readonly string[], string, string][] = [
+      [[], '', '. Put a user and a password into its URL'],
+      [[], 'u:p@', '. Correct the user and the password in its URL'],
+      [
+        ['Negotiate', 'Basic realm="a, NTLM b", charset="UTF-8"'],
+        '',
+        '. The proxy offers Negotiate, Basic. Put a user and a password into its URL',
+      ],
+      [
+        ['NTLM', 'Negotiate YII=='],
+        'u:p@',
+        '. The proxy offers NTLM, Negotiate, but agents only support Basic. Enable Basic on the proxy, or exempt the agent',
+      ],
+    ];
+    for (const [challenges, credentials, cure] of cures) {
+      t.test(`${name}: 407 with [${challenges}] names the schemes and the cure`, async (t) => {
+        const proxy = await start(t, 407, challenges);
+        const url = `https://${credentials}127.0.0.1:${proxy.port}`;
+        const connecting = connectTls(server, agentTls, { timeoutMs, proxy: proxyAt(url) });
+        const { message } = await failure(connecting);
+        t.equal(message.slice(message.indexOf('. ')), cure);
+      });
+    }
   }
 
   t.test('a proxy that does not listen is proxy_failed', async (t) => {
