@@ -54,7 +54,7 @@ export async function connectHead(): Promise<FuzzTarget & { close(): Promise<voi
   });
   const directory = await makeTemporaryDirectory();
   const path = `${directory.path}/s`;
-  await frontEnd.listenUds({ path });
+  await frontEnd.listenUds({ path, checkIntervalMs: 10_000 });
   return {
     name: 'connect-head',
     seeds: heads.map((head) => Buffer.from(head)),

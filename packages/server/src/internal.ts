@@ -31,7 +31,7 @@ export type {
 export { FrontEndPolicy } from './front-end/front-end-policy.ts';
 export { Http1HeadReader } from './front-end/http1-head.ts';
 export { StreamLimits } from './front-end/stream-limits.ts';
-export { UdsListener } from './listeners/uds-listener.ts';
+export { UdsListener, type UdsListenerOptions } from './listeners/uds-listener.ts';
 export { DialFailures } from './routing/dial-failures.ts';
 export { DialHistory } from './routing/dial-history.ts';
 export { Dialer } from './routing/dialer.ts';

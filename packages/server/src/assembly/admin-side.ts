@@ -10,7 +10,7 @@ import type { ServerContext } from './server-context.ts';
 export function createAdminSide(
   { options, logger, files, metrics, memory, handshakes }: ServerContext,
   { backends, router, readiness, connections, refusals }: AgentSide,
-  { frontEnd, history }: FrontEndSide,
+  { frontEnd, history, fault }: FrontEndSide,
 ) {
   metrics.observe(
     'fairlead_server_buffered_bytes',
@@ -47,7 +47,7 @@ export function createAdminSide(
   };
   const ports = createAdminPorts(options, logger, {
     registry: metrics.registry,
-    notReadyReason: () => readiness.whyNotReady(),
+    notReadyReason: () => readiness.whyNotReady() ?? fault(),
     reports,
   });
   return { ports, reports };

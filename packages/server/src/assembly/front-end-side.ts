@@ -3,6 +3,7 @@ import type { SecureContextOptions } from 'node:tls';
 import { createFileLog } from '@fairlead/runtime/process';
 import { FrontEnd } from '../front-end/front-end.ts';
 import type { TlsListener } from '../listeners/tls-listener.ts';
+import type { UdsListener } from '../listeners/uds-listener.ts';
 import { frontEndPort } from '../options/front-end-options.ts';
 import { DialHistory } from '../routing/dial-history.ts';
 import { Dialer } from '../routing/dialer.ts';
@@ -44,12 +45,14 @@ export function createFrontEndSide(
     ...(accessLog && { accessLog: accessLog.logger }),
   });
   let tlsListener: TlsListener | undefined;
+  let udsListener: UdsListener | undefined;
 
   /** Opens the Unix domain socket and the TCP port. @throws UsageError, StartupError */
   const listen = async (): Promise<AddressInfo | undefined> => {
     if (options.udsName !== undefined) {
-      await frontEnd.listenUds({
+      udsListener = await frontEnd.listenUds({
         path: options.udsName,
+        checkIntervalMs: options.reloadInterval,
         takeover: options.udsTakeover,
         deleteExisting: options.deleteExistingUdsFile,
         shared: worker?.sockets.uds,
@@ -74,6 +77,10 @@ export function createFrontEndSide(
     history,
     accessLog,
     listen,
+    /** Looks now whether clients still find the Unix domain socket. */
+    check: () => void udsListener?.check(),
+    /** Why clients cannot connect; undefined if they can. */
+    fault: () => udsListener?.fault,
     setSecureContext: (tls: SecureContextOptions) => tlsListener?.setSecureContext(tls),
   };
 }

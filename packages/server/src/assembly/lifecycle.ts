@@ -88,6 +88,7 @@ export function createLifecycle(
     reload: () => {
       accessLog?.reopen();
       files.check();
+      frontEndSide.check();
     },
     describe: () =>
       `${counted(connections.serving.length, 'agent')}, ${counted(activeStreams(), 'stream')}`,

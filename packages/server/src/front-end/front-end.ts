@@ -78,13 +78,14 @@ export class FrontEnd {
   }
 
   /** Listens on a Unix domain socket. @throws StartupError, or UsageError if the path cannot be used */
-  async listenUds(options: UdsListenerOptions): Promise<void> {
+  async listenUds(options: UdsListenerOptions): Promise<UdsListener> {
     const caller: Caller = { kind: 'uds', organizations: [], address: options.path };
     const listener = new UdsListener(options, this.#options.logger, (socket) =>
       this.#clients.take(socket, caller, (received) => this.#serveHttp2(socket, caller, received)),
     );
     await listener.listen();
     this.#listeners.push(listener);
+    return listener;
   }
 
   /**

@@ -36,7 +36,7 @@ export class SocketPath {
   }
 
   /**
-   * Makes the socket at a temporary path in the same directory.
+   * Makes the socket at a temporary path in the same directory. It can be repeated.
    * @param bind makes a socket file before it returns, and resolves when that has worked
    * @throws UsageError the path is too long, its directory is missing, or it is not a socket
    * @throws StartupError another server listens there, or the system refuses
@@ -61,12 +61,20 @@ export class SocketPath {
     logListening(this.#logger, 'frontend', { path: this.path });
   }
 
+  /** Whether clients that connect to the path reach this process's socket. */
+  get isOurs(): boolean {
+    try {
+      return this.#isOurFile(lstatSync(this.path));
+    } catch {
+      return false;
+    }
+  }
+
   /** Removes the socket if it is still this process's. Node removes only the path that it bound, the temporary one. */
   release(): void {
     if (!this.#file) return;
     try {
-      const { dev, ino } = lstatSync(this.path);
-      if (dev === this.#file.dev && ino === this.#file.ino) unlinkSync(this.path);
+      if (this.#isOurFile(lstatSync(this.path))) unlinkSync(this.path);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code !== 'ENOENT')
@@ -75,9 +83,15 @@ export class SocketPath {
     this.#file = undefined;
   }
 
+  #isOurFile({ dev, ino }: Stats): boolean {
+    return dev === this.#file?.dev && ino === this.#file.ino;
+  }
+
   /** @throws UsageError, StartupError if this process must not have the path */
   async #check(): Promise<void> {
-    const { takeover = false, deleteExisting = true } = this.#options;
+    const { deleteExisting = true } = this.#options;
+    // A server from which another one took the path does not take it back.
+    const takeover = this.#options.takeover === true && !this.#file;
     const at = `--uds-name ${this.path}`;
     const bytes = Buffer.byteLength(this.path);
     const limit = maxPathBytes - (Buffer.byteLength(this.#temporaryPath) - bytes);

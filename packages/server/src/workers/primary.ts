@@ -95,7 +95,7 @@ class Primary implements RunningProgram {
       await this.#ports.bind(this.#options);
       await this.#startFirst();
       await this.#agentPort.listen(this.#options);
-      await this.#ports.publish();
+      await this.#ports.publish(this.#options.reloadInterval);
     } catch (error) {
       this.#ports.releaseUds();
       this.#ports.close();
@@ -109,6 +109,7 @@ class Primary implements RunningProgram {
   }
 
   reload(): void {
+    this.#ports.check();
     for (const worker of this.#workers) worker.send({ type: 'reload' });
   }
 
@@ -216,7 +217,8 @@ class Primary implements RunningProgram {
     const open = answers.filter(({ answer }) => answer?.isFrontEndOpen);
     if (open.length === 0) return 'no worker serves clients';
     const unready = open.find(({ answer }) => answer?.whyNotReady !== undefined);
-    return unready && `worker ${unready.worker}: ${unready.answer?.whyNotReady}`;
+    if (!unready) return this.#ports.fault;
+    return `worker ${unready.worker}: ${unready.answer?.whyNotReady}`;
   }
 
   async #collectMetrics(): Promise<string> {

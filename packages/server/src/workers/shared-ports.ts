@@ -17,6 +17,8 @@ export class SharedPorts {
   #uds: { readonly socket: BoundSocket; readonly socketPath: SocketPath } | undefined;
   /** In the order of workers; empty without --advertise-agent-address. */
   readonly #agents: Awaited<ReturnType<typeof bindTcp>>[] = [];
+  #checkTimer: NodeJS.Timeout | undefined;
+  #fault: string | undefined;
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -56,9 +58,27 @@ export class SharedPorts {
     return this.#agents.map(({ address }) => address.port);
   }
 
+  /** Why clients cannot connect; undefined if they can. */
+  get fault(): string | undefined {
+    return this.#fault;
+  }
+
+  /** Looks whether clients still find the Unix domain socket. Workers cannot change to a new one. */
+  check(): void {
+    if (!this.#checkTimer) return;
+    const { path, isOurs } = this.#uds!.socketPath;
+    const detail = `--uds-name ${path}: the socket is gone; restart the server`;
+    if (!isOurs && !this.#fault)
+      this.#logger.error({ path, detail }, 'clients cannot reach the socket');
+    this.#fault = isOurs ? undefined : detail;
+  }
+
   /** Shows the socket path and logs the ports, once the workers listen. @throws StartupError */
-  async publish(): Promise<void> {
-    await this.#uds?.socketPath.publish();
+  async publish(checkIntervalMs: number): Promise<void> {
+    if (this.#uds) {
+      await this.#uds.socketPath.publish();
+      this.#checkTimer = setInterval(() => this.check(), checkIntervalMs).unref();
+    }
     if (this.#frontEnd) {
       const { address, port } = this.#frontEnd.address;
       logListening(this.#logger, 'frontend', { address, port });
@@ -77,6 +97,8 @@ export class SharedPorts {
 
   /** Removes the Unix domain socket's path if it still belongs to this process. */
   releaseUds(): void {
+    clearInterval(this.#checkTimer);
+    this.#checkTimer = undefined;
     this.#uds?.socketPath.release();
   }
 }

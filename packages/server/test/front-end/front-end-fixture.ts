@@ -112,7 +112,7 @@ export async function startFrontEnd(
     await directory.close();
   });
   const path = join(directory.path, 's');
-  await frontEnd.listenUds({ path });
+  await frontEnd.listenUds({ path, checkIntervalMs: 10_000 });
   const { ca, server, client } = pki.frontend;
   const listener = await frontEnd.listenTls({
     host: '127.0.0.1',

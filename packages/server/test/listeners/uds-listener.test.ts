@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, lstat, readdir, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createLogger, StartupError, UsageError } from '@fairlead/runtime/process';
-import { UdsListener } from '@fairlead/server/internal';
-import { makeTemporaryDirectory, openFrontEnd, readText } from '@fairlead/testkit';
+import { UdsListener, type UdsListenerOptions } from '@fairlead/server/internal';
+import { eventually, makeTemporaryDirectory, openFrontEnd, readText } from '@fairlead/testkit';
 import t, { type Test } from 'tap';
 
 async function temporaryDirectory(t: Test): Promise<string> {
@@ -19,11 +19,12 @@ async function temporaryDirectory(t: Test): Promise<string> {
 function listenerAt(
   t: Test,
   path: string,
-  options: { name?: string; takeover?: boolean; deleteExisting?: boolean; log?: string[] } = {},
+  options: Partial<UdsListenerOptions> & { name?: string; log?: string[] } = {},
 ): UdsListener {
-  const { name = 'first', log = [], ...claim } = options;
+  const { name = 'first', log = [], ...rest } = options;
+  const all = { path, checkIntervalMs: 10_000, ...rest };
   const logger = createLogger('info', { write: (line: string) => log.push(line) });
-  const listener = new UdsListener({ path, ...claim }, logger, (socket) => {
+  const listener = new UdsListener(all, logger, (socket) => {
     socket.on('error', () => {});
     socket.end(name);
   });
@@ -104,6 +105,76 @@ t.test('after a takeover, the first server does not remove the new socket', asyn
   t.equal(await greetingAt(path), 'second');
   first.stop();
   t.equal(await greetingAt(path), 'second');
+});
+
+t.test('makes the socket again if it vanishes, and keeps its clients', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const path = join(directory, 's');
+  const log: string[] = [];
+  const listener = listenerAt(t, path, { log, checkIntervalMs: 20 });
+  await listener.listen();
+  const client = await openFrontEnd({ path });
+  t.teardown(() => client.destroy());
+  await unlink(path);
+  await eventually('the socket is there again', () => existsSync(path));
+  t.equal(await greetingAt(path), 'first');
+  t.equal((await lstat(path)).mode & 0o777, 0o660);
+  t.equal(listener.fault, undefined);
+  t.equal(await readText(client), 'first', 'a client of the old socket is still served');
+  const said = { path, msg: 'the socket was gone from its path and was made again' };
+  t.match(JSON.parse(log.at(-1)!), said);
+  listener.stop();
+  t.same(await readdir(directory), []);
+});
+
+t.test('says once that clients cannot reach the socket, until its directory is back', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const path = join(directory, 'run', 's');
+  await mkdir(join(directory, 'run'));
+  const log: string[] = [];
+  const listener = listenerAt(t, path, { log });
+  await listener.listen();
+  await rm(join(directory, 'run'), { recursive: true });
+  await listener.check();
+  await listener.check();
+  t.match(listener.fault, /^--uds-name .* the directory does not exist; create it$/);
+  const complaints = log.filter((line) => line.includes('clients cannot reach the socket'));
+  t.equal(complaints.length, 1);
+  await mkdir(join(directory, 'run'));
+  await listener.check();
+  t.equal(listener.fault, undefined);
+  t.equal(await greetingAt(path), 'first');
+});
+
+t.test('a server whose path was taken has a fault, until the other one is gone', async (t) => {
+  const path = join(await temporaryDirectory(t), 's');
+  const first = listenerAt(t, path, { takeover: true });
+  await first.listen();
+  const second = listenerAt(t, path, { name: 'second', takeover: true });
+  await second.listen();
+  await first.check();
+  t.match(first.fault, /another process listens there/);
+  t.equal(await greetingAt(path), 'second');
+  second.stop();
+  await first.check();
+  t.equal(first.fault, undefined);
+  t.equal(await greetingAt(path), 'first');
+});
+
+t.test('a socket that is moved away and back has no fault', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const path = join(directory, 's');
+  const listener = listenerAt(t, path);
+  await listener.listen();
+  await rename(path, join(directory, 'away'));
+  await mkdir(path);
+  await listener.check();
+  t.match(listener.fault, /exists and is not a socket/);
+  await rm(path, { recursive: true });
+  await rename(join(directory, 'away'), path);
+  await listener.check();
+  t.equal(listener.fault, undefined);
+  t.equal(await greetingAt(path), 'first');
 });
 
 t.test('never replaces a file that is not a socket', async (t) => {
