@@ -36,9 +36,7 @@ const certificateKinds: readonly CertificateKind[] = ['agent', 'client', 'server
 const table = defineOptions({
   program: 'fairlead pki issue',
   summary: 'Make a key, and a certificate for it from a CA of yours',
-  examples: [
-    'fairlead pki issue agent --ca pki/agent --name node-1 --host node-1',
-  ],
+  examples: ['fairlead pki issue agent --ca pki/agent --name node-1 --host node-1'],
   positionals: { usage: certificateKinds.join('|'), min: 1, max: 1 },
   options: {
     ca: caOption,

@@ -55,15 +55,15 @@ t.test('pki init creates the certificates of both sides, and keys with mode 600'
 });
 
 t.test('pki init prints commands that can be pasted', async (t) => {
-  const dir = join(t.testdir(), "it's a directory");
-  const { stdout } = await runCommand(['pki', 'init', '--out', dir]);
   const programs = ['fairlead-server', 'fairlead-agent', 'curl'];
-  const bin = t.testdir(
-    Object.fromEntries(programs.map((name) => [name, '#!/bin/sh\nprintf "%s\\n" "$@"\n'])),
-  );
+  const root = t.testdir({
+    bin: Object.fromEntries(programs.map((name) => [name, '#!/bin/sh\nprintf "%s\\n" "$@"\n'])),
+  });
+  const bin = join(root, 'bin');
+  const { stdout } = await runCommand(['pki', 'init', '--out', join(root, "it's a directory")]);
   for (const name of programs) {
     await chmod(join(bin, name), 0o755);
-    const command = new RegExp(`^${name} .*(?:\\\\\\n.*)*$`, 'm').exec(stdout)?.[0] ?? '';
+    const command = new RegExp(`^${name} (?:.*\\\\\\n)*.*$`, 'm').exec(stdout)?.[0] ?? '';
     const args = execFileSync('sh', ['-c', command], {
       encoding: 'utf8',
       env: { PATH: `${bin}:/usr/bin:/bin` },
@@ -259,7 +259,10 @@ t.test('pki issue warns if the CA expires before --days', async (t) => {
 /** Invalid arguments after `pki`, and the line of the error. DIR has a CA. */
 const invalid: [argv: string[], line: RegExp][] = [
   [[], /^a command is missing; the commands are init, issue, issuer$/],
-  [['inti'], /^there is no command "inti"; the commands are init, issue, issuer; did you mean init\?$/],
+  [
+    ['inti'],
+    /^there is no command "inti"; the commands are init, issue, issuer; did you mean init\?$/,
+  ],
   [['toString'], /there is no command "toString"/],
   [['init'], /--out is missing/],
   [['init', '--out', 'DIR/new', '--days', '0'], /^--days: "0" is not a whole number from 1/],
