@@ -24,8 +24,9 @@ export async function openSocket(attempt: ConnectAttempt, endpoint: Target): Pro
       `waiting for the egress proxy ${proxy.name} to reach ${authority}`,
       'proxy_failed',
     );
-    const connect = isHttp2 ? connectByHttp2 : connectByHttp1;
-    return await connect(attempt, proxy, socket, authority);
+    return isHttp2
+      ? await connectByHttp2(attempt, proxy, socket, authority)
+      : await connectByHttp1(proxy, socket, authority);
   } catch (error) {
     if (error instanceof ConnectError && error.reason === 'cancelled') throw error;
     const detail = error instanceof Error ? error.message : String(error);
@@ -49,7 +50,6 @@ async function openProxy(attempt: ConnectAttempt, proxy: EgressProxy) {
 }
 
 async function connectByHttp1(
-  _attempt: ConnectAttempt,
   proxy: EgressProxy,
   socket: Duplex,
   authority: string,
