@@ -10,6 +10,7 @@ export {
   type ClientStreamHandler,
   joinStreams,
 } from './relay/join-streams.ts';
+export { readSome } from './relay/read-some.ts';
 export { type RelayOptions, type RelayResult, relay } from './relay/relay.ts';
 export { resetSocket } from './relay/reset-socket.ts';
 export { ownSocket, type SocketOwner } from './relay/socket-owner.ts';

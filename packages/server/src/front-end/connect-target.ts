@@ -3,8 +3,8 @@ import { type Target, TunnelError } from '@fairlead/protocol';
 
 const maxNameLength = 253;
 const label = /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;
-/** IPv6 address or name, and port. Numbered groups are faster than named ones. */
-const authority = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([1-9][0-9]{0,4})$/;
+const authority =
+  /^(?:\[(?<ipv6>[0-9A-Fa-f:.]+)\]|(?<name>[A-Za-z0-9._-]+)):(?<port>[1-9][0-9]{0,4})$/;
 
 /**
  * Parses the target of a CONNECT: the authority form `host:port` of RFC 9112 section 3.2.3, with
@@ -15,7 +15,7 @@ const authority = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([1-9][0-9]{0,4})
  * @throws TunnelError `bad_target` with the reason
  */
 export function parseConnectTarget(text: string): Target {
-  const [, ipv6, name, digits] = authority.exec(text) ?? [];
+  const { ipv6, name, port: digits } = authority.exec(text)?.groups ?? {};
   if (digits === undefined) {
     throw badTarget(text, 'want HOST:PORT with a port from 1 to 65535, IPv6 as [ADDRESS]:PORT');
   }

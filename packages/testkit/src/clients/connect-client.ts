@@ -1,5 +1,5 @@
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { readSome } from '@fairlead/protocol';
 import { type FrontEndAddress, openFrontEnd } from './front-end-address.ts';
 
 /** The front end's answer. Header names are in lower case; repeated ones are joined by `, `. */
@@ -90,21 +90,6 @@ async function readReply(socket: Socket): Promise<ConnectReply> {
   socket.on('error', () => {});
   const body = bytes.toString('utf8', bodyStart, bodyEnd);
   return { ...head, body, socket, earlyBytes: 0 };
-}
-
-/** The next bytes, without making the socket flow; undefined at its end. Rejects with its error. */
-async function readSome(socket: Socket): Promise<Buffer | undefined> {
-  for (;;) {
-    const chunk: Buffer | null = socket.read();
-    if (chunk) return chunk;
-    if (socket.errored) throw socket.errored;
-    if (socket.readableEnded || socket.destroyed) return undefined;
-    const heard = new AbortController();
-    const events = ['readable', 'end', 'close'].map((event) =>
-      once(socket, event, { signal: heard.signal }),
-    );
-    await Promise.race(events).finally(() => heard.abort());
-  }
 }
 
 function parseHead(head: string): Pick<ConnectReply, 'status' | 'reason' | 'headers'> {

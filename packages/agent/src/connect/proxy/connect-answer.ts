@@ -1,5 +1,5 @@
-import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
+import { readSome } from '@fairlead/protocol';
 
 const HEAD_END = '\r\n\r\n';
 /** The limit of node:http. */
@@ -56,19 +56,4 @@ function parseHead(head: string): ConnectAnswer {
   if (status === undefined) throw new Error(`the answer is not HTTP/1.1: ${first.slice(0, 40)}`);
   const challenges = fields.flatMap((field) => challengeField.exec(field)?.[1]?.trim() ?? []);
   return { status: Number(status), text, challenges: challenges.join(', ') };
-}
-
-/** The next bytes; undefined at the end. The socket does not flow afterwards. */
-async function readSome(socket: Duplex): Promise<Buffer | undefined> {
-  for (;;) {
-    const chunk: Buffer | null = socket.read();
-    if (chunk) return chunk;
-    if (socket.errored) throw socket.errored;
-    if (socket.readableEnded || socket.destroyed) return undefined;
-    const heard = new AbortController();
-    const events = ['readable', 'end', 'close'].map((event) =>
-      once(socket, event, { signal: heard.signal }),
-    );
-    await Promise.race(events).finally(() => heard.abort());
-  }
 }
